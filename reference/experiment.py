@@ -1,0 +1,88 @@
+"""One training run, fully described: network, start, data, loss, optimizer, number of steps."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reference.arrays import FLOATS, Array
+from reference.errors import InputError
+from reference.losses import SquaredError
+from reference.network import Network, Parameters
+from reference.parameters import named
+from reference.sgd import SGD
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A training run. ``dataclasses.replace(experiment, steps=50)`` makes a variant.
+
+    parameters: the start, a tuple of the network's own Parameters type, in torch's layout;
+    x: (batch, in); t: (batch, out). All arrays have one dtype, float32 or float64, which is the
+    precision of the run. Raises InputError when anything does not fit.
+    """
+
+    network: Network
+    parameters: Parameters
+    x: Array
+    t: Array
+    loss: SquaredError
+    sgd: SGD
+    steps: int
+    name: str = "unnamed"
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_options(self)
+        tensors = {**named(self.parameters), "x": self.x, "t": self.t}
+        for name, array in tensors.items():
+            _check_array(name, array, self.x.dtype if isinstance(self.x, np.ndarray) else None)
+        shapes = self.network.shapes()
+        if list(shapes) != list(named(self.parameters)):
+            raise InputError("parameters", f"{', '.join(shapes)}", f"{', '.join(named(self.parameters))}")
+        for name, shape in shapes.items():
+            if tensors[name].shape != tuple(shape):
+                raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {tensors[name].shape}")
+        _check_data(self)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The precision of the run."""
+        return self.x.dtype
+
+
+def _check_options(e: Experiment) -> None:
+    if not isinstance(e.steps, (int, np.integer)) or isinstance(e.steps, bool) or e.steps < 0:
+        raise InputError("steps", "a whole number, 0 or more", repr(e.steps))
+    if not np.isfinite(e.sgd.lr):
+        raise InputError("learning rate", "a finite number", repr(e.sgd.lr))
+    if e.loss.reduction not in ("sum", "mean"):
+        raise InputError("loss reduction", "'sum' or 'mean'", repr(e.loss.reduction))
+    if not np.isfinite(e.loss.scale):
+        raise InputError("loss scale", "a finite number", repr(e.loss.scale))
+
+
+def _check_array(name: str, array: object, dtype: np.dtype[Any] | None) -> None:
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"tensor {name}", "a NumPy array", type(array).__name__)
+    if array.dtype not in FLOATS[:2]:
+        raise InputError(f"tensor {name}", "dtype float32 or float64", f"dtype {array.dtype}")
+    if dtype is not None and array.dtype != dtype:
+        raise InputError(f"tensor {name}", f"dtype {dtype}, as x has", f"dtype {array.dtype}")
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        where = tuple(int(i) for i in bad[0])
+        raise InputError(f"tensor {name}", "finite numbers", f"{array[where]} at {where}")
+
+
+def _check_data(e: Experiment) -> None:
+    if e.x.ndim != 2 or e.x.shape[1] != e.network.inputs:
+        raise InputError("tensor x", f"shape (batch, {e.network.inputs})", f"shape {e.x.shape}")
+    if len(e.x) == 0:
+        raise InputError("tensor x", "at least one sample", "an empty batch")
+    if e.t.shape != (len(e.x), e.network.outputs):
+        raise InputError(
+            "tensor t",
+            f"shape {(len(e.x), e.network.outputs)}, that of y (nothing is broadcast)",
+            f"shape {e.t.shape}",
+        )

@@ -1,0 +1,32 @@
+"""The squared error, with its gradient beside it.
+
+L  = scale * sum (y - t)^2 / N          N = 1 (sum) or the number of elements of y (mean)
+dy = 2 * scale * (y - t) / N
+
+Source: torch.nn.MSELoss (documentation of ``reduction``); scale 1/2 gives the half sum of squares of
+the seed document 001. Note that "mean" divides by batch * out, not by the batch.
+"""
+
+from typing import Literal, NamedTuple
+
+from reference.arrays import Array
+
+
+class SquaredError(NamedTuple):
+    """Squared error; ``reduction`` over the batch and the outputs, times ``scale``."""
+
+    reduction: Literal["sum", "mean"] = "sum"
+    scale: float = 1.0
+
+    def value(self, y: Array, t: Array) -> Array:
+        """The loss. y, t: (..., batch, out); returns (...)."""
+        d = y - t
+        total = (d * d).sum(axis=(-2, -1))
+        if self.reduction == "mean":
+            total = total / (y.shape[-2] * y.shape[-1])
+        return total if self.scale == 1 else self.scale * total
+
+    def gradient(self, y: Array, t: Array) -> Array:
+        """dy = dL/dy. y, t: (..., batch, out); returns (..., batch, out)."""
+        dy = (2 * self.scale) * (y - t)
+        return dy / (y.shape[-2] * y.shape[-1]) if self.reduction == "mean" else dy

@@ -1,0 +1,125 @@
+"""A training run as named tensors stacked over steps: the one currency between producers and judge."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.errors import InputError, UnknownNameError
+
+_RESERVED = "__torch_mirror__"
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Mapping[str, Array]):
+    """Steps ``first`` ... ``first + steps - 1`` of a run, as a mapping from tensor names to arrays.
+
+    constants: what does not change from step to step (x, t, features), (...) without a step axis;
+    parameters: (steps + 1, ...) each: before the first step, and after each;
+    tensors: (steps, ...) each: intermediate values, ``loss`` (steps,), gradients ``d<name>``.
+    """
+
+    steps: int
+    constants: Mapping[str, Array]
+    parameters: Mapping[str, Array]
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+    first: int = 0
+
+    def __getitem__(self, name: str) -> Array:
+        for group in (self.tensors, self.parameters, self.constants):
+            if name in group:
+                return group[name]
+        raise UnknownNameError("tensor", name, self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self.constants, *self.parameters, *self.tensors])
+
+    def __len__(self) -> int:
+        return len(self.constants) + len(self.parameters) + len(self.tensors)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tensors or name in self.parameters or name in self.constants
+
+    def at(self, steps: slice) -> "Trace":
+        """The part of the run between two steps (counted from this trace's own first), without copies."""
+        start, stop, stride = steps.indices(self.steps)
+        if stride != 1:
+            raise InputError("slice of a trace", "stride 1", f"stride {stride}")
+        stop = max(start, stop)
+        return Trace(
+            stop - start,
+            self.constants,
+            {name: a[start : stop + 1] for name, a in self.parameters.items()},
+            {name: a[start:stop] for name, a in self.tensors.items()},
+            self.first + start,
+        )
+
+    def astype(self, dtype: Any) -> "Trace":
+        """The same values in a wider dtype."""
+
+        def lift(group: Mapping[str, Array]) -> dict[str, Array]:
+            return {name: a.astype(dtype) for name, a in group.items()}
+
+        return Trace(self.steps, lift(self.constants), lift(self.parameters), lift(self.tensors), self.first)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace as .npz (numpy.savez, no pickle). Raises InputError if the file cannot be written."""
+        groups = {"constants": self.constants, "parameters": self.parameters, "tensors": self.tensors}
+        arrays = {f"{kind}/{name}": a for kind, group in groups.items() for name, a in group.items()}
+        path = Path(path)
+        partial = path.with_name(path.name + ".part")
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, **{_RESERVED: np.array([self.steps, self.first])}, **arrays)  # type: ignore[arg-type]  # the stub takes the names for allow_pickle
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise InputError(f"trace file {path}", "a path that can be written", error.strerror) from error
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Trace":
+        """Read a trace that ``save`` wrote. Raises InputError if the file is none."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                groups: dict[str, dict[str, Array]] = {"constants": {}, "parameters": {}, "tensors": {}}
+                steps, first = (int(n) for n in file[_RESERVED])
+                for key in file.files:
+                    if key != _RESERVED:
+                        kind, _, name = key.partition("/")
+                        groups[kind][name] = file[key]
+        except OSError as error:
+            raise InputError(f"trace file {path}", "a readable file", error.strerror or error) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"trace file {path}", "a trace that Trace.save wrote", str(error)) from error
+        return Trace(steps, groups["constants"], groups["parameters"], groups["tensors"], first)
+
+
+def concatenate(segments: Sequence[Trace]) -> Trace:
+    """One trace from consecutive segments, each starting with the parameters the one before ended with."""
+    if len(segments) == 1:
+        return segments[0]
+    head = segments[0]
+    return Trace(
+        sum(s.steps for s in segments),
+        head.constants,
+        {
+            name: np.concatenate([a, *(s.parameters[name][1:] for s in segments[1:])])
+            for name, a in head.parameters.items()
+        },
+        {name: np.concatenate([s.tensors[name] for s in segments]) for name in head.tensors},
+        head.first,
+    )
+
+
+def check_record(record: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """The names to record: all when None. Raises UnknownNameError for one that the run does not have."""
+    if record is None:
+        return tuple(known)
+    for name in record:
+        if name not in known:
+            raise UnknownNameError("tensor to record", name, known)
+    return tuple(record)

@@ -1,0 +1,137 @@
+"""The NumPy producer of traces, and the equations of one step that the judge reads too."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from reference.arrays import Array, Sow, keep
+from reference.experiment import Experiment
+from reference.losses import SquaredError
+from reference.network import Network, Parameters, features
+from reference.parameters import named
+from reference.sgd import SGD
+from reference.trace import Trace, check_record, concatenate
+
+SEGMENT_BYTES = 4 << 20
+"""Size of the segments that a long run is produced and judged in: about what a core's caches hold."""
+
+
+def gradients(
+    network: Network, p: Parameters, x: Array, t: Array, loss: SquaredError, sow: Sow = keep
+) -> Parameters:
+    """Forward and backward pass: the gradient of each parameter. x is the network's features."""
+    y, cache = network.forward(p, x, sow)
+    dy = sow("dy", loss.gradient(y, t))
+    return network.backward(p, cache, dy, sow)
+
+
+def step(
+    network: Network, p: Parameters, x: Array, t: Array, loss: SquaredError, sgd: SGD, sow: Sow = keep
+) -> Parameters:
+    """One training step: the next parameters."""
+    return sgd.step(p, gradients(network, p, x, t, loss, sow), sow)
+
+
+def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
+    """Names in the order of evaluation: what features sow once, and what every step sows (with ``loss``)."""
+    once: list[str] = []
+    each: list[str] = []
+
+    def note(names: list[str]) -> Sow:
+        def sow(name: str, value: Array, /) -> Array:
+            names.append(name)
+            return value
+
+        return sow
+
+    e = experiment
+    x = features(e.network, e.x, note(once))
+    gradients(e.network, e.parameters, x, e.t, e.loss, note(each))
+    each.insert(each.index("dy"), "loss")
+    return once, each
+
+
+def segment_steps(experiment: Experiment) -> int:
+    """How many steps one segment holds, so that it stays near SEGMENT_BYTES and memory stays bounded."""
+    sizes: list[int] = []
+
+    def weigh(_name: str, value: Array, /) -> Array:
+        sizes.append(value.nbytes)
+        return value
+
+    e = experiment
+    step(e.network, e.parameters, features(e.network, e.x), e.t, e.loss, e.sgd, weigh)
+    return max(1, min(SEGMENT_BYTES // max(sum(sizes), 1), 4096))
+
+
+def segments(
+    experiment: Experiment, record: Sequence[str] | None = None, size: int | None = None, plant: Sow = keep
+) -> Iterator[Trace]:
+    """Train, and hand out the trace in segments of ``size`` steps: see ``train``."""
+    e = experiment
+    once, each = tensor_names(e)
+    start = named(e.parameters)
+    wanted = check_record(record, [*each, *start])
+    constants: dict[str, Array] = {"x": e.x, "t": e.t}
+
+    def note_constant(name: str, value: Array, /) -> Array:
+        constants[name] = plant(name, value)
+        return constants[name]
+
+    x = features(e.network, e.x, note_constant)
+    needed = {"y" if name == "loss" else name for name in wanted}
+    p, size = e.parameters, size or segment_steps(e)
+    for first in range(0, e.steps, size) if e.steps else (0,):
+        steps = min(size, e.steps - first)
+        rows: dict[str, list[Array]] = {name: [] for name in each if name in needed}
+        states = {name: [value] for name, value in named(p).items() if name in wanted}
+        sow = _recorder({**rows, **states}, plant)
+        for _ in range(steps):
+            p = step(e.network, p, x, e.t, e.loss, e.sgd, sow)
+        tensors = {name: stack(row) for name, row in rows.items()} if steps else {}
+        if "loss" in wanted and steps:
+            tensors["loss"] = plant("loss", e.loss.value(tensors["y"], e.t))
+        yield Trace(
+            steps,
+            constants,
+            {name: stack(row) for name, row in states.items()},
+            {name: tensors[name] for name in each if name in wanted and name in tensors},
+            first,
+        )
+
+
+def train(experiment: Experiment, record: Sequence[str] | None = None, plant: Sow = keep) -> Trace:
+    """Train with the hand-derived equations.
+
+    record: names of the tensors to keep, default all; parameters have steps + 1 entries.
+    plant: a sow that sees, and may replace, every named value as it is computed.
+    Raises UnknownNameError for a name in ``record`` that the run does not have.
+    """
+    return concatenate(list(segments(experiment, record, plant=plant)))
+
+
+def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:
+    """A sow that appends the values to the row of their name; nothing is copied, as nothing is written to."""
+    if plant is not keep:
+
+        def plant_and_record(name: str, value: Array, /) -> Array:
+            value = plant(name, value)
+            if name in rows:
+                rows[name].append(value)
+            return value
+
+        return plant_and_record
+
+    def record(name: str, value: Array, /) -> Array:
+        if name in rows:
+            rows[name].append(value)
+        return value
+
+    return record
+
+
+def stack(rows: Iterable[Any]) -> Array:
+    """Equal-shaped arrays, stacked along a new first axis; faster than numpy.stack for many small ones."""
+    rows = list(rows)
+    return np.concatenate(rows).reshape(len(rows), *rows[0].shape) if rows[0].ndim else np.array(rows)
