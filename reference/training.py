@@ -52,17 +52,22 @@ def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
     return once, each
 
 
-def segment_steps(experiment: Experiment) -> int:
-    """How many steps one segment holds, so that it stays near SEGMENT_BYTES and memory stays bounded."""
+def numbers_a_step(experiment: Experiment) -> int:
+    """How many numbers the equations of one step yield, intermediate values and all."""
     sizes: list[int] = []
 
     def weigh(_name: str, value: Array, /) -> Array:
-        sizes.append(value.nbytes)
+        sizes.append(value.size)
         return value
 
     e = experiment
     step(e.network, e.parameters, features(e.network, e.x), e.t, e.loss, e.sgd, weigh)
-    return max(1, min(SEGMENT_BYTES // max(sum(sizes), 1), 4096))
+    return sum(sizes)
+
+
+def segment_steps(experiment: Experiment) -> int:
+    """How many steps one segment holds, so that it stays near SEGMENT_BYTES and memory stays bounded."""
+    return max(1, min(SEGMENT_BYTES // (numbers_a_step(experiment) * experiment.dtype.itemsize), 4096))
 
 
 def segments(

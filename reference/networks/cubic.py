@@ -37,7 +37,7 @@ class Cubic:
         return {"W": (1, 3), "bias": (1,)}
 
     def features(self, x: Array, sow: Sow = keep) -> Array:
-        return sow("powers", np.concatenate([x, x**2, x**3], axis=-1))  # (..., batch, 3)
+        return sow("powers", np.concatenate([x, x * x, x * x * x], axis=-1))  # (..., batch, 3)
 
     def forward(self, p: Parameters, powers: Array, sow: Sow = keep) -> tuple[Array, Cache]:
         y = sow("y", affine(powers, p.W, p.bias))                       # (..., batch, 1)

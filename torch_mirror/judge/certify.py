@@ -1,0 +1,79 @@
+"""From findings to a certificate; and the judge's front door for a trace that somebody else made."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.experiment import Experiment
+from reference.parameters import named
+from reference.trace import Trace
+from reference.training import segment_steps
+from torch_mirror.judge.certificate import Certificate, Side
+from torch_mirror.judge.compare import Findings, merge
+from torch_mirror.judge.local import judge_locally, judge_start
+
+
+class Motion(NamedTuple):
+    """Whether anything moved: what a run whose every tensor is 0 would not show."""
+
+    pushed: bool = False                        # some parameter gradient is not 0
+    losses: tuple[float, float] = (np.inf, -np.inf)  # smallest and largest loss
+
+
+def watch(motion: Motion, trace: Trace) -> Motion:
+    """The motion so far, with a segment's."""
+    gradients = [trace.tensors[f"d{name}"] for name in trace.parameters if f"d{name}" in trace.tensors]
+    loss = trace.tensors.get("loss", np.empty(0))
+    low, high = motion.losses
+    if loss.size:
+        low, high = min(low, float(np.min(loss))), max(high, float(np.max(loss)))
+    return Motion(motion.pushed or any(bool(g.any()) for g in gradients), (low, high))
+
+
+def idle(steps: int, motion: Motion) -> tuple[str, ...]:
+    """Why nothing could have failed, in words; empty if something could."""
+    if not steps:
+        return ("no step was taken",)
+    words = []
+    if not motion.pushed:
+        words.append("every parameter gradient is zero at every step")
+    if steps > 1 and motion.losses[0] == motion.losses[1]:
+        words.append("the loss never moved")
+    return tuple(words)
+
+
+def certificate(experiment: Experiment, findings: Findings, motion: Motion, **more: Any) -> Certificate:
+    """The certificate of a run; its refutations stand in the order in which they arise."""
+    e = experiment
+    refutations = tuple(sorted(findings.refutations, key=lambda f: f.step))
+    return Certificate(
+        e.name, str(e.dtype), e.seed, e.steps,
+        findings.tensors, findings.judged, findings.vacuous, findings.worst, refutations, idle(e.steps, motion),
+        **more,
+    )  # fmt: skip
+
+
+def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certificate:
+    """Judge every tensor of every step of a trace against the experiment's equations.
+
+    The trace may come from any program. Tensors that it does not hold are judged through those that
+    follow from them, with radii that propagate. Raises InputError when a shape does not fit.
+    """
+    started = time.perf_counter()
+    findings, motion = judge_start(experiment, trace, side), Motion()
+    for segment in _pieces(trace, segment_steps(experiment)):
+        findings = merge([findings, judge_locally(experiment, segment, side)])
+        motion = watch(motion, segment)
+    return certificate(experiment, findings, motion, seconds=time.perf_counter() - started)
+
+
+def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
+    for first in range(0, trace.steps, size):
+        yield trace.at(slice(first, first + size))
+
+
+def parameter_count(experiment: Experiment) -> int:
+    """Number of trained numbers."""
+    return sum(a.size for a in named(experiment.parameters).values())

@@ -1,0 +1,36 @@
+"""The floating-point format under test, as the standard model of rounding sees it.
+
+fl(a op b) = (a op b)(1 + delta) + eta,   |delta| <= u,   |eta| <= tiny
+
+u is the unit roundoff of round-to-nearest; eta is not zero only when the result underflows, where a
+flushed subnormal loses less than ``tiny``, the smallest normal number.
+Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 2.1, 2.2 and 3.1.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Format(NamedTuple):
+    """A format: unit roundoff, smallest normal, largest finite number, bits of precision."""
+
+    dtype: np.dtype[Any]
+    u: float
+    tiny: float
+    huge: float
+    precision: int
+    grid: int  # exponent of the smallest normal number
+
+    def gamma(self, k: int) -> float:
+        """gamma_k = k u / (1 - k u), which bounds k roundings in a row; infinite where k u >= 1."""
+        return k * self.u / (1 - k * self.u) if k * self.u < 1 else float("inf")
+
+
+@cache
+def format_of(dtype: np.dtype[Any]) -> Format:
+    """The format of float32, float64 or longdouble arrays."""
+    info = np.finfo(dtype)
+    # minexp and nmant are what numpy.finfo calls them; the precision counts the implicit bit.
+    return Format(np.dtype(dtype), float(info.eps) / 2, float(info.tiny), float(info.max), info.nmant + 1, info.minexp)

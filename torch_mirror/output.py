@@ -1,0 +1,53 @@
+"""A file that is either written whole or not at all, and known beforehand to be writable."""
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from reference.errors import InputError
+
+
+def check_writable(what: str, path: Path) -> None:
+    """Raise InputError, naming the option ``what``, if ``write_whole`` could not write this path.
+
+    Asked before long work. What decides is a trial in the file's own directory, not the permission
+    bits, which mean nothing to some users and on some file systems.
+    """
+    try:
+        path = path.resolve()  # a link is followed, not replaced
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            kind = "a directory" if path.is_dir() else "no regular file"
+            raise InputError(what, "the path of a file", f"{str(path)!r}, which is {kind}")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise InputError(what, "a file that can be written", f"{str(path)!r}, which is read-only")
+        trial = _beside(path)
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        raise _unwritable(what, path, error) from error
+
+
+def write_whole(what: str, path: Path, text: str) -> None:
+    """Write to a file beside it and rename that, so that no reader ever sees a part. Raises InputError."""
+    path = path.resolve()
+    partial = _beside(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise _unwritable(what, path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".torch-mirror-{os.getpid()}.part")
+
+
+def _unwritable(what: str, path: Path, error: Exception) -> InputError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return InputError(what, "a path that can be written", f"{str(path)!r} ({reason})")

@@ -1,0 +1,84 @@
+"""Train both frameworks freely from the same bits, and ask the judge: what every front door calls."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from reference import training as reference_training
+from reference.arrays import Array
+from reference.experiment import Experiment
+from reference.trace import Trace
+from reference.training import numbers_a_step, segment_steps
+from torch_mirror import training as torch_training
+from torch_mirror.judge.certificate import Certificate
+from torch_mirror.judge.certify import Motion, certificate, watch
+from torch_mirror.judge.compare import Findings, merge
+from torch_mirror.judge.direct import judge_directly
+from torch_mirror.judge.local import judge_locally, judge_start
+from torch_mirror.threads import one_thread
+
+SMALL = 20_000
+"""Numbers that one step computes, up to which radii are propagated end to end at every step."""
+
+SAMPLES = 16
+"""Steps of NumPy's trace that are judged in a wider precision; two of a large network's."""
+
+
+def verify(
+    experiment: Experiment,
+    progress: Callable[[int], None] | None = None,
+    using: Callable[[Experiment], torch_training.Session] = torch_training.session,
+) -> Certificate:
+    """Certify torch's training run, and NumPy's, against the reference's equations.
+
+    progress: called with the number of further steps finished.
+    using: makes the torch module, loss and optimizer; the experiment's mirror by default.
+    Raises InputError when a torch module does not offer what the equations name.
+    """
+    e = experiment
+    started = time.perf_counter()
+    findings, motion, ends, relative = Findings(), Motion(), None, None
+    small = numbers_a_step(e) <= SMALL
+    sample = _sample(e.steps, SAMPLES if small else 2)
+    with one_thread():
+        size = segment_steps(e)
+        runs = zip(
+            torch_training.segments(e, size=size, using=using(e)),
+            reference_training.segments(e, size=size),
+            strict=True,
+        )
+        for torch, numpy in runs:
+            found = [findings, judge_locally(e, torch, "torch")]
+            if torch.first == 0:
+                found += [judge_start(e, torch, "torch"), judge_start(e, numpy, "numpy")]
+            found += _judge_sample(e, numpy, sample)
+            direct, distances = judge_directly(e, torch, numpy, small, sample)
+            findings = merge([*found, direct])
+            motion = watch(motion, torch)
+            if torch.steps:
+                ends = float(distances.distance[-1])
+                relative = ends / (_norm(numpy) or 1.0)
+            if progress:
+                progress(torch.steps)
+    return certificate(
+        e, findings, motion,
+        end_distance=ends, end_distance_relative=relative, seconds=time.perf_counter() - started,
+    )  # fmt: skip
+
+
+def _judge_sample(e: Experiment, numpy: Trace, sample: Array) -> list[Findings]:
+    """NumPy's own trace, at the sampled steps, in a precision wider than its own where there is one."""
+    wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
+    here = sample[(sample >= numpy.first) & (sample < numpy.first + numpy.steps)] - numpy.first
+    return [judge_locally(e, numpy.at(slice(i, i + 1)), "numpy", wider) for i in here.tolist()]
+
+
+def _sample(steps: int, count: int) -> Array:
+    """``count`` steps, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, max(steps - 1, 0), count).astype(int)) if steps else np.empty(0, int)
+
+
+def _norm(trace: Trace) -> float:
+    """The Euclidean norm of the parameters at the end."""
+    return float(np.sqrt(sum(float(np.square(a[-1], dtype=np.float64).sum()) for a in trace.parameters.values())))
