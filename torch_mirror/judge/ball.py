@@ -46,7 +46,7 @@ class OpenSum(NamedTuple):
 
     terms: int
     bound: Callable[[float], Array]
-    grid: Callable[[], Array] | None  # lowest bit over all terms; None if an operand is not exact
+    grid: Callable[[], Array | None] | None  # lowest bit over all terms; None where nothing can be exact
 
 
 class Mask(NamedTuple):
@@ -90,7 +90,7 @@ class Ball(NDArrayOperatorsMixin):
         """The radius of the elements that ``take`` selects from an array that broadcasts to the result."""
         if self.exact:
             return 0.0
-        if self._radius is None and take is _all:
+        if self._radius is None and (take is _all or self.open):  # a sum costs its whole operands anyway
             assert self._rule is not None
             self._radius = self._rule(_all)
         if self._radius is not None:
@@ -181,11 +181,10 @@ def _open(value: Array, fmt: Format, total: OpenSum) -> Ball:
     def rule(take: Take) -> Any:
         bound = take(total.bound(gamma * rounded_up))
         e = bound + (2 * total.terms + 1) * fmt.tiny
-        e = np.where(bound / gamma < fmt.huge / 2, e, np.inf)
-        if total.grid is None:
-            return e
-        grid = take(total.grid())
-        return np.where(fits_grid(bound / gamma, grid, fmt), 0, e) if np.any(grid > fmt.grid) else e
+        if not np.max(bound, initial=0) < gamma * fmt.huge / 2:
+            e = np.where(bound < gamma * fmt.huge / 2, e, np.inf)
+        grid = total.grid() if total.grid else None
+        return e if grid is None else np.where(fits_grid(bound / gamma, take(grid), fmt), 0, e)
 
     ball = _ball(value, fmt, rule)
     ball.open = total
@@ -200,35 +199,72 @@ def _matmul(x: Ball, w: Ball) -> Ball:
     def bound(gamma: float) -> Array:
         # gamma A_x A_w + A_x e_w + e_x A_w, with one product where an operand is exact
         if x.exact and w.exact:
-            total: Array = (gamma * np.abs(x.value)) @ np.abs(w.value)
-        elif x.exact:
-            total = np.abs(x.value) @ (gamma * w.A(_all) + w.radius)
-        elif w.exact:
-            total = (gamma * x.A(_all) + x.radius) @ np.abs(w.value)
-        else:
-            total = x.A(_all) @ (gamma * w.A(_all) + w.radius) + x.radius @ w.A(_all)
-        return total
+            return gamma * _magnitude(x.value, w.value)
+        if x.exact:
+            return _magnitude(x.value, gamma * w.A(_all) + w.radius)
+        if w.exact:
+            return _magnitude(gamma * x.A(_all) + x.radius, w.value)
+        return _magnitude(x.A(_all), gamma * w.A(_all) + w.radius) + _magnitude(x.radius, w.A(_all))
 
     grid = (lambda: _product_grid(x, w)) if x.exact and w.exact else None
     return _open(value, x.format, OpenSum(terms, bound, grid))
 
 
-def _product_grid(x: Ball, w: Ball) -> Array:
+def _magnitude(x: Array, w: Array) -> Array:
+    """At least |x| @ |w|, in as many digits as a radius needs.
+
+    A large product is taken in float32, in half the time. Both factors are scaled by a power of two to
+    at most 1, so that nothing overflows; what underflows is at most the K 2^-125 that is added, and the
+    relative error of the float32 product, gamma_{K+2}, is added too.
+    """
+    terms = x.shape[-1]
+    if x.dtype != np.float64 or x.shape[-2] * terms * w.shape[-1] < LARGE_PRODUCT:
+        return np.abs(x) @ np.abs(w)
+    scale_x, scale_w = _scale(x), _scale(w)
+    a, b = _scaled_magnitude(x, scale_x), _scaled_magnitude(w, scale_w)
+    total = (a @ b).astype(np.float64)
+    total += terms * 2.0**-125
+    total *= (1 + 2 * format_of(np.dtype(np.float32)).gamma(terms + 2)) * scale_x * scale_w
+    return total
+
+
+LARGE_PRODUCT = 1 << 16
+"""Number of products in a matrix product from which its bound is taken in float32."""
+
+
+def _scale(x: Array) -> float:
+    """A power of two that is no less than any |x|."""
+    largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
+    return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if np.isfinite(largest) else largest
+
+
+def _scaled_magnitude(x: Array, scale: float) -> Array:
+    small = np.multiply(x, 1 / scale if scale > 0 else 1.0, dtype=np.float32, casting="same_kind")
+    return np.abs(small, out=small)
+
+
+def _product_grid(x: Ball, w: Ball) -> Array | None:
     """The lowest bit over the products of each element of x @ w: of x's row plus of w's column.
 
-    A few terms of each are looked at first: numbers with all bits in use, the usual case, show there.
+    A corner of each is looked at first. Numbers with all their bits in use, the usual case, show there
+    (a grid finer than p bits below the corner's own magnitude holds nothing), and that is the end of it.
     """
-    fmt, few = x.format, 4
-    rows = lowest_bit(x.value[..., :few], fmt).min(axis=-1)
-    columns = lowest_bit(w.value[..., :few, :], fmt).min(axis=-2)
-    best = _largest(rows) + _largest(columns)
-    span = np.log2(max(float(np.abs(x.value).max()), fmt.tiny)) + np.log2(max(float(np.abs(w.value).max()), fmt.tiny))
-    if best < NO_BIT and best + fmt.precision < span - 2 * fmt.precision:
-        return np.asarray(fmt.grid)
+    fmt, few = x.format, 8
+    corners = [_corner(x.value, few), _corner(w.value, few)]
+    finest = [_largest(lowest_bit(corners[0], fmt).min(axis=-1)), _largest(lowest_bit(corners[1], fmt).min(axis=-2))]
+    spans = [float(np.log2(np.max(np.abs(c), initial=0) or fmt.tiny)) for c in corners]
+    if sum(finest) + fmt.precision < sum(spans) - 2:
+        return None
     rows = lowest_bit(x.value, fmt).min(axis=-1)
     columns = lowest_bit(w.value, fmt).min(axis=-2)
     total = rows[..., :, None] + columns[..., None, :]
     return np.where(total >= NO_BIT // 2, NO_BIT, total)
+
+
+def _corner(a: Array, few: int) -> Array:
+    """The first few rows and columns of the first matrix of a stack."""
+    corner: Array = a[(0,) * (a.ndim - 2)][:few, :few]
+    return corner
 
 
 def _largest(exponents: Array) -> int:
@@ -259,8 +295,13 @@ def _term(x: Ball) -> OpenSum:
 
 def _joined(s: OpenSum, t: OpenSum) -> OpenSum:
     a, b = s.grid, t.grid
-    grid = (lambda: np.minimum(a(), b())) if a and b else None
-    return OpenSum(s.terms + t.terms, lambda gamma: s.bound(gamma) + t.bound(gamma), grid)
+
+    def grid() -> Array | None:
+        first = a() if a else None
+        second = b() if b and first is not None else None
+        return None if first is None or second is None else np.minimum(first, second)
+
+    return OpenSum(s.terms + t.terms, lambda gamma: s.bound(gamma) + t.bound(gamma), grid if a and b else None)
 
 
 # --- elementwise -------------------------------------------------------------------------------

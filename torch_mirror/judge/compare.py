@@ -61,33 +61,50 @@ def compare(seen: Array, equation: Ball, where: Where, roomy: bool = False) -> F
     centre = equation.value
     if seen.shape != centre.shape:
         raise InputError(f"tensor {where.tensor} of the trace", f"shape {centre.shape}", f"shape {seen.shape}")
+    with np.errstate(all="ignore"):
+        return _judge(seen, equation, where, roomy)
+
+
+def _judge(seen: Array, equation: Ball, where: Where, roomy: bool) -> Findings:
+    centre = equation.value
     tensors = len(seen) if where.stacked else 1
     differs = seen != centre
     differing = int(np.count_nonzero(differs))
     if roomy and not differing:
         return Findings(tensors, seen.size)
-    picked = np.nonzero(differs) if roomy and 8 * differing < seen.size else None
+    few = roomy and 4 * differing < seen.size
+    picked = np.flatnonzero(differs) if few else None
 
     def take(array: Array) -> Array:
-        return array if picked is None else np.broadcast_to(array, seen.shape)[picked]
+        return array if picked is None else _picked(array, seen.shape, picked)
 
-    error = np.abs(take(seen) - take(centre))
+    error = np.subtract(take(seen), take(centre))
+    np.abs(error, out=error)
     radius = _bound(equation) * (equation.radius if picked is None else equation.e(take))
-    passed = int(np.count_nonzero(error <= radius))
-    finite = np.isfinite(radius)
-    infinite = error.size - int(np.count_nonzero(finite))
-    if passed == error.size and not infinite:
-        ratio = _ratio(error, radius)
-        at = int(np.argmax(ratio))
-        worst = _finding(seen, equation, where, np.unravel_index(at, seen.shape) if picked is None else _at(picked, at))
-        return Findings(tensors, seen.size, 0, worst if ratio.flat[at] > 0 else None)
-    outside = np.zeros(seen.shape, bool)
-    outside[... if picked is None else picked] = finite & ~(error <= radius)
-    ratio = np.where(finite, _ratio(error, radius), 0)
+    ratio = _ratio(error, radius)
     at = int(np.argmax(ratio))
-    worst = _finding(seen, equation, where, np.unravel_index(at, seen.shape) if picked is None else _at(picked, at))
-    refutations = (_first_outside(seen, equation, where, outside),) if outside.any() else ()
-    return Findings(tensors, seen.size - infinite, infinite, worst if ratio.flat[at] > 0 else None, refutations)
+    if float(ratio.flat[at]) <= 1 and float(np.max(radius)) < np.inf:
+        infinite, refutations = 0, ()
+    else:
+        finite = np.broadcast_to(np.isfinite(radius), error.shape)
+        infinite = error.size - int(np.count_nonzero(finite))
+        ratio[~finite] = 0
+        at = int(np.argmax(ratio))
+        outside = np.zeros(seen.size, bool)
+        outside[... if picked is None else picked] = (finite & (ratio > 1)).reshape(-1)
+        refutations = (_first_outside(seen, equation, where, outside.reshape(seen.shape)),) if outside.any() else ()
+    worst = None
+    if ratio.flat[at] > 0:
+        worst = _finding(seen, equation, where, np.unravel_index(at if picked is None else picked[at], seen.shape))
+    return Findings(tensors, seen.size - infinite, infinite, worst, refutations)
+
+
+def _picked(array: Array, shape: tuple[int, ...], flat: Array) -> Array:
+    """The elements at flat positions of the array, broadcast to the shape."""
+    array = np.asarray(array)
+    if array.shape == shape and array.flags.c_contiguous:
+        return array.reshape(-1)[flat]
+    return np.broadcast_to(array, shape)[np.unravel_index(flat, shape)]
 
 
 def _bound(equation: Ball) -> float:
@@ -103,14 +120,11 @@ def allowed(equation: Ball) -> Array:
 
 def _ratio(error: Array, radius: Array) -> Array:
     """error / radius; 0 where there is no error, infinite where a NaN or a radius of 0 makes it so."""
-    ratio = np.divide(error, radius, out=np.full(error.shape, np.inf, error.dtype), where=radius > 0)
-    ratio[error == 0] = 0
-    ratio[np.isnan(ratio)] = np.inf
+    ratio: Array = np.divide(error, radius)
+    if not float(np.max(ratio, initial=0)) < np.inf:  # NaN wins a maximum
+        ratio[error == 0] = 0
+        ratio[np.isnan(ratio)] = np.inf
     return ratio
-
-
-def _at(picked: tuple[Array, ...], i: int) -> tuple[int, ...]:
-    return tuple(int(axis[i]) for axis in picked)
 
 
 def _first_outside(seen: Array, equation: Ball, where: Where, outside: Array) -> Finding:
@@ -128,12 +142,12 @@ def _finding(seen: Array, equation: Ball, where: Where, index: Iterable[int]) ->
     index = tuple(int(i) for i in index)
 
     def take(array: Array) -> Array:
-        return np.asarray(np.broadcast_to(array, seen.shape)[index])
+        return np.asarray(np.broadcast_to(array, seen.shape)[index])  # one element
 
     s, v = take(seen), take(equation.value)
     radius = _bound(equation) * np.asarray(equation.e(take))
     error = np.abs(s - v)
-    ratio = float(_ratio(error[None], radius[None])[0]) if np.isfinite(radius) else 0.0
+    ratio = float(_ratio(np.atleast_1d(error), np.atleast_1d(radius))[0]) if np.isfinite(radius) else 0.0
     tested = equation.format.dtype
     spacing = float(np.spacing(np.abs(v).astype(tested))) or float("nan")
     local = index[1:] if where.stacked else index
