@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from torch_mirror import __version__
-from torch_mirror.environment import prefer_one_thread
+from torch_mirror.threads import VARIABLES
 
 if TYPE_CHECKING:
     from reference.experiment import Experiment
@@ -25,6 +25,12 @@ DTYPES = ("float64", "float32")
 COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow"}
 INTERRUPTED = 130
 """What a shell reports for a command that Ctrl-C ended; 1 would say that something was refuted."""
+
+
+class BadInput(click.ClickException):
+    """One message on standard error and exit status 2, which click keeps for bad usage."""
+
+    exit_code = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,17 +60,18 @@ def verify(
     tensor of every step is judged against its equation. One line each; exit status 0 if all are
     certified, 1 if one is refuted or vacuous, 2 for bad usage or input.
     """
-    prefer_one_thread()
+    if not any(variable in os.environ for variable in VARIABLES):
+        os.environ |= dict.fromkeys(VARIABLES, "1")  # of use only before NumPy and torch load
     with _errors_without_traceback():
-        from reference import experiments  # after the threads are settled; it loads NumPy
-        from reference.errors import UnknownNameError  # the same
+        from reference import experiments
+        from reference.errors import UnknownNameError
 
         known = experiments.names()
         for name in names:
             if name not in known:
                 raise UnknownNameError("experiment", name, known)
         if json_path is not None:
-            from torch_mirror.output import check_writable  # not needed without --json
+            from torch_mirror.output import check_writable
 
             check_writable("--json", json_path)
         chosen = list(dict.fromkeys(names or known))  # a name given twice is one run
@@ -82,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(names: list[str], dtypes: Sequence[str], steps: int | None, seed: int) -> "list[Certificate]":
     """Verify each experiment in each dtype, and print each line as soon as it is known."""
-    from dataclasses import replace  # slow to import, for what --help needs
+    from dataclasses import replace
 
-    from reference import experiments  # as in verify
-    from torch_mirror import report  # the same
+    from reference import experiments
+    from torch_mirror import report
 
     width = max(map(len, names))
     colour = False if os.environ.get("NO_COLOR") else None  # None: only on a terminal
@@ -107,17 +114,21 @@ def _run(names: list[str], dtypes: Sequence[str], steps: int | None, seed: int) 
 
 def _verify(experiment: "Experiment", label: str) -> "Certificate":
     """Verify one experiment, under a bar on a terminal that disappears when it is done."""
-    from tqdm import tqdm  # not needed for --help
+    from tqdm import tqdm
 
-    from torch_mirror import verify as run  # loads torch
+    from torch_mirror import verify as run
 
     with tqdm(total=experiment.steps, desc=label, unit="step", leave=False, disable=None, dynamic_ncols=True) as bar:
         # disable=None: silent unless standard error is a terminal
-        return run(experiment, progress=bar.update)
+
+        def advance(steps: int) -> None:
+            bar.update(steps)
+
+        return run(experiment, progress=advance)
 
 
 def _write(path: Path, certificates: "list[Certificate]") -> None:
-    from torch_mirror import environment, output, report  # only with --json
+    from torch_mirror import environment, output, report
 
     text = report.document(certificates, environment.versions(), environment.threads())
     output.write_whole("--json", path, text)
@@ -126,12 +137,12 @@ def _write(path: Path, certificates: "list[Certificate]") -> None:
 @contextmanager
 def _errors_without_traceback() -> Iterator[None]:
     """Turn what a user can cause into one line on standard error and an exit status of its own."""
-    from reference.errors import TorchMirrorError  # loads NumPy
+    from reference.errors import TorchMirrorError
 
     try:
         yield
     except TorchMirrorError as error:
-        raise _failure(str(error)) from error
+        raise BadInput(str(error)) from error
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)
@@ -140,10 +151,4 @@ def _errors_without_traceback() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        raise _failure(f"standard output: expected to be writable, got {error.strerror}") from error
-
-
-def _failure(message: str) -> click.ClickException:
-    failure: Any = click.ClickException(message)
-    failure.exit_code = 2
-    return failure  # type: ignore[no-any-return]
+        raise BadInput(f"standard output: expected to be writable, got {error.strerror}") from error

@@ -1,20 +1,9 @@
 """What a report was made with: versions and threads."""
 
-import os
 import platform
 from importlib.metadata import version
 
 PACKAGES = ("torch-mirror", "numpy", "torch", "scikit-learn")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def prefer_one_thread() -> None:
-    """One thread for NumPy and for torch, unless the user said otherwise; of use only before they load.
-
-    Two pools of threads in one process wait for each other, which costs many times what they give.
-    """
-    for name in THREAD_VARIABLES:
-        os.environ.setdefault(name, "1")
 
 
 def versions() -> dict[str, str]:

@@ -24,9 +24,7 @@ def check_writable(what: str, path: Path) -> None:
         trial = _beside(path)
         trial.touch(exist_ok=False)
         trial.unlink()
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+    except OSError as error:
         raise _unwritable(what, path, error) from error
 
 
@@ -48,6 +46,5 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".torch-mirror-{os.getpid()}.part")
 
 
-def _unwritable(what: str, path: Path, error: Exception) -> InputError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return InputError(what, "a path that can be written", f"{str(path)!r} ({reason})")
+def _unwritable(what: str, path: Path, error: OSError) -> InputError:
+    return InputError(what, "a path that can be written", f"{str(path)!r} ({error.strerror or error})")

@@ -15,7 +15,7 @@ from torch_mirror.judge.certificate import Certificate
 from torch_mirror.judge.certify import Motion, certificate, watch
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.direct import judge_directly
-from torch_mirror.judge.local import judge_locally, judge_start
+from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parameter_balls
 from torch_mirror.threads import one_thread
 
 SMALL = 20_000
@@ -49,12 +49,18 @@ def verify(
             strict=True,
         )
         for torch, numpy in runs:
-            found = [findings, judge_locally(e, torch, "torch")]
+            found = [findings]
             if torch.first == 0:
                 found += [judge_start(e, torch, "torch"), judge_start(e, numpy, "numpy")]
+                of_features, givens = judge_givens(e, torch, "torch")
+                found.append(of_features)
+            p = parameter_balls(e, torch)
+            above = findings.worst.ratio if findings.worst else 0
+            found.append(judge_locally(e, torch, "torch", givens, p, above))
             found += _judge_sample(e, numpy, sample)
-            direct, distances = judge_directly(e, torch, numpy, small, sample)
+            direct, distances = judge_directly(e, torch, numpy, givens, p, small, sample)
             findings = merge([*found, direct])
+            forget(p)
             motion = watch(motion, torch)
             if torch.steps:
                 ends = float(distances.distance[-1])
@@ -70,8 +76,14 @@ def verify(
 def _judge_sample(e: Experiment, numpy: Trace, sample: Array) -> list[Findings]:
     """NumPy's own trace, at the sampled steps, in a precision wider than its own where there is one."""
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
-    here = sample[(sample >= numpy.first) & (sample < numpy.first + numpy.steps)] - numpy.first
-    return [judge_locally(e, numpy.at(slice(i, i + 1)), "numpy", wider) for i in here.tolist()]
+    found = []
+    for i in (sample[(sample >= numpy.first) & (sample < numpy.first + numpy.steps)] - numpy.first).tolist():
+        part = numpy.at(slice(i, i + 1)).astype(wider)
+        of_features, givens = judge_givens(e, part, "numpy")
+        p = parameter_balls(e, part)
+        found += [of_features, judge_locally(e, part, "numpy", givens, p)]
+        forget(p)
+    return found
 
 
 def _sample(steps: int, count: int) -> Array:

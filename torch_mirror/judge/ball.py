@@ -30,7 +30,8 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
-from torch_mirror.judge.exactness import NO_BIT, exact_product, exact_sum, fits_grid, lowest_bit
+from torch_mirror.judge import products
+from torch_mirror.judge.exactness import exact_product, exact_sum, fits_grid, lowest_bit
 from torch_mirror.judge.format import Format, format_of
 
 Take: TypeAlias = Callable[[Any], Any]
@@ -42,11 +43,17 @@ SIMD exp in float32 documents 2.52 ulp = 5.04 u; SLEEF's u10 functions, which to
 
 
 class OpenSum(NamedTuple):
-    """A sum that may still take a term: ``bound(gamma)`` is gamma * sum of A + sum of e."""
+    """A sum of products or terms that may still take a term.
+
+    bound(gamma) is at least gamma * sum of A + sum of e; grid() the lowest bit over all terms of each
+    element, or None where nothing can be exact; at(index) the sum of A at some elements, if every
+    operand is exact and that is cheaper to have than all of it.
+    """
 
     terms: int
     bound: Callable[[float], Array]
-    grid: Callable[[], Array | None] | None  # lowest bit over all terms; None where nothing can be exact
+    grid: Callable[[], Array | None] | None = None
+    at: Callable[[tuple[Array, ...]], Array] | None = None
 
 
 class Mask(NamedTuple):
@@ -59,7 +66,7 @@ class Mask(NamedTuple):
 class Ball(NDArrayOperatorsMixin):
     """Values with radii; see the module's docstring. ``Ball(value)`` is exact."""
 
-    __slots__ = ("_radius", "_rule", "format", "open", "value")
+    __slots__ = ("_mT", "_products", "_radius", "_rule", "_scaled", "format", "open", "value")
 
     def __init__(self, value: Array, radius: Array | float = 0, format: Format | None = None) -> None:
         self.value = value
@@ -67,6 +74,9 @@ class Ball(NDArrayOperatorsMixin):
         self.open: OpenSum | None = None
         self._rule: Rule | None = None
         self._radius: Any = None
+        self._mT: Ball | None = None
+        self._products: dict[tuple[int, int], tuple[Ball, Ball, Ball]] | None = None
+        self._scaled: products.Scaled | None = None
         if not (np.isscalar(radius) and radius == 0):
             self._radius = np.broadcast_to(np.asarray(radius), np.shape(value))
 
@@ -109,7 +119,29 @@ class Ball(NDArrayOperatorsMixin):
 
     @property
     def mT(self) -> "Ball":
-        return self._view(lambda a: a.mT)
+        if self._products is None:
+            return self._view(lambda a: a.mT)
+        if self._mT is None:
+            self._mT = self._view(lambda a: a.mT)
+            self._mT._products = self._products
+        return self._mT
+
+    def remember(self) -> "Ball":
+        """Keep every product x @ self from here on, as two evaluations of one step ask for the same ones."""
+        self._products = {}
+        return self
+
+    def forget(self) -> None:
+        """Drop them: they and this ball hold each other, and the memory of whole steps with them."""
+        if self._products is not None:
+            self._products.clear()
+
+    @property
+    def scaled(self) -> products.Scaled:
+        """The magnitude of the value in float32, computed once."""
+        if self._scaled is None:
+            self._scaled = products.scaled(self.value)
+        return self._scaled
 
     def __getitem__(self, index: Any) -> "Ball":
         return self._view(lambda a: a[index])
@@ -193,83 +225,34 @@ def _open(value: Array, fmt: Format, total: OpenSum) -> Ball:
 
 def _matmul(x: Ball, w: Ball) -> Ball:
     """x @ w: one sum of products an element."""
-    value = x.value @ w.value
-    terms = x.shape[-1]
+    kept = w._products
+    if kept is not None and (id(x), id(w)) in kept:
+        return kept[id(x), id(w)][-1]
+    exact = x.exact and w.exact
 
     def bound(gamma: float) -> Array:
         # gamma A_x A_w + A_x e_w + e_x A_w, with one product where an operand is exact
-        if x.exact and w.exact:
-            return gamma * _magnitude(x.value, w.value)
+        if exact and products.large(x.value, w.value):
+            return products.large_magnitude(x.scaled, w.scaled, gamma)
+        if exact:
+            return products.magnitude(x.value, w.value, gamma)
         if x.exact:
-            return _magnitude(x.value, gamma * w.A(_all) + w.radius)
+            return products.magnitude(x.value, gamma * w.A(_all) + w.radius)
         if w.exact:
-            return _magnitude(gamma * x.A(_all) + x.radius, w.value)
-        return _magnitude(x.A(_all), gamma * w.A(_all) + w.radius) + _magnitude(x.radius, w.A(_all))
+            return products.magnitude(gamma * x.A(_all) + x.radius, w.value)
+        a = w.A(_all)
+        return products.magnitude(x.A(_all), gamma * a + w.radius) + products.magnitude(x.radius, a)
 
-    grid = (lambda: _product_grid(x, w)) if x.exact and w.exact else None
-    return _open(value, x.format, OpenSum(terms, bound, grid))
-
-
-def _magnitude(x: Array, w: Array) -> Array:
-    """At least |x| @ |w|, in as many digits as a radius needs.
-
-    A large product is taken in float32, in half the time. Both factors are scaled by a power of two to
-    at most 1, so that nothing overflows; what underflows is at most the K 2^-125 that is added, and the
-    relative error of the float32 product, gamma_{K+2}, is added too.
-    """
-    terms = x.shape[-1]
-    if x.dtype != np.float64 or x.shape[-2] * terms * w.shape[-1] < LARGE_PRODUCT:
-        return np.abs(x) @ np.abs(w)
-    scale_x, scale_w = _scale(x), _scale(w)
-    a, b = _scaled_magnitude(x, scale_x), _scaled_magnitude(w, scale_w)
-    total = (a @ b).astype(np.float64)
-    total += terms * 2.0**-125
-    total *= (1 + 2 * format_of(np.dtype(np.float32)).gamma(terms + 2)) * scale_x * scale_w
-    return total
-
-
-LARGE_PRODUCT = 1 << 16
-"""Number of products in a matrix product from which its bound is taken in float32."""
-
-
-def _scale(x: Array) -> float:
-    """A power of two that is no less than any |x|."""
-    largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
-    return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if np.isfinite(largest) else largest
-
-
-def _scaled_magnitude(x: Array, scale: float) -> Array:
-    small = np.multiply(x, 1 / scale if scale > 0 else 1.0, dtype=np.float32, casting="same_kind")
-    return np.abs(small, out=small)
-
-
-def _product_grid(x: Ball, w: Ball) -> Array | None:
-    """The lowest bit over the products of each element of x @ w: of x's row plus of w's column.
-
-    A corner of each is looked at first. Numbers with all their bits in use, the usual case, show there
-    (a grid finer than p bits below the corner's own magnitude holds nothing), and that is the end of it.
-    """
-    fmt, few = x.format, 8
-    corners = [_corner(x.value, few), _corner(w.value, few)]
-    finest = [_largest(lowest_bit(corners[0], fmt).min(axis=-1)), _largest(lowest_bit(corners[1], fmt).min(axis=-2))]
-    spans = [float(np.log2(np.max(np.abs(c), initial=0) or fmt.tiny)) for c in corners]
-    if sum(finest) + fmt.precision < sum(spans) - 2:
-        return None
-    rows = lowest_bit(x.value, fmt).min(axis=-1)
-    columns = lowest_bit(w.value, fmt).min(axis=-2)
-    total = rows[..., :, None] + columns[..., None, :]
-    return np.where(total >= NO_BIT // 2, NO_BIT, total)
-
-
-def _corner(a: Array, few: int) -> Array:
-    """The first few rows and columns of the first matrix of a stack."""
-    corner: Array = a[(0,) * (a.ndim - 2)][:few, :few]
-    return corner
-
-
-def _largest(exponents: Array) -> int:
-    some = exponents[exponents < NO_BIT]
-    return int(some.max()) if some.size else NO_BIT
+    total = OpenSum(
+        x.shape[-1],
+        bound,
+        (lambda: products.product_grid(x.value, w.value, x.format)) if exact else None,
+        (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
+    )
+    product = _open(x.value @ w.value, x.format, total)
+    if kept is not None:
+        kept[id(x), id(w)] = x, w, product
+    return product
 
 
 def _add(x: Ball, y: Ball) -> Ball:
@@ -289,19 +272,30 @@ def _add(x: Ball, y: Ball) -> Ball:
 
 
 def _term(x: Ball) -> OpenSum:
-    grid = (lambda: lowest_bit(x.value, x.format)) if x.exact else None
-    return OpenSum(1, lambda gamma: gamma * x.A(_all) + x.e(_all), grid)
+    if not x.exact:
+        return OpenSum(1, lambda gamma: gamma * x.A(_all) + x.e(_all))
+    return OpenSum(
+        1,
+        lambda gamma: gamma * np.abs(x.value),
+        lambda: lowest_bit(x.value, x.format),
+        lambda at: np.abs(x.value[tuple(0 if n == 1 else i for n, i in zip(x.shape, at[-x.ndim :], strict=True))]),
+    )
 
 
 def _joined(s: OpenSum, t: OpenSum) -> OpenSum:
-    a, b = s.grid, t.grid
+    a, b, f, g = s.grid, t.grid, s.at, t.at
 
     def grid() -> Array | None:
         first = a() if a else None
         second = b() if b and first is not None else None
         return None if first is None or second is None else np.minimum(first, second)
 
-    return OpenSum(s.terms + t.terms, lambda gamma: s.bound(gamma) + t.bound(gamma), grid if a and b else None)
+    return OpenSum(
+        s.terms + t.terms,
+        lambda gamma: s.bound(gamma) + t.bound(gamma),
+        grid if a and b else None,
+        (lambda at: f(at) + g(at)) if f and g else None,
+    )
 
 
 # --- elementwise -------------------------------------------------------------------------------
@@ -318,6 +312,11 @@ def _absolute(x: Ball) -> Ball:
 def _multiply(x: Ball, y: Ball) -> Ball:
     value = x.value * y.value
     fmt = x.format
+    if x.exact and x.ndim == 0:
+        x, y = y, x
+    if y.exact and y.ndim == 0 and abs(float(np.frexp(y.value)[0])) == 0.5:
+        number = abs(float(y.value))
+        return _ball(value, fmt, lambda take: _scaled_by_power_of_two(x, number, take(value), take))
 
     def rule(take: Take) -> Any:
         ex, ey, p = x.e(take), y.e(take), take(value)
@@ -333,14 +332,13 @@ def _divide(x: Ball, y: Ball) -> Ball:
     value = x.value / y.value
     fmt = x.format
     if y.exact and y.ndim == 0:
-        power_of_two = abs(np.frexp(y.value)[0]) == 0.5
-        roundings = 1 if power_of_two else 3
+        number = abs(float(y.value))
+        if np.frexp(number)[0] == 0.5:
+            return _ball(value, fmt, lambda take: _scaled_by_power_of_two(x, 1 / number, take(value), take))
 
         def by_number(take: Take) -> Any:
-            ex, q = x.e(take), take(value)
-            rounding = fmt.gamma(roundings) * x.A(take) / abs(float(y.value)) + roundings * fmt.tiny
-            exact = _where_exact(ex, lambda: exact_product(q, y.value, take(x.value), fmt)) if power_of_two else False
-            return _overflow(ex / abs(float(y.value)) + _zero_where(exact, rounding), q, fmt)
+            rounding = fmt.gamma(3) * x.A(take) / number + 3 * fmt.tiny
+            return _overflow(x.e(take) / number + rounding, take(value), fmt)
 
         return _ball(value, fmt, by_number)
 
@@ -392,6 +390,12 @@ def _tanh(x: Ball) -> Ball:
         return e * slope + ulps * fmt.u * np.abs(take(value)) + fmt.tiny
 
     return _ball(value, fmt, rule)
+
+
+def _scaled_by_power_of_two(x: Ball, number: float, p: Any, take: Take) -> Any:
+    """The radius of p = number x: exact, unless it leaves the normal numbers."""
+    underflow = np.where((np.abs(p) >= x.format.tiny) | (take(x.value) == 0), 0, x.format.tiny)
+    return _overflow(x.e(take) * number + underflow, p, x.format)
 
 
 def _where_exact(propagated: Any, test: Callable[[], Array]) -> Any:

@@ -12,7 +12,7 @@ from reference.trace import Trace
 from reference.training import segment_steps
 from torch_mirror.judge.certificate import Certificate, Side
 from torch_mirror.judge.compare import Findings, merge
-from torch_mirror.judge.local import judge_locally, judge_start
+from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parameter_balls
 
 
 class Motion(NamedTuple):
@@ -62,9 +62,12 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     follow from them, with radii that propagate. Raises InputError when a shape does not fit.
     """
     started = time.perf_counter()
-    findings, motion = judge_start(experiment, trace, side), Motion()
+    found, givens = judge_givens(experiment, trace, side)
+    findings, motion = merge([judge_start(experiment, trace, side), found]), Motion()
     for segment in _pieces(trace, segment_steps(experiment)):
-        findings = merge([findings, judge_locally(experiment, segment, side)])
+        p = parameter_balls(experiment, segment)
+        findings = merge([findings, judge_locally(experiment, segment, side, givens, p)])
+        forget(p)
         motion = watch(motion, segment)
     return certificate(experiment, findings, motion, seconds=time.perf_counter() - started)
 

@@ -1,6 +1,6 @@
 """What a trace holds against the ball of its equation: element by element, the error over the radius."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,35 +52,39 @@ def merge(parts: Iterable[Findings]) -> Findings:
     )
 
 
-def compare(seen: Array, equation: Ball, where: Where, roomy: bool = False) -> Findings:
+def compare(seen: Array, equation: Ball, where: Where, roomy: bool = False, above: float = 0) -> Findings:
     """Judge every element of ``seen``: it passes if it is within R radii of the equation's centre.
 
     roomy: nothing in sight can overflow, so that an element equal to the centre passes unbounded.
+    above: a worst element is named only if its error / radius is larger than this.
     Raises InputError when the shapes differ.
     """
     centre = equation.value
     if seen.shape != centre.shape:
         raise InputError(f"tensor {where.tensor} of the trace", f"shape {centre.shape}", f"shape {seen.shape}")
     with np.errstate(all="ignore"):
-        return _judge(seen, equation, where, roomy)
+        return _judge(seen, equation, where, roomy, above)
 
 
-def _judge(seen: Array, equation: Ball, where: Where, roomy: bool) -> Findings:
+def _judge(seen: Array, equation: Ball, where: Where, roomy: bool, above: float) -> Findings:
     centre = equation.value
     tensors = len(seen) if where.stacked else 1
     differs = seen != centre
     differing = int(np.count_nonzero(differs))
     if roomy and not differing:
         return Findings(tensors, seen.size)
-    few = roomy and 4 * differing < seen.size
-    picked = np.flatnonzero(differs) if few else None
+    picked = np.flatnonzero(differs) if roomy and 4 * differing < seen.size else None
+    if picked is None and roomy and above >= WORTH_A_LOOK and seen.size >= MANY:
+        picked = _suspects(seen, equation, above)
+        if picked is not None and not len(picked):
+            return Findings(tensors, seen.size)
 
     def take(array: Array) -> Array:
         return array if picked is None else _picked(array, seen.shape, picked)
 
     error = np.subtract(take(seen), take(centre))
     np.abs(error, out=error)
-    radius = _bound(equation) * (equation.radius if picked is None else equation.e(take))
+    radius = _bound(equation) * (equation.radius if picked is None else _radius_at(equation, seen.shape, picked, take))
     ratio = _ratio(error, radius)
     at = int(np.argmax(ratio))
     if float(ratio.flat[at]) <= 1 and float(np.max(radius)) < np.inf:
@@ -94,9 +98,44 @@ def _judge(seen: Array, equation: Ball, where: Where, roomy: bool) -> Findings:
         outside[... if picked is None else picked] = (finite & (ratio > 1)).reshape(-1)
         refutations = (_first_outside(seen, equation, where, outside.reshape(seen.shape)),) if outside.any() else ()
     worst = None
-    if ratio.flat[at] > 0:
+    if ratio.flat[at] > above:
         worst = _finding(seen, equation, where, np.unravel_index(at if picked is None else picked[at], seen.shape))
     return Findings(tensors, seen.size - infinite, infinite, worst, refutations)
+
+
+WORTH_A_LOOK = 0.25
+"""From this worst error / radius on, most sums can be told to lie below it by their own size."""
+
+MANY = 4096
+"""Elements of a tensor from which that pays."""
+
+
+def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
+    """Flat positions of the elements of a sum that may exceed ``above``; None if they are too many.
+
+    The sum of magnitudes is at least the magnitude of the sum, so that where nothing is exact
+    gamma |value| is at most the radius: an error below ``above`` times that needs no closer look.
+    """
+    total = equation.open
+    if total is None or total.at is None or total.grid is None or total.grid() is not None:
+        return None
+    error = np.subtract(seen, equation.value)
+    np.abs(error, out=error)
+    least = np.abs(equation.value)
+    least *= above * equation.slack * equation.format.gamma(total.terms)
+    picked = np.flatnonzero(~(error <= least))
+    return picked if 16 * len(picked) < seen.size else None
+
+
+def _radius_at(equation: Ball, shape: tuple[int, ...], picked: Array, take: Callable[[Array], Array]) -> Array:
+    """The radius at flat positions."""
+    total = equation.open
+    if total is None or total.at is None or total.grid is None or total.grid() is not None:
+        return np.asarray(equation.e(take))
+    gamma, fmt = equation.format.gamma(total.terms), equation.format
+    magnitude = total.at(np.unravel_index(picked, shape))
+    radius: Array = gamma * (1 + 4 * gamma) * magnitude + (2 * total.terms + 1) * fmt.tiny
+    return radius
 
 
 def _picked(array: Array, shape: tuple[int, ...], flat: Array) -> Array:

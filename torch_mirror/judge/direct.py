@@ -25,14 +25,14 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.experiment import Experiment
-from reference.network import features
-from reference.parameters import named, rebuild
+from reference.parameters import named, zip_with
 from reference.trace import Trace
 from reference.training import step
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Finding
 from torch_mirror.judge.compare import Findings, Where, allowed, compare, merge
 from torch_mirror.judge.format import format_of
+from torch_mirror.judge.local import Givens, forget, parameter_balls
 
 PART = 61
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
@@ -47,71 +47,73 @@ class Distances(NamedTuple):
 
 
 def judge_directly(
-    experiment: Experiment, torch: Trace, numpy: Trace, everywhere: bool, sample: Collection[int]
+    experiment: Experiment, torch: Trace, numpy: Trace, givens: Givens, p: Any, everywhere: bool, sample: Collection[int]
 ) -> tuple[Findings, Distances]:
     """Judge a segment of torch's run against the same segment of NumPy's, both as they ran.
 
-    everywhere: propagate radii at every step, else only at the steps of the run named in ``sample``.
+    givens, p: as ``judge_locally`` took them, from torch's trace. everywhere: propagate radii at every
+    step, else only at the steps of the run named in ``sample``.
     """
     e = experiment
     with np.errstate(all="ignore"):
+        free = _free_step(e, givens, p)
+        after = {name: free[name].value for name in torch.parameters}
         if everywhere:
-            findings, after, radius = _propagate(e, torch, slice(None))
-            return _explain(torch, numpy, findings, after, radius)
+            findings = _judge_free(free, torch)
+            return _explain(torch, numpy, [findings], after, _norm([allowed(free[name]) for name in after]))
+        radius = _part_of_radius(e, p, free)
+        unexplained = np.flatnonzero(_unexplained(_distances(torch, numpy, after, radius), _size(torch)))
         sampled = [t - torch.first for t in sample if torch.first <= t < torch.first + torch.steps]
-        after, radius = _step_and_part(e, torch)
         found = []
-        distances = _distances(torch, numpy, after, radius)
-        unexplained = np.flatnonzero(_unexplained(distances, _size(torch)))
         for i in sorted({*sampled, *unexplained.tolist()}):
-            part, _, here = _propagate(e, torch, slice(i, i + 1))
-            found.append(part)
-            radius[i] = here[0]
-        return _explain(torch, numpy, merge(found), after, radius)
+            part = torch.at(slice(i, i + 1))
+            here = parameter_balls(e, part)
+            balls = _free_step(e, givens, here)
+            found.append(_judge_free(balls, part))
+            radius[i] = _norm([allowed(balls[name]) for name in after])[0]
+            forget(here)
+        return _explain(torch, numpy, found, after, radius)
 
 
-def _propagate(e: Experiment, torch: Trace, steps: slice) -> tuple[Findings, dict[str, Array], Array]:
-    """End-to-end balls of some steps: findings, F(phi), and r."""
-    fmt = format_of(e.dtype)
-    part = torch.at(steps)
-    balls: dict[str, Ball] = {}
+def _free_step(e: Experiment, givens: Givens, p: Any) -> dict[str, Ball]:
+    """Every tensor of one reference step from torch's parameters, nothing known of torch's other tensors."""
+    balls: dict[str, Any] = {}
 
     def collect(name: str, equation: Any) -> Any:
         balls[name] = equation
         return equation
 
-    t: Any = Ball(e.t, 0, fmt)
-    p = rebuild(e.parameters, {name: Ball(a[:-1], 0, fmt) for name, a in part.parameters.items()})
-    x = features(e.network, Ball(e.x, 0, fmt), collect)  # type: ignore[arg-type]  # a ball is a duck array
-    after = named(step(e.network, p, x, t, e.loss, e.sgd, collect))
-    balls["loss"] = e.loss.value(balls["y"], t)  # type: ignore[assignment,arg-type]  # a ball is a duck array
-    wanted = ["loss", *(f"d{name}" for name in after)]
-    where = {name: Where(name, "both", "end to end", part.first) for name in wanted}
-    findings = merge(compare(part[name], balls[name], where[name]) for name in wanted if name in part)
-    return findings, {name: ball.value for name, ball in after.items()}, _norm([allowed(b) for b in after.values()])
+    step(e.network, p, givens.x, givens.t, e.loss, e.sgd, collect)
+    return balls | {"loss": e.loss.value(balls["y"], givens.t)}
 
 
-def _step_and_part(e: Experiment, torch: Trace) -> tuple[dict[str, Array], Array]:
-    """F(phi), and the norm of the update's own radii over every PART-th parameter: at most r."""
+def _judge_free(balls: dict[str, Ball], torch: Trace) -> Findings:
+    """torch's loss and parameter gradients against the balls of a free step."""
+    wanted = ["loss", *(f"d{name}" for name in torch.parameters)]
+    return merge(
+        compare(torch[name], balls[name], Where(name, "both", "end to end", torch.first))
+        for name in wanted
+        if name in torch.tensors
+    )
+
+
+def _part_of_radius(e: Experiment, p: Any, free: dict[str, Ball]) -> Array:
+    """The norm of the update's own radii over every PART-th parameter: at most r.
+
+    The free step's gradients are taken as exact, and a radius only grows with those of its operands.
+    """
     fmt = format_of(e.dtype)
-    gradients: dict[str, Array] = {}
 
-    def collect(name: str, value: Array) -> Array:
-        gradients[name] = value
-        return value
+    def part(a: Array) -> Ball:
+        return Ball(a.reshape(len(a), -1)[:, ::PART], 0, fmt)
 
-    before = {name: a[:-1] for name, a in torch.parameters.items()}
-    p = rebuild(e.parameters, before)
-    after = named(step(e.network, p, features(e.network, e.x), e.t, e.loss, e.sgd, collect))
-    flat = (torch.steps, -1)
-    w = {name: Ball(a.reshape(flat)[:, ::PART], 0, fmt) for name, a in before.items()}
-    dw = {name: Ball(gradients[f"d{name}"].reshape(flat)[:, ::PART], 0, fmt) for name in w}
-    updated = named(e.sgd.step(rebuild(e.parameters, w), rebuild(e.parameters, dw)))
-    return after, _norm([allowed(ball) for ball in updated.values()])
+    w = zip_with(lambda _, a: part(a.value), p)
+    dw = zip_with(lambda name, _: part(free[f"d{name}"].value), p)
+    return _norm([allowed(ball) for ball in named(e.sgd.step(w, dw)).values()])
 
 
 def _explain(
-    torch: Trace, numpy: Trace, findings: Findings, after: dict[str, Array], radius: Array
+    torch: Trace, numpy: Trace, found: list[Findings], after: dict[str, Array], radius: Array
 ) -> tuple[Findings, Distances]:
     distances = _distances(torch, numpy, after, radius)
     unexplained = np.flatnonzero(_unexplained(distances, _size(torch)))
@@ -121,8 +123,8 @@ def _explain(
         ratio = (d - amplified) / r if r > 0 else float("inf")
         where = (torch.first + i, "parameters", "both", "trajectory", ())
         finding = Finding(ratio, *where, seen=d, expected=amplified, radius=r, ulp=float("nan"))  # type: ignore[arg-type]  # mypy widens the tuple's literals
-        findings = merge([findings, Findings(refutations=(finding,))])
-    return findings, distances
+        found = [*found, Findings(refutations=(finding,))]
+    return merge(found), distances
 
 
 def _distances(torch: Trace, numpy: Trace, after: dict[str, Array], radius: Array) -> Distances:
@@ -142,7 +144,7 @@ def _difference(a: Array, b: Array) -> Array:
 def _norm(parts: list[Array]) -> Array:
     """The Euclidean norm over everything but the first axis, which counts steps."""
     flat = [a.reshape(len(a), -1).astype(np.float64, copy=False) for a in parts]
-    return np.sqrt(sum(np.einsum("ti,ti->t", a, a) for a in flat))  # type: ignore[no-any-return]  # sum's start is 0
+    return np.sqrt(sum(np.vecdot(a, a) for a in flat))  # type: ignore[no-any-return]  # sum's start is 0
 
 
 def _size(trace: Trace) -> int:

@@ -5,14 +5,14 @@ which are exact by definition. So nothing propagates: a wrong tensor is the root
 a ReLU's branch is taken from the trace's own pre-activation. All steps of a segment are one call.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.network import features
-from reference.parameters import named, rebuild
+from reference.parameters import named, rebuild, zip_with
 from reference.trace import Trace
 from reference.training import step
 from torch_mirror.judge.ball import Ball
@@ -21,43 +21,78 @@ from torch_mirror.judge.compare import Findings, Where, compare, merge
 from torch_mirror.judge.format import format_of
 
 
-def judge_locally(experiment: Experiment, trace: Trace, side: Side, centre: Any = None) -> Findings:
-    """Judge each tensor that the trace holds; the balls of those that it does not hold propagate.
+class Givens(NamedTuple):
+    """What every equation of a run starts from and no step changes, as exact balls."""
 
-    centre: the dtype to evaluate the equations in, that of the trace by default; a wider one shows
-    the trace's own error, not its distance from another evaluation.
+    x: Any  # what the network's forward takes: its features of x, or x
+    t: Any
+
+
+def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Findings, Givens]:
+    """Judge the network's features, which are evaluated once, and make balls of what the steps start from."""
+    e = experiment
+    fmt = format_of(e.dtype)
+    held = trace.constants
+    found: list[Findings] = []
+
+    def plant(name: str, equation: Any) -> Any:
+        if name not in held:
+            return equation
+        found.append(compare(held[name], equation, Where(name, side, "local", trace.first, stacked=False)))
+        return Ball(held[name], 0, fmt)
+
+    with np.errstate(all="ignore"):
+        x: Any = features(e.network, Ball(held["x"], 0, fmt), plant)  # type: ignore[arg-type]  # a ball is a duck array
+    return merge(found), Givens(x, Ball(held["t"], 0, fmt))
+
+
+def parameter_balls(experiment: Experiment, trace: Trace) -> Any:
+    """The parameters before each step, exact, in the network's own Parameters type.
+
+    They remember their products; whoever made them must let them ``forget`` when the steps are judged.
+    """
+    fmt = format_of(experiment.dtype)
+    before = {name: Ball(a[:-1], 0, fmt).remember() for name, a in trace.parameters.items()}
+    return rebuild(experiment.parameters, before)
+
+
+def forget(p: Any) -> None:
+    """Free the memory that the balls of ``parameter_balls`` hold."""
+    zip_with(lambda _, ball: ball.forget(), p)
+
+
+def judge_locally(
+    experiment: Experiment, trace: Trace, side: Side, givens: Givens, p: Any, above: float = 0
+) -> Findings:
+    """Judge each tensor of each step that the trace holds; the balls of those it does not hold propagate.
+
+    The trace, givens and p (``parameter_balls``) are in the dtype that the equations are evaluated in:
+    the run's own, or a wider one, which shows the trace's own error, not its distance from another
+    evaluation. above: see ``compare``.
     """
     e = experiment
     fmt = format_of(e.dtype)
-    seen = trace if centre is None else trace.astype(centre)
-    room = roomy(seen, fmt.huge)
-    found: list[Findings] = []
+    room = roomy(trace, fmt.huge)
+    found = [Findings()]
+    worst = above
 
-    def exact(array: Array) -> Any:
-        return Ball(array, 0, fmt)
-
-    def judge(name: str, value: Array, equation: Any, stacked: bool = True) -> Any:
-        found.append(compare(value, equation, Where(name, side, "local", trace.first, stacked), room))
-        return exact(value)
-
-    def plant_constant(name: str, equation: Any) -> Any:
-        return judge(name, seen.constants[name], equation, stacked=False) if name in seen.constants else equation
+    def judge(name: str, value: Array, equation: Any) -> Any:
+        nonlocal worst
+        findings = compare(value, equation, Where(name, side, "local", trace.first), room, worst)
+        worst = findings.worst.ratio if findings.worst else worst
+        found.append(findings)
+        return Ball(value, 0, fmt)
 
     def plant(name: str, equation: Any) -> Any:
-        if name in seen.parameters:
-            return judge(name, seen.parameters[name][1:], equation)
-        if name == "y":
-            equation = judge(name, seen[name], equation) if name in seen.tensors else equation
-            if "loss" in seen.tensors:
-                judge("loss", seen.tensors["loss"], e.loss.value(equation, t))
-            return equation
-        return judge(name, seen.tensors[name], equation) if name in seen.tensors else equation
+        if name in trace.parameters:
+            return judge(name, trace.parameters[name][1:], equation)
+        planted = judge(name, trace.tensors[name], equation) if name in trace.tensors else equation
+        if name == "y" and "loss" in trace.tensors:
+            judge("loss", trace.tensors["loss"], e.loss.value(planted, givens.t))
+        return planted
 
-    t: Any = exact(seen.constants["t"])
-    p = rebuild(e.parameters, {name: exact(a[:-1]) for name, a in seen.parameters.items()})
     with np.errstate(all="ignore"):
-        x = features(e.network, exact(seen.constants["x"]), plant_constant)
-        step(e.network, p, x, t, e.loss, e.sgd, plant)
+        step(e.network, p, givens.x, givens.t, e.loss, e.sgd, plant)
     return merge(found)
 
 

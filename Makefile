@@ -1,0 +1,32 @@
+# make verify   set up .venv, then certify every experiment
+# make test     the same set-up, then the whole test suite
+# make lint     the same set-up, then ruff and mypy
+#
+# Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter.
+# NumPy and torch use one thread, unless OMP_NUM_THREADS or its like says otherwise.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DELETE_ON_ERROR:
+.PHONY: verify test lint clean
+
+verify: .venv/installed
+	$(BIN)/torch-mirror verify
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+# The trailing comments that give shapes are aligned by hand, so ruff checks and does not format.
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+# Written last, so that an interrupted installation is made again and a finished one is not.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv

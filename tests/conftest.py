@@ -1,0 +1,29 @@
+"""Threads and hypothesis profiles; nothing else is shared by way of this file.
+
+Profiles: ``default`` (quick), ``ci`` (the same examples every time; chosen where CI is set) and
+``thorough``. HYPOTHESIS_PROFILE or ``--hypothesis-profile`` chooses another.
+"""
+
+import os
+
+from torch_mirror.threads import VARIABLES
+
+if not any(variable in os.environ for variable in VARIABLES):
+    os.environ |= dict.fromkeys(VARIABLES, "1")  # before NumPy and torch load, hence above the other imports
+
+import torch
+from hypothesis import HealthCheck, settings
+
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+# No deadline and no complaint about slowness: machines differ, and speed is measured in tests/benchmarks.
+settings.register_profile(
+    "default",
+    settings.get_profile("default"),
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=50, deadline=None)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))

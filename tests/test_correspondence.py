@@ -1,0 +1,227 @@
+"""The mirrors correspond to the reference: files, classes, parameters, shapes, named values and numbers."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import reference.networks
+import torch_mirror.networks
+from reference.arrays import Array
+from reference.errors import InputError
+from reference.experiment import Experiment
+from reference.losses import SquaredError
+from reference.network import Network, features
+from reference.networks.cubic import Cubic
+from reference.networks.linear_regression import LinearRegression
+from reference.networks.mlp import MLP
+from reference.networks.two_layer_linear import TwoLayerLinear
+from reference.networks.two_layer_relu import TwoLayerReLU
+from reference.sgd import SGD
+from reference.training import tensor_names
+from torch_mirror.networks import MIRRORS, mirror_of
+from torch_mirror.training import load
+
+HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
+OUTPUTS: tuple[Literal["identity", "sigmoid"], ...] = ("identity", "sigmoid")
+
+NETWORKS: list[Network] = [
+    Cubic(),
+    *(LinearRegression(4, 3, output) for output in ("identity", "relu", "sigmoid")),
+    LinearRegression(3, 3),
+    *(TwoLayerLinear(4, 3, 2, bias) for bias in (False, True)),
+    *(TwoLayerLinear(3, 3, 3, bias) for bias in (False, True)),
+    TwoLayerReLU(4, 3, 2),
+    TwoLayerReLU(3, 3, 3),
+    *(
+        MLP(widths, activation, output, bias)
+        for widths in ((4, 2), (3, 3, 2), (2, 5, 3, 1), (3, 3, 3, 3, 3))
+        for activation in HIDDEN
+        for output in OUTPUTS
+        for bias in (False, True)
+    ),
+]
+
+EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS, ids=repr)
+
+
+def widths() -> st.SearchStrategy[tuple[int, ...]]:
+    """Two to five layers of one to six units."""
+    return st.lists(st.integers(1, 6), min_size=2, max_size=5).map(tuple)
+
+
+def perceptrons() -> st.SearchStrategy[MLP]:
+    """MLPs of any widths, depth and options."""
+    return st.builds(MLP, widths(), st.sampled_from(HIDDEN), st.sampled_from(OUTPUTS), st.booleans())
+
+
+def whole_numbers(network: Network, seed: int) -> tuple[dict[str, Array], Array]:
+    """Parameters by name, and inputs (5, in), from small whole numbers: sums of them are exact in any order."""
+    draws = np.random.default_rng(seed)
+    parameters = {name: draws.integers(-4, 5, shape).astype(float) for name, shape in network.shapes().items()}
+    return parameters, draws.integers(-4, 5, (5, network.inputs)).astype(float)
+
+
+def tuple_of(network: Network, values: dict[str, Array]) -> Any:
+    """The network's own Parameters tuple from arrays by name."""
+    kind = sys.modules[type(network).__module__].Parameters
+    if isinstance(network, MLP):
+        depth = range(1, len(network.widths))
+        return kind(tuple(values[f"W{l}"] for l in depth), tuple(values.get(f"b{l}") for l in depth))
+    return kind(*(values.get(name) for name in kind._fields))
+
+
+def reference_forward(network: Network, values: dict[str, Array], x: Array) -> dict[str, Array]:
+    """The named values of the reference's forward pass, in order."""
+    sown: dict[str, Array] = {}
+
+    def sow(name: str, value: Array, /) -> Array:
+        sown[name] = value
+        return value
+
+    network.forward(tuple_of(network, values), features(network, x, sow), sow)
+    return sown
+
+
+def mirror_forward(network: Network, values: dict[str, Array], x: Array, names: dict[str, str]) -> dict[str, Array]:
+    """The named values of the mirror's forward pass, in order."""
+    sown: dict[str, Array] = {}
+
+    def sow(name: str, value: torch.Tensor, /) -> torch.Tensor:
+        sown[name] = value.detach().numpy()
+        return value
+
+    module = mirror_of(network).Module(network, torch.float64)
+    load(module, names, values)
+    inputs = torch.tensor(x)
+    own = getattr(module, "features", None)
+    module(inputs if own is None else own(inputs, sow), sow)
+    return sown
+
+
+def correspond(network: Network, names: dict[str, str], seed: int) -> bool:
+    """True if both forward passes sow the same names, in the same order, with the same numbers.
+
+    Up to the first sigmoid or tanh every number is a whole one, and equal to the last bit.
+    """
+    values, x = whole_numbers(network, seed)
+    ours, torch_s = reference_forward(network, values, x), mirror_forward(network, values, x, names)
+    if list(ours) != list(torch_s):
+        return False
+    for name, value in ours.items():
+        if not np.array_equal(value, np.round(value)):
+            return value.shape == torch_s[name].shape
+        if not np.array_equal(value, torch_s[name]):
+            return False
+    return True
+
+
+def classes(file: Path) -> set[str]:
+    """Names of the classes that a file defines."""
+    return {node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef)}
+
+
+def files(package: Any) -> dict[str, Path]:
+    return {file.name: file for file in Path(package.__path__[0]).glob("*.py") if file.stem != "__init__"}
+
+
+def test_the_files_are_the_same() -> None:
+    assert set(files(reference.networks)) == set(files(torch_mirror.networks)) != set()
+
+
+@pytest.mark.parametrize("kind", MIRRORS, ids=lambda kind: kind.__name__)
+def test_the_classes_are_the_same(kind: type) -> None:
+    file = MIRRORS[kind] + ".py"
+    assert classes(files(torch_mirror.networks)[file]) == {kind.__name__}
+    assert classes(files(reference.networks)[file]) == {kind.__name__, "Parameters", "Cache"}
+
+
+def test_every_file_is_in_the_table() -> None:
+    assert {f"{file}.py" for file in MIRRORS.values()} == set(files(torch_mirror.networks))
+
+
+@EACH_NETWORK
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_parameters_and_shapes_biject(network: Network, dtype: torch.dtype) -> None:
+    mirror = mirror_of(network)
+    names, state = mirror.parameters(network), mirror.Module(network, dtype).state_dict()
+    assert list(names) == list(network.shapes())
+    assert sorted(names.values()) == sorted(state)
+    assert {name: tuple(state[names[name]].shape) for name in names} == network.shapes()
+    assert {value.dtype for value in state.values()} == {dtype}
+
+
+@EACH_NETWORK
+def test_the_named_values_correspond(network: Network) -> None:
+    assert correspond(network, mirror_of(network).parameters(network), seed=1)
+
+
+@given(perceptrons(), st.integers(0, 2**32))
+@example(MLP((1, 1)), 0)
+def test_perceptrons_of_any_shape_correspond(network: MLP, seed: int) -> None:
+    assert correspond(network, mirror_of(network).parameters(network), seed)
+    assert {n: v.shape for n, v in whole_numbers(network, seed)[0].items()} == network.shapes()
+
+
+@EACH_NETWORK
+def test_what_a_step_sows_is_in_one_order(network: Network) -> None:
+    """The reference's own list: forward names as the mirror has them, then the loss, then gradients."""
+    values, x = whole_numbers(network, 2)
+    t = np.zeros((len(x), network.outputs))
+    once, each = tensor_names(Experiment(network, tuple_of(network, values), x, t, SquaredError(), SGD(0.5), 1))
+    sown = list(mirror_forward(network, values, x, mirror_of(network).parameters(network)))
+    assert [*once, *each[: each.index("loss")]] == sown
+    assert all(name.startswith("d") for name in each[each.index("loss") + 1 :])
+
+
+@pytest.mark.parametrize("network", [TwoLayerReLU(3, 3, 3), TwoLayerLinear(3, 3, 3), MLP((3, 3, 3))], ids=repr)
+def test_swapped_layers_are_seen(network: Network) -> None:
+    """The comparison can fail: layers of one shape, under each other's names."""
+    names = mirror_of(network).parameters(network)
+    swapped = names | {"W1": names["W2"], "W2": names["W1"]}
+    assert not correspond(network, swapped, seed=1)
+
+
+def test_a_transposed_square_weight_is_seen() -> None:
+    """The comparison can fail: a square weight, (in, out) instead of (out, in)."""
+    network = LinearRegression(3, 3)
+    values, x = whole_numbers(network, 1)
+    names = mirror_of(network).parameters(network)
+    turned = values | {"W": np.ascontiguousarray(values["W"].T)}
+    ours, torch_s = reference_forward(network, values, x), mirror_forward(network, turned, x, names)
+    assert not np.array_equal(ours["y"], torch_s["y"])
+
+
+def test_a_subclass_has_the_mirror_of_its_base() -> None:
+    class Variant(TwoLayerReLU):
+        pass
+
+    assert mirror_of(Variant(4, 3, 2)).Module is mirror_of(TwoLayerReLU(4, 3, 2)).Module
+
+
+def test_a_network_without_a_mirror_is_an_input_error() -> None:
+    with pytest.raises(InputError, match=r"network: expected one that has a torch mirror \(Cubic, .*, got object"):
+        mirror_of(cast("Network", object()))
+
+
+def test_a_mirror_leaves_torch_s_random_generator_alone() -> None:
+    before = torch.random.get_rng_state()
+    for network in NETWORKS:
+        mirror_of(network).Module(network, torch.float32)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("code", "loads"), [("import torch_mirror.networks", False), ("import torch_mirror.networks.mlp", True)]
+)
+def test_the_table_of_mirrors_does_not_load_torch(code: str, *, loads: bool) -> None:
+    """The second case shows that the test can fail."""
+    script = f"import sys; {code}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == int(loads)

@@ -1,0 +1,78 @@
+"""Every command and every output in README.md is real."""
+
+from pathlib import Path
+
+import pytest
+
+from .readme import LANGUAGES, ROOT, Block, blocks, check
+
+README = blocks((ROOT / "README.md").read_text())
+
+
+@pytest.mark.parametrize("block", README, ids=lambda block: f"line {block.line}")
+def test_a_block_is_true(block: Block, tmp_path: Path) -> None:
+    check(block, tmp_path)
+
+
+def test_the_readme_starts_with_the_two_commands() -> None:
+    assert README[0].language == "sh"
+    assert [line.split("#")[0].strip() for line in README[0].text.splitlines()] == ["make verify", "make test"]
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "```console\n$ echo one\none\n```\n",
+        "```console\n$ echo one; false\none\n$ echo $?\n1\n```\n",
+        "```console\n$ echo one \\\n> two\none two\n```\n",
+        "```console\n$ echo took 0.31 seconds, all well\ntook ... seconds, all well\n```\n",
+        "```console\n$ torch-mirror --version\ntorch-mirror ...\n```\n",
+        "```console\n$ echo oops >&2\noops\n```\n",
+        "```sh\n# a comment\nmake verify  # and another\ngit clone somewhere\ntrue\n```\n",
+        "```python\nprint(1 + 1)\n```\n\n```text\n2\n```\n",
+        "```python\n>>> 1 + 1\n2\n```\n",
+    ],
+)
+def test_that_a_true_block_passes(markdown: str, tmp_path: Path) -> None:
+    for block in blocks(markdown):
+        check(block, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "```console\n$ echo one\ntwo\n```\n",
+        "```console\n$ echo one\n```\n",
+        "```console\n$ true\none\n```\n",
+        "```console\n$ echo one; false\none\n$ echo $?\n0\n```\n",
+        "```console\n$ echo took 0.31 seconds, all ill\ntook ... seconds, all well\n```\n",
+        "```console\n$ make verify\nall is well\n```\n",
+        "```console\n$ make no-such-target\n```\n",
+        "```console\ntorch-mirror --version\n```\n",
+        "```sh\nmake no-such-target\n```\n",
+        "```sh\nfalse\n```\n",
+        "```python\nraise SystemExit(1)\n```\n",
+        "```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n",
+        "```python\n>>> 1 + 1\n3\n```\n",
+        "```bash\ntrue\n```\n",
+        "```\ntrue\n```\n",
+    ],
+)
+def test_that_a_false_block_is_noticed(markdown: str, tmp_path: Path) -> None:
+    def check_all() -> None:
+        for block in blocks(markdown):
+            check(block, tmp_path)
+
+    with pytest.raises(AssertionError):
+        check_all()
+
+
+def test_that_no_block_is_overlooked() -> None:
+    markdown = (ROOT / "README.md").read_text()
+    assert sum(line.lstrip().startswith("```") for line in markdown.splitlines()) == 2 * len(README)
+    assert {block.language for block in README} <= set(LANGUAGES)
+
+
+def test_that_an_open_block_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="line 3: this block is never closed"):
+        blocks("text\n\n```sh\ntrue\n")

@@ -1,0 +1,88 @@
+"""Bounds and grids of matrix products, on plain arrays: |x| @ |w| cheaply, and where x @ w is exact."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.judge.exactness import NO_BIT, lowest_bit
+from torch_mirror.judge.format import Format, format_of
+
+LARGE = 1 << 16
+"""Number of products in a matrix product from which its bound is taken in float32."""
+
+
+class Scaled(NamedTuple):
+    """|x| / scale in float32: at most 1."""
+
+    array: Array
+    scale: float  # a power of two
+
+
+def scaled(x: Array) -> Scaled:
+    """|x| in float32, scaled so that nothing overflows."""
+    largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
+    scale = math.ldexp(1.0, math.frexp(largest)[1]) if 0 < largest < math.ldexp(1.0, 1000) else 1.0
+    small = np.multiply(x, 1 / scale, dtype=np.float32, casting="same_kind")
+    return Scaled(np.abs(small, out=small), scale)
+
+
+def large(x: Array, w: Array) -> bool:
+    """True if |x| @ |w| is worth taking in float32."""
+    return x.dtype == np.float64 and x.shape[-2] * x.shape[-1] * w.shape[-1] >= LARGE
+
+
+def magnitude(x: Array, w: Array, factor: float = 1.0) -> Array:
+    """factor * |x| @ |w|, rounded as a sum in that dtype is (longdouble in float64: a bound needs no more)."""
+    a, b = (np.abs(v if v.dtype != np.longdouble else v.astype(np.float64)) for v in (x, w))
+    return (factor * a) @ b if a.size <= b.size else a @ (factor * b)
+
+
+def large_magnitude(x: Scaled, w: Scaled, factor: float) -> Array:
+    """At least factor * |x| @ |w|, in float32's digits and half the time.
+
+    What underflows in the scaled product is at most the K 2^-125 that is added, and the relative error
+    of a float32 sum of K products, gamma_{K+2}, is added too (doubled, for the roundings down here).
+    """
+    terms = x.array.shape[-1]
+    total = (x.array @ w.array).astype(np.float64)
+    total += terms * 2.0**-125
+    total *= factor * (1 + 2 * format_of(np.dtype(np.float32)).gamma(terms + 2)) * x.scale * w.scale
+    return total
+
+
+def magnitude_at(x: Array, w: Array, at: tuple[Array, ...]) -> Array:
+    """|x| @ |w| at some of its elements only; ``at`` is what numpy.unravel_index gives."""
+    *lead, i, j = at
+    rows = x[(*lead[len(lead) - (x.ndim - 2) :], i)]
+    columns = w.mT[(*lead[len(lead) - (w.ndim - 2) :], j)]
+    total: Array = np.einsum("pk,pk->p", np.abs(rows), np.abs(columns))
+    return total
+
+
+def product_grid(x: Array, w: Array, fmt: Format) -> Array | None:
+    """The lowest bit over the products of each element of x @ w: of x's row plus of w's column.
+
+    None if nothing can be exact. A few numbers are looked at first: where they have all their bits in
+    use, the usual case, no product of theirs fits, and that is the end of it. Numbers further on that
+    would fit are then missed, which costs sharpness and not soundness.
+    """
+    if _finest(x, fmt) + _finest(w, fmt) + fmt.precision < 0:
+        return None
+    rows = lowest_bit(x, fmt).min(axis=-1)
+    columns = lowest_bit(w, fmt).min(axis=-2)
+    total = rows[..., :, None] + columns[..., None, :]
+    return np.where(total >= NO_BIT // 2, NO_BIT, total)
+
+
+def _finest(a: Array, fmt: Format) -> int:
+    """The fewest bits from the leading to the lowest one, negated, among some numbers of the first matrix."""
+    matrix = a[(0,) * (a.ndim - 2)] if a.size else a
+    used = []
+    for n in range(min(4, *matrix.shape)):
+        mantissa, _ = math.frexp(float(matrix[n, n]))
+        whole = abs(int(math.ldexp(mantissa, fmt.precision)))
+        if whole:
+            used.append((whole & -whole).bit_length() - whole.bit_length())
+    return max(used, default=0)

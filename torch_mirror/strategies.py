@@ -1,0 +1,243 @@
+"""Hypothesis strategies for networks and experiments: for this project's suite, and for users' own.
+
+    @given(strategies.experiments(dtypes=["float64"]))
+    def test_my_backward(experiment): ...
+
+Hypothesis draws shapes, options and a seed; the numbers come from a NumPy generator of that seed. Drawn
+one by one instead (``hypothesis.extra.numpy.arrays``), nearly all numbers of an array are the same one.
+
+Kinds of numbers, all moderate, so that a short run neither overflows nor dies:
+
+    integers    -3 ... 3
+    eighths     k / 8, from -2 to 2
+    normal      standard normal: every bit in use
+    decimals    k / 10, from -2 to 2: never exact in binary
+    mixed       normal, times a power of two from 2^-6 to 2: sums of unlike terms
+
+Integers and eighths are DYADIC: sums and products of a few of them are exact in any order, and a
+pre-activation is often exactly 0, where a ReLU has its kink. The others are REAL.
+
+Needs hypothesis, which is not among this package's own requirements.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from hypothesis import strategies as st
+
+from reference.arrays import Array
+from reference.experiment import Experiment
+from reference.losses import SquaredError
+from reference.networks import cubic, linear_regression, mlp, two_layer_linear, two_layer_relu
+from reference.networks.cubic import Cubic
+from reference.networks.linear_regression import LinearRegression
+from reference.networks.mlp import MLP
+from reference.networks.two_layer_linear import TwoLayerLinear
+from reference.networks.two_layer_relu import TwoLayerReLU
+from reference.sgd import SGD
+
+Kind: TypeAlias = Literal["integers", "eighths", "normal", "decimals", "mixed"]
+DTypeName: TypeAlias = Literal["float32", "float64"]
+Start: TypeAlias = Callable[[Any, np.random.Generator, Kind, DTypeName], Any]
+
+DYADIC: tuple[Kind, ...] = ("integers", "eighths")
+REAL: tuple[Kind, ...] = ("normal", "decimals", "mixed")
+
+SCALES = (1.0, 0.5, 2.0, 0.3)
+RATES = (2.0**-6, 2.0**-10, 0.01, 0.001, 0.0003)
+"""Of both sorts: powers of two, by which a product is exact, and decimals, which are themselves rounded."""
+
+
+def generators() -> st.SearchStrategy[np.random.Generator]:
+    """NumPy generators, each of a drawn seed."""
+    return st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def draw_array(draws: np.random.Generator, kind: Kind, shape: tuple[int, ...]) -> Array:
+    """An array of that kind of numbers, in float64."""
+    match kind:
+        case "integers":
+            return draws.integers(-3, 3, shape, endpoint=True).astype(np.float64)
+        case "eighths":
+            return draws.integers(-16, 16, shape, endpoint=True) / 8
+        case "normal":
+            return draws.standard_normal(shape)
+        case "decimals":
+            return draws.integers(-20, 20, shape, endpoint=True) / 10
+        case "mixed":
+            return np.ldexp(draws.standard_normal(shape), draws.integers(-6, 1, shape, endpoint=True))
+
+
+# --- networks ----------------------------------------------------------------------------------
+
+
+def widths(*, widest: int = 5) -> st.SearchStrategy[int]:
+    """The number of neurons of a layer, or of inputs; 1 and equal neighbours are frequent."""
+    return st.integers(1, widest)
+
+
+def cubics() -> st.SearchStrategy[Cubic]:
+    """The cubic polynomial, which has no options."""
+    return st.just(Cubic())
+
+
+def linear_regressions(
+    *, outputs: Sequence[str] = ("identity", "relu", "sigmoid"), widest: int = 5
+) -> st.SearchStrategy[LinearRegression]:
+    """Linear regressions with these output activations."""
+    width = widths(widest=widest)
+    return st.builds(LinearRegression, width, width, st.sampled_from(outputs))
+
+
+def two_layer_linears(*, biases: Sequence[bool] = (False, True), widest: int = 5) -> st.SearchStrategy[TwoLayerLinear]:
+    """Two linear layers, without and with biases."""
+    width = widths(widest=widest)
+    return st.builds(TwoLayerLinear, width, width, width, st.sampled_from(biases))
+
+
+def two_layer_relus(*, widest: int = 5) -> st.SearchStrategy[TwoLayerReLU]:
+    """Two layers with a ReLU between them."""
+    width = widths(widest=widest)
+    return st.builds(TwoLayerReLU, width, width, width)
+
+
+@st.composite
+def mlps(
+    draw: st.DrawFn,
+    *,
+    activations: Sequence[str] = ("relu", "sigmoid", "tanh", "identity"),
+    outputs: Sequence[str] = ("identity", "sigmoid"),
+    biases: Sequence[bool] = (True, False),
+    deepest: int = 4,
+    widest: int = 5,
+) -> MLP:
+    """MLPs of 1 to ``deepest`` layers."""
+    sizes = draw(st.lists(widths(widest=widest), min_size=2, max_size=deepest + 1))
+    activation: Any = draw(st.sampled_from(activations))
+    output: Any = draw(st.sampled_from(outputs))
+    return MLP(tuple(sizes), activation, output, draw(st.sampled_from(biases)))
+
+
+NETWORKS: dict[str, st.SearchStrategy[Any]] = {
+    "cubic": cubics(),
+    "linear_regression": linear_regressions(),
+    "two_layer_linear": two_layer_linears(),
+    "two_layer_relu": two_layer_relus(),
+    "mlp": mlps(),
+}
+"""Every network with all its options, by the name of its file."""
+
+
+def networks(*, names: Sequence[str] = tuple(NETWORKS)) -> st.SearchStrategy[Any]:
+    """Networks of these files."""
+    return st.one_of([NETWORKS[name] for name in names])
+
+
+# --- experiments -------------------------------------------------------------------------------
+
+
+def losses(
+    *, reductions: Sequence[str] = ("sum", "mean"), scales: Sequence[float] = SCALES
+) -> st.SearchStrategy[SquaredError]:
+    """Squared errors with these reductions and scales."""
+    return st.builds(SquaredError, st.sampled_from(reductions), st.sampled_from(scales))
+
+
+def sgds(*, rates: Sequence[float] = RATES) -> st.SearchStrategy[SGD]:
+    """Plain gradient descent with these learning rates."""
+    return st.builds(SGD, st.sampled_from(rates))
+
+
+def parameters(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTypeName) -> Any:
+    """Start parameters of a network of this package, of its own Parameters type.
+
+    Weights are divided by a power of two, at least the root of the number of inputs: values keep their
+    size from layer to layer, and what is dyadic stays so.
+    """
+    values = {}
+    for name, shape in network.shapes().items():
+        shrink = int(np.ceil(np.log2(shape[-1]) / 2)) if len(shape) == 2 else 0
+        values[name] = np.ldexp(draw_array(draws, kind, shape), -shrink).astype(dtype)
+    if isinstance(network, MLP):
+        layers = [l for l, _ in network.layers()]
+        return mlp.Parameters(tuple(values[f"W{l}"] for l in layers), tuple(values.get(f"b{l}") for l in layers))
+    own = next(PARAMETERS[kind] for kind in type(network).__mro__ if kind in PARAMETERS)
+    return own(*(values.get(name) for name in own._fields))
+
+
+PARAMETERS: dict[type, Any] = {
+    Cubic: cubic.Parameters,
+    LinearRegression: linear_regression.Parameters,
+    TwoLayerLinear: two_layer_linear.Parameters,
+    TwoLayerReLU: two_layer_relu.Parameters,
+}
+
+
+@st.composite
+def experiments(
+    draw: st.DrawFn,
+    *,
+    networks: st.SearchStrategy[Any] = networks(),  # noqa: B008  # a strategy does not change
+    dtypes: Sequence[DTypeName] = ("float64", "float32"),
+    kinds: Sequence[Kind] = DYADIC + REAL,
+    losses: st.SearchStrategy[SquaredError] = losses(),  # noqa: B008
+    sgds: st.SearchStrategy[SGD] = sgds(),  # noqa: B008
+    batches: Sequence[int] = (1, 2, 3, 4, 7),
+    steps: st.SearchStrategy[int] = st.integers(1, 8),  # noqa: B008
+    start: Start = parameters,
+) -> Experiment:
+    """Experiments of these networks, with random data and start, all of one kind and dtype.
+
+    start: makes the start parameters of networks that are not this package's, from (network, NumPy
+    generator, kind, dtype).
+    """
+    network = draw(networks)
+    dtype = draw(st.sampled_from(dtypes))
+    kind = draw(st.sampled_from(kinds))
+    batch = draw(st.sampled_from(batches))
+    generator = draw(generators())
+    return Experiment(
+        network,
+        start(network, generator, kind, dtype),
+        draw_array(generator, kind, (batch, network.inputs)).astype(dtype),
+        draw_array(generator, kind, (batch, network.outputs)).astype(dtype),
+        draw(losses),
+        draw(sgds),
+        draw(steps),
+    )
+
+
+@st.composite
+def exact_experiments(
+    draw: st.DrawFn, *, names: Sequence[str] = tuple(NETWORKS), dtypes: Sequence[DTypeName] = ("float64", "float32")
+) -> Experiment:
+    """Experiments of one step in which no operation rounds, so that every evaluation gives the same bits.
+
+    All numbers are multiples of powers of two, N, scale and learning rate are powers of two, and widths
+    and depth are such that no partial sum has more bits than the dtype. The longest is the loss of the
+    deepest network: 2^51 units in the last place in float64 (three layers, eighths), 2^23 in float32
+    (two layers, integers).
+    """
+    dtype = draw(st.sampled_from(dtypes))
+    deepest, kinds = (3, DYADIC) if dtype == "float64" else (2, DYADIC[:1])
+    exact = {
+        "cubic": cubics(),
+        "linear_regression": linear_regressions(outputs=("identity", "relu"), widest=4),
+        "two_layer_linear": two_layer_linears(widest=4),
+        "two_layer_relu": two_layer_relus(widest=4),
+        "mlp": mlps(activations=("relu", "identity"), outputs=("identity",), deepest=deepest, widest=4),
+    }
+    network = draw(st.one_of([exact[name] for name in names]))
+    reductions = ("sum", "mean") if network.outputs in (1, 2, 4) else ("sum",)
+    return draw(
+        experiments(
+            networks=st.just(network),
+            dtypes=(dtype,),
+            kinds=kinds,
+            losses=losses(reductions=reductions, scales=(1.0, 0.5, 2.0)),
+            sgds=sgds(rates=(2.0**-3, 2.0**-6, 2.0**-10)),
+            batches=(1, 2, 4),
+            steps=st.just(1),
+        )
+    )
