@@ -4,12 +4,13 @@
 the activation a, whichever of the two its derivative is simplest in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
+from reference.errors import UnknownNameError
 
 Name = Literal["identity", "relu", "sigmoid", "tanh"]
 
@@ -58,3 +59,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": Activation(tanh, tanh_backward),
 }
 """By name. "identity" is not among them: a layer without an activation has a = z, and no tensor of its own."""
+
+
+def check_activation(option: str, name: str, known: Sequence[str]) -> None:
+    """Raise UnknownNameError for an activation that a network does not offer."""
+    if name not in known:
+        raise UnknownNameError(option, name, known)

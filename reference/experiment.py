@@ -1,5 +1,6 @@
 """One training run, fully described: network, start, data, loss, optimizer, number of steps."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         _check_options(self)
-        tensors = {**named(self.parameters), "x": self.x, "t": self.t}
+        if not hasattr(self.parameters, "_fields"):
+            raise InputError("parameters", "a NamedTuple of arrays", type(self.parameters).__name__)
+        tensors = {"x": self.x, "t": self.t, **named(self.parameters)}
         for name, array in tensors.items():
             _check_array(name, array, self.x.dtype if isinstance(self.x, np.ndarray) else None)
         shapes = self.network.shapes()
@@ -54,16 +57,25 @@ class Experiment:
 def _check_options(e: Experiment) -> None:
     if not isinstance(e.steps, (int, np.integer)) or isinstance(e.steps, bool) or e.steps < 0:
         raise InputError("steps", "a whole number, 0 or more", repr(e.steps))
-    if not np.isfinite(e.sgd.lr):
-        raise InputError("learning rate", "a finite number", repr(e.sgd.lr))
+    if isinstance(e.network, type) or not callable(getattr(e.network, "shapes", None)):
+        raise InputError("network", "an object with shapes(), forward() and backward()", repr(e.network))
+    for what, value, kind in (("sgd", e.sgd, SGD), ("loss", e.loss, SquaredError)):
+        if not isinstance(value, kind):
+            raise InputError(what, f"a {kind.__name__}", repr(value))
+    _check_number("learning rate", e.sgd.lr)
     if e.loss.reduction not in ("sum", "mean"):
         raise InputError("loss reduction", "'sum' or 'mean'", repr(e.loss.reduction))
-    if not np.isfinite(e.loss.scale):
-        raise InputError("loss scale", "a finite number", repr(e.loss.scale))
+    _check_number("loss scale", e.loss.scale)
+
+
+def _check_number(what: str, value: Any) -> None:
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not abs(value) <= sys.float_info.max:  # so NaN fails, and a whole number beyond all floats
+        raise InputError(what, "a finite number", repr(value))
 
 
 def _check_array(name: str, array: object, dtype: np.dtype[Any] | None) -> None:
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, (np.ma.MaskedArray, np.matrix)):  # other products
         raise InputError(f"tensor {name}", "a NumPy array", type(array).__name__)
     if array.dtype not in FLOATS[:2]:
         raise InputError(f"tensor {name}", "dtype float32 or float64", f"dtype {array.dtype}")

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from reference.arrays import Array, Shapes, Sow, keep
+from reference.errors import InputError
 
 Parameters = Any
 """A NamedTuple of arrays; see ``reference.parameters``."""
@@ -46,6 +47,9 @@ def features(network: Network, x: Array, sow: Sow = keep) -> Array:
 
 
 def predict(network: Network, parameters: Parameters, x: Array) -> Array:
-    """The network's output. x (..., batch, in); returns (..., batch, out)."""
-    y, _ = network.forward(parameters, features(network, np.asarray(x)))
+    """The network's output. x (..., batch, in); returns (..., batch, out). Raises InputError for another shape."""
+    x = np.asarray(x)
+    if x.ndim < 2 or x.shape[-1] != network.inputs:
+        raise InputError("tensor x", f"shape (..., batch, {network.inputs})", f"shape {x.shape}")
+    y, _ = network.forward(parameters, features(network, x))
     return y

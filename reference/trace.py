@@ -1,6 +1,9 @@
 """A training run as named tensors stacked over steps: the one currency between producers and judge."""
 
+import contextlib
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +15,10 @@ from reference.arrays import Array
 from reference.errors import InputError, UnknownNameError
 
 _RESERVED = "__torch_mirror__"
+_NO_TRACE = (
+    ValueError, KeyError, TypeError, AttributeError, OverflowError,                # another file of NumPy's
+    EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,  # an empty, cut or damaged one
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +78,23 @@ class Trace(Mapping[str, Array]):
         groups = {"constants": self.constants, "parameters": self.parameters, "tensors": self.tensors}
         arrays = {f"{kind}/{name}": a for kind, group in groups.items() for name, a in group.items()}
         path = Path(path)
-        partial = path.with_name(path.name + ".part")
+        partial = path.parent / f".{os.getpid()}.npz.part"  # short: a name may be as long as the system allows
         try:
             with partial.open("wb") as file:
                 np.savez(file, **{_RESERVED: np.array([self.steps, self.first])}, **arrays)  # type: ignore[arg-type]  # the stub takes the names for allow_pickle
             partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise InputError(f"trace file {path}", "a path that can be written", error.strerror) from error
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Trace":
         """Read a trace that ``save`` wrote. Raises InputError if the file is none."""
+        groups: dict[str, dict[str, Array]] = {"constants": {}, "parameters": {}, "tensors": {}}
         try:
-            with np.load(path, allow_pickle=False) as file:
-                groups: dict[str, dict[str, Array]] = {"constants": {}, "parameters": {}, "tensors": {}}
+            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 steps, first = (int(n) for n in file[_RESERVED])
                 for key in file.files:
                     if key != _RESERVED:
@@ -93,8 +102,13 @@ class Trace(Mapping[str, Array]):
                         groups[kind][name] = file[key]
         except OSError as error:
             raise InputError(f"trace file {path}", "a readable file", error.strerror or error) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"trace file {path}", "a trace that Trace.save wrote", str(error)) from error
+        except _NO_TRACE as error:
+            came = str(error) or "an empty or cut file"
+            raise InputError(f"trace file {path}", "a trace that Trace.save wrote", came) from error
+        for kind, rows in (("parameters", steps + 1), ("tensors", steps)):
+            for name, array in groups[kind].items():
+                if array.shape[:1] != (rows,):
+                    raise InputError(f"trace file {path}", f"{rows} entries of {name}", f"shape {array.shape}")
         return Trace(steps, groups["constants"], groups["parameters"], groups["tensors"], first)
 
 

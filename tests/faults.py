@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reference.arrays import Array, Sow
 from reference.experiment import Experiment
 from reference.parameters import named
+from torch_mirror.strategies import DTypeName
 from torch_mirror.training import Session, session
 
 Values: TypeAlias = Mapping[str, Array]
@@ -31,7 +32,7 @@ class Fault(NamedTuple):
     wrong: Wrong                            # replaces the tensor's value in the reference
     using: Callable[[Experiment], Session]  # makes the same mistake in torch
     step: int = 0
-    dtypes: tuple[str, ...] = ("float32", "float64")
+    dtypes: tuple[DTypeName, ...] = ("float32", "float64")
 
 
 def sow(fault: Fault, experiment: Experiment) -> Sow:
@@ -103,9 +104,7 @@ def hooked(layer: str, change: Callable[[Experiment, nn.Module, Tensor, Tensor],
 
 def relu_gradient(backward: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Session]:
     """A hand-written ReLU: dz = backward(da, z)."""
-    return hooked(
-        "relu", lambda _e, _m, z, _out: planted(torch.relu, lambda da, z: (backward(da, z),), z)
-    )
+    return hooked("relu", lambda _e, _m, z, _out: planted(torch.relu, lambda da, z: (backward(da, z),), z))
 
 
 def affine_gradient(
@@ -158,6 +157,10 @@ def single(z: Array) -> Array:
     return z.astype(np.float32).astype(z.dtype)
 
 
+def in_single(rate: float) -> float:
+    return float(np.float32(rate))
+
+
 # --- in the reference --------------------------------------------------------------------------
 
 
@@ -165,20 +168,30 @@ def without_mean(e: Experiment, dy: Array, _: Values) -> Array:
     return dy * dy.size if e.loss.reduction == "mean" else dy
 
 
+def with_transposed_W2(_e: Experiment, da: Array, v: Values) -> Array:
+    square = v["W2"].shape[0] == v["W2"].shape[1]
+    return v["dy"] @ v["W2"].mT if square else da
+
+
+def with_W2_stored_transposed(_e: Experiment, y: Array, v: Values) -> Array:
+    square = v["W2"].shape[0] == v["W2"].shape[1]
+    return v["a1"] @ v["W2"] if square else y
+
+
 def with_early_W2(e: Experiment, _da: Array, v: Values) -> Array:
     return v["dy"] @ (v["W2"] - e.sgd.lr * v["dW2"])
 
 
-def with_stale(name: str) -> Wrong:
-    return lambda _e, gradient, v: gradient + v[name]
+def with_stale(gradient: str) -> Wrong:
+    return lambda _e, value, v: value + v[gradient]
 
 
-def with_rate(rate: Callable[[float], float], parameter: str) -> Wrong:
+def with_rate(parameter: str, rate: Callable[[float], float]) -> Wrong:
     return lambda e, _after, v: v[parameter] - rate(e.sgd.lr) * v[f"d{parameter}"]
 
 
-def in_single(rate: float) -> float:
-    return float(np.float32(rate))
+def with_all_axes(upstream: str) -> Wrong:
+    return lambda _e, db, v: np.full_like(db, v[upstream].sum())
 
 
 # --- the catalogue -----------------------------------------------------------------------------
@@ -187,23 +200,48 @@ halved = loss_gradient(lambda _e, dy: dy / 2)
 unaveraged = loss_gradient(lambda e, dy: dy * dy.numel() if e.loss.reduction == "mean" else dy)
 negated = loss_gradient(lambda _e, dy: -dy)
 unmasked = relu_gradient(lambda da, _z: da)
-open_at_zero = hooked("relu", lambda _e, _m, z, _out: z.clamp(min=0))  # torch's own clamp does just that
+clamped = hooked("relu", lambda _e, _m, z, _out: z.clamp(min=0))  # whose gradient at 0 is 1
+backwards = affine_gradient("layer2", transposed)
+misread = hooked("layer2", lambda _e, m, a, _out: a @ m.get_parameter("weight"))
+lumped1 = affine_gradient("layer1", summed_over_all)
+lumped2 = affine_gradient("layer2", summed_over_all)
 early = affine_gradient("layer2", updated_early)
-forgetful = optimizer(lambda e, ps: ForgetfulSGD(ps, lr=e.sgd.lr))
-ascending = optimizer(lambda e, ps: torch.optim.SGD(ps, lr=e.sgd.lr, maximize=True))
-rounded = optimizer(lambda e, ps: torch.optim.SGD(ps, lr=in_single(e.sgd.lr)))
 cast = hooked("layer1", lambda _e, _m, _x, z: z.float().to(z.dtype))
+ascending = optimizer(lambda e, weights: torch.optim.SGD(weights, lr=e.sgd.lr, maximize=True))
+forgetful = optimizer(lambda e, weights: ForgetfulSGD(weights, lr=e.sgd.lr))
+rounded = optimizer(lambda e, weights: torch.optim.SGD(weights, lr=in_single(e.sgd.lr)))
 
-EXACT = (
-    Fault("factor 2 missing", "two_layer_relu", "dy", lambda _e, dy, _: dy / 2, halved),
-    Fault("factor 2 missing", "cubic", "dy", lambda _e, dy, _: dy / 2, halved),
-    Fault("1/N missing", "two_layer_linear", "dy", without_mean, unaveraged),
+DOUBLE: tuple[DTypeName, ...] = ("float64",)
+
+STRUCTURAL = (
+    Fault("factor 2 missing", "cubic", "dy", lambda _e, dy, _v: dy / 2, halved),
+    Fault("factor 2 missing", "two_layer_relu", "dy", lambda _e, dy, _v: dy / 2, halved),
+    Fault("1/N missing", "linear_regression", "dy", without_mean, unaveraged),
     Fault("1/N missing", "mlp", "dy", without_mean, unaveraged),
-    Fault("sign of the loss gradient", "two_layer_relu", "dy", lambda _e, dy, _: -dy, negated),
-    Fault("sign of the update", "linear_regression", "W", with_rate(lambda lr: -lr, "W"), ascending),
+    Fault("sign of the loss", "two_layer_linear", "dy", lambda _e, dy, _v: -dy, negated),
+    Fault("sign of the update", "cubic", "W", with_rate("W", lambda lr: -lr), ascending),
     Fault("mask missing", "two_layer_relu", "dz1", lambda _e, _dz, v: v["da1"], unmasked),
-    Fault(">= in the mask", "two_layer_relu", "dz1", lambda _e, _dz, v: np.where(v["z1"] >= 0, v["da1"], 0),
-          open_at_zero),
-    Fault("transposed square weight", "two_layer_relu", "da1", lambda _e, da, v: v["dy"] @ v["W2"].mT,
-          affine_gradient("layer2", transposed)),
+    Fault("weight transposed, backward", "two_layer_relu", "da1", with_transposed_W2, backwards),
+    Fault("weight transposed, forward", "two_layer_relu", "y", with_W2_stored_transposed, misread),
+    Fault("bias summed over all axes", "linear_regression", "db", with_all_axes("dz"), lumped1),
+    Fault("bias summed over all axes", "two_layer_linear", "db1", with_all_axes("dh"), lumped1),
+    Fault("bias summed over all axes", "two_layer_linear", "db2", with_all_axes("dy"), lumped2),
+    Fault("W2 updated before it is used", "two_layer_relu", "da1", with_early_W2, early),
+    Fault("W2 updated before it is used", "two_layer_linear", "dh", with_early_W2, early),
 )
+"""Wrong by far where they are wrong: on exact data, and on real data."""
+
+KINK = (
+    Fault(">= in the mask", "two_layer_relu", "dz1", lambda _e, _dz, v: np.where(v["z1"] < 0, 0, v["da1"]), clamped),
+)
+"""Wrong where a pre-activation is exactly 0: on exact data."""
+
+REAL = (
+    Fault("gradients not zeroed", "cubic", "dW", with_stale("dW"), forgetful, step=1),
+    Fault("gradients not zeroed", "two_layer_relu", "dW2", with_stale("dW2"), forgetful, step=1),
+    Fault("hidden float32 cast", "two_layer_relu", "z1", lambda _e, z, _v: single(z), cast, dtypes=DOUBLE),
+    Fault("hidden float32 cast", "two_layer_linear", "h", lambda _e, z, _v: single(z), cast, dtypes=DOUBLE),
+    Fault("lr rounded to float32", "cubic", "W", with_rate("W", in_single), rounded, dtypes=DOUBLE),
+    Fault("lr rounded to float32", "two_layer_relu", "W1", with_rate("W1", in_single), rounded, dtypes=DOUBLE),
+)
+"""Wrong by little, or from the second step on: on real data."""

@@ -11,7 +11,7 @@ identity there is no z apart from y. With a ReLU, not differentiable where z = 0
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from reference.activations import ACTIVATIONS
+from reference.activations import ACTIVATIONS, check_activation
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
 
@@ -32,6 +32,9 @@ class LinearRegression:
     inputs: int
     outputs: int = 1
     output: Literal["identity", "relu", "sigmoid"] = "identity"
+
+    def __post_init__(self) -> None:
+        check_activation("output", self.output, ("identity", "relu", "sigmoid"))
 
     def shapes(self) -> Shapes:
         return {"W": (self.outputs, self.inputs), "b": (self.outputs,)}

@@ -14,9 +14,10 @@ ReLU, not differentiable where a z is 0: the gradient is 0 there.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from reference.activations import ACTIVATIONS
+from reference.activations import ACTIVATIONS, check_activation
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
+from reference.errors import InputError
 
 
 class Parameters(NamedTuple):
@@ -35,6 +36,12 @@ class MLP:
     activation: Literal["identity", "relu", "sigmoid", "tanh"] = "relu"
     output: Literal["identity", "sigmoid"] = "identity"
     bias: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.widths) < 2:
+            raise InputError("widths", "those of x, of y and of any layers between them", self.widths)
+        check_activation("activation", self.activation, ("identity", *ACTIVATIONS))
+        check_activation("output", self.output, ("identity", "sigmoid"))
 
     @property
     def inputs(self) -> int:
