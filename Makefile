@@ -1,6 +1,7 @@
 # make verify   set up .venv, then certify every experiment
 # make test     the same set-up, then the whole test suite
 # make lint     the same set-up, then ruff and mypy
+# make bench    the same set-up, then speed, as ratios (tests/benchmarks/__init__.py says more)
 #
 # Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter.
 # NumPy and torch use one thread, unless OMP_NUM_THREADS or its like says otherwise.
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DELETE_ON_ERROR:
-.PHONY: verify test lint clean
+.PHONY: verify test lint bench clean
 
 verify: .venv/installed
 	$(BIN)/torch-mirror verify
@@ -21,6 +22,9 @@ test: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-quiet $(BENCH)
 
 # Written last, so that an interrupted installation is made again and a finished one is not.
 .venv/installed: pyproject.toml constraints.txt

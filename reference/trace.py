@@ -112,23 +112,6 @@ class Trace(Mapping[str, Array]):
         return Trace(steps, groups["constants"], groups["parameters"], groups["tensors"], first)
 
 
-def concatenate(segments: Sequence[Trace]) -> Trace:
-    """One trace from consecutive segments, each starting with the parameters the one before ended with."""
-    if len(segments) == 1:
-        return segments[0]
-    head = segments[0]
-    return Trace(
-        sum(s.steps for s in segments),
-        head.constants,
-        {
-            name: np.concatenate([a, *(s.parameters[name][1:] for s in segments[1:])])
-            for name, a in head.parameters.items()
-        },
-        {name: np.concatenate([s.tensors[name] for s in segments]) for name in head.tensors},
-        head.first,
-    )
-
-
 def check_record(record: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
     """The names to record: all when None. Raises UnknownNameError for one that the run does not have."""
     if record is None:

@@ -1,7 +1,6 @@
 """The NumPy producer of traces, and the equations of one step that the judge reads too."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,9 +10,9 @@ from reference.losses import SquaredError
 from reference.network import Network, Parameters, features
 from reference.parameters import named
 from reference.sgd import SGD
-from reference.trace import Trace, check_record, concatenate
+from reference.trace import Trace, check_record
 
-SEGMENT_BYTES = 4 << 20
+SEGMENT_BYTES = 8 << 20
 """Size of the segments that a long run is produced and judged in: about what a core's caches hold."""
 
 
@@ -73,9 +72,12 @@ def segment_steps(experiment: Experiment) -> int:
 def segments(
     experiment: Experiment, record: Sequence[str] | None = None, size: int | None = None, plant: Sow = keep
 ) -> Iterator[Trace]:
-    """Train, and hand out the trace in segments of ``size`` steps: see ``train``."""
+    """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
+
+    A segment's arrays are overwritten by the next one's.
+    """
     e = experiment
-    once, each = tensor_names(e)
+    _, each = tensor_names(e)
     start = named(e.parameters)
     wanted = check_record(record, [*each, *start])
     constants: dict[str, Array] = {"x": e.x, "t": e.t}
@@ -87,6 +89,7 @@ def segments(
     x = features(e.network, e.x, note_constant)
     needed = {"y" if name == "loss" else name for name in wanted}
     p, size = e.parameters, size or segment_steps(e)
+    room: dict[str, Array] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = min(size, e.steps - first)
         rows: dict[str, list[Array]] = {name: [] for name in each if name in needed}
@@ -94,13 +97,13 @@ def segments(
         sow = _recorder({**rows, **states}, plant)
         for _ in range(steps):
             p = step(e.network, p, x, e.t, e.loss, e.sgd, sow)
-        tensors = {name: stack(row) for name, row in rows.items()} if steps else {}
+        tensors = {name: _stack(name, row, room, size) for name, row in rows.items()} if steps else {}
         if "loss" in wanted and steps:
             tensors["loss"] = plant("loss", e.loss.value(tensors["y"], e.t))
         yield Trace(
             steps,
             constants,
-            {name: stack(row) for name, row in states.items()},
+            {name: _stack(name, row, room, size + 1) for name, row in states.items()},
             {name: tensors[name] for name in each if name in wanted and name in tensors},
             first,
         )
@@ -113,7 +116,8 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, plant: So
     plant: a sow that sees, and may replace, every named value as it is computed.
     Raises UnknownNameError for a name in ``record`` that the run does not have.
     """
-    return concatenate(list(segments(experiment, record, plant=plant)))
+    (trace,) = segments(experiment, record, max(experiment.steps, 1), plant)
+    return trace
 
 
 def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:
@@ -136,7 +140,12 @@ def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:
     return record
 
 
-def stack(rows: Iterable[Any]) -> Array:
-    """Equal-shaped arrays, stacked along a new first axis; faster than numpy.stack for many small ones."""
-    rows = list(rows)
-    return np.concatenate(rows).reshape(len(rows), *rows[0].shape) if rows[0].ndim else np.array(rows)
+def _stack(name: str, rows: list[Array], room: dict[str, Array], size: int) -> Array:
+    """Equal-shaped arrays along a new first axis; numpy.concatenate is the fastest way for many small ones."""
+    if len(rows) == 1 or not rows[0].ndim:
+        return rows[0][None] if rows[0].ndim else np.array(rows)
+    if name not in room:
+        room[name] = np.empty((size, *rows[0].shape), rows[0].dtype)
+    stacked = room[name][: len(rows)]
+    np.concatenate(rows, out=stacked.reshape(-1, *rows[0].shape[1:]))
+    return stacked

@@ -191,7 +191,7 @@ def with_rate(parameter: str, rate: Callable[[float], float]) -> Wrong:
 
 
 def with_all_axes(upstream: str) -> Wrong:
-    return lambda _e, db, v: np.full_like(db, v[upstream].sum())
+    return lambda _e, db, v: np.full_like(db, v.get(upstream, v["dy"]).sum())  # no dz without an output activation
 
 
 # --- the catalogue -----------------------------------------------------------------------------

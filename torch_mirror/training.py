@@ -16,7 +16,7 @@ from reference.arrays import Array
 from reference.errors import InputError
 from reference.experiment import Experiment
 from reference.parameters import named
-from reference.trace import Trace, check_record, concatenate
+from reference.trace import Trace, check_record
 from reference.training import segment_steps, tensor_names
 from torch_mirror.networks import mirror_of
 
@@ -34,13 +34,21 @@ class Session(NamedTuple):
     optimizer: torch.optim.Optimizer
 
 
-def session(experiment: Experiment) -> Session:
-    """The mirror of the experiment's network, its loss and its optimizer, at the experiment's start."""
+def session(
+    experiment: Experiment, module: nn.Module | None = None, names: Mapping[str, str] | None = None
+) -> Session:
+    """The mirror of the experiment's network, its loss and its optimizer, at the experiment's start.
+
+    module, names: your own module in the mirror's place, and the name in its state dict of each of the
+    reference's parameters; its weights are set to the start.
+    """
     e = experiment
-    mirror = mirror_of(e.network)
-    module = mirror.Module(e.network, torch.from_numpy(e.x[:0]).dtype)
-    names = mirror.parameters(e.network)
-    load(module, names, named(e.parameters))
+    if module is None:
+        mirror = mirror_of(e.network)
+        module, names = mirror.Module(e.network, torch.from_numpy(e.x[:0]).dtype), mirror.parameters(e.network)
+    start = named(e.parameters)
+    names = names or {name: name for name in start}
+    load(module, names, start)
     squared_error = nn.MSELoss(reduction=e.loss.reduction)
     scale = e.loss.scale
     criterion = squared_error if scale == 1 else lambda y, t: scale * squared_error(y, t)
@@ -51,9 +59,13 @@ def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array
     """Copy arrays into the module's parameters, bit for bit; no memory is shared with them."""
     state = module.state_dict()
     for name, value in values.items():
-        target = state[names[name]]
+        if names.get(name, name) not in state:
+            raise InputError(f"parameter {name}", f"one of the module's {', '.join(state)}", names.get(name, name))
+        target = state[names.get(name, name)]
         if tuple(target.shape) != value.shape:
             raise InputError(f"parameter {name}", f"shape {tuple(target.shape)}", f"shape {value.shape}")
+        if target.dtype != torch.from_numpy(value).dtype:
+            raise InputError(f"parameter {name} of the module", f"dtype {value.dtype}", f"dtype {target.dtype}")
         target.copy_(torch.from_numpy(value))
 
 
@@ -63,7 +75,10 @@ def segments(
     size: int | None = None,
     using: Session | None = None,
 ) -> Iterator[Trace]:
-    """Train, and hand out the trace in segments of ``size`` steps: see ``train``."""
+    """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
+
+    A segment's arrays are overwritten by the next one's.
+    """
     e = experiment
     module, names, criterion, optimizer = using or session(e)
     _, each = tensor_names(e)
@@ -71,7 +86,6 @@ def segments(
     wanted = check_record(record, [*each, *start])
     own = dict(module.named_parameters())
     weights = {name: own[names[name]] for name in start}
-    copied = {name: weight for name, weight in weights.items() if name in wanted}
     x, t = torch.tensor(e.x), torch.tensor(e.t)  # torch.tensor copies, torch.from_numpy would share
     constants = {"x": x.numpy().copy(), "t": t.numpy().copy()}
 
@@ -82,41 +96,40 @@ def segments(
     features: Any = getattr(module, "features", None)
     x = x if features is None else features(x, note_constant)
     size = size or segment_steps(e)
-    values = [name for name in each if name in wanted and not (name.startswith("d") and name[1:] in [*each, *start])]
-    watched = {name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
+    gradients = {f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}
+    watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
+    values = [name for name in each if name in wanted and name not in gradients and name not in watched]
+    states = {name: _States(weights[name], size) for name in weights if name in wanted}
+    room: dict[str, Tensor] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = min(size, e.steps - first)
-        rows: dict[str, list[Tensor]] = {name: [] for name in {*values, *watched} if name != "loss"}
-        losses: list[Tensor] = []
-        grads: dict[str, list[Any]] = {name: [] for name in start if f"d{name}" in wanted}
-        states = {name: [weight.detach().clone()] for name, weight in copied.items()}
+        for state in states.values():
+            state.keep(0)
+        rows: dict[str, list[Any]] = {name: [] for name in (*values, *watched.values(), *gradients)}
 
-        def sow(name: str, value: Tensor, rows: dict[str, list[Tensor]] = rows) -> Tensor:
+        def sow(name: str, value: Tensor, rows: dict[str, list[Any]] = rows) -> Tensor:
             if name in rows:
                 rows[name].append(value)
-                if name in watched:
+                if f"d{name}" in watched:
                     value.retain_grad()
             return value
 
-        for _ in range(steps):
+        for i in range(steps):
             optimizer.zero_grad()
             loss = criterion(module(x, sow), t)
-            losses.append(loss)
+            sow("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
-            for name, row in grads.items():
-                row.append(weights[name].grad)
+            for name, weight in gradients.items():
+                rows[name].append(weight.grad)
             optimizer.step()
-            for name, weight in copied.items():
-                states[name].append(weight.detach().clone())
-        stacked = {name: stack(name, rows[name] if name != "loss" else losses) for name in values} if steps else {}
-        if steps:
-            stacked |= {f"d{name}": stack(f"d{name}", [v.grad for v in rows[name]]) for name in watched}
-            stacked |= {f"d{name}": stack(f"d{name}", row) for name, row in grads.items()}
+            for state in states.values():
+                state.keep(i + 1)
+        rows |= {name: [value.grad for value in rows[of]] for name, of in watched.items()}
         yield Trace(
             steps,
             constants,
-            {name: stack(name, row) for name, row in states.items()},
-            {name: stacked[name] for name in each if name in stacked},
+            {name: state.kept(steps) for name, state in states.items()},
+            {name: _stack(name, rows[name], room, size) for name in each if name in wanted and steps},
             first,
         )
 
@@ -129,14 +142,35 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
     Raises UnknownNameError for a name in ``record`` that the run does not have, and InputError when
     the module has no such tensor or no gradient for it.
     """
-    return concatenate(list(segments(experiment, record, using=using)))
+    (trace,) = segments(experiment, record, max(experiment.steps, 1), using)
+    return trace
 
 
-def stack(name: str, rows: Sequence[Tensor | None]) -> Array:
+class _States:
+    """A parameter after each step of a segment, in memory that all segments share."""
+
+    def __init__(self, weight: Tensor, size: int) -> None:
+        self.weight = weight.detach()  # the same memory, which the optimizer writes to
+        self.room = torch.empty((size + 1, *weight.shape), dtype=weight.dtype)
+        self.slots = list(self.room.unbind())
+
+    def keep(self, step: int) -> None:
+        self.slots[step].copy_(self.weight)
+
+    def kept(self, steps: int) -> Array:
+        return self.room[: steps + 1].numpy()
+
+
+def _stack(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int) -> Array:
     """One array from the tensors of all steps, along a new first axis."""
     if not rows:
         raise InputError(f"tensor {name}", "one value a step from the torch module", "none: is it sown?")
     if any(row is None for row in rows):
         raise InputError(f"tensor {name}", "a gradient from torch", "None: is it part of the graph?")
+    tensors: list[Tensor] = rows  # type: ignore[assignment]  # the None are excluded above
     with torch.no_grad():
-        return torch.stack(rows).numpy()  # type: ignore[arg-type]  # the None are excluded above
+        if len(tensors) == 1:
+            return tensors[0].detach()[None].numpy()
+        if name not in room:
+            room[name] = torch.empty((size, *tensors[0].shape), dtype=tensors[0].dtype)
+        return torch.stack(tensors, out=room[name][: len(tensors)]).numpy()

@@ -57,10 +57,10 @@ class OpenSum(NamedTuple):
 
 
 class Mask(NamedTuple):
-    """The outcome of a comparison: the centre's, and where the radii leave it open."""
+    """The outcome of a comparison: the centre's, and, when asked, where the radii leave it open."""
 
     value: Array
-    undecided: Array
+    undecided: Callable[[], Array] | None = None
 
 
 class Ball(NDArrayOperatorsMixin):
@@ -256,7 +256,15 @@ def _matmul(x: Ball, w: Ball) -> Ball:
 
 
 def _add(x: Ball, y: Ball) -> Ball:
-    value = x.value + y.value
+    return _sum_or_difference(x, y, 1)
+
+
+def _subtract(x: Ball, y: Ball) -> Ball:
+    return _sum_or_difference(x, y, -1)
+
+
+def _sum_or_difference(x: Ball, y: Ball, sign: int) -> Ball:
+    value = x.value + y.value if sign > 0 else x.value - y.value
     fmt = x.format
     if x.open or y.open:
         return _open(value, fmt, _joined(x.open or _term(x), y.open or _term(y)))
@@ -265,7 +273,7 @@ def _add(x: Ball, y: Ball) -> Ball:
         propagated = x.e(take) + y.e(take)
         s = take(value)
         rounding = fmt.u * (np.abs(s) + x.slack * propagated) + fmt.tiny
-        exact = _where_exact(propagated, lambda: exact_sum(take(x.value), take(y.value), s, fmt))
+        exact = _where_exact(propagated, lambda: exact_sum(take(x.value), sign * take(y.value), s, fmt))
         return _overflow(propagated + _zero_where(exact, rounding), s, fmt)
 
     return _ball(value, fmt, rule)
@@ -322,10 +330,23 @@ def _multiply(x: Ball, y: Ball) -> Ball:
         ex, ey, p = x.e(take), y.e(take), take(value)
         propagated = ex * y.A(take) + x.A(take) * ey
         rounding = fmt.u * (x.A(take) * y.A(take)) + fmt.tiny
-        exact = _where_exact(ex + ey, lambda: exact_product(*np.broadcast_arrays(take(x.value), take(y.value)), p, fmt))
+        exact = _where_exact(ex + ey, lambda: _exact_products(take(x.value), take(y.value), p, fmt))
         return _overflow(propagated + _zero_where(exact, rounding), x.A(take) * y.A(take), fmt)
 
     return _ball(value, fmt, rule)
+
+
+def _exact_products(a: Any, b: Any, p: Any, fmt: Format) -> Array:
+    """exact_product; of many elements a few are asked first, and where none of them is exact, none is claimed."""
+    few = slice(None, None, max(p.size // 64, 1))
+    if a.shape == b.shape == p.shape and p.size >= MANY:
+        if not exact_product(a.reshape(-1)[few], b.reshape(-1)[few], p.reshape(-1)[few], fmt).any():
+            return np.asarray(False)
+    return exact_product(a, b, p, fmt)
+
+
+MANY = 4096
+"""Elements from which a test of exactness looks at a few first."""
 
 
 def _divide(x: Ball, y: Ball) -> Ball:
@@ -421,10 +442,14 @@ def _compare(ufunc: np.ufunc) -> Callable[[Ball, Ball], Array | Mask]:
         value = np.asarray(ufunc(x.value, y.value))
         if x.exact and y.exact:
             return value
-        reach = x.slack * (x.e(_all) + y.e(_all))
-        apart = np.abs(x.value - y.value)
-        # a reach of exactly 0 decides; otherwise the two may meet, and a tie is a branch of its own
-        return Mask(value, np.broadcast_to((reach > 0) & ~(apart > reach), value.shape))
+
+        def undecided() -> Array:
+            reach = x.slack * (x.e(_all) + y.e(_all))
+            apart = np.abs(x.value - y.value)
+            # a reach of exactly 0 decides; otherwise the two may meet, and a tie is a branch of its own
+            return np.broadcast_to((reach > 0) & ~(apart > reach), value.shape)
+
+        return Mask(value, undecided)
 
     return rule
 
@@ -444,19 +469,19 @@ def _maximum(x: Ball, y: Ball) -> Ball:
 
 def _where(like: Ball, condition: Array | Mask, x: Any, y: Any) -> Ball:
     a, b = (_as_ball(v, like.format, like.value.dtype) for v in (x, y))
-    mask = condition if isinstance(condition, Mask) else Mask(np.asarray(condition), np.asarray(False))
+    mask = condition if isinstance(condition, Mask) else Mask(np.asarray(condition))
     value = np.where(mask.value, a.value, b.value)
-    decided = not mask.undecided.any()
 
     def rule(take: Take) -> Any:
         ea, eb = a.e(take), b.e(take)
         e = np.where(take(mask.value), ea, eb)
-        if decided:
+        undecided = mask.undecided() if mask.undecided else None
+        if undecided is None or not undecided.any():
             return e
         both = np.abs(take(a.value) - take(b.value)) + ea + eb
-        return np.where(take(mask.undecided), both, e)
+        return np.where(take(undecided), both, e)
 
-    return _ball(value, like.format, None if decided and a.exact and b.exact else rule)
+    return _ball(value, like.format, None if mask.undecided is None and a.exact and b.exact else rule)
 
 
 def _concatenate(like: Ball, arrays: Any, axis: int = 0) -> Ball:
@@ -471,7 +496,7 @@ def _concatenate(like: Ball, arrays: Any, axis: int = 0) -> Ball:
 
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: _add,
-    np.subtract: lambda x, y: _add(x, _negative(y)),
+    np.subtract: _subtract,
     np.multiply: _multiply,
     np.true_divide: _divide,
     np.power: _power,

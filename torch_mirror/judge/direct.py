@@ -38,6 +38,10 @@ PART = 61
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
 
 
+CACHED = 10_000
+"""Numbers from which an array of one step is worth a call of its own."""
+
+
 class Distances(NamedTuple):
     """Per step: d[t+1], a[t] d[t] and r[t] (or, where that suffices, a part of it)."""
 
@@ -57,22 +61,31 @@ def judge_directly(
     e = experiment
     with np.errstate(all="ignore"):
         free = _free_step(e, givens, p)
-        after = {name: free[name].value for name in torch.parameters}
+        after = {name: free[name] for name in torch.parameters}
+        distance, amplified = _distances(torch, numpy, after)
         if everywhere:
-            findings = _judge_free(free, torch)
-            return _explain(torch, numpy, [findings], after, _norm([allowed(free[name]) for name in after]))
-        radius = _part_of_radius(e, p, free)
-        unexplained = np.flatnonzero(_unexplained(_distances(torch, numpy, after, radius), _size(torch)))
-        sampled = [t - torch.first for t in sample if torch.first <= t < torch.first + torch.steps]
-        found = []
-        for i in sorted({*sampled, *unexplained.tolist()}):
-            part = torch.at(slice(i, i + 1))
-            here = parameter_balls(e, part)
-            balls = _free_step(e, givens, here)
-            found.append(_judge_free(balls, part))
-            radius[i] = _norm([allowed(balls[name]) for name in after])[0]
-            forget(here)
-        return _explain(torch, numpy, found, after, radius)
+            found, radius = [_judge_free(free, torch)], _norm([allowed(ball) for ball in after.values()])
+        else:
+            found, radius = [], np.zeros(torch.steps)
+            if _unexplained(Distances(distance, amplified, radius), torch).any():
+                radius = _part_of_radius(e, p, free)
+            unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius), torch))
+            sampled = [t - torch.first for t in sample if torch.first <= t < torch.first + torch.steps]
+            for i in sorted({*sampled, *unexplained.tolist()}):
+                findings, radius[i] = _propagate(e, torch.at(slice(i, i + 1)), givens)
+                found.append(findings)
+        distances = Distances(distance, amplified, radius)
+        return merge([*found, *_explain(torch, distances)]), distances
+
+
+def _propagate(e: Experiment, step: Trace, givens: Givens) -> tuple[Findings, float]:
+    """The findings on one step's loss and gradients, with radii end to end, and its r."""
+    p = parameter_balls(e, step)
+    free = _free_step(e, givens, p)
+    findings = _judge_free(free, step)
+    radius = float(_norm([allowed(free[name]) for name in step.parameters])[0])
+    forget(p)
+    return findings, radius
 
 
 def _free_step(e: Experiment, givens: Givens, p: Any) -> dict[str, Ball]:
@@ -112,50 +125,59 @@ def _part_of_radius(e: Experiment, p: Any, free: dict[str, Ball]) -> Array:
     return _norm([allowed(ball) for ball in named(e.sgd.step(w, dw)).values()])
 
 
-def _explain(
-    torch: Trace, numpy: Trace, found: list[Findings], after: dict[str, Array], radius: Array
-) -> tuple[Findings, Distances]:
-    distances = _distances(torch, numpy, after, radius)
-    unexplained = np.flatnonzero(_unexplained(distances, _size(torch)))
-    if len(unexplained):
-        i = int(unexplained[0])
-        d, amplified, r = (float(a[i]) for a in distances)
-        ratio = (d - amplified) / r if r > 0 else float("inf")
-        where = (torch.first + i, "parameters", "both", "trajectory", ())
-        finding = Finding(ratio, *where, seen=d, expected=amplified, radius=r, ulp=float("nan"))  # type: ignore[arg-type]  # mypy widens the tuple's literals
-        found = [*found, Findings(refutations=(finding,))]
-    return merge(found), distances
+def _explain(torch: Trace, distances: Distances) -> list[Findings]:
+    """A refutation of the first distance that is not explained, if there is one."""
+    unexplained = np.flatnonzero(_unexplained(distances, torch))
+    if not len(unexplained):
+        return []
+    i = int(unexplained[0])
+    d, amplified, r = (float(a[i]) for a in distances)
+    ratio = (d - amplified) / r if r > 0 else float("inf")
+    finding = Finding(
+        ratio, torch.first + i, "parameters", "both", "trajectory", (),
+        seen=d, expected=amplified, radius=r, ulp=float("nan"),
+    )  # fmt: skip
+    return [Findings(refutations=(finding,))]
 
 
-def _distances(torch: Trace, numpy: Trace, after: dict[str, Array], radius: Array) -> Distances:
+def _distances(torch: Trace, numpy: Trace, after: dict[str, Ball]) -> tuple[Array, Array]:
+    """d[t+1] and a[t] d[t] of each step."""
     phi, theta = torch.parameters, numpy.parameters
-    return Distances(
-        _norm([_difference(phi[name][1:], theta[name][1:]) for name in after]),
-        _norm([_difference(after[name], theta[name][1:]) for name in after]),
-        radius,
-    )
+    distance = _apart([(phi[name][1:], theta[name][1:]) for name in after])
+    return distance, _apart([(ball.value, theta[name][1:]) for name, ball in after.items()])
 
 
-def _difference(a: Array, b: Array) -> Array:
-    """In float64, where the difference of two float32 numbers is not rounded a second time."""
-    return np.subtract(a, b, dtype=np.float64)
+def _apart(pairs: list[tuple[Array, Array]]) -> Array:
+    """The Euclidean norm of a - b over all pairs, for each step.
+
+    In float64, where the difference of two float32 numbers is not rounded a second time. Differences of
+    a large network are taken a step at a time: they then stay in the cache until they are squared.
+    """
+    total = np.zeros(len(pairs[0][0]))
+    for a, b in pairs:
+        if a[0].size < CACHED:
+            difference = np.subtract(a, b, dtype=np.float64).reshape(len(a), -1)
+            total += np.vecdot(difference, difference)
+            continue
+        for t in range(len(a)):
+            difference = np.subtract(a[t], b[t], dtype=np.float64).reshape(-1)
+            total[t] += np.vdot(difference, difference)
+    return np.sqrt(total)
 
 
 def _norm(parts: list[Array]) -> Array:
-    """The Euclidean norm over everything but the first axis, which counts steps."""
-    flat = [a.reshape(len(a), -1).astype(np.float64, copy=False) for a in parts]
-    return np.sqrt(sum(np.vecdot(a, a) for a in flat))  # type: ignore[no-any-return]  # sum's start is 0
+    """The Euclidean norm over everything but the first axis, which counts steps; in float64."""
+    return _apart([(part, np.broadcast_to(part.dtype.type(0), part.shape)) for part in parts])
 
 
-def _size(trace: Trace) -> int:
-    return sum(a[0].size for a in trace.parameters.values())
-
-
-def _unexplained(distances: Distances, size: int) -> Array:
+def _unexplained(distances: Distances, trace: Trace) -> Array:
     """True where d[t+1] > a[t] d[t] + r[t], whatever the rounding of the three norms.
 
-    A sum of n squares and its root are off by at most gamma_{n+2} relative (Higham, section 3.1).
+    A sum of n squares and its root are off by at most gamma_{n+4} relative (Higham, section 3.1).
     """
     d, amplified, r = distances
+    size = sum(a[0].size for a in trace.parameters.values())
     rounding = format_of(np.dtype(np.float64)).gamma(size + 4)
-    return ~(d * (1 - rounding) <= (amplified + r) * (1 + rounding)) & np.isfinite(d + amplified + r)  # type: ignore[no-any-return]  # arrays of bool
+    explained = d * (1 - rounding) <= (amplified + r) * (1 + rounding)
+    unexplained: Array = ~explained & np.isfinite(d + amplified + r)
+    return unexplained

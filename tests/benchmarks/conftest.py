@@ -1,0 +1,103 @@
+"""Two runs side by side, and the table of what came out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+
+class Row(NamedTuple):
+    """A line of the table: seconds of the subject, and of what it is measured against."""
+
+    name: str
+    subject: float
+    baseline: float | None
+    asked: float
+    aim: float | None
+
+    @property
+    def figure(self) -> float:
+        """The ratio, or the seconds where there is nothing to measure against."""
+        return self.subject / self.baseline if self.baseline else self.subject
+
+    def __str__(self) -> str:
+        unit = "x" if self.baseline else "s"
+        against = f"{self.baseline * 1e3:9.2f} ms" if self.baseline else f"{'':>12}"
+        aim = f"{self.aim:g}{unit}" if self.aim else ""
+        verdict = "" if self.figure <= self.asked else "  missed"
+        return (
+            f"{self.name:50} {self.figure:7.3f}{unit} {f'{self.asked:g}{unit}':>7} {aim:>6}"
+            f" {self.subject * 1e3:9.2f} ms {against}{verdict}"
+        )
+
+
+HEADER = f"{'':50} {'figure':>8} {'asked':>7} {'aim':>6} {'subject':>12} {'baseline':>12}"
+
+ROWS = pytest.StashKey[list[Row]]()
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Times a subject, in turns with a baseline, and fails where more is taken than is asked."""
+
+    benchmark: BenchmarkFixture
+    rows: list[Row]
+    name: str
+
+    @property
+    def timing(self) -> bool:
+        """Whether anything is timed: not in the ordinary suite."""
+        return bool(self.benchmark.enabled)
+
+    def __call__(
+        self,
+        subject: Callable[[], Any],
+        baseline: Callable[[], Any] | None = None,
+        *,
+        asked: float,
+        aim: float | None = None,
+        rounds: int = 1,
+        warmup: int = 1,
+    ) -> None:
+        """Run both ``rounds`` times in turns; ``asked`` is of the ratio, or of seconds without a baseline."""
+        taken: list[float] = []
+
+        def run_baseline() -> None:
+            if baseline is not None:
+                started = time.perf_counter()
+                baseline()
+                taken.append(time.perf_counter() - started)
+
+        self.benchmark.pedantic(  # type: ignore[no-untyped-call]  # untyped in pytest-benchmark
+            subject, setup=run_baseline, rounds=rounds, warmup_rounds=warmup
+        )
+        if not self.timing:
+            return
+        assert self.benchmark.stats is not None
+        best = self.benchmark.stats.stats.min
+        row = Row(self.name, best, min(taken[warmup:]) if baseline else None, asked, aim)
+        self.rows.append(row)
+        self.benchmark.extra_info.update(figure=row.figure, asked=asked, aim=aim)
+        if row.figure > asked:
+            pytest.fail(f"{row.figure:.3f}, asked: {asked:g} at most", pytrace=False)
+
+
+@pytest.fixture
+def side_by_side(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> SideBySide:
+    rows = request.config.stash.setdefault(ROWS, [])
+    return SideBySide(benchmark, rows, request.node.name.removeprefix("test_").replace("_", " "))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="also time `torch-mirror verify` as a whole")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash.get(ROWS, [])
+    if rows:
+        terminalreporter.section("fastest run of the subject, and of the baseline it took turns with")
+        for line in (HEADER, *rows):
+            terminalreporter.write_line(str(line))

@@ -1,0 +1,124 @@
+"""The ratios and times that are asked of the project; how to run them is in the package's docstring."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import reference
+from reference import experiments, figures
+from reference.experiment import Experiment
+from reference.parameters import named
+from tests.benchmarks import documents
+from tests.benchmarks.conftest import SideBySide
+from torch_mirror import verify
+from torch_mirror.training import session
+
+FEW = 3
+"""Steps of a run when nothing is timed."""
+
+
+def load(name: str, dtype: str, side_by_side: SideBySide) -> Experiment:
+    experiment = experiments.load(name, dtype)
+    return experiment if side_by_side.timing else replace(experiment, steps=FEW)
+
+
+# --- verify against a bare torch loop ----------------------------------------------------------
+
+
+def bare(e: Experiment) -> torch.nn.Module:
+    """The training loop that everyone writes: nothing recorded, nothing judged."""
+    module, _, criterion, optimizer = session(e)
+    x, t = torch.tensor(e.x), torch.tensor(e.t)
+    for _ in range(e.steps):
+        optimizer.zero_grad()
+        loss = criterion(module(x), t)
+        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        optimizer.step()
+    return module
+
+
+# asked, aim, rounds
+VERIFIED = {"diabetes-linear": (1.6, 1.3, 5), "two-layer-linear": (1.6, 1.3, 15), "two-layer-relu": (5.0, 3.0, 5)}
+
+
+@pytest.mark.benchmark(group="verify")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", VERIFIED)
+def test_verify(name: str, dtype: str, side_by_side: SideBySide) -> None:
+    asked, aim, rounds = VERIFIED[name]
+    e = load(name, dtype, side_by_side)
+    side_by_side(lambda: verify(e), lambda: bare(e), asked=asked, aim=aim, rounds=rounds)
+    assert verify(replace(e, steps=FEW)).verdict == "certified"
+
+
+# --- reference.train against the documents' scripts --------------------------------------------
+
+Script = Callable[[Experiment], documents.Run]
+LOSS = ("loss",)
+HISTORIES = ("loss", "dW1", "dW2", "W1", "W2", "b1", "b2")
+
+# name, the document's script, what is recorded, asked, rounds
+SCRIPTS: dict[str, tuple[str, Script, Sequence[str], float, int]] = {
+    "cubic-sine": ("cubic-sine", documents.cubic_sine, LOSS, 0.1, 5),
+    "linear-neuron": ("linear-neuron", documents.linear_neuron, LOSS, 1.1, 50),
+    "linear-batch": ("linear-batch", documents.linear_batch, LOSS, 1.1, 50),
+    "diabetes-linear": ("diabetes-linear", documents.diabetes_linear, LOSS, 1.1, 10),
+    "mlp-relu": ("mlp-relu", documents.mlp_relu, LOSS, 1.1, 150),
+    "mlp-relu, with its histories": ("mlp-relu", documents.mlp_relu_histories, HISTORIES, 1.1, 150),
+    # Document 002 computes the loss at every hundredth epoch: all losses are more than it keeps, none are less.
+    "two-layer-linear, every loss": ("two-layer-linear", documents.two_layer_linear, LOSS, 1.1, 50),
+    "two-layer-linear, no loss": ("two-layer-linear", documents.two_layer_linear, (), 1.1, 50),
+    "two-layer-linear-bias, every loss": ("two-layer-linear-bias", documents.two_layer_linear_bias, LOSS, 1.1, 50),
+    "two-layer-linear-bias, no loss": ("two-layer-linear-bias", documents.two_layer_linear_bias, (), 1.1, 50),
+    "two-layer-relu": ("two-layer-relu", documents.two_layer_relu, LOSS, 1.1, 8),
+}
+
+
+@pytest.mark.benchmark(group="reference.train")
+@pytest.mark.parametrize("case", SCRIPTS)
+def test_train(case: str, side_by_side: SideBySide) -> None:
+    name, script, record, asked, rounds = SCRIPTS[case]
+    e = load(name, "float64", side_by_side)
+
+    def train() -> reference.Trace:
+        trace = reference.train(e, record)
+        if record is HISTORIES:
+            figures.mean_absolute_gradients(trace)
+            figures.weight_history(trace.at(slice(0, None)))[::10]
+        return trace
+
+    side_by_side(train, lambda: script(e), asked=asked, rounds=rounds)
+    few = replace(e, steps=FEW)
+    mine, theirs = reference.train(few), script(few)
+    for parameter, value in zip(named(e.parameters), theirs.parameters, strict=True):
+        np.testing.assert_allclose(mine[parameter][-1], value, rtol=1e-12, err_msg=parameter)
+
+
+# --- the command line --------------------------------------------------------------------------
+
+COMMAND = [sys.executable, "-m", "torch_mirror"]
+
+
+@pytest.mark.benchmark(group="command")
+def test_help(side_by_side: SideBySide) -> None:
+    side_by_side(
+        lambda: subprocess.run([*COMMAND, "--help"], check=True, capture_output=True), asked=0.5, rounds=10
+    )
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", *COMMAND[1:], "--help"], check=True, capture_output=True, text=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert "torch_mirror.cli" in imported
+    assert "torch" not in imported
+
+
+@pytest.mark.benchmark(group="command")
+def test_whole_run(side_by_side: SideBySide, request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--whole", default=False):
+        pytest.skip("takes a minute: make bench BENCH=--whole")
+    side_by_side(lambda: subprocess.run([*COMMAND, "verify"], check=True, capture_output=True), asked=90, warmup=0)

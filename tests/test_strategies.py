@@ -1,0 +1,168 @@
+"""What the strategies promise: what is drawn, and that the rare cases that matter do occur."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+
+import reference
+from reference.experiment import Experiment
+from reference.networks.mlp import MLP
+from reference.networks.two_layer_relu import TwoLayerReLU
+from reference.parameters import named
+from torch_mirror import strategies
+from torch_mirror.networks import MIRRORS
+from torch_mirror.strategies import DTypeName, Kind
+
+# Enough draws that a case meant to be frequent is found, and the example itself is of no interest.
+SEARCH = settings(max_examples=300, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
+
+LARGEST = {"integers": 3.0, "eighths": 2.0, "decimals": 2.0}
+
+
+def draws_of(kind: Kind) -> st.SearchStrategy[Any]:
+    return strategies.generators().map(lambda draws: strategies.draw_array(draws, kind, (16, 16)))
+
+
+@pytest.mark.parametrize("kind", LARGEST)
+@given(data=st.data())
+def test_bounded_kinds_reach_their_bounds_and_not_beyond(kind: Kind, data: st.DataObject):
+    array = data.draw(draws_of(kind))
+    assert np.abs(array).max() <= LARGEST[kind]
+    assert find(draws_of(kind), lambda a: a.min() == -LARGEST[kind] and a.max() == LARGEST[kind], settings=SEARCH) is not None
+
+
+@pytest.mark.parametrize("kind", strategies.DYADIC + strategies.REAL)
+@given(data=st.data())
+def test_dyadic_numbers_are_multiples_of_an_eighth_and_real_ones_are_not(kind: Kind, data: st.DataObject):
+    array = data.draw(draws_of(kind))
+    whole = bool((8 * array == np.round(8 * array)).all())
+    assert whole == (kind in strategies.DYADIC)
+
+
+@pytest.mark.parametrize("kind", strategies.DYADIC + strategies.REAL)
+@given(data=st.data())
+def test_no_array_is_nearly_constant(kind: Kind, data: st.DataObject):
+    array = data.draw(draws_of(kind))
+    _, counts = np.unique(array, return_counts=True)
+    assert counts.max() < array.size / 2
+
+
+@given(draws=strategies.generators(), other=strategies.generators())
+def test_equal_seeds_alone_give_equal_numbers(draws: np.random.Generator, other: np.random.Generator):
+    same_seed = draws.bit_generator.state == other.bit_generator.state
+    one, two = (strategies.draw_array(g, "normal", (3,)) for g in (draws, other))
+    assert np.array_equal(one, two) == same_seed
+
+
+def test_every_network_with_a_mirror_is_drawn():
+    drawn = {type(find(strategies.networks(names=[name]), lambda _: True, settings=SEARCH)) for name in strategies.NETWORKS}
+    assert drawn == set(MIRRORS)
+    assert {MIRRORS[kind] for kind in drawn} == set(strategies.NETWORKS)
+
+
+OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **{f"MLP, {a}": ("mlp", lambda n, a=a: n.activation == a) for a in ("relu", "sigmoid", "tanh", "identity")},
+    **{f"MLP, {o} output": ("mlp", lambda n, o=o: n.output == o) for o in ("identity", "sigmoid")},
+    **{f"MLP, bias {b}": ("mlp", lambda n, b=b: n.bias == b) for b in (True, False)},
+    **{f"MLP of depth {d}": ("mlp", lambda n, d=d: len(n.widths) == d + 1) for d in (1, 2, 3, 4)},
+    "MLP, all layers square": ("mlp", lambda n: len(n.widths) > 2 and len(set(n.widths)) == 1 and n.inputs > 1),
+    "MLP, no layer square": ("mlp", lambda n: all(a != b for a, b in zip(n.widths, n.widths[1:], strict=False))),
+    **{
+        f"linear regression, {o}": ("linear_regression", lambda n, o=o: n.output == o)
+        for o in ("identity", "relu", "sigmoid")
+    },
+    **{f"two linear layers, bias {b}": ("two_layer_linear", lambda n, b=b: n.bias == b) for b in (True, False)},
+    "square second layer": ("two_layer_relu", lambda n: n.hidden == n.outputs > 1),
+    "one of everything": ("two_layer_relu", lambda n: n.inputs == n.hidden == n.outputs == 1),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_networks_have_every_option(option: str):
+    name, has = OPTIONS[option]
+    assert has(find(strategies.NETWORKS[name], has, settings=SEARCH))
+
+
+def kinked(e: Experiment) -> bool:
+    """Whether a gradient that is not 0 arrives where a pre-activation is exactly 0."""
+    trace = reference.train(e)
+    return bool(((trace["z1"] == 0) & (trace["da1"] != 0)).any())
+
+
+def moved(e: Experiment) -> bool:
+    """Whether every parameter is another after the run."""
+    trace = reference.train(e)
+    return all((a[0] != a[-1]).any() for a in trace.parameters.values())
+
+
+CASES: dict[str, Callable[[Experiment], bool]] = {
+    "batch of 1": lambda e: len(e.x) == 1,
+    "larger batch": lambda e: len(e.x) > 4,
+    "float32": lambda e: e.dtype == np.float32,
+    "float64": lambda e: e.dtype == np.float64,
+    "sum": lambda e: e.loss.reduction == "sum",
+    "mean whose N is no power of two": lambda e: e.loss.reduction == "mean" and e.t.size not in (1, 2, 4, 8, 16, 32),
+    "scale that is no power of two": lambda e: e.loss.scale == 0.3,
+    "lr that is no power of two": lambda e: abs(np.frexp(e.sgd.lr)[0]) != 0.5,
+    "lr that is a power of two": lambda e: abs(np.frexp(e.sgd.lr)[0]) == 0.5,
+    "several steps": lambda e: e.steps > 4,
+    "every parameter moves": moved,
+    "dead network": lambda e: not moved(e),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_experiments_have_every_case(case: str):
+    assert CASES[case](find(strategies.experiments(), CASES[case], settings=SEARCH))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dyadic_experiments_sit_on_kinks(dtype: DTypeName):
+    relus = strategies.experiments(networks=strategies.two_layer_relus(), kinds=strategies.DYADIC, dtypes=[dtype])
+    assert kinked(find(relus, kinked, settings=SEARCH))
+    exact = strategies.exact_experiments(names=["two_layer_relu"], dtypes=[dtype])
+    assert kinked(find(exact, kinked, settings=SEARCH))
+
+
+@given(strategies.experiments())
+def test_experiments_train_to_finite_losses_on_one_step(experiment: Experiment):
+    first = reference.train(experiment, record=["loss", "y"])
+    assert np.isfinite(first["loss"][0])
+    assert np.isfinite(first["y"][0]).all()
+
+
+@given(
+    strategies.experiments(
+        networks=strategies.mlps(activations=["tanh"], outputs=["sigmoid"], biases=[False], deepest=2, widest=3),
+        dtypes=["float32"],
+        kinds=["decimals"],
+        losses=strategies.losses(reductions=["mean"], scales=[0.5]),
+        sgds=strategies.sgds(rates=[0.25]),
+        batches=[6],
+        steps=st.just(4),
+    )
+)
+def test_every_bound_is_kept(experiment: Experiment):
+    network = experiment.network
+    assert isinstance(network, MLP)
+    assert (network.activation, network.output, network.bias) == ("tanh", "sigmoid", False)
+    assert 2 <= len(network.widths) <= 3
+    assert max(network.widths) <= 3
+    assert experiment.dtype == np.float32
+    assert experiment.loss == reference.SquaredError("mean", 0.5)
+    assert (experiment.sgd, experiment.steps, len(experiment.x)) == (reference.SGD(0.25), 4, 6)
+    assert np.array_equal(experiment.x, (np.round(10 * experiment.x) / 10).astype(np.float32))
+
+
+@given(data=st.data())
+def test_users_networks_bring_their_own_start(data: st.DataObject):
+    def start(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTypeName) -> Any:
+        return strategies.parameters(network, draws, "eighths", dtype)._replace(W2=np.zeros((2, 3), dtype))
+
+    networks = st.just(TwoLayerReLU(4, 3, 2))
+    experiment = data.draw(strategies.experiments(networks=networks, start=start))
+    assert not named(experiment.parameters)["W2"].any()
