@@ -13,7 +13,7 @@ P = TypeVar("P", bound=tuple[Any, ...])
 def zip_with(f: Callable[..., Any], p: P, *others: P) -> P:
     """Apply ``f(name, a, *b)`` to each parameter of ``p`` and its namesakes, in the order of the fields."""
     fields: tuple[str, ...] = p._fields  # type: ignore[attr-defined]  # every Parameters is a NamedTuple
-    rows = []
+    rows: list[Any] = []
     for field, a, *b in zip(fields, p, *others, strict=True):
         if a is None:
             rows.append(None)

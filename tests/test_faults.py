@@ -23,7 +23,7 @@ from torch_mirror.verify import verify
 
 # A fault applies to some draws only, which may take a search. Each draw is trained four times: half as many do.
 SEARCHED = settings(
-    max_examples=settings.default.max_examples // 2 + 1,
+    max_examples=settings().max_examples // 2 + 1,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 
@@ -75,12 +75,12 @@ def check(fault: Fault, experiment: Experiment) -> None:
 @pytest.mark.parametrize(("fault", "dtype"), cases(*STRUCTURAL, *KINK))
 @given(data=st.data())
 @SEARCHED
-def test_faults_on_exact_data_are_located(fault: Fault, dtype: DTypeName, data: st.DataObject):
+def test_faults_on_exact_data_are_located(fault: Fault, dtype: DTypeName, data: st.DataObject) -> None:
     check(fault, data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype])))
 
 
 @pytest.mark.parametrize(("fault", "dtype"), cases(*STRUCTURAL, *REAL))
 @given(data=st.data())
 @SEARCHED
-def test_faults_on_real_data_are_located(fault: Fault, dtype: DTypeName, data: st.DataObject):
+def test_faults_on_real_data_are_located(fault: Fault, dtype: DTypeName, data: st.DataObject) -> None:
     check(fault, data.draw(real_experiments(fault, dtype)))

@@ -45,7 +45,7 @@ def assert_same(one: dict[str, Array], other: dict[str, Array]) -> None:
 @each_network
 @each_dtype
 @given(data=st.data())
-def test_backward_is_linear_in_the_upstream_gradient(network: str, dtype: DTypeName, data: st.DataObject):
+def test_backward_is_linear_in_the_upstream_gradient(network: str, dtype: DTypeName, data: st.DataObject) -> None:
     e = data.draw(strategies.exact_experiments(names=[network], dtypes=[dtype]))
     draws = data.draw(strategies.generators())
     u, v = (strategies.draw_array(draws, "integers", e.t.shape).astype(dtype) for _ in range(2))
@@ -56,7 +56,7 @@ def test_backward_is_linear_in_the_upstream_gradient(network: str, dtype: DTypeN
 @pytest.mark.parametrize("network", HIDDEN)
 @each_dtype
 @given(data=st.data())
-def test_permuting_hidden_units_permutes_the_gradients(network: str, dtype: DTypeName, data: st.DataObject):
+def test_permuting_hidden_units_permutes_the_gradients(network: str, dtype: DTypeName, data: st.DataObject) -> None:
     deep = strategies.exact_experiments(names=[network], dtypes=[dtype])
     e = data.draw(deep.filter(lambda e: HIDDEN[network][2] in named(e.parameters)))
     W, b, above = HIDDEN[network]
@@ -73,7 +73,7 @@ def test_permuting_hidden_units_permutes_the_gradients(network: str, dtype: DTyp
 @each_network
 @each_dtype
 @given(data=st.data())
-def test_gradients_of_the_parts_of_a_batch_add_up(network: str, dtype: DTypeName, data: st.DataObject):
+def test_gradients_of_the_parts_of_a_batch_add_up(network: str, dtype: DTypeName, data: st.DataObject) -> None:
     experiments = strategies.exact_experiments(names=[network], dtypes=[dtype])
     e = data.draw(experiments.filter(lambda e: e.loss.reduction == "sum" and len(e.x) > 1))
     cut = data.draw(st.integers(1, len(e.x) - 1))
@@ -86,7 +86,7 @@ def test_gradients_of_the_parts_of_a_batch_add_up(network: str, dtype: DTypeName
 @each_network
 @each_dtype
 @given(data=st.data())
-def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, data: st.DataObject):
+def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, data: st.DataObject) -> None:
     e = data.draw(strategies.exact_experiments(names=[network], dtypes=[dtype]))
     draws, runs = data.draw(strategies.generators()), data.draw(st.integers(1, 4))
     starts = [strategies.parameters(e.network, draws, "integers", dtype) for _ in range(runs)]
@@ -101,7 +101,7 @@ def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, da
 @each_network
 @each_dtype
 @given(data=st.data())
-def test_equations_agree_with_rational_arithmetic(network: str, dtype: DTypeName, data: st.DataObject):
+def test_equations_agree_with_rational_arithmetic(network: str, dtype: DTypeName, data: st.DataObject) -> None:
     e = data.draw(strategies.exact_experiments(names=[network], dtypes=[dtype]))
     floats, fractions = evaluate(e, e.parameters, e.x, e.t), evaluate(e, *exactly(e))
     assert list(floats) == list(fractions)

@@ -1,6 +1,9 @@
 """What the strategies promise: what is drawn, and that the rare cases that matter do occur."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,15 +32,15 @@ def draws_of(kind: Kind) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("kind", LARGEST)
 @given(data=st.data())
-def test_bounded_kinds_reach_their_bounds_and_not_beyond(kind: Kind, data: st.DataObject):
+def test_bounded_kinds_use_their_range_and_no_more(kind: Kind, data: st.DataObject) -> None:
     array = data.draw(draws_of(kind))
     assert np.abs(array).max() <= LARGEST[kind]
-    assert find(draws_of(kind), lambda a: a.min() == -LARGEST[kind] and a.max() == LARGEST[kind], settings=SEARCH) is not None
+    assert np.abs(array).max() > LARGEST[kind] / 2
 
 
 @pytest.mark.parametrize("kind", strategies.DYADIC + strategies.REAL)
 @given(data=st.data())
-def test_dyadic_numbers_are_multiples_of_an_eighth_and_real_ones_are_not(kind: Kind, data: st.DataObject):
+def test_dyadic_numbers_are_multiples_of_an_eighth_and_real_ones_are_not(kind: Kind, data: st.DataObject) -> None:
     array = data.draw(draws_of(kind))
     whole = bool((8 * array == np.round(8 * array)).all())
     assert whole == (kind in strategies.DYADIC)
@@ -45,46 +48,55 @@ def test_dyadic_numbers_are_multiples_of_an_eighth_and_real_ones_are_not(kind: K
 
 @pytest.mark.parametrize("kind", strategies.DYADIC + strategies.REAL)
 @given(data=st.data())
-def test_no_array_is_nearly_constant(kind: Kind, data: st.DataObject):
+def test_no_array_is_nearly_constant(kind: Kind, data: st.DataObject) -> None:
     array = data.draw(draws_of(kind))
     _, counts = np.unique(array, return_counts=True)
     assert counts.max() < array.size / 2
 
 
 @given(draws=strategies.generators(), other=strategies.generators())
-def test_equal_seeds_alone_give_equal_numbers(draws: np.random.Generator, other: np.random.Generator):
+def test_equal_seeds_alone_give_equal_numbers(draws: np.random.Generator, other: np.random.Generator) -> None:
     same_seed = draws.bit_generator.state == other.bit_generator.state
     one, two = (strategies.draw_array(g, "normal", (3,)) for g in (draws, other))
     assert np.array_equal(one, two) == same_seed
 
 
-def test_every_network_with_a_mirror_is_drawn():
-    drawn = {type(find(strategies.networks(names=[name]), lambda _: True, settings=SEARCH)) for name in strategies.NETWORKS}
-    assert drawn == set(MIRRORS)
-    assert {MIRRORS[kind] for kind in drawn} == set(strategies.NETWORKS)
+def of_kind(kind: type, network: object) -> bool:
+    return type(network) is kind
+
+
+def test_every_network_with_a_mirror_is_drawn() -> None:
+    assert set(strategies.NETWORKS) == set(MIRRORS.values())
+    for kind, name in MIRRORS.items():
+        anything = find(strategies.networks(names=[name]), lambda _: True, settings=SEARCH)
+        assert type(anything) is kind
+        among_all = find(strategies.networks(), partial(of_kind, kind), settings=SEARCH)
+        assert type(among_all) is kind
+
+
+def has(option: str, value: object) -> Callable[[Any], bool]:
+    return lambda network: getattr(network, option) == value
 
 
 OPTIONS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **{f"MLP, {a}": ("mlp", lambda n, a=a: n.activation == a) for a in ("relu", "sigmoid", "tanh", "identity")},
-    **{f"MLP, {o} output": ("mlp", lambda n, o=o: n.output == o) for o in ("identity", "sigmoid")},
-    **{f"MLP, bias {b}": ("mlp", lambda n, b=b: n.bias == b) for b in (True, False)},
-    **{f"MLP of depth {d}": ("mlp", lambda n, d=d: len(n.widths) == d + 1) for d in (1, 2, 3, 4)},
+    **{f"MLP, {a}": ("mlp", has("activation", a)) for a in ("relu", "sigmoid", "tanh", "identity")},
+    **{f"MLP, {o} output": ("mlp", has("output", o)) for o in ("identity", "sigmoid")},
+    **{f"MLP, bias {b}": ("mlp", has("bias", b)) for b in (True, False)},
+    "MLP of one layer": ("mlp", lambda n: len(n.widths) == 2),
+    "MLP of four layers": ("mlp", lambda n: len(n.widths) == 5),
     "MLP, all layers square": ("mlp", lambda n: len(n.widths) > 2 and len(set(n.widths)) == 1 and n.inputs > 1),
-    "MLP, no layer square": ("mlp", lambda n: all(a != b for a, b in zip(n.widths, n.widths[1:], strict=False))),
-    **{
-        f"linear regression, {o}": ("linear_regression", lambda n, o=o: n.output == o)
-        for o in ("identity", "relu", "sigmoid")
-    },
-    **{f"two linear layers, bias {b}": ("two_layer_linear", lambda n, b=b: n.bias == b) for b in (True, False)},
+    "MLP, no layer square": ("mlp", lambda n: len(n.widths) > 2 and all(a != b for a, b in pairwise(n.widths))),
+    **{f"regression, {o}": ("linear_regression", has("output", o)) for o in ("identity", "relu", "sigmoid")},
+    **{f"two linear layers, bias {b}": ("two_layer_linear", has("bias", b)) for b in (True, False)},
     "square second layer": ("two_layer_relu", lambda n: n.hidden == n.outputs > 1),
     "one of everything": ("two_layer_relu", lambda n: n.inputs == n.hidden == n.outputs == 1),
 }
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_networks_have_every_option(option: str):
-    name, has = OPTIONS[option]
-    assert has(find(strategies.NETWORKS[name], has, settings=SEARCH))
+def test_networks_have_every_option(option: str) -> None:
+    name, condition = OPTIONS[option]
+    assert condition(find(strategies.NETWORKS[name], condition, settings=SEARCH))
 
 
 def kinked(e: Experiment) -> bool:
@@ -116,12 +128,12 @@ CASES: dict[str, Callable[[Experiment], bool]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_experiments_have_every_case(case: str):
+def test_experiments_have_every_case(case: str) -> None:
     assert CASES[case](find(strategies.experiments(), CASES[case], settings=SEARCH))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_dyadic_experiments_sit_on_kinks(dtype: DTypeName):
+def test_dyadic_experiments_sit_on_kinks(dtype: DTypeName) -> None:
     relus = strategies.experiments(networks=strategies.two_layer_relus(), kinds=strategies.DYADIC, dtypes=[dtype])
     assert kinked(find(relus, kinked, settings=SEARCH))
     exact = strategies.exact_experiments(names=["two_layer_relu"], dtypes=[dtype])
@@ -129,10 +141,9 @@ def test_dyadic_experiments_sit_on_kinks(dtype: DTypeName):
 
 
 @given(strategies.experiments())
-def test_experiments_train_to_finite_losses_on_one_step(experiment: Experiment):
-    first = reference.train(experiment, record=["loss", "y"])
-    assert np.isfinite(first["loss"][0])
-    assert np.isfinite(first["y"][0]).all()
+def test_a_first_step_never_overflows(experiment: Experiment) -> None:
+    trace = reference.train(replace(experiment, steps=1))
+    assert all(np.isfinite(array).all() for array in trace.values())
 
 
 @given(
@@ -146,7 +157,7 @@ def test_experiments_train_to_finite_losses_on_one_step(experiment: Experiment):
         steps=st.just(4),
     )
 )
-def test_every_bound_is_kept(experiment: Experiment):
+def test_every_bound_is_kept(experiment: Experiment) -> None:
     network = experiment.network
     assert isinstance(network, MLP)
     assert (network.activation, network.output, network.bias) == ("tanh", "sigmoid", False)
@@ -159,9 +170,9 @@ def test_every_bound_is_kept(experiment: Experiment):
 
 
 @given(data=st.data())
-def test_users_networks_bring_their_own_start(data: st.DataObject):
+def test_users_networks_bring_their_own_start(data: st.DataObject) -> None:
     def start(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTypeName) -> Any:
-        return strategies.parameters(network, draws, "eighths", dtype)._replace(W2=np.zeros((2, 3), dtype))
+        return strategies.parameters(network, draws, kind, dtype)._replace(W2=np.zeros((2, 3), dtype))
 
     networks = st.just(TwoLayerReLU(4, 3, 2))
     experiment = data.draw(strategies.experiments(networks=networks, start=start))

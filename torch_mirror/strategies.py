@@ -6,7 +6,7 @@
 Hypothesis draws shapes, options and a seed; the numbers come from a NumPy generator of that seed. Drawn
 one by one instead (``hypothesis.extra.numpy.arrays``), nearly all numbers of an array are the same one.
 
-Kinds of numbers, all moderate, so that a short run neither overflows nor dies:
+Kinds of numbers, all moderate, so that a first step never overflows and a short run rarely does:
 
     integers    -3 ... 3
     eighths     k / 8, from -2 to 2
@@ -221,7 +221,7 @@ def exact_experiments(
     """
     dtype = draw(st.sampled_from(dtypes))
     deepest, kinds = (3, DYADIC) if dtype == "float64" else (2, DYADIC[:1])
-    exact = {
+    exact: dict[str, st.SearchStrategy[Any]] = {
         "cubic": cubics(),
         "linear_regression": linear_regressions(outputs=("identity", "relu"), widest=4),
         "two_layer_linear": two_layer_linears(widest=4),

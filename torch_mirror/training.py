@@ -2,8 +2,8 @@
 
 Torch runs free from the experiment's start: it is never set back to the reference's state, so that
 stale gradients and optimizer state show. What is recorded costs as little as it can: every forward
-pass makes new tensors and zero_grad drops the gradients, so a reference to them is enough; only the
-parameters, which the optimizer overwrites, are copied.
+pass makes new tensors and zero_grad drops the gradients, so a reference to them is enough; only what
+is written to again, the parameters and gradients that are not dropped, is copied.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,8 +98,10 @@ def segments(
     size = size or segment_steps(e)
     gradients = {f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}
     watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
+    retained = set(watched.values())
     values = [name for name in each if name in wanted and name not in gradients and name not in watched]
     states = {name: _States(weights[name], size) for name in weights if name in wanted}
+    dropped = False  # whether zero_grad drops the gradients, so that the next ones are other tensors
     room: dict[str, Tensor] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = min(size, e.steps - first)
@@ -110,17 +112,19 @@ def segments(
         def sow(name: str, value: Tensor, rows: dict[str, list[Any]] = rows) -> Tensor:
             if name in rows:
                 rows[name].append(value)
-                if f"d{name}" in watched:
+                if name in retained:
                     value.retain_grad()
             return value
 
         for i in range(steps):
             optimizer.zero_grad()
+            if first or i:
+                dropped = all(weight.grad is None for weight in gradients.values())
             loss = criterion(module(x, sow), t)
             sow("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
             for name, weight in gradients.items():
-                rows[name].append(weight.grad)
+                rows[name].append(weight.grad if dropped or weight.grad is None else weight.grad.clone())
             optimizer.step()
             for state in states.values():
                 state.keep(i + 1)

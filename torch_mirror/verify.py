@@ -59,7 +59,7 @@ def verify(
             above = findings.worst.ratio if findings.worst else 0
             found.append(judge_locally(e, torch, "torch", givens, p, above))
             found += _judge_sample(e, numpy, sample)
-            direct, distances = judge_directly(e, torch, numpy, givens, p, small, sample)
+            direct, distances = judge_directly(e, torch, numpy, givens, p, None if small else sample)
             findings = merge([*found, direct])
             forget(p)
             motion = watch(motion, torch)

@@ -57,7 +57,7 @@ class MLP:
         return [(l, self.activation if l < depth else self.output) for l in range(1, depth + 1)]
 
     def shapes(self) -> Shapes:
-        W = {f"W{l}": (self.widths[l], self.widths[l - 1]) for l, _ in self.layers()}
+        W: Shapes = {f"W{l}": (self.widths[l], self.widths[l - 1]) for l, _ in self.layers()}
         return W | {f"b{l}": (self.widths[l],) for l, _ in self.layers()} if self.bias else W
 
     def forward(self, p: Parameters, x: Array, sow: Sow = keep) -> tuple[Array, Cache]:

@@ -6,8 +6,8 @@
 
 A benchmark fails when its figure is above what is asked of it. Both runs alternate in one process and
 one thread, after a run of each that does not count: the first optimizer and the first use of memory
-cost more than a short training run. A ratio is that of the fastest run of each, which is what is left
-when other programs take their share of the machine.
+cost more than a short training run. Each ratio is of two neighbouring runs, and the median of these
+counts: where other programs take their share of the machine, two neighbours lose about the same.
 
 The ordinary suite does no timing: there pytest-benchmark is disabled (pyproject.toml), and each
 benchmark makes its two runs once, of a few steps, and checks that they are the same run.

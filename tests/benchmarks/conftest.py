@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,18 +11,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 
 class Row(NamedTuple):
-    """A line of the table: seconds of the subject, and of what it is measured against."""
+    """A line of the table. figure: the ratio, or the seconds where there is nothing to measure against."""
 
     name: str
-    subject: float
-    baseline: float | None
+    figure: float
+    subject: float          # seconds, of the fastest run
+    baseline: float | None  # the same
     asked: float
     aim: float | None
-
-    @property
-    def figure(self) -> float:
-        """The ratio, or the seconds where there is nothing to measure against."""
-        return self.subject / self.baseline if self.baseline else self.subject
 
     def __str__(self) -> str:
         unit = "x" if self.baseline else "s"
@@ -77,8 +74,13 @@ class SideBySide:
         if not self.timing:
             return
         assert self.benchmark.stats is not None
-        best = self.benchmark.stats.stats.min
-        row = Row(self.name, best, min(taken[warmup:]) if baseline else None, asked, aim)
+        times = self.benchmark.stats.stats.data
+        if baseline is None:
+            row = Row(self.name, min(times), min(times), None, asked, aim)
+        else:
+            against = taken[warmup:]
+            ratio = median(a / b for a, b in zip(times, against, strict=True))
+            row = Row(self.name, ratio, min(times), min(against), asked, aim)
         self.rows.append(row)
         self.benchmark.extra_info.update(figure=row.figure, asked=asked, aim=aim)
         if row.figure > asked:
@@ -98,6 +100,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     rows = config.stash.get(ROWS, [])
     if rows:
-        terminalreporter.section("fastest run of the subject, and of the baseline it took turns with")
+        terminalreporter.section("median of ratios of neighbouring runs, and the fastest run of each")
         for line in (HEADER, *rows):
             terminalreporter.write_line(str(line))

@@ -43,7 +43,7 @@ def bare(e: Experiment) -> torch.nn.Module:
 
 
 # asked, aim, rounds
-VERIFIED = {"diabetes-linear": (1.6, 1.3, 5), "two-layer-linear": (1.6, 1.3, 15), "two-layer-relu": (5.0, 3.0, 5)}
+VERIFIED = {"diabetes-linear": (1.6, 1.3, 7), "two-layer-linear": (1.6, 1.3, 15), "two-layer-relu": (5.0, 3.0, 7)}
 
 
 @pytest.mark.benchmark(group="verify")
@@ -64,7 +64,7 @@ HISTORIES = ("loss", "dW1", "dW2", "W1", "W2", "b1", "b2")
 
 # name, the document's script, what is recorded, asked, rounds
 SCRIPTS: dict[str, tuple[str, Script, Sequence[str], float, int]] = {
-    "cubic-sine": ("cubic-sine", documents.cubic_sine, LOSS, 0.1, 5),
+    "cubic-sine": ("cubic-sine", documents.cubic_sine, LOSS, 0.1, 11),
     "linear-neuron": ("linear-neuron", documents.linear_neuron, LOSS, 1.1, 50),
     "linear-batch": ("linear-batch", documents.linear_batch, LOSS, 1.1, 50),
     "diabetes-linear": ("diabetes-linear", documents.diabetes_linear, LOSS, 1.1, 10),

@@ -19,7 +19,7 @@ class Finding(NamedTuple):
     tensor: str
     side: Side
     check: Check
-    index: tuple[int, ...]   # in the tensor of that step
+    index: tuple[int, ...]   # type: ignore[assignment]  # in the tensor of that step; hides tuple.index, which nobody calls
     seen: float              # what the trace holds
     expected: float          # what the equation gives
     radius: float            # largest admissible |seen - expected|

@@ -52,7 +52,7 @@ def merge(parts: Iterable[Findings]) -> Findings:
     )
 
 
-def compare(seen: Array, equation: Ball, where: Where, roomy: bool = False, above: float = 0) -> Findings:
+def compare(seen: Array, equation: Ball, where: Where, *, roomy: bool = False, above: float = 0) -> Findings:
     """Judge every element of ``seen``: it passes if it is within R radii of the equation's centre.
 
     roomy: nothing in sight can overflow, so that an element equal to the centre passes unbounded.
@@ -63,10 +63,10 @@ def compare(seen: Array, equation: Ball, where: Where, roomy: bool = False, abov
     if seen.shape != centre.shape:
         raise InputError(f"tensor {where.tensor} of the trace", f"shape {centre.shape}", f"shape {seen.shape}")
     with np.errstate(all="ignore"):
-        return _judge(seen, equation, where, roomy, above)
+        return _judge(seen, equation, where, above, roomy=roomy)
 
 
-def _judge(seen: Array, equation: Ball, where: Where, roomy: bool, above: float) -> Findings:
+def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bool) -> Findings:
     centre = equation.value
     tensors = len(seen) if where.stacked else 1
     differs = seen != centre
@@ -87,8 +87,9 @@ def _judge(seen: Array, equation: Ball, where: Where, roomy: bool, above: float)
     radius = _bound(equation) * (equation.radius if picked is None else _radius_at(equation, seen.shape, picked, take))
     ratio = _ratio(error, radius)
     at = int(np.argmax(ratio))
+    refutations: tuple[Finding, ...] = ()
     if float(ratio.flat[at]) <= 1 and float(np.max(radius)) < np.inf:
-        infinite, refutations = 0, ()
+        infinite = 0
     else:
         finite = np.broadcast_to(np.isfinite(radius), error.shape)
         infinite = error.size - int(np.count_nonzero(finite))
@@ -96,7 +97,8 @@ def _judge(seen: Array, equation: Ball, where: Where, roomy: bool, above: float)
         at = int(np.argmax(ratio))
         outside = np.zeros(seen.size, bool)
         outside[... if picked is None else picked] = (finite & (ratio > 1)).reshape(-1)
-        refutations = (_first_outside(seen, equation, where, outside.reshape(seen.shape)),) if outside.any() else ()
+        if outside.any():
+            refutations = (_first_outside(seen, equation, where, outside.reshape(seen.shape)),)
     worst = None
     if ratio.flat[at] > above:
         worst = _finding(seen, equation, where, np.unravel_index(at if picked is None else picked[at], seen.shape))
@@ -192,5 +194,6 @@ def _finding(seen: Array, equation: Ball, where: Where, index: Iterable[int]) ->
     local = index[1:] if where.stacked else index
     step = where.first + (index[0] if where.stacked else 0)
     return Finding(
-        ratio, step, where.tensor, where.side, where.check, local, float(s), float(v), float(radius), float(error) / spacing
-    )
+        ratio, step, where.tensor, where.side, where.check, local,
+        float(s), float(v), float(radius), float(error) / spacing,
+    )  # fmt: skip

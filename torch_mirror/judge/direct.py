@@ -51,19 +51,24 @@ class Distances(NamedTuple):
 
 
 def judge_directly(
-    experiment: Experiment, torch: Trace, numpy: Trace, givens: Givens, p: Any, everywhere: bool, sample: Collection[int]
+    experiment: Experiment,
+    torch: Trace,
+    numpy: Trace,
+    givens: Givens,
+    p: Any,
+    sample: Collection[int] | None = None,
 ) -> tuple[Findings, Distances]:
     """Judge a segment of torch's run against the same segment of NumPy's, both as they ran.
 
-    givens, p: as ``judge_locally`` took them, from torch's trace. everywhere: propagate radii at every
-    step, else only at the steps of the run named in ``sample``.
+    givens, p: as ``judge_locally`` took them, from torch's trace. sample: the steps of the run at which
+    radii are propagated whatever the distances; every step if None.
     """
     e = experiment
     with np.errstate(all="ignore"):
         free = _free_step(e, givens, p)
         after = {name: free[name] for name in torch.parameters}
         distance, amplified = _distances(torch, numpy, after)
-        if everywhere:
+        if sample is None:
             found, radius = [_judge_free(free, torch)], _norm([allowed(ball) for ball in after.values()])
         else:
             found, radius = [], np.zeros(torch.steps)

@@ -78,7 +78,7 @@ def judge_locally(
 
     def judge(name: str, value: Array, equation: Any) -> Any:
         nonlocal worst
-        findings = compare(value, equation, Where(name, side, "local", trace.first), room, worst)
+        findings = compare(value, equation, Where(name, side, "local", trace.first), roomy=room, above=worst)
         worst = findings.worst.ratio if findings.worst else worst
         found.append(findings)
         return Ball(value, 0, fmt)

@@ -1,0 +1,110 @@
+"""Holes planted in the bound, one at a time: the attack of test_ball.py must find each of them."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference.affine import affine
+from tests.adversary import F32, F64, Operand, Rule, attack, fused_update, operand, product_in_order, rational, worst
+from torch_mirror.judge import ball as rules
+from torch_mirror.judge.ball import Ball
+from torch_mirror.judge.format import Format
+
+in_order = product_in_order(range, fused=False, bias_first=True)
+AFFINE = Rule(((1, 20), (1, 20), (1,)), affine, (in_order,))
+
+
+def exact_operands(*arrays: Any, fmt: Format = F64) -> list[Operand]:
+    return [operand(a, None, fmt, fmt.dtype, np.random.default_rng(0)) for a in arrays]
+
+
+def sound_then_holed(monkeypatch: pytest.MonkeyPatch, rule: Rule, operands: Any, where: Any, name: str, hole: Any) -> None:
+    """The attack passes as the bound stands, and finds the hole."""
+    assert attack(rule, operands() if callable(operands) else operands) <= 1
+    monkeypatch.setattr(where, name, hole)
+    assert attack(rule, operands() if callable(operands) else operands) > 1
+
+
+def test_bias_outside_the_accumulator(monkeypatch: pytest.MonkeyPatch):
+    """A large bias that starts the accumulator is rounded at every term, and not once."""
+    rng = np.random.default_rng(1)
+    x, W, b = rng.random((1, 20)), rng.random((1, 20)), np.array([1e16])
+    sound_then_holed(monkeypatch, AFFINE, exact_operands(x, W, b), rules, "_joined", lambda s, t: rules.OpenSum(
+        s.terms, lambda gamma: s.bound(gamma) + F64.u * abs(b + (x @ W.T)[0])
+    ))  # fmt: skip
+
+
+def test_one_term_too_few(monkeypatch: pytest.MonkeyPatch):
+    """Two products and their sum can be rounded down by very nearly u each time: 2 u together, and u is claimed."""
+    rng = np.random.default_rng(0)
+    x, w = (1 + F32.u * 2 * rng.integers(2800, 2990, (200_000, 2)) for _ in range(2))  # products just above 1
+    x32, w32 = x.astype(np.float32), w.astype(np.float32)
+    error = x[:, 0] * w[:, 0] + x[:, 1] * w[:, 1] - (x32[:, 0] * w32[:, 0] + x32[:, 1] * w32[:, 1])
+    i = int(np.argmax(np.abs(error)))  # float64 holds all of this exactly
+    rule = Rule(((1, 2), (2, 1)), lambda a, b: a @ b, (lambda a, b: (a * b.T)[:, :1] + (a * b.T)[:, 1:],))
+    operands = exact_operands(x32[i : i + 1], w32[i : i + 1].T.copy(), fmt=F32)
+    gamma = Format.gamma
+    sound_then_holed(monkeypatch, rule, operands, Format, "gamma", lambda self, k: gamma(self, k - 1))
+
+
+@pytest.mark.parametrize("name", ["_matmul", "_multiply", "_sum_or_difference"])
+def test_propagation_dropped(monkeypatch: pytest.MonkeyPatch, name: str):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((3, 3)), rng.random((3, 3))
+    equation = {
+        "_matmul": lambda a, b: a @ b, "_multiply": lambda a, b: a * b, "_sum_or_difference": lambda a, b: a + b
+    }[name]  # fmt: skip
+    operands = [operand(v, 1e-3 * v, F64, F64.dtype, rng) for v in (x, y)]
+    rule, sound = Rule(((3, 3), (3, 3)), equation, ()), getattr(rules, name)
+    assert attack(rule, operands) <= 1
+
+    def forgetful(a: Ball, b: Ball, *more: Any) -> Ball:
+        return sound(Ball(a.value), Ball(b.value), *more)  # type: ignore[no-any-return]  # one of the rules
+
+    monkeypatch.setattr(rules, name, forgetful)
+    if name != "_sum_or_difference":  # that one is called by name, the others from the table
+        ufunc = {"_matmul": np.matmul, "_multiply": np.multiply}[name]
+        monkeypatch.setitem(rules.UFUNCS, ufunc, forgetful)
+    assert attack(rule, operands) > 1
+
+
+@pytest.mark.parametrize("claim", ["exact_sum", "exact_product", "fits_grid"])
+def test_exactness_claimed_too_early(monkeypatch: pytest.MonkeyPatch, claim: str):
+    x = np.array([[0.1, 0.7]])
+    equation = {
+        "exact_sum": lambda a: a + 3 * a / 3, "exact_product": lambda a: a * a, "fits_grid": lambda a: a @ a.mT
+    }[claim]  # fmt: skip
+    if claim == "exact_sum":
+        rule, operands = Rule(((1, 2),) * 2, lambda a, b: a + b, ()), exact_operands(x, x * 3)
+    else:
+        rule, operands = Rule(((1, 2),), equation, (), (), lambda a: a * a if claim == "exact_product" else a @ a.T), exact_operands(x)
+    sound_then_holed(monkeypatch, rule, operands, rules, claim, lambda *arrays: np.asarray(True))
+
+
+def test_the_term_for_underflow_dropped():
+    x, w = np.array([[3e-200, 1.0]]), np.array([[5e-200], [1e-320]])
+    for tiny, found in ((F64.tiny, False), (0.0, True)):
+        fmt = F64._replace(tiny=tiny, grid=F64.grid - 60 if found else F64.grid)
+        product = Ball(x, 0, fmt) @ Ball(w, 0, fmt)
+        assert (worst(product, rational(x) @ rational(w), []) > 1) is found
+
+
+def test_the_fused_case_forgotten():
+    """A bound that takes the product's rounding for everybody's: every separate evaluation passes, a fused one does not."""
+    w, g = np.array([0.1 * 3]), np.array([3.0])  # w - 0.1 g cancels but for the rounding of the product
+    product = 0.1 * g
+    update = Rule(((1,), (1,)), lambda w, g, lr: w - lr * g, (fused_update,), (0.1,))
+    assert attack(update, exact_operands(w, g)) <= 1
+    unfused = Ball(w) - Ball(product)  # radius 0, by Sterbenz, about a product that is not exact
+    separate = rational(w - product)
+    assert worst(unfused, separate, [w - product]) <= 1
+    assert worst(unfused, separate, [fused_update(w, g, 0.1)]) > 1
+
+
+def test_one_radius_for_two_evaluations(monkeypatch: pytest.MonkeyPatch):
+    """The centre may be on one side of the exact number and the other evaluation on the other side of it."""
+    ball = Ball(np.array([1.0]), np.array([0.125]))
+    apart = Operand(ball, np.array([Fraction(9, 8)]), np.array([1.25]))
+    sound_then_holed(monkeypatch, Rule(((1,),), lambda x: 2 * x, ()), [apart], Ball, "slack", 1.0)

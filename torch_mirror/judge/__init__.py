@@ -1,0 +1,1 @@
+"""The judge: NumPy only. It reads traces, and never imports torch."""
