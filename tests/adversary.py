@@ -32,7 +32,8 @@ class Rule(NamedTuple):
 # --- inputs that hurt ----------------------------------------------------------------------------
 
 KINDS = (
-    "integers", "decimals", "dyadic", "normal", "huge", "tiny", "subnormal", "mixed", "cancelling", "sparse", "near max",
+    "integers", "decimals", "dyadic", "normal", "huge", "tiny", "subnormal", "mixed", "cancelling", "sparse",
+    "near max",
 )  # fmt: skip
 
 
@@ -67,6 +68,12 @@ def nearest(q: Fraction, fmt: Format) -> Any:
     guess = fmt.dtype.type(float(q))  # float32 by way of float64 is rounded twice, hence its neighbours
     around = [guess, *(np.nextafter(guess, fmt.dtype.type(to)) for to in (-np.inf, np.inf))]
     return min((a for a in around if np.isfinite(a)), key=lambda a: abs(Fraction(float(a)) - q))
+
+
+def centre_of(fmt: Format, precision: str) -> Any:
+    """The dtype of a centre: the format's own ("tested"), or a "wider" one."""
+    wider = np.float64 if fmt is F32 else np.longdouble
+    return wider if precision == "wider" else fmt.dtype
 
 
 # --- the attack ------------------------------------------------------------------------------------
@@ -163,7 +170,7 @@ def in_two_threads(f: Evaluation) -> Evaluation:
     return evaluate
 
 
-def product_in_order(order: Callable[[int], Any], fused: bool, bias_first: bool) -> Evaluation:
+def product_in_order(order: Callable[[int], Any], *, fused: bool, bias_first: bool) -> Evaluation:
     """x W^T + b term by term: in another order, fused or not, from the bias or on to it."""
 
     def evaluate(x: Array, W: Array, b: Array) -> Array:

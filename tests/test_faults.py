@@ -5,6 +5,8 @@ all (a missing 1/N changes no sum, a transposed weight must be square and not sy
 negative pre-activation). All of these draws must be refuted, not a share of them.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -26,6 +28,12 @@ SEARCHED = settings(
     max_examples=settings().max_examples // 2 + 1,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
+
+
+@pytest.fixture(autouse=True)
+def _divergence_is_judged_not_warned_of() -> Iterator[None]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield
 
 
 def cases(*faults: Fault) -> list[object]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.errors import InputError
+from torch_mirror.judge import sums
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Check, Finding, Side
 
@@ -69,22 +70,25 @@ def compare(seen: Array, equation: Ball, where: Where, *, roomy: bool = False, a
 def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bool) -> Findings:
     centre = equation.value
     tensors = len(seen) if where.stacked else 1
+    if not seen.size:
+        return Findings(tensors)
     differs = seen != centre
     differing = int(np.count_nonzero(differs))
     if roomy and not differing:
         return Findings(tensors, seen.size)
     picked = np.flatnonzero(differs) if roomy and 4 * differing < seen.size else None
     if picked is None and roomy and above >= WORTH_A_LOOK and seen.size >= MANY:
-        picked = _suspects(seen, equation, above)
+        picked = _suspects(seen, equation, min(above, 1.0))
         if picked is not None and not len(picked):
             return Findings(tensors, seen.size)
 
     def take(array: Array) -> Array:
         return array if picked is None else _picked(array, seen.shape, picked)
 
-    error = np.subtract(take(seen), take(centre))
+    error = np.atleast_1d(np.subtract(take(seen), take(centre)))
     np.abs(error, out=error)
-    radius = _bound(equation) * (equation.radius if picked is None else _radius_at(equation, seen.shape, picked, take))
+    radius = equation.radius if picked is None else _radius_at(equation, seen.shape, picked, take)
+    radius = _bound(equation) * np.where(np.isfinite(take(centre)), radius, np.inf)
     ratio = _ratio(error, radius)
     at = int(np.argmax(ratio))
     refutations: tuple[Finding, ...] = ()
@@ -131,13 +135,10 @@ def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
 
 def _radius_at(equation: Ball, shape: tuple[int, ...], picked: Array, take: Callable[[Array], Array]) -> Array:
     """The radius at flat positions."""
-    total = equation.open
-    if total is None or total.at is None or total.grid is None or total.grid() is not None:
-        return np.asarray(equation.e(take))
-    gamma, fmt = equation.format.gamma(total.terms), equation.format
-    magnitude = total.at(np.unravel_index(picked, shape))
-    radius: Array = gamma * (1 + 4 * gamma) * magnitude + (2 * total.terms + 1) * fmt.tiny
-    return radius
+    radius = None
+    if equation.open:
+        radius = sums.radius_at(equation.open, equation.format, np.unravel_index(picked, shape))
+    return np.asarray(equation.e(take)) if radius is None else radius
 
 
 def _picked(array: Array, shape: tuple[int, ...], flat: Array) -> Array:

@@ -72,5 +72,6 @@ def fits_grid(magnitude: Array, grid: Array, fmt: Format) -> Array:
     itself perhaps rounded up by a relative 2^-10 at most) and so has at most p bits. 2^grid being
     normal, no partial sum is subnormal.
     """
-    roomy = magnitude * (1 + 2.0**-10) < np.ldexp(1.0, np.minimum(grid, 900) + fmt.precision)
+    largest = magnitude * (1 + 2.0**-10)
+    roomy = (largest < np.ldexp(1.0, np.minimum(grid, 900) + fmt.precision)) & (largest <= fmt.huge)
     return roomy & (grid >= fmt.grid) | (grid == NO_BIT) & (magnitude == 0)

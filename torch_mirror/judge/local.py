@@ -72,7 +72,7 @@ def judge_locally(
     """
     e = experiment
     fmt = format_of(e.dtype)
-    room = roomy(trace, fmt.huge)
+    room = roomy(trace, fmt.huge)  # as long as the trace holds what the equations start from
     found = [Findings()]
     worst = above
 
@@ -86,6 +86,8 @@ def judge_locally(
     def plant(name: str, equation: Any) -> Any:
         if name in trace.parameters:
             return judge(name, trace.parameters[name][1:], equation)
+        nonlocal room
+        room = room and name in trace.tensors
         planted = judge(name, trace.tensors[name], equation) if name in trace.tensors else equation
         if name == "y" and "loss" in trace.tensors:
             judge("loss", trace.tensors["loss"], e.loss.value(planted, givens.t))

@@ -20,11 +20,14 @@ class Scaled(NamedTuple):
     scale: float  # a power of two
 
 
-def scaled(x: Array) -> Scaled:
-    """|x| in float32, scaled so that nothing overflows."""
+def scaled(x: Array) -> Scaled | None:
+    """|x| in float32, scaled so that nothing overflows; None where it is too large or small for a scale."""
     largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
-    scale = math.ldexp(1.0, math.frexp(largest)[1]) if 0 < largest < math.ldexp(1.0, 1000) else 1.0
-    small = np.multiply(x, 1 / scale, dtype=np.float32, casting="same_kind")
+    if not 2.0**-1000 < largest < 2.0**1000:
+        return None
+    scale = math.ldexp(1.0, math.frexp(largest)[1])
+    small = np.empty_like(x, dtype=np.float32)
+    np.multiply(x, 1 / scale, out=small, casting="same_kind")  # in float64, and then rounded
     return Scaled(np.abs(small, out=small), scale)
 
 
@@ -33,10 +36,10 @@ def large(x: Array, w: Array) -> bool:
     return x.dtype == np.float64 and x.shape[-2] * x.shape[-1] * w.shape[-1] >= LARGE
 
 
-def magnitude(x: Array, w: Array, factor: float = 1.0) -> Array:
-    """factor * |x| @ |w|, rounded as a sum in that dtype is (longdouble in float64: a bound needs no more)."""
-    a, b = (np.abs(v if v.dtype != np.longdouble else v.astype(np.float64)) for v in (x, w))
-    return (factor * a) @ b if a.size <= b.size else a @ (factor * b)
+def magnitude(a: Array, b: Array) -> Array:
+    """a @ b of what is not negative, rounded as a sum in that dtype is (longdouble in float64: a bound needs no more)."""
+    a, b = (v if v.dtype != np.longdouble else v.astype(np.float64) for v in (a, b))
+    return a @ b
 
 
 def large_magnitude(x: Scaled, w: Scaled, factor: float) -> Array:
@@ -48,7 +51,7 @@ def large_magnitude(x: Scaled, w: Scaled, factor: float) -> Array:
     terms = x.array.shape[-1]
     total = (x.array @ w.array).astype(np.float64)
     total += terms * 2.0**-125
-    total *= factor * (1 + 2 * format_of(np.dtype(np.float32)).gamma(terms + 2)) * x.scale * w.scale
+    total *= (x.scale * w.scale) * (factor * (1 + 2 * format_of(np.dtype(np.float32)).gamma(terms + 2)))
     return total
 
 
@@ -82,6 +85,8 @@ def _finest(a: Array, fmt: Format) -> int:
     used = []
     for n in range(min(4, *matrix.shape)):
         mantissa, _ = math.frexp(float(matrix[n, n]))
+        if not math.isfinite(mantissa):
+            return -fmt.precision
         whole = abs(int(math.ldexp(mantissa, fmt.precision)))
         if whole:
             used.append((whole & -whole).bit_length() - whole.bit_length())

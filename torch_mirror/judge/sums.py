@@ -1,0 +1,159 @@
+"""Sums and matrix products: one sum of K terms or products an element, in any order, with or without FMA.
+
+    radius    sum of e + gamma_K * (sum of A) + (2 K + 1) tiny
+
+A bias may start the accumulator of a product, or follow it, so it is a term of the same sum: a sum
+stays open for further terms. Where every operand is exact and no partial sum can leave the format's
+grid, the radius is 0 (exactness.fits_grid).
+
+Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 3.1 and 4.2: the
+bound gamma_K holds for every order, and a fused multiply-add only omits roundings.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.judge import products
+from torch_mirror.judge.exactness import NO_BIT, fits_grid, lowest_bit
+from torch_mirror.judge.format import Format
+from torch_mirror.judge.selection import Take, everything
+
+if TYPE_CHECKING:
+    from torch_mirror.judge.ball import Ball
+
+
+class OpenSum(NamedTuple):
+    """A sum of products or terms that may still take a term.
+
+    bound(gamma) is at least gamma * sum of A + sum of e; grid() the lowest bit over all terms of each
+    element, or None where nothing can be exact; at(index) the sum of A at some elements, if every
+    operand is exact and that is cheaper to have than all of it.
+    """
+
+    terms: int
+    bound: Callable[[float], Array]
+    grid: Callable[[], Array | None] | None = None
+    at: Callable[[tuple[Array, ...]], Array] | None = None
+
+
+def open_sum(like: "Ball", value: Array, total: OpenSum) -> "Ball":
+    """The ball of a sum."""
+
+    def rule(take: Take) -> Any:
+        return take(_radius(total, like.format))
+
+    return like.derived(value, rule, total)
+
+
+def _radius(total: OpenSum, fmt: Format) -> Array:
+    gamma = fmt.gamma(total.terms)
+    bound = total.bound(gamma * (1 + 4 * gamma))  # itself a sum of that many terms, rounded as badly
+    e = bound + (2 * total.terms + 1) * fmt.tiny
+    grid = total.grid() if total.grid else None
+    if grid is not None:
+        e = np.where(fits_grid(bound / gamma, grid, fmt), 0, e)
+    if not float(np.max(bound, initial=0)) < gamma * fmt.huge / 2:
+        e = np.where(bound < gamma * fmt.huge / 2, e, np.inf)
+    return e
+
+
+def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | None:
+    """The radius at some elements, where that is cheaper; the caller has seen that nothing overflows."""
+    if total.at is None or total.grid is None or total.grid() is not None:
+        return None
+    gamma = fmt.gamma(total.terms)
+    radius: Array = gamma * (1 + 4 * gamma) * total.at(at) + (2 * total.terms + 1) * fmt.tiny
+    return radius
+
+
+def matmul(x: "Ball", w: "Ball") -> "Ball":
+    """x @ w: one sum of products an element."""
+    kept = w.kept_products
+    if kept is not None and (id(x), id(w)) in kept:
+        product: Ball = kept[id(x), id(w)][-1]
+        return product
+    exact = x.exact and w.exact
+
+    def bound(gamma: float) -> Array:
+        if exact and products.large(x.value, w.value) and x.scaled and w.scaled:
+            return products.large_magnitude(x.scaled, w.scaled, gamma)
+        total: Array = gamma * products.magnitude(x.A(everything), w.A(everything))
+        if not w.exact:
+            total = total + products.magnitude(x.A(everything), w.radius)
+        if not x.exact:
+            total = total + products.magnitude(x.radius, w.A(everything))
+        return total
+
+    total = OpenSum(
+        x.shape[-1],
+        bound,
+        (lambda: products.product_grid(x.value, w.value, x.format)) if exact else None,
+        (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
+    )
+    result = open_sum(x, x.value @ w.value, total)
+    if kept is not None:
+        kept[id(x), id(w)] = x, w, result
+    return result
+
+
+def add_over(x: "Ball", axis: int | tuple[int, ...] | None) -> "Ball":
+    """The sum of x over some axes."""
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    value = np.asarray(x.value.sum(axis=axes))
+    terms = x.value.size // max(value.size, 1)
+    if terms == 1 and x.exact:
+        return x.derived(value, None)
+
+    def bound(gamma: float) -> Array:
+        total: Array = np.asarray((gamma * x.A(everything) + x.e(everything)).sum(axis=axes))
+        return total
+
+    def grid() -> Array | None:
+        e = np.broadcast_to(x.e(everything), x.shape)
+        few = (slice(None, None, max(x.value.size // FEW, 1)),)
+        if not (e.reshape(-1)[few] == 0).any():
+            return None
+        lowest = np.where(e == 0, lowest_bit(x.value, x.format), -NO_BIT)
+        return np.asarray(lowest.min(axis=axes))
+
+    return open_sum(x, value, OpenSum(terms, bound, grid))
+
+
+FEW = 64
+"""Elements of a sum that are looked at first: if none of them is exact, the sum is taken not to be."""
+
+
+def add(x: "Ball", y: "Ball", value: Array) -> "Ball":
+    """x + y or x - y, one of which is a sum still open: one sum with the terms of both."""
+    return open_sum(x, value, joined(x.open or _term(x), y.open or _term(y)))
+
+
+def joined(s: OpenSum, t: OpenSum) -> OpenSum:
+    """The sum of two sums."""
+    a, b, f, g = s.grid, t.grid, s.at, t.at
+
+    def grid() -> Array | None:
+        first = a() if a else None
+        second = b() if b and first is not None else None
+        return None if first is None or second is None else np.minimum(first, second)
+
+    return OpenSum(
+        s.terms + t.terms,
+        lambda gamma: s.bound(gamma) + t.bound(gamma),
+        grid if a and b else None,
+        (lambda at: f(at) + g(at)) if f and g else None,
+    )
+
+
+def _term(x: "Ball") -> OpenSum:
+    if not x.exact:
+        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything))
+    return OpenSum(
+        1,
+        lambda gamma: gamma * np.abs(x.value),
+        lambda: lowest_bit(x.value, x.format),
+        lambda at: np.abs(x.value[tuple(0 if n == 1 else i for n, i in zip(x.shape, at[-x.ndim :], strict=True))]),
+    )
