@@ -16,6 +16,7 @@ from torch_mirror.judge.certify import Motion, certificate, watch
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.direct import judge_directly
 from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parameter_balls
+from torch_mirror.memory import keep_freed_memory
 from torch_mirror.threads import one_thread
 
 SMALL = 20_000
@@ -42,6 +43,7 @@ def verify(
     findings, motion, ends, relative = Findings(), Motion(), None, None
     small = numbers_a_step(e) <= SMALL
     sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
+    keep_freed_memory()
     with one_thread():
         size = segment_steps(e)
         runs = zip(
@@ -65,7 +67,8 @@ def verify(
             motion = watch(motion, torch)
             if torch.steps:
                 ends = float(distances.distance[-1])
-                relative = ends / (_norm(numpy) or 1.0)
+                if torch.first + torch.steps == e.steps:
+                    relative = ends / (_norm(numpy) or 1.0)
             if progress:
                 progress(torch.steps)
     return certificate(

@@ -81,13 +81,13 @@ def product_grid(x: Array, w: Array, fmt: Format) -> Array | None:
 
 def _finest(a: Array, fmt: Format) -> int:
     """The fewest bits from the leading to the lowest one, negated, among some numbers of the first matrix."""
-    matrix = a[(0,) * (a.ndim - 2)] if a.size else a
+    some = a[(0,) * (a.ndim - 2)].ravel(order="K") if a.size else a.ravel()  # a view, transposed or not
+    some = some[:: some.size // 61 + 1]
     used = []
-    for n in range(min(4, *matrix.shape)):
-        mantissa, _ = math.frexp(float(matrix[n, n]))
+    for number in some[some != 0][:4].tolist():
+        mantissa, _ = math.frexp(number)
         if not math.isfinite(mantissa):
             return -fmt.precision
         whole = abs(int(math.ldexp(mantissa, fmt.precision)))
-        if whole:
-            used.append((whole & -whole).bit_length() - whole.bit_length())
+        used.append((whole & -whole).bit_length() - whole.bit_length())
     return max(used, default=0)
