@@ -178,6 +178,19 @@ def test_a_quotient_whose_divisor_may_nearly_vanish() -> None:
     assert worst(quotient, np.array([Fraction(5, 3)]), [np.array([5.0])]) <= 1
 
 
+@pytest.mark.xfail(reason="q e_y underflows before it is divided: e_x / y + q (e_y / y) would not", strict=True)
+def test_a_quotient_s_radius_does_not_underflow_on_the_way() -> None:
+    quotient = Ball(np.array([5e-324])) / Ball(np.array([1e-300]), np.array([1e-301]))
+    assert worst(quotient, np.array([Fraction(5e-324) / Fraction(0.9e-300)]), [np.array([5e-324 / 0.8e-300])]) <= 1
+
+
+@pytest.mark.xfail(reason="the centre is normal, and another evaluation within its ball is not", strict=True)
+def test_a_power_of_two_may_flush_an_evaluation_that_is_not_the_centre() -> None:
+    tiny = F64.tiny
+    half = Ball(np.array([4 * tiny]), np.array([1.5 * tiny])) / 2
+    assert worst(half, np.array([Fraction(2.5 * tiny) / 2]), [np.array([0.0])]) <= 1  # half of tiny, flushed
+
+
 def test_an_exponential_that_underflows_at_its_centre_only() -> None:
     y = np.exp(Ball(np.array([-110], np.float32), np.array([30], np.float32)))
     assert worst(y, at_200_bits(mpmath.exp)(np.array([Fraction(-80)])), [np.array([np.exp(-50.0)], np.float32)]) <= 1

@@ -12,7 +12,8 @@ from reference.arrays import Array
 from reference.errors import InputError
 from reference.experiment import Experiment
 from reference.losses import SquaredError
-from reference.networks import two_layer_linear, two_layer_relu
+from reference.network import predict
+from reference.networks import cubic, two_layer_linear, two_layer_relu
 from reference.sgd import SGD
 from reference.trace import Trace
 from reference.training import train
@@ -135,6 +136,16 @@ def test_a_nan_or_an_infinity_is_refuted_where_the_equation_is_finite(bad: float
     assert (found.step, found.index, found.ratio) == (11, (2, 3), np.inf)
 
 
+@pytest.mark.xfail(raises=(ValueError, IndexError), reason="OpenSum.at: no scalar, no stack of one", strict=True)
+@pytest.mark.parametrize("case", ["a scalar term", "a stack of one"])
+def test_few_elements_of_a_sum_whose_operands_broadcast(case: str) -> None:
+    rng = np.random.default_rng(0)
+    x, w = Ball(rng.normal(size=(1, 8, 5))), Ball(rng.normal(size=(3, 5, 8)))
+    equation = x @ w if case == "a stack of one" else x @ w[:1] + 1
+    seen = pushed(equation.value, equation, (-1, 0, 0), 0.5)
+    assert compare(seen, equation, HERE, roomy=True).refutations == ()
+
+
 # --- certificates -------------------------------------------------------------------------------------
 
 
@@ -181,3 +192,16 @@ def test_an_element_equal_to_the_centre_may_still_be_unbounded() -> None:
     certificate = certify(e, ends)
     assert certificate.refutations == ()
     assert certificate.vacuous == 1 + W1.size + W2.size
+
+
+@pytest.mark.xfail(reason="features that the trace does not hold are in no sight of roomy()", strict=True)
+def test_features_that_a_trace_does_not_hold_may_be_unbounded() -> None:
+    """x^3 is within a rounding of overflow and W brings it back: y is finite, its radius is not."""
+    x = np.array([[(0.9 * np.finfo(np.float64).max) ** (1 / 3)]])
+    p = cubic.Parameters(np.array([[0.0, 0.0, 2.0**-1000]]), np.zeros(1))
+    e = Experiment(cubic.Cubic(), p, x, predict(cubic.Cubic(), p, x), SquaredError(), SGD(0.5), 1)
+    trace = train(e)
+    constants = {name: a for name, a in trace.constants.items() if name != "powers"}
+    certificate = certify(e, Trace(trace.steps, constants, trace.parameters, trace.tensors))
+    assert certificate.refutations == ()
+    assert certificate.vacuous >= 1
