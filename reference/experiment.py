@@ -66,6 +66,8 @@ def _check_options(e: Experiment) -> None:
     if e.loss.reduction not in ("sum", "mean"):
         raise InputError("loss reduction", "'sum' or 'mean'", repr(e.loss.reduction))
     _check_number("loss scale", e.loss.scale)
+    if e.loss.scale == 0:
+        raise InputError("loss scale", "a number other than 0", repr(e.loss.scale))
 
 
 def _check_number(what: str, value: Any) -> None:

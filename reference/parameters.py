@@ -10,22 +10,20 @@ from typing import Any, TypeVar
 P = TypeVar("P", bound=tuple[Any, ...])
 
 
-def zip_with(f: Callable[..., Any], p: P, *others: P) -> P:
-    """Apply ``f(name, a, *b)`` to each parameter of ``p`` and its namesakes, in the order of the fields."""
+def zip_with(f: Callable[..., Any], p: P, q: P | None = None) -> P:
+    """Apply ``f(name, a)``, or ``f(name, a, b)`` with q, to each parameter and its namesake, in their order."""
+    if q is None:
+        return zip_with(lambda name, a, _: f(name, a), p, p)
     fields: tuple[str, ...] = p._fields  # type: ignore[attr-defined]  # every Parameters is a NamedTuple
     rows: list[Any] = []
-    for field, a, *b in zip(fields, p, *others, strict=True):
+    for field, a, b in zip(fields, p, q, strict=True):
         if a is None:
             rows.append(None)
         elif isinstance(a, tuple):
-            rows.append(
-                tuple(
-                    None if c is None else f(f"{field}{layer}", c, *d)
-                    for layer, (c, *d) in enumerate(zip(a, *b, strict=True), 1)
-                )
-            )
+            layers = enumerate(zip(a, b, strict=True), 1)
+            rows.append(tuple([None if c is None else f(f"{field}{l}", c, d) for l, (c, d) in layers]))
         else:
-            rows.append(f(field, a, *b))
+            rows.append(f(field, a, b))
     return type(p)(*rows)
 
 

@@ -20,4 +20,5 @@ class SGD(NamedTuple):
 
     def step(self, p: P, dp: P, sow: Sow = keep) -> P:
         """The next parameters. Each is sown under its own name: ``W1`` after the step."""
-        return zip_with(lambda name, w, dw: sow(name, w - self.lr * dw), p, dp)
+        lr = self.lr
+        return zip_with(lambda name, w, dw: sow(name, w - lr * dw), p, dp)

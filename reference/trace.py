@@ -4,7 +4,7 @@ import contextlib
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,23 @@ class Trace(Mapping[str, Array]):
                 if array.shape[:1] != (rows,):
                     raise InputError(f"trace file {path}", f"{rows} entries of {name}", f"shape {array.shape}")
         return Trace(steps, groups["constants"], groups["parameters"], groups["tensors"], first)
+
+
+def gather(steps: int, segments: Iterable[Trace]) -> Trace:
+    """One trace from the consecutive segments of a run of that many steps; their values are copied."""
+    parameters: dict[str, Array] = {}
+    tensors: dict[str, Array] = {}
+    for segment in segments:
+        if not segment.first:
+            constants = segment.constants
+            parameters |= {name: np.empty((steps + 1, *a.shape[1:]), a.dtype) for name, a in segment.parameters.items()}
+            tensors |= {name: np.empty((steps, *a.shape[1:]), a.dtype) for name, a in segment.tensors.items()}
+        stop = segment.first + segment.steps
+        for name, a in segment.parameters.items():
+            parameters[name][segment.first : stop + 1] = a
+        for name, a in segment.tensors.items():
+            tensors[name][segment.first : stop] = a
+    return Trace(steps, constants, parameters, tensors)
 
 
 def check_record(record: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from reference.losses import SquaredError
 from reference.network import Network, Parameters, features
 from reference.parameters import named
 from reference.sgd import SGD
-from reference.trace import Trace, check_record
+from reference.trace import Trace, check_record, gather
 
 SEGMENT_BYTES = 8 << 20
 """Size of the segments that a long run is produced and judged in: about what a core's caches hold."""
@@ -88,7 +88,8 @@ def segments(
 
     x = features(e.network, e.x, note_constant)
     needed = {"y" if name == "loss" else name for name in wanted}
-    p, size = e.parameters, size or segment_steps(e)
+    network, p, t, loss, sgd = e.network, e.parameters, e.t, e.loss, e.sgd
+    size = size or segment_steps(e)
     room: dict[str, Array] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = min(size, e.steps - first)
@@ -96,7 +97,7 @@ def segments(
         states = {name: [value] for name, value in named(p).items() if name in wanted}
         sow = _recorder({**rows, **states}, plant)
         for _ in range(steps):
-            p = step(e.network, p, x, e.t, e.loss, e.sgd, sow)
+            p = step(network, p, x, t, loss, sgd, sow)
         tensors = {name: _stack(name, row, room, size) for name, row in rows.items()} if steps else {}
         if "loss" in wanted and steps:
             tensors["loss"] = plant("loss", e.loss.value(tensors["y"], e.t))
@@ -116,8 +117,7 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, plant: So
     plant: a sow that sees, and may replace, every named value as it is computed.
     Raises UnknownNameError for a name in ``record`` that the run does not have.
     """
-    (trace,) = segments(experiment, record, max(experiment.steps, 1), plant)
-    return trace
+    return gather(experiment.steps, segments(experiment, record, plant=plant))
 
 
 def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:

@@ -205,9 +205,9 @@ def mse(y: Any, t: Any) -> Any:
     return torch.nn.functional.mse_loss(y, t)
 
 
-def mse_gradient(y: Any, t: Any) -> Any:
+def mse_gradient(y: Any, t: Any, scale: float = 1) -> Any:
     y.requires_grad_()
-    mse(y, t).backward()
+    (scale * mse(y, t)).backward()
     return y.grad
 
 

@@ -160,7 +160,7 @@ def parameters(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTyp
         shrink = int(np.ceil(np.log2(shape[-1]) / 2)) if len(shape) == 2 else 0
         values[name] = np.ldexp(draw_array(draws, kind, shape), -shrink).astype(dtype)
     if isinstance(network, MLP):
-        layers = [l for l, _ in network.layers()]
+        layers = [l for l, _ in network.layers]
         return mlp.Parameters(tuple(values[f"W{l}"] for l in layers), tuple(values.get(f"b{l}") for l in layers))
     own = next(PARAMETERS[kind] for kind in type(network).__mro__ if kind in PARAMETERS)
     return own(*(values.get(name) for name in own._fields))

@@ -16,7 +16,7 @@ from reference.arrays import Array
 from reference.errors import InputError
 from reference.experiment import Experiment
 from reference.parameters import named
-from reference.trace import Trace, check_record
+from reference.trace import Trace, check_record, gather
 from reference.training import segment_steps, tensor_names
 from torch_mirror.networks import mirror_of
 
@@ -109,9 +109,17 @@ def segments(
             state.keep(0)
         rows: dict[str, list[Any]] = {name: [] for name in (*values, *watched.values(), *gradients)}
 
-        def sow(name: str, value: Tensor, rows: dict[str, list[Any]] = rows) -> Tensor:
+        versions: dict[str, list[int]] = {name: [] for name in rows}
+
+        def sow(
+            name: str,
+            value: Tensor,
+            rows: dict[str, list[Any]] = rows,
+            versions: dict[str, list[int]] = versions,
+        ) -> Tensor:
             if name in rows:
                 rows[name].append(value)
+                versions[name].append(value._version)
                 if name in retained:
                     value.retain_grad()
             return value
@@ -128,6 +136,7 @@ def segments(
             optimizer.step()
             for state in states.values():
                 state.keep(i + 1)
+        _check_unchanged(rows, versions)
         rows |= {name: [value.grad for value in rows[of]] for name, of in watched.items()}
         yield Trace(
             steps,
@@ -146,8 +155,7 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
     Raises UnknownNameError for a name in ``record`` that the run does not have, and InputError when
     the module has no such tensor or no gradient for it.
     """
-    (trace,) = segments(experiment, record, max(experiment.steps, 1), using)
-    return trace
+    return gather(experiment.steps, segments(experiment, record, using=using))
 
 
 class _States:
@@ -163,6 +171,13 @@ class _States:
 
     def kept(self, steps: int) -> Array:
         return self.room[: steps + 1].numpy()
+
+
+def _check_unchanged(rows: Mapping[str, Sequence[Any]], versions: Mapping[str, Sequence[int]]) -> None:
+    """Raise InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""
+    for name, seen in versions.items():
+        if any(value._version != version for value, version in zip(rows[name], seen, strict=False)):
+            raise InputError(f"tensor {name}", "a value that stays as it was sown", "one overwritten in place")
 
 
 def _stack(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int) -> Array:

@@ -44,7 +44,7 @@ def verify(
     small = numbers_a_step(e) <= SMALL
     sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
     keep_freed_memory()
-    with one_thread():
+    with one_thread(), np.errstate(all="ignore"):  # what overflows is counted, not warned of
         size = segment_steps(e)
         runs = zip(
             torch_training.segments(e, size=size, using=using(e)),

@@ -12,6 +12,7 @@ ReLU, not differentiable where a z is 0: the gradient is 0 there.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from reference.activations import ACTIVATIONS, check_activation
@@ -51,18 +52,19 @@ class MLP:
     def outputs(self) -> int:
         return self.widths[-1]
 
+    @cached_property
     def layers(self) -> list[tuple[int, str]]:
         """(l, activation of layer l), from the first layer to the last."""
         depth = len(self.widths) - 1
         return [(l, self.activation if l < depth else self.output) for l in range(1, depth + 1)]
 
     def shapes(self) -> Shapes:
-        W: Shapes = {f"W{l}": (self.widths[l], self.widths[l - 1]) for l, _ in self.layers()}
-        return W | {f"b{l}": (self.widths[l],) for l, _ in self.layers()} if self.bias else W
+        W: Shapes = {f"W{l}": (self.widths[l], self.widths[l - 1]) for l, _ in self.layers}
+        return W | {f"b{l}": (self.widths[l],) for l, _ in self.layers} if self.bias else W
 
     def forward(self, p: Parameters, x: Array, sow: Sow = keep) -> tuple[Array, Cache]:
         a, z = [x], []
-        for (l, act), W, b in zip(self.layers(), p.W, p.b, strict=True):
+        for (l, act), W, b in zip(self.layers, p.W, p.b, strict=True):
             name = "y" if l == len(p.W) else f"a{l}"
             if act == "identity":
                 z.append(sow("y" if name == "y" else f"z{l}", affine(a[-1], W, b)))
@@ -74,7 +76,7 @@ class MLP:
 
     def backward(self, p: Parameters, c: Cache, dy: Array, sow: Sow = keep) -> Parameters:
         dW, db, da = [], [], dy
-        for l, act in reversed(self.layers()):
+        for l, act in reversed(self.layers):
             dz = da
             if act != "identity":
                 dz = sow(f"dz{l}", ACTIVATIONS[act].backward(da, c.z[l - 1], c.a[l]))

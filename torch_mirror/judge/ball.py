@@ -32,7 +32,7 @@ class Ball(NDArrayOperatorsMixin):
     format: of the precision under test, where the centre is in a wider one.
     """
 
-    __slots__ = ("_mT", "_radius", "_rule", "_scaled", "format", "kept_products", "open", "value")
+    __slots__ = ("_mT", "_radius", "_rule", "_scaled", "format", "kept_products", "number", "open", "value")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Ball(NDArrayOperatorsMixin):
         self.format = format or format_of(value.dtype)
         self.open = total
         self.kept_products: dict[tuple[int, int], tuple[Ball, Ball, Ball]] | None = None
+        self.number: float | None = None  # the Python number that it stands for
         self._rule = rule
         self._mT: Ball | None = None
         self._scaled: products.Scaled | None = None
@@ -61,8 +62,12 @@ class Ball(NDArrayOperatorsMixin):
         if isinstance(x, Ball):
             return x
         value = np.asarray(x, dtype=self.value.dtype)
-        held = not isinstance(x, (int, float)) or float(self.format.dtype.type(x)) == x
-        return Ball(value, 0.0 if held else self.format.u * abs(x) + self.format.tiny, self.format)
+        if not isinstance(x, (int, float)):
+            return Ball(value, 0, self.format)
+        held = float(self.format.dtype.type(x)) == x
+        ball = Ball(value, 0.0 if held else self.format.u * abs(x) + self.format.tiny, self.format)
+        ball.number = float(x)
+        return ball
 
     @property
     def exact(self) -> bool:

@@ -2,17 +2,20 @@
 
     x + y     e_x + e_y + u (|x + y| + R (e_x + e_y)) + tiny
     x y       e_x A_y + A_x e_y + u A_x A_y + tiny
-    x / n     e_x / n + gamma_3 A_x / n + 3 tiny               n a number: also as x fl(1 / n)
+    x / n     e_x / n + gamma_4 A_x / n + 4 tiny               n a number
     x / y     (e_x + q e_y) / (|y| - R e_y) + u q + tiny       q = A_x / (|y| - R e_y)
     x^n       n A^(n - 1) e and max(n - 1, 4) roundings of A^n
     exp x     e^(x + R e) (e + 8 u) + tiny
     tanh x    e times the largest slope within reach, + 8 u |tanh x| + tiny
 
+A number such as N / (2 scale) may be rounded when it is formed and when it is held, and torch multiplies
+by fl(2 / N) and by the scale instead, each held in its own rounding: four roundings at most, either way.
 The last two rest on FUNCTION_ROUNDINGS, which is assumed and not proven. An operation whose operands
 are exact and which loses no bit (exactness.py) has the radius 0.
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), section 2.2.
 """
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +73,10 @@ def absolute(x: "Ball") -> "Ball":
 def multiply(x: "Ball", y: "Ball") -> "Ball":
     value = x.value * y.value
     fmt = x.format
-    if x.exact and x.ndim == 0:
+    if x.number is not None:
         x, y = y, x
-    if y.exact and y.ndim == 0 and _is_power_of_two(y):
-        number = abs(float(y.value))
+    if y.number is not None and _is_power_of_two(y.number):
+        number = abs(y.number)
         return x.derived(value, lambda take: _by_power_of_two(x, number, take(value), take))
 
     def rule(take: Take) -> Any:
@@ -94,13 +97,13 @@ def square(x: "Ball") -> "Ball":
 def divide(x: "Ball", y: "Ball") -> "Ball":
     value = x.value / y.value
     fmt = x.format
-    if y.exact and y.ndim == 0:
-        number = abs(float(y.value))
-        if _is_power_of_two(y):
+    if y.number is not None:
+        number = abs(y.number)
+        if _is_power_of_two(number):
             return x.derived(value, lambda take: _by_power_of_two(x, 1 / number, take(value), take))
 
         def by_number(take: Take) -> Any:
-            rounding = fmt.gamma(3) * x.A(take) / number + 3 * fmt.tiny
+            rounding = fmt.gamma(4) * x.A(take) / number + 4 * fmt.tiny
             return _overflow(x.e(take) / number + rounding, take(value), fmt)
 
         return x.derived(value, by_number)
@@ -110,7 +113,7 @@ def divide(x: "Ball", y: "Ball") -> "Ball":
         reach = np.abs(take(y.value)) - y.slack * ey
         smallest = np.where(reach > 0, reach, 0)  # of every evaluation of y
         largest = x.A(take) / smallest            # of every evaluation of x / y
-        propagated = (ex + largest * ey) / smallest
+        propagated = ex / smallest + largest * (ey / smallest)
         return _overflow(propagated + fmt.u * largest + fmt.tiny, largest, fmt)
 
     return x.derived(value, rule)
@@ -160,14 +163,16 @@ def tanh(x: "Ball") -> "Ball":
     return x.derived(value, rule)
 
 
-def _is_power_of_two(y: "Ball") -> bool:
-    return abs(float(np.frexp(y.value)[0])) == 0.5
+def _is_power_of_two(number: float) -> bool:
+    return abs(math.frexp(number)[0]) == 0.5
 
 
 def _by_power_of_two(x: "Ball", number: float, p: Any, take: Take) -> Any:
     """The radius of p = number x: exact, unless it leaves the normal numbers."""
-    underflow = np.where((np.abs(p) >= x.format.tiny) | (take(x.value) == 0), 0, x.format.tiny)
-    return _overflow(x.e(take) * number + underflow, p, x.format)
+    e = x.e(take) * number
+    normal = np.abs(p) - x.slack * e >= x.format.tiny  # in every evaluation
+    underflow = np.where(normal | ((take(x.value) == 0) & (e == 0)), 0, x.format.tiny)
+    return _overflow(e + underflow, p, x.format)
 
 
 def _exact_products(a: Any, b: Any, p: Any, fmt: Format) -> Array:

@@ -72,7 +72,7 @@ def judge_locally(
     """
     e = experiment
     fmt = format_of(e.dtype)
-    room = roomy(trace, fmt.huge)  # as long as the trace holds what the equations start from
+    room = givens.x.exact and roomy(trace, fmt.huge)  # as long as the trace holds what the equations start from
     found = [Findings()]
     worst = above
 

@@ -1,7 +1,7 @@
 """Bounds and grids of matrix products, on plain arrays: |x| @ |w| cheaply, and where x @ w is exact."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def large(x: Array, w: Array) -> bool:
 
 
 def magnitude(a: Array, b: Array) -> Array:
-    """a @ b of what is not negative, rounded as a sum in that dtype is (longdouble in float64: a bound needs no more)."""
+    """a @ b of what is not negative, rounded as a sum in that dtype is; longdouble in float64, which will do."""
     a, b = (v if v.dtype != np.longdouble else v.astype(np.float64) for v in (a, b))
     return a @ b
 
@@ -58,10 +58,14 @@ def large_magnitude(x: Scaled, w: Scaled, factor: float) -> Array:
 def magnitude_at(x: Array, w: Array, at: tuple[Array, ...]) -> Array:
     """|x| @ |w| at some of its elements only; ``at`` is what numpy.unravel_index gives."""
     *lead, i, j = at
-    rows = x[(*lead[len(lead) - (x.ndim - 2) :], i)]
-    columns = w.mT[(*lead[len(lead) - (w.ndim - 2) :], j)]
+    rows, columns = x[picks(x.shape[:-1], (*lead, i))], w.mT[picks(w.mT.shape[:-1], (*lead, j))]
     total: Array = np.einsum("pk,pk->p", np.abs(rows), np.abs(columns))
     return total
+
+
+def picks(shape: tuple[int, ...], at: tuple[Array, ...]) -> tuple[Any, ...]:
+    """The index into an array of that shape that elements of what it broadcasts to have."""
+    return tuple(np.zeros_like(i) if n == 1 else i for n, i in zip(shape, at[len(at) - len(shape) :], strict=True))
 
 
 def product_grid(x: Array, w: Array, fmt: Format) -> Array | None:

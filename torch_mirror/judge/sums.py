@@ -155,5 +155,5 @@ def _term(x: "Ball") -> OpenSum:
         1,
         lambda gamma: gamma * np.abs(x.value),
         lambda: lowest_bit(x.value, x.format),
-        lambda at: np.abs(x.value[tuple(0 if n == 1 else i for n, i in zip(x.shape, at[-x.ndim :], strict=True))]),
+        lambda at: np.abs(x.value[products.picks(x.shape, at)]),
     )

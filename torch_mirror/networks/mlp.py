@@ -11,15 +11,15 @@ ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
 def parameters(network: mlp.MLP) -> dict[str, str]:
-    W = {f"W{l}": f"layer{l}.weight" for l, _ in network.layers()}
-    return W | {f"b{l}": f"layer{l}.bias" for l, _ in network.layers()} if network.bias else W
+    W = {f"W{l}": f"layer{l}.weight" for l, _ in network.layers}
+    return W | {f"b{l}": f"layer{l}.bias" for l, _ in network.layers} if network.bias else W
 
 
 class MLP(nn.Module):
     def __init__(self, network: mlp.MLP, dtype: torch.dtype) -> None:
         super().__init__()
         self.depth = len(network.widths) - 1
-        for l, act in network.layers():
+        for l, act in network.layers:
             below, width = network.widths[l - 1 : l + 1]
             self.add_module(f"layer{l}", linear(below, width, dtype, bias=network.bias))
             self.add_module(f"activation{l}", None if act == "identity" else ACTIVATIONS[act]())
