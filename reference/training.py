@@ -1,6 +1,6 @@
 """The NumPy producer of traces, and the equations of one step that the judge reads too."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -98,14 +98,13 @@ def segments(
         sow = _recorder({**rows, **states}, plant)
         for _ in range(steps):
             p = step(network, p, x, t, loss, sgd, sow)
-        tensors = {name: _stack(name, row, room, size) for name, row in rows.items()} if steps else {}
         if "loss" in wanted and steps:
-            tensors["loss"] = plant("loss", e.loss.value(tensors["y"], e.t))
+            rows["loss"] = [plant("loss", loss.value(_stack("y", rows["y"], room, size), t))]
         yield Trace(
             steps,
             constants,
             {name: _stack(name, row, room, size + 1) for name, row in states.items()},
-            {name: tensors[name] for name in each if name in wanted and name in tensors},
+            _Stacks({name: rows[name] for name in each if name in wanted and steps}, room, size),
             first,
         )
 
@@ -140,10 +139,28 @@ def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:
     return record
 
 
+class _Stacks(Mapping[str, Array]):
+    """The tensors of a segment, each stacked over its steps when it is asked for: not every reader wants all."""
+
+    def __init__(self, rows: dict[str, list[Array]], room: dict[str, Array], size: int) -> None:
+        self.rows, self.room, self.size = rows, room, size
+
+    def __getitem__(self, name: str) -> Array:
+        if name == "loss":
+            return self.rows[name][0]
+        return _stack(name, self.rows[name], self.room, self.size)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 def _stack(name: str, rows: list[Array], room: dict[str, Array], size: int) -> Array:
     """Equal-shaped arrays along a new first axis; numpy.concatenate is the fastest way for many small ones."""
-    if len(rows) == 1 or not rows[0].ndim:
-        return rows[0][None] if rows[0].ndim else np.array(rows)
+    if len(rows) == 1:
+        return rows[0][None]
     if name not in room:
         room[name] = np.empty((size, *rows[0].shape), rows[0].dtype)
     stacked = room[name][: len(rows)]

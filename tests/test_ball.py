@@ -57,6 +57,12 @@ from torch_mirror.training import train as train_torch
 LR = 0.1  # float32 cannot hold it, so it brings a rounding of its own
 linear, mean = with_torch(torch.nn.functional.linear), SquaredError("mean", 1)
 ORDERS = (range, lambda n: range(n)[::-1], lambda n: [*range(0, n, 2), *range(1, n, 2)])
+def exactly(scale: float) -> SquaredError:
+    """The mean squared error in exact arithmetic."""
+    number: Any = Fraction(scale)
+    return SquaredError("mean", number)
+
+
 V, N = (3, 4), 3  # of N thirds, no format holds one
 RULES: dict[str, Rule] = {
     "add": Rule((V, V), lambda x, y: x + y, (with_torch(torch.add),)),
@@ -82,11 +88,11 @@ RULES: dict[str, Rule] = {
     "loss": Rule(((1, *V), (1, *V)), mean.value, (with_torch(lambda y, t: mse(y, t)[None]),)),
     "loss gradient": Rule((V, V), mean.gradient, (
         lambda y, t: (y - t) * y.dtype.type(2 / y.size), lambda y, t: (y - t) / y.size * 2, with_torch(mse_gradient),
-    ), exact=SquaredError("mean", Fraction(1)).gradient),
+    ), exact=SquaredError("mean", Fraction(1)).gradient),  # type: ignore[arg-type]  # an exact scale
     "scaled gradient": Rule((V, V), SquaredError("mean", 0.3).gradient, (
         lambda y, t: y.dtype.type(2 / y.size) * (y - t) * y.dtype.type(0.3),
         with_torch(lambda y, t: mse_gradient(y, t, 0.3)),
-    ), exact=SquaredError("mean", Fraction(0.3)).gradient),
+    ), exact=SquaredError("mean", Fraction(0.3)).gradient),  # type: ignore[arg-type]  # the same
 }  # fmt: skip
 
 
@@ -191,6 +197,12 @@ def test_a_power_of_two_may_flush_an_evaluation_that_is_not_the_centre() -> None
     tiny = F64.tiny
     half = Ball(np.array([4 * tiny]), np.array([1.5 * tiny])) / 2
     assert worst(half, np.array([Fraction(2.5 * tiny) / 2]), [np.array([0.0])]) <= 1  # half of tiny, flushed
+
+
+def test_a_power_of_two_may_round_the_radius_itself() -> None:
+    least = float(np.finfo(np.float32).smallest_subnormal)
+    eighth = Ball(np.array([2.0**-100], np.float32), np.array([11 * least], np.float32)) / 8
+    assert worst(eighth, np.array([(Fraction(2.0**-100) + 11 * Fraction(least)) / 8]), []) <= 1
 
 
 def test_an_exponential_that_underflows_at_its_centre_only() -> None:

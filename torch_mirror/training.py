@@ -98,7 +98,6 @@ def segments(
     size = size or segment_steps(e)
     gradients = {f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}
     watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
-    retained = set(watched.values())
     values = [name for name in each if name in wanted and name not in gradients and name not in watched]
     states = {name: _States(weights[name], size) for name in weights if name in wanted}
     dropped = False  # whether zero_grad drops the gradients, so that the next ones are other tensors
@@ -107,37 +106,20 @@ def segments(
         steps = min(size, e.steps - first)
         for state in states.values():
             state.keep(0)
-        rows: dict[str, list[Any]] = {name: [] for name in (*values, *watched.values(), *gradients)}
-
-        versions: dict[str, list[int]] = {name: [] for name in rows}
-
-        def sow(
-            name: str,
-            value: Tensor,
-            rows: dict[str, list[Any]] = rows,
-            versions: dict[str, list[int]] = versions,
-        ) -> Tensor:
-            if name in rows:
-                rows[name].append(value)
-                versions[name].append(value._version)
-                if name in retained:
-                    value.retain_grad()
-            return value
-
+        record_of = _Record([*values, *gradients], set(watched.values()))
+        sow = record_of.sow
         for i in range(steps):
             optimizer.zero_grad()
-            if first or i:
+            if first + i == 1:
                 dropped = all(weight.grad is None for weight in gradients.values())
             loss = criterion(module(x, sow), t)
             sow("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
-            for name, weight in gradients.items():
-                rows[name].append(weight.grad if dropped or weight.grad is None else weight.grad.clone())
+            record_of.keep(gradients, copy=not dropped)
             optimizer.step()
             for state in states.values():
                 state.keep(i + 1)
-        _check_unchanged(rows, versions)
-        rows |= {name: [value.grad for value in rows[of]] for name, of in watched.items()}
+        rows = record_of.finished() | {name: record_of.gradients_of(of) for name, of in watched.items()}
         yield Trace(
             steps,
             constants,
@@ -173,11 +155,38 @@ class _States:
         return self.room[: steps + 1].numpy()
 
 
-def _check_unchanged(rows: Mapping[str, Sequence[Any]], versions: Mapping[str, Sequence[int]]) -> None:
-    """Raise InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""
-    for name, seen in versions.items():
-        if any(value._version != version for value, version in zip(rows[name], seen, strict=False)):
-            raise InputError(f"tensor {name}", "a value that stays as it was sown", "one overwritten in place")
+class _Record:
+    """What a segment's steps leave: a row of tensors a name. ``retained``: those that are to keep their gradient."""
+
+    def __init__(self, names: Sequence[str], retained: set[str]) -> None:
+        self.rows: dict[str, list[Any]] = {name: [] for name in (*names, *retained)}
+        self.versions: dict[str, list[int]] = {name: [] for name in self.rows}
+        self.retained = retained
+
+    def sow(self, name: str, value: Tensor) -> Tensor:
+        row = self.rows.get(name)
+        if row is not None:
+            row.append(value)
+            self.versions[name].append(value._version)  # noqa: SLF001 - torch has no public name for it
+            if name in self.retained:
+                value.retain_grad()
+        return value
+
+    def keep(self, gradients: Mapping[str, Tensor], *, copy: bool) -> None:
+        for name, weight in gradients.items():
+            gradient = weight.grad
+            self.rows[name].append(gradient.clone() if copy and gradient is not None else gradient)
+
+    def gradients_of(self, name: str) -> list[Tensor | None]:
+        return [value.grad for value in self.rows[name]]
+
+    def finished(self) -> dict[str, list[Any]]:
+        """The rows. Raises InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""
+        for name, seen in self.versions.items():
+            for value, version in zip(self.rows[name], seen, strict=False):
+                if value._version != version:  # noqa: SLF001 - as above
+                    raise InputError(f"tensor {name}", "a value that stays as it was sown", "one overwritten in place")
+        return self.rows
 
 
 def _stack(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int) -> Array:

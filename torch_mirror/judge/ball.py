@@ -2,7 +2,8 @@
 
 ``value`` is the centre, computed in the precision under test or a wider one. The exact result lies
 within ``radius`` of every admissible evaluation in the precision under test: round to nearest, any
-order and blocking of sums, with or without fused multiply-add, subnormals kept or flushed. The centre
+order and blocking of sums, with or without fused multiply-add, subnormal results kept or flushed (operands
+are taken as they are: a mode that reads subnormal operands as zero is outside). The centre
 being one evaluation too, another one may be R * radius away from it, R = 1 + u_centre / u.
 
 The rules stand in sums.py, elementwise.py and branches.py. In their formulas e is the radius of an

@@ -34,7 +34,7 @@ from torch_mirror.judge.compare import Findings, Where, allowed, compare, merge
 from torch_mirror.judge.format import format_of
 from torch_mirror.judge.local import Givens, forget, parameter_balls
 
-PART = 61
+PART = 499
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
 
 

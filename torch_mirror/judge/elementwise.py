@@ -169,9 +169,10 @@ def _is_power_of_two(number: float) -> bool:
 
 def _by_power_of_two(x: "Ball", number: float, p: Any, take: Take) -> Any:
     """The radius of p = number x: exact, unless it leaves the normal numbers."""
-    e = x.e(take) * number
-    normal = np.abs(p) - x.slack * e >= x.format.tiny  # in every evaluation
-    underflow = np.where(normal | ((take(x.value) == 0) & (e == 0)), 0, x.format.tiny)
+    ex, tiny = x.e(take), x.format.tiny
+    e = ex * number
+    normal = (np.abs(p) - x.slack * e >= tiny) & ((ex == 0) | (e >= tiny))  # in every evaluation, and the radius itself
+    underflow = np.where(normal | ((take(x.value) == 0) & (ex == 0)), 0, tiny)
     return _overflow(e + underflow, p, x.format)
 
 

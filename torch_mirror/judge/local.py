@@ -5,6 +5,7 @@ which are exact by definition. So nothing propagates: a wrong tensor is the root
 a ReLU's branch is taken from the trace's own pre-activation. All steps of a segment are one call.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ class Givens(NamedTuple):
 
     x: Any  # what the network's forward takes: its features of x, or x
     t: Any
+    roomy: bool
 
 
 def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Findings, Givens]:
@@ -43,7 +45,7 @@ def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Find
 
     with np.errstate(all="ignore"):
         x: Any = features(e.network, Ball(held["x"], 0, fmt), plant)  # type: ignore[arg-type]  # a ball is a duck array
-    return merge(found), Givens(x, Ball(held["t"], 0, fmt))
+    return merge(found), Givens(x, Ball(held["t"], 0, fmt), x.exact and roomy(held.values(), fmt.huge))
 
 
 def parameter_balls(experiment: Experiment, trace: Trace) -> Any:
@@ -72,7 +74,8 @@ def judge_locally(
     """
     e = experiment
     fmt = format_of(e.dtype)
-    room = givens.x.exact and roomy(trace, fmt.huge)  # as long as the trace holds what the equations start from
+    # as long as the trace holds what the equations start from
+    room = givens.roomy and roomy([*trace.parameters.values(), *trace.tensors.values()], fmt.huge)
     found = [Findings()]
     worst = above
 
@@ -107,8 +110,8 @@ def judge_start(experiment: Experiment, trace: Trace, side: Side) -> Findings:
     return merge(compare(seen[name], Ball(value), where[name]) for name, value in given.items())
 
 
-def roomy(trace: Trace, huge: float) -> bool:
+def roomy(tensors: Iterable[Array], huge: float) -> bool:
     """True if no equation of a step can come near overflow: no sum exceeds the product of two norms."""
     limit = np.ldexp(huge, -20)
     with np.errstate(all="ignore"):
-        return all(float(np.vdot(a, a)) < limit for a in trace.values())
+        return all(float(np.vdot(a, a)) < limit for a in tensors)

@@ -50,7 +50,7 @@ def open_sum(like: "Ball", value: Array, total: OpenSum) -> "Ball":
 
 def _radius(total: OpenSum, fmt: Format) -> Array:
     gamma = fmt.gamma(total.terms)
-    bound = total.bound(gamma * (1 + 4 * gamma))  # itself a sum of that many terms, rounded as badly
+    bound = total.bound(gamma) * (1 + 4 * gamma)  # itself a sum of that many terms, rounded as badly
     e = bound + (2 * total.terms + 1) * fmt.tiny
     grid = total.grid() if total.grid else None
     if grid is not None:
@@ -93,7 +93,7 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
         (lambda: products.product_grid(x.value, w.value, x.format)) if exact else None,
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
     )
-    result = open_sum(x, x.value @ w.value, total)
+    result = open_sum(x, products.product(x.value, w.value), total)
     if kept is not None:
         kept[id(x), id(w)] = x, w, result
     return result
