@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,13 @@ _NO_TRACE = (
     ValueError, KeyError, TypeError, AttributeError, OverflowError,                # another file of NumPy's
     EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,  # an empty, cut or damaged one
 )  # fmt: skip
+
+
+@runtime_checkable
+class Sliced(Protocol):
+    """Tensors that are made when they are asked for, and of which some steps can be asked for alone."""
+
+    def at(self, steps: slice) -> Mapping[str, Array]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +68,14 @@ class Trace(Mapping[str, Array]):
             stop - start,
             self.constants,
             {name: a[start : stop + 1] for name, a in self.parameters.items()},
-            {name: a[start:stop] for name, a in self.tensors.items()},
+            self._tensors_at(slice(start, stop)),
             self.first + start,
         )
+
+    def _tensors_at(self, steps: slice) -> Mapping[str, Array]:
+        if isinstance(self.tensors, Sliced):
+            return self.tensors.at(steps)
+        return {name: a[steps] for name, a in self.tensors.items()}
 
     def astype(self, dtype: Any) -> "Trace":
         """The same values in a wider dtype."""

@@ -156,6 +156,10 @@ class _Stacks(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def at(self, steps: slice) -> dict[str, Array]:
+        """The tensors of some of the steps only."""
+        return {name: row[0][steps] if name == "loss" else np.stack(row[steps]) for name, row in self.rows.items()}
+
 
 def _stack(name: str, rows: list[Array], room: dict[str, Array], size: int) -> Array:
     """Equal-shaped arrays along a new first axis; numpy.concatenate is the fastest way for many small ones."""

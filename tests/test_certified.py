@@ -22,7 +22,7 @@ from torch_mirror.judge.certificate import Certificate
 from torch_mirror.judge.certify import certify
 from torch_mirror.strategies import DTypeName
 from torch_mirror.training import session
-from torch_mirror.verify import verify
+from torch_mirror.verification import verify
 
 each_network = pytest.mark.parametrize("network", strategies.NETWORKS)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])

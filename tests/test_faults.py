@@ -21,7 +21,7 @@ from torch_mirror import strategies
 from torch_mirror.judge.certificate import Certificate, Side
 from torch_mirror.judge.certify import certify
 from torch_mirror.strategies import DTypeName
-from torch_mirror.verify import verify
+from torch_mirror.verification import verify
 
 # A fault applies to some draws only, which may take a search. Each draw is trained five times: a quarter as many do.
 SEARCHED = settings(

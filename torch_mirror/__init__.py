@@ -5,15 +5,13 @@ nothing: the command line and the tools that load it in every process need neith
 """
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch_mirror.judge.certificate import Certificate
     from torch_mirror.judge.certify import certify
     from torch_mirror.training import train
-    from torch_mirror.verify import verify
+    from torch_mirror.verification import verify
 
 __all__ = ["Certificate", "__version__", "certify", "train", "verify"]
 __version__ = "0.1.0"
@@ -22,7 +20,7 @@ _HOME = {
     "Certificate": "torch_mirror.judge.certificate",
     "certify": "torch_mirror.judge.certify",
     "train": "torch_mirror.training",
-    "verify": "torch_mirror.verify",
+    "verify": "torch_mirror.verification",
 }
 
 
@@ -36,14 +34,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """Importing the module ``torch_mirror.verify`` does not hide the function ``torch_mirror.verify``."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _HOME or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

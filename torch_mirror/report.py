@@ -17,7 +17,8 @@ _DIGITS = {"float32": 9, "float64": 17}
 
 def line(c: Certificate, width: int = 0) -> str:
     """What was judged, the worst of it and the verdict, on one line; names are padded to ``width``."""
-    worst = "nothing judged" if c.worst is None else f"worst {c.worst.ratio:.3g} of its radius ({_where(c.worst)})"
+    none = "no error at all" if c.judged else "nothing judged"
+    worst = none if c.worst is None else f"worst {c.worst.ratio:.3g} of its radius ({_where(c.worst)})"
     distance = "unknown" if c.end_distance is None else f"{c.end_distance:.2g}"
     return (
         f"{c.experiment:<{width}}  {c.dtype}  {c.steps:5d} steps  {c.tensors:6d} tensors  {c.judged:9d} elements  "

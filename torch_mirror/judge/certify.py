@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.experiment import Experiment
-from reference.parameters import named
 from reference.trace import Trace
 from reference.training import segment_steps
 from torch_mirror.judge.certificate import Certificate, Side
@@ -73,10 +72,5 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
 
 
 def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
-    for first in range(0, trace.steps, size):
+    for first in range(0, trace.steps, size):  # none where there is no step
         yield trace.at(slice(first, first + size))
-
-
-def parameter_count(experiment: Experiment) -> int:
-    """Number of trained numbers."""
-    return sum(a.size for a in named(experiment.parameters).values())

@@ -72,15 +72,15 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     tensors = len(seen) if where.stacked else 1
     if not seen.size:
         return Findings(tensors)
-    differs = seen != centre
-    differing = int(np.count_nonzero(differs))
-    if roomy and not differing:
-        return Findings(tensors, seen.size)
-    picked = np.flatnonzero(differs) if roomy and 4 * differing < seen.size else None
-    if picked is None and roomy and above >= WORTH_A_LOOK and seen.size >= MANY:
+    picked = None
+    if roomy and above >= WORTH_A_LOOK and seen.size >= MANY:
         picked = _suspects(seen, equation, min(above, 1.0))
-        if picked is not None and not len(picked):
-            return Findings(tensors, seen.size)
+    if roomy and picked is None:
+        differs = seen != centre
+        differing = int(np.count_nonzero(differs))
+        picked = np.flatnonzero(differs) if 4 * differing < seen.size else None
+    if picked is not None and not len(picked):
+        return Findings(tensors, seen.size)
 
     def take(array: Array) -> Array:
         return array if picked is None else _picked(array, seen.shape, picked)
@@ -144,6 +144,8 @@ def _radius_at(equation: Ball, shape: tuple[int, ...], picked: Array, take: Call
 def _picked(array: Array, shape: tuple[int, ...], flat: Array) -> Array:
     """The elements at flat positions of the array, broadcast to the shape."""
     array = np.asarray(array)
+    if not array.ndim:
+        return array
     if array.shape == shape and array.flags.c_contiguous:
         return array.reshape(-1)[flat]
     return np.broadcast_to(array, shape)[np.unravel_index(flat, shape)]

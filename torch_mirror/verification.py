@@ -57,6 +57,9 @@ def verify(
                 found += [judge_start(e, torch, "torch"), judge_start(e, numpy, "numpy")]
                 of_features, givens = judge_givens(e, torch, "torch")
                 found.append(of_features)
+            if not torch.steps:
+                findings = merge(found)
+                continue
             p = parameter_balls(e, torch)
             above = findings.worst.ratio if findings.worst else 0
             found.append(judge_locally(e, torch, "torch", givens, p, above))
@@ -65,10 +68,9 @@ def verify(
             findings = merge([*found, direct])
             forget(p)
             motion = watch(motion, torch)
-            if torch.steps:
-                ends = float(distances.distance[-1])
-                if torch.first + torch.steps == e.steps:
-                    relative = ends / (_norm(numpy) or 1.0)
+            ends = float(distances.distance[-1])
+            if torch.first + torch.steps == e.steps:
+                relative = ends / (_norm(numpy) or 1.0)
             if progress:
                 progress(torch.steps)
     return certificate(
