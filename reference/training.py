@@ -12,8 +12,8 @@ from reference.parameters import named
 from reference.sgd import SGD
 from reference.trace import Trace, check_record, gather
 
-SEGMENT_BYTES = 8 << 20
-"""Size of the segments that a long run is produced and judged in: about what a core's caches hold."""
+SEGMENT_BYTES = 16 << 20
+"""Size of the segments that a long run is produced and judged in: few enough calls, and little memory."""
 
 
 def gradients(
