@@ -35,6 +35,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         _check_options(self)
+        # numbers of a NumPy type would decide the dtype of what they multiply
+        object.__setattr__(self, "sgd", self.sgd._replace(lr=float(self.sgd.lr)))
+        object.__setattr__(self, "loss", self.loss._replace(scale=float(self.loss.scale)))
         if not hasattr(self.parameters, "_fields"):
             raise InputError("parameters", "a NamedTuple of arrays", type(self.parameters).__name__)
         tensors = {"x": self.x, "t": self.t, **named(self.parameters)}
@@ -47,6 +50,9 @@ class Experiment:
             if tensors[name].shape != tuple(shape):
                 raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {tensors[name].shape}")
         _check_data(self)
+        for what, number in (("learning rate", self.sgd.lr), ("loss scale", self.loss.scale)):
+            if abs(number) > np.finfo(self.dtype).max:
+                raise InputError(what, f"a number that {self.dtype} can hold", repr(number))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -63,6 +69,8 @@ def _check_options(e: Experiment) -> None:
         if not isinstance(value, kind):
             raise InputError(what, f"a {kind.__name__}", repr(value))
     _check_number("learning rate", e.sgd.lr)
+    if e.sgd.lr < 0:
+        raise InputError("learning rate", "0 or more, as torch.optim.SGD does", repr(e.sgd.lr))
     if e.loss.reduction not in ("sum", "mean"):
         raise InputError("loss reduction", "'sum' or 'mean'", repr(e.loss.reduction))
     _check_number("loss scale", e.loss.scale)
@@ -72,7 +80,9 @@ def _check_options(e: Experiment) -> None:
 
 def _check_number(what: str, value: Any) -> None:
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not abs(value) <= sys.float_info.max:  # so NaN fails, and a whole number beyond all floats
+    with np.errstate(all="ignore"):
+        held = number and bool(abs(value) <= sys.float_info.max)  # not so NaN, and a whole number beyond all floats
+    if not held:
         raise InputError(what, "a finite number", repr(value))
 
 

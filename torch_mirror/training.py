@@ -7,8 +7,10 @@ is written to again, the parameters and gradients that are not dropped, is copie
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,7 +47,7 @@ def session(
     e = experiment
     if module is None:
         mirror = mirror_of(e.network)
-        module, names = mirror.Module(e.network, torch.from_numpy(e.x[:0]).dtype), mirror.parameters(e.network)
+        module, names = mirror.Module(e.network, tensor(e.x[:0]).dtype), mirror.parameters(e.network)
     start = named(e.parameters)
     names = names or {name: name for name in start}
     load(module, names, start)
@@ -64,9 +66,14 @@ def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array
         target = state[names.get(name, name)]
         if tuple(target.shape) != value.shape:
             raise InputError(f"parameter {name}", f"shape {tuple(target.shape)}", f"shape {value.shape}")
-        if target.dtype != torch.from_numpy(value).dtype:
+        if target.dtype != tensor(value[:0]).dtype:
             raise InputError(f"parameter {name} of the module", f"dtype {value.dtype}", f"dtype {target.dtype}")
-        target.copy_(torch.from_numpy(value))
+        target.copy_(tensor(value))
+
+
+def tensor(array: Array) -> Tensor:
+    """A copy of the array on the CPU; torch.from_numpy alone would share its memory, and not every layout will do."""
+    return torch.from_numpy(np.array(array, order="C"))
 
 
 def segments(
@@ -86,7 +93,7 @@ def segments(
     wanted = check_record(record, [*each, *start])
     own = dict(module.named_parameters())
     weights = {name: own[names[name]] for name in start}
-    x, t = torch.tensor(e.x), torch.tensor(e.t)  # torch.tensor copies, torch.from_numpy would share
+    x, t = tensor(e.x), tensor(e.t)
     constants = {"x": x.numpy().copy(), "t": t.numpy().copy()}
 
     def note_constant(name: str, value: Tensor) -> Tensor:
@@ -96,27 +103,26 @@ def segments(
     features: Any = getattr(module, "features", None)
     x = x if features is None else features(x, note_constant)
     size = size or segment_steps(e)
-    gradients = {f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}
+    gradients = _Gradients({f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted})
     watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
-    values = [name for name in each if name in wanted and name not in gradients and name not in watched]
+    values = [name for name in each if name in wanted and name not in gradients.weights and name not in watched]
     states = {name: _States(weights[name], size) for name in weights if name in wanted}
-    dropped = False  # whether zero_grad drops the gradients, so that the next ones are other tensors
     room: dict[str, Tensor] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = min(size, e.steps - first)
         for state in states.values():
             state.keep(0)
-        record_of = _Record([*values, *gradients], set(watched.values()))
+        record_of = _Record([*values, *gradients.weights], set(watched.values()))
         sow = record_of.sow
         for i in range(steps):
             optimizer.zero_grad()
-            if first + i == 1:
-                dropped = all(weight.grad is None for weight in gradients.values())
+            gradients.zeroed(first + i)
             loss = criterion(module(x, sow), t)
             sow("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
-            record_of.keep(gradients, copy=not dropped)
+            gradients.keep(record_of.rows)
             optimizer.step()
+            gradients.stepped(first + i)
             for state in states.values():
                 state.keep(i + 1)
         rows = record_of.finished() | {name: record_of.gradients_of(of) for name, of in watched.items()}
@@ -137,7 +143,15 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
     Raises UnknownNameError for a name in ``record`` that the run does not have, and InputError when
     the module has no such tensor or no gradient for it.
     """
-    return gather(experiment.steps, segments(experiment, record, using=using))
+    with gradients_on():
+        return gather(experiment.steps, segments(experiment, record, using=using))
+
+
+@contextmanager
+def gradients_on() -> Iterator[None]:
+    """Within it torch records gradients, whatever mode the caller is in."""
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
 
 
 class _States:
@@ -145,7 +159,7 @@ class _States:
 
     def __init__(self, weight: Tensor, size: int) -> None:
         self.weight = weight.detach()  # the same memory, which the optimizer writes to
-        self.room = torch.empty((size + 1, *weight.shape), dtype=weight.dtype)
+        self.room = torch.empty((size + 1, *weight.shape), dtype=weight.dtype, device=weight.device)
         self.slots = list(self.room.unbind())
 
     def keep(self, step: int) -> None:
@@ -153,6 +167,39 @@ class _States:
 
     def kept(self, steps: int) -> Array:
         return self.room[: steps + 1].numpy()
+
+
+class _Gradients:
+    """The parameters' gradients: copied, unless the first steps show that nobody writes to them again.
+
+    That is so if zero_grad drops them, so that the next ones are other tensors, and the optimizer's step
+    leaves them as they are.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        self.weights = weights
+        self.copy = True
+        self.versions: list[int | None] = []
+        self.overwritten = False
+
+    def keep(self, rows: Mapping[str, list[Any]]) -> None:
+        for name, weight in self.weights.items():
+            gradient = weight.grad
+            rows[name].append(gradient.clone() if self.copy and gradient is not None else gradient)
+        if not self.versions:
+            self.versions = self._versions()
+
+    def stepped(self, step: int) -> None:
+        if step == 0:
+            self.overwritten = self.versions != self._versions()
+
+    def zeroed(self, step: int) -> None:
+        if step == 1:
+            self.copy = self.overwritten or any(weight.grad is not None for weight in self.weights.values())
+
+    def _versions(self) -> list[int | None]:
+        gradients = [weight.grad for weight in self.weights.values()]
+        return [None if g is None else g._version for g in gradients]  # noqa: SLF001 - torch has no public name for it
 
 
 class _Record:
@@ -167,15 +214,10 @@ class _Record:
         row = self.rows.get(name)
         if row is not None:
             row.append(value)
-            self.versions[name].append(value._version)  # noqa: SLF001 - torch has no public name for it
+            self.versions[name].append(value._version)  # noqa: SLF001 - as above
             if name in self.retained:
                 value.retain_grad()
         return value
-
-    def keep(self, gradients: Mapping[str, Tensor], *, copy: bool) -> None:
-        for name, weight in gradients.items():
-            gradient = weight.grad
-            self.rows[name].append(gradient.clone() if copy and gradient is not None else gradient)
 
     def gradients_of(self, name: str) -> list[Tensor | None]:
         return [value.grad for value in self.rows[name]]
@@ -200,5 +242,5 @@ def _stack(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], si
         if len(tensors) == 1:
             return tensors[0].detach()[None].numpy()
         if name not in room:
-            room[name] = torch.empty((size, *tensors[0].shape), dtype=tensors[0].dtype)
+            room[name] = torch.empty((size, *tensors[0].shape), dtype=tensors[0].dtype, device=tensors[0].device)
         return torch.stack(tensors, out=room[name][: len(tensors)]).numpy()

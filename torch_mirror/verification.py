@@ -41,10 +41,10 @@ def verify(
     e = experiment
     started = time.perf_counter()
     findings, motion, ends, relative = Findings(), Motion(), None, None
-    small = numbers_a_step(e) <= SMALL
-    sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
     keep_freed_memory()
-    with one_thread(), np.errstate(all="ignore"):  # what overflows is counted, not warned of
+    with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
+        small = numbers_a_step(e) <= SMALL
+        sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
         size = segment_steps(e)
         runs = zip(
             torch_training.segments(e, size=size, using=using(e)),
@@ -74,7 +74,7 @@ def verify(
             if progress:
                 progress(torch.steps)
     return certificate(
-        e, findings, motion,
+        e, e.steps, findings, motion,
         end_distance=ends, end_distance_relative=relative, seconds=time.perf_counter() - started,
     )  # fmt: skip
 

@@ -50,7 +50,7 @@ class Ball(NDArrayOperatorsMixin):
         self.number: float | None = None  # the Python number that it stands for
         self._rule = rule
         self._mT: Ball | None = None
-        self._scaled: products.Scaled | None = None
+        self._scaled: dict[int, products.Scaled | None] = {}
         given = not (np.isscalar(radius) and radius == 0)
         self._radius: Any = np.broadcast_to(np.asarray(radius), np.shape(value)) if given else None
 
@@ -133,12 +133,11 @@ class Ball(NDArrayOperatorsMixin):
         if self.kept_products is not None:
             self.kept_products.clear()
 
-    @property
-    def scaled(self) -> products.Scaled | None:
-        """The magnitude of the value in float32, computed once; None if it has no scale."""
-        if self._scaled is None:
-            self._scaled = products.scaled(self.value)
-        return self._scaled
+    def scaled(self, axis: int) -> products.Scaled | None:
+        """products.scaled of the value, computed once."""
+        if axis not in self._scaled:
+            self._scaled[axis] = products.scaled(self.value, axis)
+        return self._scaled[axis]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         rule = UFUNCS.get(ufunc)

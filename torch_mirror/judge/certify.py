@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.errors import InputError, UnknownNameError
 from reference.experiment import Experiment
+from reference.parameters import named
 from reference.trace import Trace
-from reference.training import segment_steps
+from reference.training import segment_steps, tensor_names
 from torch_mirror.judge.certificate import Certificate, Side
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parameter_balls
@@ -28,6 +30,8 @@ def watch(motion: Motion, trace: Trace) -> Motion:
     low, high = motion.losses
     if loss.size:
         low, high = min(low, float(np.min(loss))), max(high, float(np.max(loss)))
+    if not gradients:  # a trace without them shows it by its parameters
+        gradients = [a[1:] - a[:-1] for a in trace.parameters.values()]
     return Motion(motion.pushed or any(bool(g.any()) for g in gradients), (low, high))
 
 
@@ -43,13 +47,13 @@ def idle(steps: int, motion: Motion) -> tuple[str, ...]:
     return tuple(words)
 
 
-def certificate(experiment: Experiment, findings: Findings, motion: Motion, **more: Any) -> Certificate:
-    """The certificate of a run; its refutations stand in the order in which they arise."""
+def certificate(experiment: Experiment, steps: int, findings: Findings, motion: Motion, **more: Any) -> Certificate:
+    """The certificate of so many steps of a run; its refutations stand in the order in which they arise."""
     e = experiment
     refutations = tuple(sorted(findings.refutations, key=lambda f: f.step))
     return Certificate(
-        e.name, str(e.dtype), e.seed, e.steps,
-        findings.tensors, findings.judged, findings.vacuous, findings.worst, refutations, idle(e.steps, motion),
+        e.name, str(e.dtype), e.seed, steps,
+        findings.tensors, findings.judged, findings.vacuous, findings.worst, refutations, idle(steps, motion),
         **more,
     )  # fmt: skip
 
@@ -58,19 +62,46 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     """Judge every tensor of every step of a trace against the experiment's equations.
 
     The trace may come from any program. Tensors that it does not hold are judged through those that
-    follow from them, with radii that propagate. Raises InputError when a shape does not fit.
+    follow from them, with radii that propagate; the start of a run is judged where the trace begins there.
+    Raises InputError for a tensor of another shape, dtype or number of steps, and for an unknown name.
     """
     started = time.perf_counter()
+    _check_trace(experiment, trace)
     found, givens = judge_givens(experiment, trace, side)
-    findings, motion = merge([judge_start(experiment, trace, side), found]), Motion()
+    start = [judge_start(experiment, trace, side)] if trace.first == 0 else []
+    findings, motion = merge([*start, found]), Motion()
     for segment in _pieces(trace, segment_steps(experiment)):
         p = parameter_balls(experiment, segment)
         findings = merge([findings, judge_locally(experiment, segment, side, givens, p)])
         forget(p)
         motion = watch(motion, segment)
-    return certificate(experiment, findings, motion, seconds=time.perf_counter() - started)
+    return certificate(experiment, trace.steps, findings, motion, seconds=time.perf_counter() - started)
 
 
 def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
     for first in range(0, trace.steps, size):  # none where there is no step
         yield trace.at(slice(first, first + size))
+
+
+def _check_trace(experiment: Experiment, trace: Trace) -> None:
+    """Raise InputError unless the trace holds what it says, and only what the experiment has."""
+    once, each = tensor_names(experiment)
+    start = list(named(experiment.parameters))
+    for what, group, known in (
+        ("constants", trace.constants, ["x", "t", *once]),
+        ("parameters", trace.parameters, start),
+        ("tensors", trace.tensors, each),
+    ):
+        for name in group:
+            if name not in known:
+                raise UnknownNameError(f"tensor among the {what} of the trace:", name, known)
+            came: object = getattr(group[name], "dtype", type(group[name]).__name__)
+            if came != experiment.dtype:
+                raise InputError(f"tensor {name} of the trace", f"an array of {experiment.dtype}", came)
+    for name in ["x", "t", *start]:
+        if name not in (trace.parameters if name in start else trace.constants):
+            raise InputError("trace", f"to hold {name}", f"only {', '.join(trace)}")
+    for group, rows in ((trace.parameters, trace.steps + 1), (trace.tensors, trace.steps)):
+        for name, array in group.items():
+            if array.shape[:1] != (rows,):
+                raise InputError(f"tensor {name} of the trace", f"{rows} rows for {trace.steps} steps", array.shape[:1])

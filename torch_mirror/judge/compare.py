@@ -99,10 +99,10 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
         infinite = error.size - int(np.count_nonzero(finite))
         ratio[~finite] = 0
         at = int(np.argmax(ratio))
-        outside = np.zeros(seen.size, bool)
-        outside[... if picked is None else picked] = (finite & (ratio > 1)).reshape(-1)
-        if outside.any():
-            refutations = (_first_outside(seen, equation, where, outside.reshape(seen.shape)),)
+        outside = np.flatnonzero(finite & (ratio > 1))
+        if len(outside):
+            flat = outside if picked is None else picked[outside]
+            refutations = (_first_outside(seen, equation, where, flat, ratio.reshape(-1)[outside]),)
     worst = None
     if ratio.flat[at] > above:
         worst = _finding(seen, equation, where, np.unravel_index(at if picked is None else picked[at], seen.shape))
@@ -171,15 +171,14 @@ def _ratio(error: Array, radius: Array) -> Array:
     return ratio
 
 
-def _first_outside(seen: Array, equation: Ball, where: Where, outside: Array) -> Finding:
-    """The worst element of the first step that has one outside."""
-    step = int(np.argmax(outside.reshape(len(outside), -1).any(axis=1))) if where.stacked and outside.ndim else None
-    here = outside if step is None else outside[step]
-    candidates = [tuple(int(i) for i in index) for index in np.argwhere(here)]
-    full = [index if step is None else (step, *index) for index in candidates]
-    findings = [_finding(seen, equation, where, index) for index in full[:4096]]
-    worst = max(findings, key=lambda f: f.ratio)
-    return worst._replace(outside=len(candidates), size=int(here.size))
+def _first_outside(seen: Array, equation: Ball, where: Where, flat: Array, ratio: Array) -> Finding:
+    """The worst element of the first step that has one outside; flat: where they are, ratio: how far."""
+    size = seen[0].size if where.stacked and seen.ndim else seen.size
+    steps = flat // size
+    here = np.flatnonzero(steps == steps[0])  # flat positions ascend
+    worst = flat[here[np.argmax(ratio[here])]]
+    finding = _finding(seen, equation, where, np.unravel_index(worst, seen.shape))
+    return finding._replace(outside=len(here), size=size)
 
 
 def _finding(seen: Array, equation: Ball, where: Where, index: Iterable[int]) -> Finding:

@@ -2,7 +2,7 @@
 
     x + y     e_x + e_y + u (|x + y| + R (e_x + e_y)) + tiny
     x y       e_x A_y + A_x e_y + u A_x A_y + tiny
-    x / n     e_x / n + gamma_4 A_x / n + 4 tiny               n a number
+    x / n     e_x / n + gamma_4 A_x / n + 4 tiny max(1, N / n)  n a number, N the elements of x
     x / y     (e_x + q e_y) / (|y| - R e_y) + u q + tiny       q = A_x / (|y| - R e_y)
     x^n       n A^(n - 1) e and max(n - 1, 4) roundings of A^n
     exp x     e^(x + R e) (e + 8 u) + tiny
@@ -103,7 +103,8 @@ def divide(x: "Ball", y: "Ball") -> "Ball":
             return x.derived(value, lambda take: _by_power_of_two(x, 1 / number, take(value), take))
 
         def by_number(take: Take) -> Any:
-            rounding = fmt.gamma(4) * x.A(take) / number + 4 * fmt.tiny
+            underflow = 4 * fmt.tiny * max(1.0, x.size / number)  # times the scale, if that comes last
+            rounding = fmt.gamma(4) * x.A(take) / number + underflow
             return _overflow(x.e(take) / number + rounding, take(value), fmt)
 
         return x.derived(value, by_number)

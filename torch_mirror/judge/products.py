@@ -14,21 +14,24 @@ LARGE = 1 << 16
 
 
 class Scaled(NamedTuple):
-    """|x| / scale in float32: at most 1."""
+    """|x| / scale in float32: at most 1 in every row of a left factor, every column of a right one."""
 
     array: Array
-    scale: float  # a power of two
+    scale: Array  # powers of two, (..., m, 1) or (..., 1, n)
 
 
-def scaled(x: Array) -> Scaled | None:
-    """|x| in float32, scaled so that nothing overflows; None where it is too large or small for a scale."""
-    largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
-    if not 2.0**-1000 < largest < 2.0**1000:
+def scaled(x: Array, axis: int) -> Scaled | None:
+    """|x| in float32, each row (axis -1) or column (axis -2) with a scale of its own, so that nothing overflows.
+
+    None where one of them is too large or too small for a scale.
+    """
+    magnitude = np.abs(x)
+    largest = magnitude.max(axis=axis, keepdims=True, initial=0)
+    if not ((largest < 2.0**1000) & ((largest > 2.0**-1000) | (largest == 0))).all():
         return None
-    scale = math.ldexp(1.0, math.frexp(largest)[1])
-    small = np.empty_like(x, dtype=np.float32)
-    np.multiply(x, 1 / scale, out=small, casting="same_kind")  # in float64, and then rounded
-    return Scaled(np.abs(small, out=small), scale)
+    scale = np.ldexp(1.0, np.frexp(largest)[1])
+    magnitude *= 1 / scale
+    return Scaled(magnitude.astype(np.float32), scale)
 
 
 def large(x: Array, w: Array) -> bool:
@@ -53,16 +56,21 @@ def magnitude(a: Array, b: Array) -> Array:
     return product(a, b)
 
 
-def large_magnitude(x: Scaled, w: Scaled, factor: float) -> Array:
-    """At least factor * |x| @ |w|, in float32's digits and half the time.
+def large_magnitude(x: Scaled, w: Scaled, factor: float) -> Array | None:
+    """At least factor * |x| @ |w|, in float32's digits and half the time; None if it would be far too much.
 
     What underflows in the scaled product is at most the K 2^-125 that is added, and the relative error
     of a float32 sum of K products, gamma_{K+2}, is added too (doubled, for the roundings down here).
     """
     terms = x.array.shape[-1]
     total = product(x.array, w.array).astype(np.float64)
-    total += terms * 2.0**-125
-    total *= (x.scale * w.scale) * (factor * (1 + 2 * format_of(np.dtype(np.float32)).gamma(terms + 2)))
+    floor = terms * 2.0**-125
+    if ((total > 0) & (total < 2.0**20 * floor)).any():
+        return None
+    total += floor
+    total *= factor * (1 + 2 * format_of(np.dtype(np.float32)).gamma(terms + 2))
+    total *= x.scale
+    total *= w.scale
     return total
 
 

@@ -78,8 +78,10 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
     exact = x.exact and w.exact
 
     def bound(gamma: float) -> Array:
-        if exact and products.large(x.value, w.value) and x.scaled and w.scaled:
-            return products.large_magnitude(x.scaled, w.scaled, gamma)
+        if exact and products.large(x.value, w.value) and (rows := x.scaled(-1)) and (columns := w.scaled(-2)):
+            cheap = products.large_magnitude(rows, columns, gamma)
+            if cheap is not None:
+                return cheap
         total: Array = gamma * products.magnitude(x.A(everything), w.A(everything))
         if not w.exact:
             total = total + products.magnitude(x.A(everything), w.radius)
