@@ -51,5 +51,5 @@ def predict(network: Network, parameters: Parameters, x: Array) -> Array:
     x = np.asarray(x)
     if x.ndim < 2 or x.shape[-1] != network.inputs:
         raise InputError("tensor x", f"shape (..., batch, {network.inputs})", f"shape {x.shape}")
-    y, _ = network.forward(parameters, features(network, x))
+    y, _ = network.forward(parameters, features(network, x), keep)
     return y

@@ -145,6 +145,8 @@ def check_record(record: Sequence[str] | None, known: Sequence[str]) -> tuple[st
     """The names to record: all when None. Raises UnknownNameError for one that the run does not have."""
     if record is None:
         return tuple(known)
+    if isinstance(record, str):
+        raise InputError("record", "a list of names", repr(record))
     for name in record:
         if name not in known:
             raise UnknownNameError("tensor to record", name, known)

@@ -1,4 +1,4 @@
-"""The NumPy producer of traces, and the equations of one step that the judge reads too."""
+"""The NumPy producer of traces."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,62 +6,14 @@ import numpy as np
 
 from reference.arrays import Array, Sow, keep
 from reference.experiment import Experiment
-from reference.losses import SquaredError
-from reference.network import Network, Parameters, features
+from reference.network import features
 from reference.parameters import named
-from reference.sgd import SGD
+from reference.rehearsal import numbers_a_step, tensor_names
+from reference.step import step
 from reference.trace import Trace, check_record, gather
 
 SEGMENT_BYTES = 16 << 20
 """Size of the segments that a long run is produced and judged in: few enough calls, and little memory."""
-
-
-def gradients(
-    network: Network, p: Parameters, x: Array, t: Array, loss: SquaredError, sow: Sow = keep
-) -> Parameters:
-    """Forward and backward pass: the gradient of each parameter. x is the network's features."""
-    y, cache = network.forward(p, x, sow)
-    dy = sow("dy", loss.gradient(y, t))
-    return network.backward(p, cache, dy, sow)
-
-
-def step(
-    network: Network, p: Parameters, x: Array, t: Array, loss: SquaredError, sgd: SGD, sow: Sow = keep
-) -> Parameters:
-    """One training step: the next parameters."""
-    return sgd.step(p, gradients(network, p, x, t, loss, sow), sow)
-
-
-def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
-    """Names in the order of evaluation: what features sow once, and what every step sows (with ``loss``)."""
-    once: list[str] = []
-    each: list[str] = []
-
-    def note(names: list[str]) -> Sow:
-        def sow(name: str, value: Array, /) -> Array:
-            names.append(name)
-            return value
-
-        return sow
-
-    e = experiment
-    x = features(e.network, e.x, note(once))
-    gradients(e.network, e.parameters, x, e.t, e.loss, note(each))
-    each.insert(each.index("dy"), "loss")
-    return once, each
-
-
-def numbers_a_step(experiment: Experiment) -> int:
-    """How many numbers the equations of one step yield, intermediate values and all."""
-    sizes: list[int] = []
-
-    def weigh(_name: str, value: Array, /) -> Array:
-        sizes.append(value.size)
-        return value
-
-    e = experiment
-    step(e.network, e.parameters, features(e.network, e.x), e.t, e.loss, e.sgd, weigh)
-    return sum(sizes)
 
 
 def segment_steps(experiment: Experiment) -> int:

@@ -20,7 +20,7 @@ from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.network import features
 from reference.parameters import named, rebuild, zip_with
-from reference.training import step
+from reference.step import step
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.format import format_of
 

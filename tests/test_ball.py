@@ -26,7 +26,7 @@ from reference.losses import SquaredError
 from reference.networks import mlp
 from reference.parameters import zip_with
 from reference.sgd import SGD
-from reference.training import step
+from reference.step import step
 from reference.training import train as train_numpy
 from tests.adversary import (
     F32,
@@ -84,6 +84,7 @@ RULES: dict[str, Rule] = {
     "one product": Rule(((2, 1), (3, 1), (3,)), affine, (linear, product_in_order(range, fused=True, bias_first=True))),
     "relu": Rule((V,), relu, (with_torch(torch.relu),)),
     "relu backward": Rule((V, V), lambda g, z: relu_backward(g, z, z), ()),
+    "mask as a factor": Rule((V, V), lambda g, z: g * (z > 0), ()),
     "update": Rule((V, V), lambda w, g, lr: w - lr * g, (fused_update, with_torch(updated)), (LR,)),
     "loss": Rule(((1, *V), (1, *V)), mean.value, (with_torch(lambda y, t: mse(y, t)[None]),)),
     "loss gradient": Rule((V, V), mean.gradient, (

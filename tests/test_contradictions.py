@@ -13,7 +13,7 @@ from reference.arrays import Array
 from reference.losses import SquaredError
 from reference.network import features
 from reference.networks.linear_regression import LinearRegression, Parameters
-from reference.training import gradients
+from reference.step import gradients
 
 
 def gradients_of(name: str) -> tuple[Parameters, reference.Experiment]:

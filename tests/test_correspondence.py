@@ -24,8 +24,8 @@ from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
+from reference.rehearsal import tensor_names
 from reference.sgd import SGD
-from reference.training import tensor_names
 from torch_mirror.networks import MIRRORS, mirror_of
 from torch_mirror.training import load
 

@@ -15,7 +15,7 @@ from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.network import features
 from reference.parameters import named, rebuild, zip_with
-from reference.training import gradients, step
+from reference.step import gradients, step
 from torch_mirror import strategies
 from torch_mirror.strategies import DTypeName
 

@@ -13,6 +13,7 @@ from reference import SGD, Experiment, SquaredError, Trace, experiments
 from reference import training as reference_training
 from reference.errors import InputError, UnknownNameError
 from reference.networks import linear_regression, two_layer_relu
+from reference.rehearsal import numbers_a_step
 from torch_mirror import certify, train, verify
 from torch_mirror.training import Session, session
 
@@ -94,7 +95,7 @@ def test_a_run_that_overflows_at_once_warns_of_nothing() -> None:
 def test_the_verdict_does_not_depend_on_segments(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     e = mlp()
     whole = verify(e)
-    bytes_a_step = reference_training.numbers_a_step(e) * 8
+    bytes_a_step = numbers_a_step(e) * 8
     monkeypatch.setattr(reference_training, "SEGMENT_BYTES", size * bytes_a_step)
     assert reference_training.segment_steps(e) == size
     parts = verify(e)

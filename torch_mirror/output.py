@@ -14,8 +14,12 @@ def check_writable(what: str, path: Path) -> None:
     Asked before long work. What decides is a trial in the file's own directory, not the permission
     bits, which mean nothing to some users and on some file systems.
     """
+    if str(path) == "-":
+        raise InputError(what, "the path of a file", repr(str(path)))
     try:
-        path = path.resolve()  # a link is followed, not replaced
+        given, path = path, path.resolve()  # a link is followed, not replaced
+        if given.exists() and any(_is_open_as(given, descriptor) for descriptor in (1, 2)):
+            raise InputError(what, "the path of a file", f"{str(given)!r}, which the report itself is printed to")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             kind = "a directory" if path.is_dir() else "no regular file"
             raise InputError(what, "the path of a file", f"{str(path)!r}, which is {kind}")
@@ -40,6 +44,13 @@ def write_whole(what: str, path: Path, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def _is_open_as(path: Path, descriptor: int) -> bool:
+    """True if standard output or error goes to that file: renaming over it would lose what is printed."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    return False
 
 
 def _beside(path: Path) -> Path:

@@ -18,7 +18,7 @@ _DIGITS = {"float32": 9, "float64": 17}
 def line(c: Certificate, width: int = 0) -> str:
     """What was judged, the worst of it and the verdict, on one line; names are padded to ``width``."""
     none = "no error at all" if c.judged else "nothing judged"
-    worst = none if c.worst is None else f"worst {c.worst.ratio:.3g} of its radius ({_where(c.worst)})"
+    worst = none if c.worst is None else f"worst {_share(c.worst.ratio)} of its radius ({_where(c.worst)})"
     distance = "unknown" if c.end_distance is None else f"{c.end_distance:.2g}"
     return (
         f"{c.experiment:<{width}}  {c.dtype}  {c.steps:5d} steps  {c.tensors:6d} tensors  {c.judged:9d} elements  "
@@ -102,6 +102,11 @@ def _first(f: Finding, digits: int) -> list[str]:
         f"  {element}: seen {f.seen:.{digits}g}, expected {f.expected:.{digits}g}",
         f"  error: {f.ulp:.3g} ulp, {_times(f)}",
     ]
+
+
+def _share(ratio: float) -> str:
+    """Three digits, and never 1 for what is below it."""
+    return f"{math.floor(ratio * 1000) / 1000:.3g}" if 0.9 < ratio < 1 else f"{ratio:.3g}"
 
 
 def _where(f: Finding) -> str:

@@ -18,8 +18,9 @@ from reference.arrays import Array
 from reference.errors import InputError
 from reference.experiment import Experiment
 from reference.parameters import named
+from reference.rehearsal import tensor_names
 from reference.trace import Trace, check_record, gather
-from reference.training import segment_steps, tensor_names
+from reference.training import segment_steps
 from torch_mirror.networks import mirror_of
 
 

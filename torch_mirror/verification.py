@@ -8,8 +8,9 @@ import numpy as np
 from reference import training as reference_training
 from reference.arrays import Array
 from reference.experiment import Experiment
+from reference.rehearsal import check_stacking, numbers_a_step
 from reference.trace import Trace
-from reference.training import numbers_a_step, segment_steps
+from reference.training import segment_steps
 from torch_mirror import training as torch_training
 from torch_mirror.judge.certificate import Certificate
 from torch_mirror.judge.certify import Motion, certificate, watch
@@ -43,6 +44,7 @@ def verify(
     findings, motion, ends, relative = Findings(), Motion(), None, None
     keep_freed_memory()
     with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
+        check_stacking(e)
         small = numbers_a_step(e) <= SMALL
         sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
         size = segment_steps(e)

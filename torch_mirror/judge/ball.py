@@ -62,6 +62,8 @@ class Ball(NDArrayOperatorsMixin):
         """x as a ball beside this one; a Python number that the format cannot hold has a rounding of its own."""
         if isinstance(x, Ball):
             return x
+        if isinstance(x, branches.Mask):  # as a factor: 1 where it holds, else 0
+            return branches.where(self, x, 1, 0)
         value = np.asarray(x, dtype=self.value.dtype)
         if not isinstance(x, (int, float)):
             return Ball(value, 0, self.format)

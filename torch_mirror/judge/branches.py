@@ -22,6 +22,10 @@ class Mask(NamedTuple):
     value: Array
     undecided: Callable[[], Array] | None = None
 
+    def astype(self, _dtype: Any) -> "Mask":
+        """As a factor it is 1 or 0 in the precision of what it multiplies."""
+        return self
+
 
 def comparison(ufunc: np.ufunc) -> "Callable[[Ball, Ball], Array | Mask]":
     """The rule of a comparison: an array if the operands are exact, else a Mask."""

@@ -9,8 +9,9 @@ import numpy as np
 from reference.errors import InputError, UnknownNameError
 from reference.experiment import Experiment
 from reference.parameters import named
+from reference.rehearsal import check_stacking, tensor_names
 from reference.trace import Trace
-from reference.training import segment_steps, tensor_names
+from reference.training import segment_steps
 from torch_mirror.judge.certificate import Certificate, Side
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parameter_balls
@@ -86,6 +87,7 @@ def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
 def _check_trace(experiment: Experiment, trace: Trace) -> None:
     """Raise InputError unless the trace holds what it says, and only what the experiment has."""
     once, each = tensor_names(experiment)
+    check_stacking(experiment)
     start = list(named(experiment.parameters))
     for what, group, known in (
         ("constants", trace.constants, ["x", "t", *once]),

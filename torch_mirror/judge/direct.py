@@ -26,8 +26,8 @@ import numpy as np
 from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.parameters import named, zip_with
+from reference.step import step
 from reference.trace import Trace
-from reference.training import step
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Finding
 from torch_mirror.judge.compare import Findings, Where, allowed, compare, merge

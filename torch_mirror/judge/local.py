@@ -14,8 +14,8 @@ from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.network import features
 from reference.parameters import named, rebuild, zip_with
+from reference.step import step
 from reference.trace import Trace
-from reference.training import step
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Side
 from torch_mirror.judge.compare import Findings, Where, compare, merge

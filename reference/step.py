@@ -1,0 +1,22 @@
+"""The equations of one training step: what the producers follow and the judge reads."""
+
+from reference.arrays import Array, Sow, keep
+from reference.losses import SquaredError
+from reference.network import Network, Parameters
+from reference.sgd import SGD
+
+
+def gradients(
+    network: Network, p: Parameters, x: Array, t: Array, loss: SquaredError, sow: Sow = keep
+) -> Parameters:
+    """Forward and backward pass: the gradient of each parameter. x is the network's features."""
+    y, cache = network.forward(p, x, sow)
+    dy = sow("dy", loss.gradient(y, t))
+    return network.backward(p, cache, dy, sow)
+
+
+def step(
+    network: Network, p: Parameters, x: Array, t: Array, loss: SquaredError, sgd: SGD, sow: Sow = keep
+) -> Parameters:
+    """One training step: the next parameters."""
+    return sgd.step(p, gradients(network, p, x, t, loss, sow), sow)

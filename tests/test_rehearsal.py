@@ -1,0 +1,119 @@
+"""A network that does not keep to its side is told so, by the name of the tensor, before any training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import reference
+from reference import SGD, Experiment, SquaredError
+from reference.arrays import keep
+from reference.errors import InputError
+from torch_mirror import certify, verify
+
+
+class Parameters(NamedTuple):
+    W: Any  # (2, 3)
+    b: Any  # (2,)
+
+
+class Swapped(NamedTuple):
+    b: Any
+    W: Any
+
+
+@dataclass(frozen=True)
+class Regression:
+    """tanh(x W^T + b), of which a test replaces one equation."""
+
+    affine: Callable[..., Any] = lambda x, p: x @ p.W.mT + p.b[..., None, :]
+    names: tuple[str, ...] = ("z", "y", "dz", "dW", "db")
+    gradient: Callable[..., Any] = lambda dz, x: Parameters(dz.mT @ x, dz.sum(axis=-2))
+    result: Callable[..., Any] = lambda y, cache: (y, cache)
+    inputs: int = 3
+    outputs: int = 2
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (2, 3), "b": (2,)}
+
+    def forward(self, p: Any, x: Any, sow: Any = keep) -> Any:
+        z = self.sown(sow, "z", self.affine(x, p))
+        y = self.sown(sow, "y", np.tanh(z))
+        return self.result(y, (x, y))
+
+    def backward(self, p: Any, cache: Any, dy: Any, sow: Any = keep) -> Any:
+        x, y = cache
+        dz = self.sown(sow, "dz", dy * (1 - y * y))
+        dp = self.gradient(dz, x)
+        if hasattr(dp, "W"):
+            self.sown(sow, "dW", dp.W)
+            self.sown(sow, "db", dp.b)
+        return dp
+
+    def sown(self, sow: Any, name: str, value: Any) -> Any:
+        return sow(name, value) if name in self.names else value
+
+
+def experiment(**changes: Any) -> Experiment:
+    draw = np.random.default_rng(0)
+    p = Parameters(draw.normal(size=(2, 3)), draw.normal(size=2))
+    x, t = draw.normal(size=(4, 3)), draw.normal(size=(4, 2))
+    return Experiment(Regression(**changes), p, x, t, SquaredError("mean"), SGD(0.1), 3)
+
+
+def test_a_network_that_keeps_to_it_is_certified() -> None:
+    e = experiment()
+    assert certify(e, reference.train(e), "numpy").verdict == "certified"
+
+
+def without(name: str) -> tuple[str, ...]:
+    return tuple(n for n in Regression().names if n != name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"names": without("y")}, r"tensor y: expected to be sown by forward, got z"),
+        ({"names": without("dW")}, r"tensor dW: expected to be sown by backward, got .*db"),
+        ({"names": without("z")}, r"tensor dz: expected a gradient of something sown: z is not"),
+        ({"result": lambda y, _: y}, r"forward of the network: expected to return \(y, cache\), got ndarray"),
+        ({"result": lambda y, c: (y[:, :1], c)}, r"tensor y: expected shape \(4, 2\), that of t, got shape \(4, 1\)"),
+        ({"gradient": lambda dz, x: Parameters(dz.mT @ x, dz.sum())}, r"gradient of b: .*\(2,\), got shape \(\)"),
+        ({"gradient": lambda dz, x: Parameters(x.mT @ dz, dz.sum(-2))}, r"gradient of W: .*got shape \(3, 2\)"),
+        ({"gradient": lambda dz, x: Parameters(dz.mT @ x, None)}, r"gradient of b: expected shape \(2,\), got None"),
+        ({"gradient": lambda dz, x: Swapped(dz.sum(-2), dz.mT @ x)}, r"gradients: expected a Parameters.*got Swapped"),
+        ({"gradient": lambda _dz, _x: None}, r"gradients: expected a Parameters.*got NoneType"),
+    ],
+)
+def test_what_a_network_must_do_is_told(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        reference.train(experiment(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"affine": lambda x, p: x @ p.W.T + p.b[..., None, :]}, r"equation of z: .*write x @ W.mT"),
+        ({"affine": lambda x, p: x @ p.W.mT + p.b}, r"(equation of|tensor) z: .*b\[..., None, :\]"),
+        ({"gradient": lambda dz, x: Parameters(dz.mT @ x, dz.sum(axis=0))}, r"tensor db: .*\(2, 2\).*sum\(axis=-2\)"),
+    ],
+)
+def test_equations_that_do_not_stack_are_told(changes: dict[str, Any], message: str) -> None:
+    e = experiment(**changes)
+    trace = reference.train(e)  # one step at a time it is right
+    with pytest.raises(InputError, match=message):
+        certify(e, trace, "numpy")
+    with pytest.raises(InputError, match=message):
+        verify(e)
+
+
+def test_one_name_for_two_tensors() -> None:
+    class Twice(Regression):
+        def forward(self, p: Any, x: Any, sow: Any = keep) -> Any:
+            sow("z", x)
+            return super().forward(p, x, sow)
+
+    with pytest.raises(InputError, match="tensor z: expected to be sown once a step"):
+        reference.train(replace(experiment(), network=Twice()))
