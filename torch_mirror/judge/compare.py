@@ -115,6 +115,9 @@ WORTH_A_LOOK = 0.25
 MANY = 4096
 """Elements of a tensor from which that pays."""
 
+BLOCK = 1 << 15
+"""Elements looked at in one go."""
+
 
 def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
     """Flat positions of the elements of a sum that may exceed ``above``; None if they are too many.
@@ -125,11 +128,16 @@ def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
     total = equation.open
     if total is None or total.at is None or total.grid is None or total.grid() is not None:
         return None
-    error = np.subtract(seen, equation.value)
-    np.abs(error, out=error)
-    least = np.abs(equation.value)
-    least *= above * equation.slack * equation.format.gamma(total.terms)
-    picked = np.flatnonzero(~(error <= least))
+    share = above * equation.slack * equation.format.gamma(total.terms)
+    flat, centre = seen.reshape(-1), equation.value.reshape(-1)
+    found: list[Array] = []
+    for start in range(0, flat.size, BLOCK):  # small enough to stay in the cache from one operation to the next
+        error = flat[start : start + BLOCK] - centre[start : start + BLOCK]
+        np.abs(error, out=error)
+        least = share * centre[start : start + BLOCK]
+        np.abs(least, out=least)
+        found.append(np.flatnonzero(~(error <= least)) + start)
+    picked = np.concatenate(found)
     return picked if 16 * len(picked) < seen.size else None
 
 

@@ -41,6 +41,9 @@ def large(x: Array, w: Array) -> bool:
 
 def product(a: Array, b: Array) -> Array:
     """a @ b; where one of them is the same for the whole stack, as one product of matrices, which is faster."""
+    if a.dtype == np.longdouble:  # no BLAS has it, and this is faster than what NumPy has in its place
+        slow: Array = np.einsum("...ik,...jk->...ij", np.ascontiguousarray(a), np.ascontiguousarray(b.mT))
+        return slow
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     if a.ndim == 2 < b.ndim and b.mT.flags.c_contiguous:
         whole: Array = (b.mT.reshape(-1, k) @ a.T).reshape(*b.shape[:-2], n, m).mT
