@@ -215,7 +215,8 @@ def test_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, name: str, where: Any,
 
 @pytest.mark.parametrize(("table", "function", "name"), [
     (rules.UFUNCS, np.reciprocal, "reciprocal"), (rules.UFUNCS, np.sign, "sign"),
-    (rules.FUNCTIONS, np.max, "max"), (rules.FUNCTIONS, np.mean, "mean"), (rules.FUNCTIONS, np.dot, "dot"), (rules.FUNCTIONS, np.outer, "outer"),
+    (rules.FUNCTIONS, np.max, "max"), (rules.FUNCTIONS, np.mean, "mean"), (rules.FUNCTIONS, np.dot, "dot"),
+    (rules.FUNCTIONS, np.outer, "outer"),
     (rules.FUNCTIONS, np.stack, "views"), (rules.FUNCTIONS, np.clip, "clip"),
 ])  # fmt: skip
 def test_a_dropped_radius_is_found(monkeypatch: pytest.MonkeyPatch, table: Any, function: Any, name: str) -> None:
