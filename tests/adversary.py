@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import mpmath  # type: ignore[import-untyped]  # it ships no stubs
 import numpy as np
 import torch
 
@@ -59,6 +60,17 @@ def hostile(kind: str, shape: tuple[int, ...], fmt: Format, rng: np.random.Gener
 def rational(a: Any) -> Array:
     """An array's own numbers, as fractions."""
     return np.vectorize(lambda v: Fraction(*v.as_integer_ratio()), otypes=[object])(a) if np.size(a) else a
+
+
+def at_200_bits(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
+    """A function of fractions, by mpmath."""
+
+    def one(q: Fraction) -> Fraction:
+        with mpmath.workprec(200):
+            sign, mantissa, exponent, _ = function(mpmath.mpf(q.numerator) / q.denominator)._mpf_
+        return (-1) ** sign * mantissa * Fraction(2) ** exponent
+
+    return np.vectorize(one, otypes=[object])
 
 
 def nearest(q: Fraction, fmt: Format) -> Any:

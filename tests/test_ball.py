@@ -34,6 +34,7 @@ from tests.adversary import (
     FORMATS,
     KINDS,
     Rule,
+    at_200_bits,
     attack,
     centre_of,
     flushed,
@@ -95,17 +96,6 @@ RULES: dict[str, Rule] = {
         with_torch(lambda y, t: mse_gradient(y, t, 0.3)),
     ), exact=SquaredError("mean", Fraction(0.3)).gradient),  # type: ignore[arg-type]  # the same
 }  # fmt: skip
-
-
-def at_200_bits(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
-    """A function of fractions, by mpmath."""
-
-    def one(q: Fraction) -> Fraction:
-        with mpmath.workprec(200):
-            sign, mantissa, exponent, _ = function(mpmath.mpf(q.numerator) / q.denominator)._mpf_
-        return (-1) ** sign * mantissa * Fraction(2) ** exponent
-
-    return np.vectorize(one, otypes=[object])
 
 
 def logistic(x: Any) -> Any:

@@ -8,15 +8,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch_mirror.judge.ball import Ball
     from torch_mirror.judge.certificate import Certificate
     from torch_mirror.judge.certify import certify
     from torch_mirror.training import train
     from torch_mirror.verification import verify
 
-__all__ = ["Certificate", "__version__", "certify", "train", "verify"]
+__all__ = ["Ball", "Certificate", "__version__", "certify", "train", "verify"]
 __version__ = "0.1.0"
 
 _HOME = {
+    "Ball": "torch_mirror.judge.ball",
     "Certificate": "torch_mirror.judge.certificate",
     "certify": "torch_mirror.judge.certify",
     "train": "torch_mirror.training",

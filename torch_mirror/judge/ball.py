@@ -6,23 +6,28 @@ order and blocking of sums, with or without fused multiply-add, subnormal result
 are taken as they are: a mode that reads subnormal operands as zero is outside). The centre
 being one evaluation too, another one may be R * radius away from it, R = 1 + u_centre / u.
 
-The rules stand in sums.py, elementwise.py and branches.py. In their formulas e is the radius of an
+The rules stand in sums.py, elementwise.py, branches.py and shapes.py. In their formulas e is the radius of an
 operand, A = |value| + R e a bound on the magnitude of every evaluation of it, u the unit roundoff,
 gamma_K = K u / (1 - K u), and tiny the smallest normal number, which bounds what underflow loses.
 
 Radius 0 is structural: an operand that is exact, or an operation proved exact from the operands' bits.
 Radii are evaluated only when asked for, and then only for the elements asked for: most comparisons
 need few of them.
+
+A NumPy function without a rule raises TypeError. ``@Ball.rule(numpy.foo)`` registers one, for every ball:
+the one deliberate exception to having no registry, as NumPy's functions know a ball by its class only.
 """
 
+import inspect
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
-from torch_mirror.judge import branches, elementwise, products, sums
+from torch_mirror.judge import branches, elementwise, products, shapes, sums
 from torch_mirror.judge.format import Format, format_of
 from torch_mirror.judge.selection import Rule, Take, everything
 
@@ -62,8 +67,8 @@ class Ball(NDArrayOperatorsMixin):
         """x as a ball beside this one; a Python number that the format cannot hold has a rounding of its own."""
         if isinstance(x, Ball):
             return x
-        if isinstance(x, branches.Mask):  # as a factor: 1 where it holds, else 0
-            return branches.where(self, x, 1, 0)
+        if isinstance(x, branches.Mask):
+            return branches.number(self, x)
         value = np.asarray(x, dtype=self.value.dtype)
         if not isinstance(x, (int, float)):
             return Ball(value, 0, self.format)
@@ -109,21 +114,52 @@ class Ball(NDArrayOperatorsMixin):
     @property
     def mT(self) -> "Ball":
         if self.kept_products is None:
-            return self._view(lambda a: a.mT)
+            return shapes.view(self, lambda a: a.mT)
         if self._mT is None:
-            self._mT = self._view(lambda a: a.mT)
+            self._mT = shapes.view(self, lambda a: a.mT)
             self._mT.kept_products = self.kept_products
         return self._mT
 
     def __getitem__(self, index: Any) -> "Ball":
-        return self._view(lambda a: a[index])
+        return shapes.view(self, lambda a: a[index])
 
-    def _view(self, look: Callable[[Array], Array]) -> "Ball":
-        return self.derived(look(self.value), None if self.exact else lambda take: take(look(self.radius)))
+    @property
+    def T(self) -> "Ball":
+        return self.mT if self.ndim == 2 else shapes.transpose(self, self)
 
-    def sum(self, axis: int | tuple[int, ...] | None = None) -> "Ball":
+    def reshape(self, *shape: Any) -> "Ball":
+        return shapes.reshape(self, self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> "Ball":
+        return shapes.transpose(self, self, (axes[0] if len(axes) == 1 else axes) or None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> "Ball":
+        return shapes.swapaxes(self, self, axis1, axis2)
+
+    def ravel(self) -> "Ball":
+        return shapes.ravel(self, self)
+
+    def squeeze(self, axis: shapes.Axes = None) -> "Ball":
+        return shapes.squeeze(self, self, axis)
+
+    def sum(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
         """The sum over some axes, in any order."""
-        return sums.add_over(self, axis)
+        return sums.add_over(self, axis, keepdims=keepdims)
+
+    def mean(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
+        return sums.mean(self, axis, keepdims=keepdims)
+
+    def max(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
+        return branches.max_over(self, axis, keepdims=keepdims)
+
+    def min(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
+        return branches.min_over(self, axis, keepdims=keepdims)
+
+    def clip(self, min: Any = None, max: Any = None) -> "Ball":
+        return branches.clip(self, self, min, max)
+
+    def dot(self, b: Any) -> "Ball":
+        return sums.dot(self, self, b)
 
     def remember(self) -> "Ball":
         """Keep every product x @ self from here on, as two evaluations of one step ask for the same ones."""
@@ -141,17 +177,56 @@ class Ball(NDArrayOperatorsMixin):
             self._scaled[axis] = products.scaled(self.value, axis)
         return self._scaled[axis]
 
+    @staticmethod
+    def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Register the decorated function as the rule of a NumPy function that has none.
+
+        The rule of a ufunc takes its operands as balls; any other takes a ball, ``like``, and then the
+        arguments of the call: ``like.operand(x)`` is any of them as a ball. It returns
+        ``like.derived(value, rule)``, where ``rule(take)`` is the radius of the elements asked for.
+        Raises ValueError if the function has a rule.
+        """
+        if function in UFUNCS or function in FUNCTIONS or function in _added:
+            raise ValueError(f"numpy.{function.__name__} has a rule")
+
+        def register(rule: Callable[..., Any]) -> Callable[..., Any]:
+            _added[function] = rule
+            return rule
+
+        return register
+
+    @staticmethod
+    def drop_rule(function: Callable[..., Any]) -> None:
+        """Drop a rule that ``Ball.rule`` registered. Raises KeyError if there is none."""
+        del _added[function]
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        rule = UFUNCS.get(ufunc)
-        if rule is None or method != "__call__" or kwargs:
-            raise TypeError(f"no radius is known for numpy.{ufunc.__name__} ({method}, {sorted(kwargs)})")
+        rule = UFUNCS.get(ufunc) or _added.get(ufunc)
+        if method == "reduce" and ufunc in REDUCTIONS and kwargs.keys() <= {"axis", "keepdims"} and len(inputs) == 1:
+            return REDUCTIONS[ufunc](self, **{"axis": 0, **kwargs})
+        if method != "__call__" or kwargs:
+            raise TypeError(_no_rule(ufunc, f" ({method}, {sorted(kwargs)})"))
+        if rule is None:
+            raise TypeError(_no_rule(ufunc))
         return rule(*(self.operand(x) for x in inputs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        rule = FUNCTIONS.get(function)
+        rule = FUNCTIONS.get(function) or _added.get(function)
         if rule is None:
-            raise TypeError(f"no radius is known for numpy.{function.__name__}")
+            raise TypeError(_no_rule(function))
+        if kwargs and function in FUNCTIONS and not kwargs.keys() <= _names(rule):
+            raise TypeError(_no_rule(function, f" with {', '.join(sorted(kwargs.keys() - _names(rule)))}"))
         return rule(self, *args, **kwargs)
+
+
+def _no_rule(function: Any, how: str = "") -> str:
+    name = f"numpy.{function.__name__}"
+    return f"no radius is known for {name}{how}" + ("" if how else f"; @Ball.rule({name}) registers a rule")
+
+
+@cache
+def _names(rule: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(rule).parameters)
 
 
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
@@ -165,16 +240,58 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.absolute: elementwise.absolute,
     np.exp: elementwise.exp,
     np.tanh: elementwise.tanh,
+    np.sqrt: elementwise.sqrt,
+    np.log: elementwise.log,
+    np.reciprocal: elementwise.reciprocal,
+    np.sign: branches.sign,
     np.matmul: sums.matmul,
     np.maximum: branches.maximum,
+    np.minimum: branches.minimum,
+    np.equal: branches.comparison(np.equal),
+    np.not_equal: branches.comparison(np.not_equal),
     np.less: branches.comparison(np.less),
     np.less_equal: branches.comparison(np.less_equal),
     np.greater: branches.comparison(np.greater),
     np.greater_equal: branches.comparison(np.greater_equal),
 }
 
+REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: sums.add_over,
+    np.maximum: branches.max_over,
+    np.minimum: branches.min_over,
+}
+
+
+def _over(reduce: Callable[..., Ball]) -> Callable[..., Ball]:
+    def rule(like: Ball, a: Any, axis: shapes.Axes = None, *, keepdims: bool = False) -> Ball:
+        return reduce(like.operand(a), axis, keepdims=keepdims)
+
+    return rule
+
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: branches.where,
-    np.concatenate: branches.concatenate,
-    np.sum: lambda like, a, axis=None: like.operand(a).sum(axis),
+    np.clip: branches.clip,
+    np.sum: _over(sums.add_over),
+    np.mean: _over(sums.mean),
+    np.max: _over(branches.max_over),
+    np.amax: _over(branches.max_over),
+    np.min: _over(branches.min_over),
+    np.amin: _over(branches.min_over),
+    np.dot: sums.dot,
+    np.outer: elementwise.outer,
+    np.transpose: shapes.transpose,
+    np.swapaxes: shapes.swapaxes,
+    np.reshape: shapes.reshape,
+    np.ravel: shapes.ravel,
+    np.squeeze: shapes.squeeze,
+    np.expand_dims: shapes.expand_dims,
+    np.broadcast_to: shapes.broadcast_to,
+    np.concatenate: shapes.concatenate,
+    np.stack: shapes.stack,
+    np.zeros_like: shapes.zeros_like,
+    np.ones_like: shapes.ones_like,
+    np.full_like: shapes.full_like,
 }
+
+_added: dict[Any, Callable[..., Any]] = {}  # by Ball.rule

@@ -1,7 +1,20 @@
-"""Comparisons, and what chooses between operands: maximum, where, concatenate.
+"""Comparisons, and what chooses between operands: maximum, minimum, clip, sign, max, min, where.
 
 Nothing is rounded here. A comparison that the radii leave open has two outcomes, and what depends on
 it gets a radius that holds both branches.
+
+    maximum x, y    e of the one that is larger in every evaluation, else the larger e
+    max x           the largest e of those that are the largest in some evaluation
+    minimum, min    the same of -x
+    clip            minimum(maximum(x, low), high), which is what NumPy says it is
+    sign x          0 where |x| > R e or e = 0, else 2: from -1 to 1
+    == and !=       decided where the operands are exact, or |x - y| > R (e_x + e_y)
+    mask as number  0 where it is decided, else 1
+
+max: let x_m be the exact maximum and y_k that of another evaluation. Then y_k >= y_m >= x_m - e_m and
+x_m >= x_k >= y_k - e_k, so that they differ by at most the larger of e_m and e_k. Neither lies below
+the largest v - R e, as every evaluation of that element lies above it; so elements whose v + R e does
+may be left out. Rounding is monotone: of two rounded ends, strictly below is strictly below.
 """
 
 from collections.abc import Callable
@@ -10,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.judge.elementwise import negative
 from torch_mirror.judge.selection import Take, everything
 
 if TYPE_CHECKING:
@@ -52,11 +66,53 @@ def maximum(x: "Ball", y: "Ball") -> "Ball":
     def rule(take: Take) -> Any:
         ex, ey = x.e(take), y.e(take)
         a, b = take(x.value), take(y.value)
-        y_wins = a + x.slack * ex <= b - y.slack * ey
-        x_wins = b + y.slack * ey <= a - x.slack * ex
+        y_wins = a + x.slack * ex < b - y.slack * ey
+        x_wins = b + y.slack * ey < a - x.slack * ex
         return np.where(y_wins, ey, np.where(x_wins, ex, np.maximum(ex, ey)))
 
     return x.derived(value, None if x.exact and y.exact else rule)
+
+
+def minimum(x: "Ball", y: "Ball") -> "Ball":
+    return negative(maximum(negative(x), negative(y)))
+
+
+def clip(like: "Ball", a: Any, a_min: Any = None, a_max: Any = None) -> "Ball":
+    result = like.operand(a)
+    if a_min is not None:
+        result = maximum(result, like.operand(a_min))
+    return result if a_max is None else minimum(result, like.operand(a_max))
+
+
+def sign(x: "Ball") -> "Ball":
+    def rule(take: Take) -> Any:
+        e = x.e(take)
+        return np.where((e == 0) | (np.abs(take(x.value)) > x.slack * e), 0.0, 2.0)
+
+    return x.derived(np.sign(x.value), None if x.exact else rule)
+
+
+def max_over(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+    """The largest element over some axes."""
+
+    def rule(take: Take) -> Any:
+        e = x.radius
+        reach = x.slack * e
+        left_out = x.value + reach < (x.value - reach).max(axis, keepdims=True)
+        return take(np.asarray(np.where(left_out, 0, e).max(axis, keepdims=keepdims)))
+
+    return x.derived(x.value.max(axis, keepdims=keepdims), None if x.exact else rule)
+
+
+def min_over(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+    return negative(max_over(negative(x), axis, keepdims=keepdims))
+
+
+def number(like: "Ball", mask: Mask) -> "Ball":
+    """A mask as zeros and ones."""
+    undecided = mask.undecided
+    rule = (lambda take: take(undecided().astype(like.value.dtype))) if undecided else None
+    return like.derived(mask.value.astype(like.value.dtype), rule)
 
 
 def where(like: "Ball", condition: Array | Mask, x: Any, y: Any) -> "Ball":
@@ -74,13 +130,3 @@ def where(like: "Ball", condition: Array | Mask, x: Any, y: Any) -> "Ball":
 
     value = np.where(mask.value, a.value, b.value)
     return like.derived(value, None if mask.undecided is None and a.exact and b.exact else rule)
-
-
-def concatenate(like: "Ball", arrays: Any, axis: int = 0) -> "Ball":
-    balls = [like.operand(a) for a in arrays]
-
-    def rule(take: Take) -> Any:
-        return take(np.concatenate([b.radius for b in balls], axis=axis))
-
-    value = np.concatenate([b.value for b in balls], axis=axis)
-    return like.derived(value, None if all(b.exact for b in balls) else rule)

@@ -1,6 +1,7 @@
 """Sums and matrix products: one sum of K terms or products an element, in any order, with or without FMA.
 
     radius    sum of e + gamma_K * (sum of A) + (2 K + 1) tiny
+    mean      the sum's, and then as x / n
 
 A bias may start the accumulator of a product, or follow it, so it is a term of the same sum: a sum
 stays open for further terms. Where every operand is exact and no partial sum can leave the format's
@@ -70,7 +71,11 @@ def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | Non
 
 
 def matmul(x: "Ball", w: "Ball") -> "Ball":
-    """x @ w: one sum of products an element."""
+    """x @ w: one sum of products an element. A vector is a matrix of one row or column, and its result a view."""
+    if x.ndim == 1:
+        return matmul(x[None], w)[..., 0, :] if w.ndim > 1 else matmul(x[None], w)[0]
+    if w.ndim == 1:
+        return matmul(x, w[:, None])[..., 0]
     kept = w.kept_products
     if kept is not None and (id(x), id(w)) in kept:
         product: Ball = kept[id(x), id(w)][-1]
@@ -101,16 +106,31 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
     return result
 
 
-def add_over(x: "Ball", axis: int | tuple[int, ...] | None) -> "Ball":
+def dot(like: "Ball", a: Any, b: Any) -> "Ball":
+    """The product of vectors and matrices, which is matmul's."""
+    x, w = like.operand(a), like.operand(b)
+    if {x.ndim, w.ndim} <= {1, 2}:
+        return matmul(x, w)
+    raise TypeError(f"no radius is known for numpy.dot of {x.ndim} and {w.ndim} dimensions, only of 1 and 2")
+
+
+def mean(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+    """The sum, divided by the number of its terms or multiplied by the reciprocal of that."""
+    total = add_over(x, axis, keepdims=keepdims)
+    result: Ball = total / (x.size / max(total.size, 1))
+    return result
+
+
+def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> "Ball":
     """The sum of x over some axes."""
     axes = tuple(range(x.ndim)) if axis is None else axis
-    value = np.asarray(x.value.sum(axis=axes))
+    value = np.asarray(x.value.sum(axis=axes, keepdims=keepdims))
     terms = x.value.size // max(value.size, 1)
-    if terms == 1 and x.exact:
+    if not x.size or (terms == 1 and x.exact):
         return x.derived(value, None)
 
     def bound(gamma: float) -> Array:
-        total: Array = np.asarray((gamma * x.A(everything) + x.e(everything)).sum(axis=axes))
+        total: Array = np.asarray((gamma * x.A(everything) + x.e(everything)).sum(axis=axes, keepdims=keepdims))
         return total
 
     def grid() -> Array | None:
@@ -119,7 +139,7 @@ def add_over(x: "Ball", axis: int | tuple[int, ...] | None) -> "Ball":
         if not (e.reshape(-1)[few] == 0).any():
             return None
         lowest = np.where(e == 0, lowest_bit(x.value, x.format), -NO_BIT)
-        return np.asarray(lowest.min(axis=axes))
+        return np.asarray(lowest.min(axis=axes, keepdims=keepdims))
 
     return open_sum(x, value, OpenSum(terms, bound, grid))
 
