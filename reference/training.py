@@ -1,6 +1,6 @@
 """The NumPy producer of traces."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from reference.rehearsal import numbers_a_step, tensor_names
 from reference.step import step
 from reference.trace import Trace, check_record, gather
 
-SEGMENT_BYTES = 16 << 20
+SEGMENT_BYTES = 24 << 20
 """Size of the segments that a long run is produced and judged in: few enough calls, and little memory."""
 
 
@@ -22,16 +22,19 @@ def segment_steps(experiment: Experiment) -> int:
 
 
 def segments(
-    experiment: Experiment, record: Sequence[str] | None = None, size: int | None = None, plant: Sow = keep
+    experiment: Experiment,
+    record: Sequence[str] | Callable[[range], Sequence[str] | None] | None = None,
+    size: int | None = None,
+    plant: Sow = keep,
 ) -> Iterator[Trace]:
     """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
 
-    A segment's arrays are overwritten by the next one's.
+    record may be a function from the steps of a segment to what is kept of it. A segment's arrays are
+    overwritten by the next one's.
     """
     e = experiment
     _, each = tensor_names(e)
     start = named(e.parameters)
-    wanted = check_record(record, [*each, *start])
     constants: dict[str, Array] = {"x": e.x, "t": e.t}
 
     def note_constant(name: str, value: Array, /) -> Array:
@@ -39,12 +42,14 @@ def segments(
         return constants[name]
 
     x = features(e.network, e.x, note_constant)
-    needed = {"y" if name == "loss" else name for name in wanted}
     network, p, t, loss, sgd = e.network, e.parameters, e.t, e.loss, e.sgd
     size = size or segment_steps(e)
     room: dict[str, Array] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = min(size, e.steps - first)
+        here = record(range(first, first + steps)) if callable(record) else record
+        wanted = check_record(here, [*each, *start])
+        needed = {"y" if name == "loss" else name for name in wanted}
         rows: dict[str, list[Array]] = {name: [] for name in each if name in needed}
         states = {name: [value] for name, value in named(p).items() if name in wanted}
         sow = _recorder({**rows, **states}, plant)

@@ -23,6 +23,9 @@ from reference.trace import Trace, check_record, gather
 from reference.training import segment_steps
 from torch_mirror.networks import mirror_of
 
+LARGE = 10_000
+"""Numbers in a gradient from which it is copied at once."""
+
 
 class Session(NamedTuple):
     """What a torch training loop consists of; replace a part to train with your own.
@@ -104,7 +107,7 @@ def segments(
     features: Any = getattr(module, "features", None)
     x = x if features is None else features(x, note_constant)
     size = size or segment_steps(e)
-    gradients = _Gradients({f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted})
+    gradients = _Gradients({f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}, size)
     watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
     values = [name for name in each if name in wanted and name not in gradients.weights and name not in watched]
     states = {name: _States(weights[name], size) for name in weights if name in wanted}
@@ -121,7 +124,7 @@ def segments(
             loss = criterion(module(x, sow), t)
             sow("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
-            gradients.keep(record_of.rows)
+            gradients.keep(record_of.rows, i)
             optimizer.step()
             gradients.stepped(first + i)
             for state in states.values():
@@ -131,7 +134,13 @@ def segments(
             steps,
             constants,
             {name: state.kept(steps) for name, state in states.items()},
-            {name: _stack(name, rows[name], room, size) for name in each if name in wanted and steps},
+            {
+                name: _stack(name, rows[name], room, size)
+                if rows[name] or name not in gradients.large
+                else gradients.kept(name, steps)
+                for name in each
+                if name in wanted and steps
+            },
             first,
         )
 
@@ -174,21 +183,33 @@ class _Gradients:
     """The parameters' gradients: copied, unless the first steps show that nobody writes to them again.
 
     That is so if zero_grad drops them, so that the next ones are other tensors, and the optimizer's step
-    leaves them as they are.
+    leaves them as they are. Large ones are copied at once: while they are in the cache that is cheap, and
+    the next step gets their memory.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], size: int) -> None:
         self.weights = weights
+        self.large = {
+            name: torch.empty((size, *weight.shape), dtype=weight.dtype, device=weight.device)
+            for name, weight in weights.items()
+            if weight.numel() >= LARGE
+        }
         self.copy = True
         self.versions: list[int | None] = []
         self.overwritten = False
 
-    def keep(self, rows: Mapping[str, list[Any]]) -> None:
+    def keep(self, rows: Mapping[str, list[Any]], step: int) -> None:
         for name, weight in self.weights.items():
             gradient = weight.grad
-            rows[name].append(gradient.clone() if self.copy and gradient is not None else gradient)
+            if gradient is not None and name in self.large:
+                self.large[name][step].copy_(gradient)
+            else:
+                rows[name].append(gradient.clone() if self.copy and gradient is not None else gradient)
         if not self.versions:
             self.versions = self._versions()
+
+    def kept(self, name: str, steps: int) -> Array:
+        return self.large[name][:steps].numpy()
 
     def stepped(self, step: int) -> None:
         if step == 0:

@@ -8,6 +8,7 @@ import numpy as np
 from reference import training as reference_training
 from reference.arrays import Array
 from reference.experiment import Experiment
+from reference.parameters import named
 from reference.rehearsal import check_stacking, numbers_a_step
 from reference.trace import Trace
 from reference.training import segment_steps
@@ -50,7 +51,7 @@ def verify(
         size = segment_steps(e)
         runs = zip(
             torch_training.segments(e, size=size, using=using(e)),
-            reference_training.segments(e, size=size),
+            reference_training.segments(e, None if small else _record(e, sample), size),
             strict=True,
         )
         for torch, numpy in runs:
@@ -65,7 +66,7 @@ def verify(
             p = parameter_balls(e, torch)
             above = findings.worst.ratio if findings.worst else 0
             found.append(judge_locally(e, torch, "torch", givens, p, above))
-            found += _judge_sample(e, numpy, sample)
+            found += _judge_sample(e, numpy, sample, above)
             direct, distances = judge_directly(e, torch, numpy, givens, p, None if small else sample)
             findings = merge([*found, direct])
             forget(p)
@@ -81,7 +82,13 @@ def verify(
     )  # fmt: skip
 
 
-def _judge_sample(e: Experiment, numpy: Trace, sample: Array) -> list[Findings]:
+def _record(e: Experiment, sample: Array) -> Callable[[range], list[str] | None]:
+    """Of NumPy's run of a large network: its parameters, and every tensor where a sampled step is."""
+    parameters = list(named(e.parameters))
+    return lambda steps: None if any(int(t) in steps for t in sample) else parameters
+
+
+def _judge_sample(e: Experiment, numpy: Trace, sample: Array, above: float) -> list[Findings]:
     """NumPy's own trace, at the sampled steps, in a precision wider than its own where there is one."""
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
     found = []
@@ -89,7 +96,7 @@ def _judge_sample(e: Experiment, numpy: Trace, sample: Array) -> list[Findings]:
         part = numpy.at(slice(i, i + 1)).astype(wider)
         of_features, givens = judge_givens(e, part, "numpy")
         p = parameter_balls(e, part)
-        found += [of_features, judge_locally(e, part, "numpy", givens, p)]
+        found += [of_features, judge_locally(e, part, "numpy", givens, p, above)]
         forget(p)
     return found
 

@@ -115,7 +115,7 @@ WORTH_A_LOOK = 0.25
 MANY = 4096
 """Elements of a tensor from which that pays."""
 
-BLOCK = 1 << 15
+BLOCK = 1 << 14
 """Elements looked at in one go."""
 
 
