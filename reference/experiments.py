@@ -64,8 +64,8 @@ class Diabetes(NamedTuple):
 def diabetes_split() -> Diabetes:
     """The data to train on, and the data held out, on which the document's R^2 is measured; float64."""
     # scikit-learn takes a second to load, so it is loaded where it is used
-    from sklearn.datasets import load_diabetes  # noqa: PLC0415
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+    from sklearn.datasets import load_diabetes  # noqa: PLC0415 - as above
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - as above
 
     x, t = load_diabetes(return_X_y=True)
     x_train, x_test, t_train, t_test = train_test_split(x, t, test_size=0.2, random_state=42)

@@ -55,6 +55,6 @@ def rmse(trace: Trace) -> Array:
 def r2(t: Array, y: Array) -> float:
     """R^2 = 1 - sum (t - y)^2 / sum (t - mean t)^2, by scikit-learn. t, y: (batch, out)."""
     # scikit-learn takes a second to load, so it is loaded where it is used
-    from sklearn.metrics import r2_score  # noqa: PLC0415
+    from sklearn.metrics import r2_score  # noqa: PLC0415 - scikit-learn loads slowly
 
     return float(r2_score(t, y))

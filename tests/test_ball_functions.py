@@ -113,7 +113,7 @@ def strike(name: str, fmt: Format, kinds: tuple[str, ...], seed: int, precision:
 @pytest.mark.parametrize("name", RULES)
 @given(formats, st.tuples(kinds, kinds, kinds), seeds, precisions)
 def test_every_evaluation_lies_within_the_radius(
-    name: str, moved: bool, fmt: Format, kinds: tuple[str, ...], seed: int, precision: str  # noqa: FBT001
+    name: str, moved: bool, fmt: Format, kinds: tuple[str, ...], seed: int, precision: str  # noqa: FBT001 - pytest fills it
 ) -> None:
     assert strike(name, fmt, kinds, seed, precision, moved=moved) <= 1
 

@@ -181,8 +181,8 @@ def experiments(
     networks: st.SearchStrategy[Any] = networks(),  # noqa: B008  # a strategy does not change
     dtypes: Sequence[DTypeName] = ("float64", "float32"),
     kinds: Sequence[Kind] = DYADIC + REAL,
-    losses: st.SearchStrategy[SquaredError] = losses(),  # noqa: B008
-    sgds: st.SearchStrategy[SGD] = sgds(),  # noqa: B008
+    losses: st.SearchStrategy[SquaredError] = losses(),  # noqa: B008 - a strategy is immutable
+    sgds: st.SearchStrategy[SGD] = sgds(),  # noqa: B008 - the same
     batches: Sequence[int] = (1, 2, 3, 4, 7),
     steps: st.SearchStrategy[int] = st.integers(1, 8),  # noqa: B008
     start: Start = parameters,
