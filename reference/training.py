@@ -15,10 +15,13 @@ from reference.trace import Trace, check_record, gather
 SEGMENT_BYTES = 24 << 20
 """Size of the segments that a long run is produced and judged in: few enough calls, and little memory."""
 
+SEGMENT_STEPS = 1024
+"""Steps of a segment at most: by then the calls are few, and a small network's arrays still fit a cache."""
+
 
 def segment_steps(experiment: Experiment) -> int:
     """How many steps one segment holds, so that it stays near SEGMENT_BYTES and memory stays bounded."""
-    return max(1, min(SEGMENT_BYTES // (numbers_a_step(experiment) * experiment.dtype.itemsize), 4096))
+    return max(1, min(SEGMENT_BYTES // (numbers_a_step(experiment) * experiment.dtype.itemsize), SEGMENT_STEPS))
 
 
 def segments(
@@ -88,9 +91,11 @@ def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:
 
         return plant_and_record
 
+    append = {name: row.append for name, row in rows.items()}
+
     def record(name: str, value: Array, /) -> Array:
-        if name in rows:
-            rows[name].append(value)
+        if name in append:
+            append[name](value)
         return value
 
     return record
