@@ -5,14 +5,12 @@ the activation a, whichever of the two its derivative is simplest in.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from reference.errors import UnknownNameError
-
-Name = Literal["identity", "relu", "sigmoid", "tanh"]
 
 
 class Activation(NamedTuple):

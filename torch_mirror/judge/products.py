@@ -23,11 +23,11 @@ class Scaled(NamedTuple):
 def scaled(x: Array, axis: int) -> Scaled | None:
     """|x| in float32, each row (axis -1) or column (axis -2) with a scale of its own, so that nothing overflows.
 
-    None where one of them is too large or too small for a scale.
+    None where one of them is so large or small that the scale, put back, could underflow on the way.
     """
     magnitude = np.abs(x)
     largest = magnitude.max(axis=axis, keepdims=True, initial=0)
-    if not ((largest < 2.0**1000) & ((largest > 2.0**-1000) | (largest == 0))).all():
+    if not ((largest < 2.0**400) & ((largest > 2.0**-400) | (largest == 0))).all():
         return None
     scale = np.ldexp(1.0, np.frexp(largest)[1])
     magnitude *= 1 / scale
