@@ -4,6 +4,7 @@ A network that somebody wrote may fall short of what a trace and its judge rely 
 the name of the tensor, before any training.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from reference.errors import InputError
 from reference.experiment import Experiment
 from reference.network import features
 from reference.parameters import named, zip_with
-from reference.step import gradients, step
+from reference.step import gradients
 
 
 def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
@@ -24,49 +25,55 @@ def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
     e = experiment
     once: dict[str, Array] = {}
     each: dict[str, Array] = {}
-    x = features(e.network, e.x, _note(once))
+    x, t = features(e.network, e.x, _note(once))[e.rows(0)], e.t[e.rows(0)]
     result = e.network.forward(e.parameters, x, _note(each))
     if not isinstance(result, tuple) or len(result) != 2:
         raise InputError("forward of the network", "to return (y, cache)", type(result).__name__)
     y, cache = result
-    if np.shape(y) != e.t.shape:
-        raise InputError("tensor y", f"shape {e.t.shape}, that of t", f"shape {np.shape(y)}")
+    if np.shape(y) != t.shape:
+        raise InputError("tensor y", f"shape {t.shape}, that of t", f"shape {np.shape(y)}")
     _check_sown("y", each, "forward")
     forward = list(each)
-    each["dy"] = e.loss.gradient(y, e.t)
+    each["dy"] = e.loss.gradient(y, t)
     _check_gradients(e, e.network.backward(e.parameters, cache, each["dy"], _note(each)), each)
     _check_names(e, once, each)
     names = list(each)
     return list(once), [*forward, "loss", *names[len(forward) :]]
 
 
+def tensor_shapes(experiment: Experiment, step: int = 0) -> dict[str, tuple[int, ...]]:
+    """The shapes of what that step yields: every sown tensor, the loss, the next buffers and parameters."""
+    e = experiment
+    values: dict[str, Array] = {}
+    x, t = features(e.network, e.x)[e.rows(step)], e.t[e.rows(step)]
+    gradients(e.network, e.parameters, x, t, e.loss, _note(values))
+    parameters = {name: a.shape for name, a in named(e.parameters).items()}
+    buffers = dict(zip(e.buffers, parameters.values(), strict=False))
+    return {name: np.shape(value) for name, value in values.items()} | {"loss": ()} | buffers | parameters
+
+
 def numbers_a_step(experiment: Experiment) -> int:
     """How many numbers the equations of one step yield, intermediate values and all."""
-    sizes: list[int] = []
-
-    def weigh(_name: str, value: Array, /) -> Array:
-        sizes.append(value.size)
-        return value
-
-    e = experiment
-    step(e.network, e.parameters, features(e.network, e.x), e.t, e.loss, e.sgd, weigh)
-    return sum(sizes)
+    return sum(math.prod(shape) for shape in tensor_shapes(experiment).values())
 
 
 def check_stacking(experiment: Experiment) -> None:
     """Raise InputError unless the equations leave leading axes alone, as steps are stacked there.
 
-    Two steps' parameters are stacked, and every tensor must be two of those of one step.
+    Two steps' parameters are stacked (and the data, where each step has its own), and every tensor must be
+    two of those of one step.
     """
     e = experiment
     one: dict[str, Array] = {}
     two: dict[str, Array] = {}
-    x = features(e.network, e.x)
-    gradients(e.network, e.parameters, x, e.t, e.loss, _note(one))
+    x, t = features(e.network, e.x)[e.rows(0)], e.t[e.rows(0)]
+    gradients(e.network, e.parameters, x, t, e.loss, _note(one))
+    if e.batches is not None:
+        x, t = np.stack([x, x]), np.stack([t, t])
     stacked = zip_with(lambda _, a: np.stack([a, a]), e.parameters)
     advice = "write x @ W.mT, b[..., None, :], sum(axis=-2)"
     try:
-        gradients(e.network, stacked, x, e.t, e.loss, _note(two))
+        gradients(e.network, stacked, x, t, e.loss, _note(two))
     except (ValueError, IndexError) as error:
         missing = next((name for name in one if name not in two), "y")
         expected = f"to stand any axes in front of its own: {advice}"
@@ -108,7 +115,7 @@ def _check_gradients(e: Experiment, dp: Any, sown: dict[str, Array]) -> None:
 def _check_names(e: Experiment, once: dict[str, Array], each: dict[str, Array]) -> None:
     parameters = named(e.parameters)
     for name in [*once, *each]:
-        if name in parameters or name in ("x", "t", "loss"):
+        if name in parameters or name in e.buffers or name in ("x", "t", "loss"):
             raise InputError(f"tensor {name}", "a name that nothing else has", "a second tensor of that name")
         if name.startswith("d") and not (name[1:] in parameters or name[1:] in each):
             expected = f"a gradient of something sown: {name[1:]} is not"

@@ -76,9 +76,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "steps are text": ({"steps": "5"}, "steps: expected a whole number, 0 or more, got '5'"),
     "lr is NaN": ({"sgd": SGD(np.nan)}, "learning rate: expected a finite number, got nan"),
     "lr is huge": ({"sgd": SGD(HUGE)}, "learning rate: expected a finite number"),
-    "lr is text": ({"sgd": SGD("0.1")}, "learning rate: expected a finite number, got '0.1'"),  # type: ignore[arg-type]  # on purpose
-    "lr is an array": ({"sgd": SGD(np.ones(2))}, "learning rate: expected a finite number"),  # type: ignore[arg-type]  # on purpose
-    "lr is complex": ({"sgd": SGD(1j)}, "learning rate: expected a finite number, got 1j"),  # type: ignore[arg-type]  # on purpose
+    "lr is text": ({"sgd": SGD("0.1")}, "learning rate: expected a finite number, got '0.1'"),
+    "lr is an array": ({"sgd": SGD(np.ones(2))}, "learning rate: expected a finite number"),
+    "lr is complex": ({"sgd": SGD(1j)}, "learning rate: expected a finite number, got 1j"),
     "sgd is a number": ({"sgd": 0.1}, "sgd: expected .*SGD, got 0.1"),
     "loss is text": ({"loss": "sum"}, "loss: expected .*SquaredError, got 'sum'"),
     "no such reduction": ({"loss": SquaredError("none")}, "loss reduction: expected 'sum' or 'mean', got 'none'"),  # type: ignore[arg-type]  # on purpose

@@ -69,13 +69,18 @@ class Ball(NDArrayOperatorsMixin):
             return x
         if isinstance(x, branches.Mask):
             return branches.number(self, x)
-        value = np.asarray(x, dtype=self.value.dtype)
         if not isinstance(x, (int, float)):
-            return Ball(value, 0, self.format)
-        held = float(self.format.dtype.type(x)) == x
-        ball = Ball(value, 0.0 if held else self.format.u * abs(x) + self.format.tiny, self.format)
+            return Ball(np.asarray(x, dtype=self.value.dtype), 0, self.format)
+        ball = self.numbers(x)
         ball.number = float(x)
         return ball
+
+    def numbers(self, x: Array | float) -> "Ball":
+        """Numbers in float64 beside this ball; those that the format cannot hold have a rounding of their own."""
+        fmt, x = self.format, np.asarray(x, np.float64)  # a Python number would be rounded before it is compared
+        held = x.astype(fmt.dtype) == x
+        radius = 0 if held.all() else np.where(held, 0.0, fmt.u * np.abs(x) + fmt.tiny)
+        return Ball(x.astype(self.value.dtype), radius, fmt)
 
     @property
     def exact(self) -> bool:

@@ -14,7 +14,7 @@ from reference.trace import Trace
 from reference.training import segment_steps
 from torch_mirror.judge.certificate import Certificate, Side
 from torch_mirror.judge.compare import Findings, merge
-from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parameter_balls
+from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parts
 
 
 class Motion(NamedTuple):
@@ -72,9 +72,9 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     start = [judge_start(experiment, trace, side)] if trace.first == 0 else []
     findings, motion = merge([*start, found]), Motion()
     for segment in _pieces(trace, segment_steps(experiment)):
-        p = parameter_balls(experiment, segment)
-        findings = merge([findings, judge_locally(experiment, segment, side, givens, p)])
-        forget(p)
+        for part in parts(experiment, segment, givens):
+            findings = merge([findings, judge_locally(experiment, part, side)])
+            forget(part)
         motion = watch(motion, segment)
     return certificate(experiment, trace.steps, findings, motion, seconds=time.perf_counter() - started)
 
@@ -92,6 +92,7 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
     for what, group, known in (
         ("constants", trace.constants, ["x", "t", *once]),
         ("parameters", trace.parameters, start),
+        ("momentum buffers", trace.buffers, experiment.buffers),
         ("tensors", trace.tensors, each),
     ):
         for name in group:
@@ -100,10 +101,11 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
             came: object = getattr(group[name], "dtype", type(group[name]).__name__)
             if came != experiment.dtype:
                 raise InputError(f"tensor {name} of the trace", f"an array of {experiment.dtype}", came)
-    for name in ["x", "t", *start]:
-        if name not in (trace.parameters if name in start else trace.constants):
+    for name in ["x", "t", *start, *experiment.buffers]:
+        if name not in trace:
             raise InputError("trace", f"to hold {name}", f"only {', '.join(trace)}")
-    for group, rows in ((trace.parameters, trace.steps + 1), (trace.tensors, trace.steps)):
+    states = {**trace.parameters, **trace.buffers}
+    for group, rows in ((states, trace.steps + 1), (trace.tensors, trace.steps)):
         for name, array in group.items():
             if array.shape[:1] != (rows,):
                 raise InputError(f"tensor {name} of the trace", f"{rows} rows for {trace.steps} steps", array.shape[:1])
