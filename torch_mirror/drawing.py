@@ -29,6 +29,8 @@ COLUMNS = 4
 ACROSS, PANEL = 9.0, 1.75
 """Inches: the width of the picture, the height of a panel with its title."""
 DPI, COLOURS = 200, 128
+CROWDED = 100
+"""Steps from which the dots of a panel are small."""
 
 STYLE = {
     **mpl.rcParamsDefault,
@@ -121,8 +123,9 @@ def _draw_tensor(panel: Axes, name: str, m: Measured, scale: Scale) -> None:
     panel.plot(steps, inside(m.radius_median), color=MEDIAN, lw=1.3)
     for rtol, dash in zip(RTOLS, DASHES, strict=True):
         panel.axhline(rtol, color=FIXED, lw=0.9, ls=dash)
+    dot = 2 if len(steps) > CROWDED else 4
     for error, colour in ((m.free, FREE), (m.local, LOCAL)):
-        panel.plot(steps, inside(error.worst), ".", color=colour, ms=2.0, mew=0, rasterized=True)
+        panel.plot(steps, inside(error.worst), ".", color=colour, ms=dot, mew=0, rasterized=True)
 
 
 def _remark(m: Measured) -> str:

@@ -47,7 +47,7 @@ def figures(
     steps          on which an element fails rtol
     elements       that fail it, on all steps together
     times          the largest error over its tolerance
-    """
+    """  # noqa: D301 - click wants the control character
     with errors_without_traceback():
         dtypes = DTYPES if dtype == "both" else (dtype,)
         runs = {d: experiments.load(name, dtype=d, seed=seed) for d in dtypes}
