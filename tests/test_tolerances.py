@@ -185,6 +185,14 @@ def test_an_error_where_the_value_is_0_is_infinite_and_none_is_0() -> None:
         assert relative(distance, value).tolist() == [0, np.inf, 0, 0.25]
 
 
+def test_elements_that_are_0_are_left_out_of_the_median() -> None:
+    e = experiment(steps=1)
+    on = np.arange(12)[:, None] < 4
+    W1 = np.where(on, 1, -1) * np.abs(e.parameters.W1)
+    dW1 = measure(replace(e, x=np.abs(e.x), parameters=e.parameters._replace(W1=W1)))["dW1"]
+    assert 0 < dW1.radius_median < 1e-10, "of the four units that are on"
+
+
 def test_a_run_without_steps_has_nothing_to_measure() -> None:
     with pytest.raises(InputError, match="steps: expected 1 or more"):
         measure(experiment(steps=0))
