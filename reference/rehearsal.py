@@ -72,7 +72,8 @@ def stacking_flaw(experiment: Experiment) -> str | None:
     for values, second in zip(twice, (1.0, 0.5), strict=True):
         stacked = zip_with(lambda _, a, share=second: np.stack([a, a.dtype.type(share) * a]), e.parameters)
         try:
-            gradients(e.network, stacked, x, t, e.loss, _note(values))
+            with np.errstate(all="ignore"):
+                gradients(e.network, stacked, x, t, e.loss, _note(values))
         except (ValueError, IndexError, TypeError) as error:
             return f"the equation of {next((name for name in one if name not in values), 'y')}: {error}"
     for name, value in one.items():

@@ -75,7 +75,7 @@ def experiment(network: Any, dtype: str = "float64", **options: Any) -> Experime
     draw = np.random.default_rng(0)
     p = Parameters(draw.normal(size=(4, 3)), draw.normal(size=4), draw.normal(size=(2, 4)))
     x, t = draw.normal(size=(7, 3)), draw.normal(size=(7, 2))
-    p, x, t = p._make(a.astype(dtype) for a in p), x.astype(dtype), t.astype(dtype)
+    p, x, t = Parameters(*(a.astype(dtype) for a in p)), x.astype(dtype), t.astype(dtype)
     return Experiment(network, p, x, t, SquaredError("mean"), SGD(0.1, 0.9), 5, **options)
 
 
@@ -124,7 +124,7 @@ def test_a_silent_network_s_own_trace_is_judged_end_to_end() -> None:
 
 
 def test_both_branches_of_an_undecided_relu_are_inside() -> None:
-    """Nothing is known of z1, which rounding moves to either side of 0: a gradient of 0 passes, and so does all of it."""
+    """Nothing is known of z1, which rounding moves to either side of 0: no gradient passes, and so does all of it."""
 
     class Relu(Textbook):
         def forward(self, p: Any, x: Any) -> Any:
