@@ -2,22 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 import reference
 import torch_mirror
 from reference import SGD, Experiment, SquaredError, Trace
-from reference.arrays import Array
+from reference.arrays import Array, Sow, keep
 from reference.batches import Batches
 from reference.errors import InputError
 from reference.networks import two_layer_relu
+from reference.rehearsal import stacking_flaw
 from torch_mirror.judge.format import format_of
 from torch_mirror.judge.local import forget, judge_givens, judge_locally, parts
 from torch_mirror.tolerances import RTOLS, Measured, measure, radii, relative
 from torch_mirror.training import Session, session
 
+NAMES_OF = {"W1": "0.weight", "W2": "2.weight"}
 NAMES = ["z1", "a1", "y", "loss", "dy", "dW2", "da1", "dz1", "dW1", "W1", "W2"]
 
 
@@ -139,6 +143,35 @@ def test_batches_and_momentum_fill_every_step() -> None:
     assert_ordered(found, e.steps)
     assert found["y"].elements.tolist() == 4 * [4 * 5, 4 * 5, 1 * 5], "of nine samples the last batch has one"
     assert {"vW1", "vW2"} <= set(found)
+
+
+def test_a_module_that_tells_nothing_is_measured_by_what_is_known_of_it() -> None:
+    e = experiment()
+
+    def silent(e: Experiment) -> Session:
+        right = session(e)
+        layers = [nn.Linear(40, 12, bias=False), nn.ReLU(), nn.Linear(12, 5, bias=False)]
+        return session(e, nn.Sequential(*layers).to(right.module.get_parameter(right.names["W1"]).dtype), NAMES_OF)
+
+    found = measure(e, using=silent)
+    assert list(found) == [name for name in NAMES if name not in ("z1", "a1", "da1", "dz1")]
+    assert_ordered(found, e.steps)
+    local = measure(e)
+    assert (found["dW1"].radius_median > local["dW1"].radius_median).all(), "its radius is end to end"
+
+
+def test_equations_that_do_not_stack_are_measured_step_by_step() -> None:
+    class Textbook(two_layer_relu.TwoLayerReLU):
+        def forward(self, p: Any, x: Array, sow: Sow = keep) -> Any:
+            z1 = sow("z1", x.dot(p.W1.T))
+            a1 = sow("a1", np.maximum(z1, 0))
+            return sow("y", a1.dot(p.W2.T)), two_layer_relu.Cache(x, z1, a1)
+
+    e = replace(experiment(), network=Textbook(40, 12, 5))
+    assert stacking_flaw(e) is not None
+    found = measure(e)
+    assert list(found) == NAMES
+    assert_ordered(found, e.steps)
 
 
 def test_what_only_copies_must_be_equal_to_the_last_bit() -> None:

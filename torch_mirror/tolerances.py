@@ -21,14 +21,13 @@ from reference import training as reference_training
 from reference.arrays import Array
 from reference.errors import InputError
 from reference.experiment import Experiment
-from reference.rehearsal import check_stacking
-from reference.step import step
+from reference.rehearsal import stacking_flaw
 from reference.training import segment_steps
 from torch_mirror import training as torch_training
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.format import format_of
-from torch_mirror.judge.local import Part, forget, judge_givens, parts
+from torch_mirror.judge.local import Part, evaluate, forget, judge_givens, parts
 from torch_mirror.memory import keep_freed_memory
 from torch_mirror.threads import one_thread
 
@@ -59,7 +58,9 @@ def measure(
     progress: Callable[[int], None] | None = None,
     using: Callable[[Experiment], torch_training.Session] = torch_training.session,
 ) -> dict[str, Measured]:
-    """Train both frameworks, and measure every tensor of every step, by name in the order of evaluation.
+    """Train both frameworks, and measure every tensor of every step that torch's trace holds.
+
+    Returns them by name, in the order of evaluation. What torch does not tell propagates, as in the judge.
 
     progress: called with the number of further steps finished. using: as ``verify`` takes it.
     Raises InputError when the experiment has no steps, or a torch module does not offer what the equations name.
@@ -70,13 +71,14 @@ def measure(
     rows: dict[str, Measured] = {}
     keep_freed_memory()
     with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is infinite, and shown so
-        check_stacking(e)
+        stacks = stacking_flaw(e) is None
         size = segment_steps(e)
         of_torch = torch_training.segments(e, size=size, using=using(e))
         for torch, numpy in zip(of_torch, reference_training.segments(e, size=size), strict=True):
             if torch.first == 0:
                 _, givens = judge_givens(e, torch, "torch")
-            for part, other in zip(parts(e, torch, givens), parts(e, numpy, givens), strict=True):
+            both = (parts(e, trace, givens, stacks=stacks) for trace in (torch, numpy))
+            for part, other in zip(*both, strict=True):
                 _measure_part(e, part, other, rows)
                 forget(part)
             if progress:
@@ -101,12 +103,12 @@ def _measure_part(e: Experiment, part: Part, other: Part, rows: dict[str, Measur
         return Ball(seen, 0, fmt)
 
     def plant(name: str, equation: Any) -> Any:
-        planted = look(name, equation)
+        planted: Any = look(name, equation) if name in part.after or name in part.tensors else equation
         if name == "y":
-            look("loss", e.loss.value(planted, part.t))  # type: ignore[arg-type]  # a ball is a duck array
+            look("loss", e.loss.value(planted, part.t))
         return planted
 
-    step(e.network, part.p, part.x, part.t, e.loss, part.sgd, part.v, plant)
+    evaluate(e, part, plant)
 
 
 def _empty(steps: int) -> Measured:
