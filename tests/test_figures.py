@@ -45,9 +45,18 @@ def test_the_table_says_what_was_measured() -> None:
     lines = table("made-up", "float64", made_up(share=np.full(6, 0.75)))
     assert lines[0].startswith("made-up  float64  6 steps")
     rows = [line.split() for line in lines[2:6]]
-    assert rows[0] == ["left", "3", "1e-13", "0.5", "1e-5", "1.0e8", "2", "2", "inf", "2", "2", "inf"]
-    assert rows[1] == ["1e-7", "1.0e6", "3", "4", "inf", "3", "4", "inf"]
+    assert rows[0] == ["left", "3", "1e-13", "0.5", "1e-5", "1e8", "2", "2", "inf", "2", "2", "inf"]
+    assert rows[1] == ["1e-7", "1e6", "3", "4", "inf", "3", "4", "inf"]
     assert rows[2][:4] == ["right", "3", "1e-13", "0.75"]
+
+
+@pytest.mark.parametrize(
+    ("radius", "printed"),
+    [(1e-7, "100"), (1.01e-8, "990"), (1e-8, "1e3"), (2.5e-6, "4"), (3e-3, "0.0033"), (1, "1e-5")],
+)
+def test_numbers_are_short(radius: float, printed: str) -> None:
+    rows = table("made-up", "float64", {"w": made_up(radius_median=np.full(6, radius))["right"]})
+    assert rows[2].split()[5] == printed
 
 
 def test_the_command_measures_what_it_is_asked_for() -> None:

@@ -101,7 +101,7 @@ def _rows(tensor: str, m: Measured) -> list[Sequence[str]]:
     return [
         (
             *(once if i == 0 else [""] * len(once)),
-            f"{rtol:.0e}".replace("e-0", "e-"), _number(radii(m, rtol)),
+            _number(rtol), _number(radii(m, rtol)),
             *_failures(m.local, i), *_failures(m.free, i),
         )
         for i, rtol in enumerate(RTOLS)
@@ -116,7 +116,9 @@ def _failures(error: Error, i: int) -> tuple[str, str, str]:
 
 
 def _number(number: float) -> str:
-    return f"{number:.2g}" if number < 1000 else f"{number:.1e}".replace("e+0", "e").replace("e+", "e")
+    """Two digits, or three before the point, without the zeros of an exponent."""
+    text = f"{number:.0f}" if 100 <= number < 1000 else f"{number:.2g}"
+    return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
 if __name__ == "__main__":
