@@ -12,14 +12,20 @@ at once, unless it is a sum still open: a loop that updates in place does not ke
 """
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
+from reference.arrays import Array
 from torch_mirror.judge import branches, shapes
-from torch_mirror.judge.masks import Mask, settled_index
+from torch_mirror.judge.masks import Mask, is_ball, settled_index
+from torch_mirror.judge.selection import Rule
 
 if TYPE_CHECKING:
     from torch_mirror.judge.ball import Ball
+
+
+INTO_AN_ARRAY = "to assign balls to an array, start from np.zeros_like(x) or np.zeros(shape, like=x) of a ball x"
 
 
 def assigned(x: "Ball", index: Any, value: Any) -> "Ball":
@@ -37,18 +43,52 @@ def assigned(x: "Ball", index: Any, value: Any) -> "Ball":
     return shapes.moved([old, new], lambda parts: shapes.placed(layout, parts[0], index, parts[1]))
 
 
-def written_through(root: "Ball", look: shapes.Look, content: "Ball") -> "Ball":
+def become(x: "Ball", content: "Ball") -> None:
+    """Give x new content; what x is a view of follows, and so do its views."""
+    if x.root is not None and x.look:
+        become(x.root, _written_through(x.root, x.look, content))
+        return
+    if not content.exact and not content.open:
+        with np.errstate(all="ignore"):  # NumPy would warn of the values only, and has done
+            content = content.derived(content.value, held(content.radius))
+    x.take_over(content)
+    for view in list(x.views.values()) if x.views else ():
+        if view.look:
+            view.take_over(shapes.view(x.settled(), view.look))
+
+
+def held(radius: Array) -> Rule:
+    """The rule of a radius that is known."""
+    return lambda take: take(radius)
+
+
+def seen(x: "Ball", content: "Ball", look: shapes.Look) -> "Ball":
+    """The content that ``look`` sees of x, as a ball that follows x and is written through, if it is a view of it."""
+    content = content.settled()
+    if x.frozen:
+        return content
+    ball = content.afresh()
+    if np.may_share_memory(ball.value, x.value):
+        root, through = x if x.root is None else x.root, x.look
+        ball.root, ball.look = root, (lambda a: look(through(a))) if through else look
+        if root.views is None:
+            root.views = WeakValueDictionary()
+        root.views[id(ball)] = ball
+    return ball
+
+
+def _written_through(root: "Ball", look: shapes.Look, content: "Ball") -> "Ball":
     """root with the content where ``look`` sees its elements."""
     layout = root.value
     at = np.unravel_index(look(np.arange(layout.size).reshape(layout.shape)), layout.shape)
     return shapes.moved([root.settled(), content], lambda parts: shapes.placed(layout, parts[0], at, parts[1]))
 
 
-def copyto(like: "Ball", dst: Any, src: Any, where: Any = True) -> None:
+def copyto(like: "Ball", dst: Any, src: Any, where: Any = None) -> None:
     """np.copyto: dst[...] = np.where(where, src, dst)."""
-    if not hasattr(dst, "settled"):
-        raise TypeError("numpy.copyto of a ball into an ordinary array, which has no radii: start from np.zeros_like(x)")
-    dst[...] = src if where is True else branches.where(like, where, src, dst)
+    if not is_ball(dst):
+        raise TypeError(f"numpy.copyto of a ball into an ordinary array, which has no radii; {INTO_AN_ARRAY}")
+    dst[...] = src if where is None else branches.where(like, where, src, dst)
 
 
 def _open_mask(index: Any) -> Mask | None:

@@ -20,20 +20,21 @@ A NumPy function without a rule raises TypeError. ``@Ball.rule(numpy.foo)`` regi
 the one deliberate exception to having no registry, as NumPy's functions know a ball by its class only.
 """
 
-import inspect
 from collections.abc import Callable, Iterator
-from functools import cache
-from typing import Any
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
-from torch_mirror.judge import assignment, creation, masks, products, shapes, sums
+from torch_mirror.judge import assignment, creation, dispatch, masks, products, shapes, sums
+from torch_mirror.judge.assignment import INTO_AN_ARRAY
+from torch_mirror.judge.exactness import rounding_of
 from torch_mirror.judge.format import Format, format_of
-from torch_mirror.judge.rules import FUNCTIONS, REDUCTIONS, UFUNCS
 from torch_mirror.judge.selection import Rule, Take, everything
+
+if TYPE_CHECKING:
+    from weakref import WeakValueDictionary
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +104,7 @@ class Ball(NDArrayOperatorsMixin):
             return x.number()
         value = np.array(x, dtype=self.value.dtype)
         if not isinstance(x, (int, float)):
-            return Ball(value, 0, self.format)
+            return Ball(value, rounding_of(np.asarray(x), self.format), self.format)
         held = float(self.format.dtype.type(x)) == x
         ball = Ball(value, 0.0 if held else self.format.u * abs(x) + self.format.tiny, self.format)
         ball.number = float(x)
@@ -141,32 +142,11 @@ class Ball(NDArrayOperatorsMixin):
 
     def view(self, look: shapes.Look) -> "Ball":
         """What ``look`` gives. Where it gives a view of an array the ball follows this one, and is written through."""
-        return self._seen(shapes.view(self.settled(), look), look)
-
-    def _seen(self, content: "Ball", look: shapes.Look) -> "Ball":
-        content = content.settled()
-        if self.frozen:
-            return content
-        ball = content.afresh()
-        if np.may_share_memory(ball.value, self.value):
-            root, through = self if self.root is None else self.root, self.look
-            ball.root, ball.look = root, (lambda a: look(through(a))) if through else look
-            if root.views is None:
-                root.views = WeakValueDictionary()
-            root.views[id(ball)] = ball
-        return ball
+        return assignment.seen(self, shapes.view(self.settled(), look), look)
 
     def become(self, content: "Ball") -> None:
         """Have these elements by assignment: what this is a view of follows, and so do its views."""
-        if self.root is not None and self.look:
-            self.root.become(assignment.written_through(self.root, self.look, content))
-            return
-        if not content.exact and not content.open:
-            with np.errstate(all="ignore"):  # NumPy would warn of the values only, and has done
-                content = Ball(content.value, content.radius, content.format)
-        self.take_over(content)
-        for view in list(self.views.values()) if self.views else ():
-            view.take_over(shapes.view(self.settled(), view.look)) if view.look else None
+        assignment.become(self, content)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self.scalar or not self.value.flags.writeable:
@@ -222,7 +202,7 @@ class Ball(NDArrayOperatorsMixin):
             return self.view(_mT)
         content = self.settled()
         if content is not self:
-            return self._seen(content.mT, _mT)
+            return assignment.seen(self, content.mT, _mT)
         if self._mT is None:
             self._mT = shapes.view(self, _mT).settled()
             self._mT.kept_products = self.kept_products
@@ -253,7 +233,7 @@ class Ball(NDArrayOperatorsMixin):
         return self.view(lambda a: a.transpose(*axes))
 
     def clip(self, min: Any = None, max: Any = None, **named: Any) -> "Ball":
-        clipped: Ball = np.clip(self, min, max, **named)  # type: ignore[call-overload]  # a ball is a duck array
+        clipped: Ball = np.clip(self, min, max, **named)
         return clipped
 
     def fill(self, value: Any) -> None:
@@ -267,7 +247,7 @@ class Ball(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, *, copy: bool = True) -> "Ball":
         """A copy. Raises TypeError for any dtype but the one under test."""
-        if not creation.is_ball(self, dtype):
+        if not creation.makes_a_ball(self, dtype):
             raise TypeError(f"a ball of {self.dtype} does not change its dtype: expected that, got {np.dtype(dtype)}")
         return self.copy() if copy else self
 
@@ -287,7 +267,7 @@ class Ball(NDArrayOperatorsMixin):
 
     item = __float__
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         raise TypeError(f"a ball is no ordinary array, which has no radii: it has .value and .radius; {INTO_AN_ARRAY}")
 
     def __repr__(self) -> str:
@@ -313,78 +293,9 @@ class Ball(NDArrayOperatorsMixin):
 
     # --- NumPy's functions -----------------------------------------------------------------------------------
 
-    @staticmethod
-    def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register the decorated function as the rule of a NumPy function that has none.
-
-        The rule of a ufunc takes its operands as balls; any other takes a ball, ``like``, and then the
-        arguments of the call: ``like.operand(x)`` is any of them as a ball. It returns
-        ``like.derived(value, rule)``, where ``rule(take)`` is the radius of the elements asked for.
-        Raises ValueError if the function has a rule.
-        """
-        if function in UFUNCS or function in FUNCTIONS or function in _added:
-            raise ValueError(f"numpy.{function.__name__} has a rule")
-
-        def register(rule: Callable[..., Any]) -> Callable[..., Any]:
-            _added[function] = rule
-            return rule
-
-        return register
-
-    @staticmethod
-    def drop_rule(function: Callable[..., Any]) -> None:
-        """Drop a rule that ``Ball.rule`` registered. Raises KeyError if there is none."""
-        del _added[function]
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        (out,) = kwargs.pop("out", (None,))
-        rule = UFUNCS.get(ufunc) or _added.get(ufunc)
-        if method == "reduce" and ufunc in REDUCTIONS and kwargs.keys() <= {"axis", "keepdims"} and len(inputs) == 1:
-            return _given_out(REDUCTIONS[ufunc](self.settled(), **{"axis": 0, **kwargs}), out)
-        if method != "__call__" or kwargs:
-            raise TypeError(_no_rule(ufunc, f" ({method}, {sorted(kwargs)})"))
-        if rule is None:
-            raise TypeError(_no_rule(ufunc))
-        return _given_out(rule(*(self.operand(x) for x in inputs)), out)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        rule = FUNCTIONS.get(function) or _added.get(function)
-        if rule is None:
-            raise TypeError(_no_rule(function))
-        out = None
-        if function in FUNCTIONS:
-            out = kwargs.get("out")
-            kwargs = {name: v for name, v in kwargs.items() if name != "out"}
-            if kwargs and not kwargs.keys() <= _names(rule):
-                raise TypeError(_no_rule(function, f" with {', '.join(sorted(kwargs.keys() - _names(rule)))}"))
-        return _given_out(rule(self, *args, **kwargs), out)
+    rule, drop_rule = staticmethod(dispatch.rule), staticmethod(dispatch.drop_rule)
+    __array_ufunc__, __array_function__ = dispatch.call_ufunc, dispatch.call_function
 
 
 def _mT(a: Array) -> Array:
     return a.mT
-
-
-INTO_AN_ARRAY = "to assign balls to an array, start from np.zeros_like(x) or np.zeros(shape, like=x) of a ball x"
-
-
-def _given_out(result: Any, out: Any) -> Any:
-    """The result, written to ``out`` if that is given."""
-    if out is not None:
-        if not isinstance(out, Ball):
-            raise TypeError(f"out is no ball, but an ordinary {type(out).__name__}, which has no radii; {INTO_AN_ARRAY}")
-        out[...] = result
-        return out
-    return result.afresh() if isinstance(result, Ball) and result.frozen else result
-
-
-def _no_rule(function: Any, how: str = "") -> str:
-    name = f"numpy.{function.__name__}"
-    return f"no radius is known for {name}{how}" + ("" if how else f"; @Ball.rule({name}) registers a rule")
-
-
-@cache
-def _names(rule: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(rule).parameters)
-
-
-_added: dict[Any, Callable[..., Any]] = {}  # by Ball.rule

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from torch_mirror.judge import shapes
+from torch_mirror.judge.masks import is_ball
 
 if TYPE_CHECKING:
     from torch_mirror.judge.ball import Ball
@@ -23,20 +24,20 @@ def zeros(like: "Ball", shape: Any, dtype: Any = None, order: Any = "C") -> Any:
 
 
 def ones(like: "Ball", shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
-    return full(like, shape, 1.0, dtype, order)
+    return full(like, shape, 1.0, dtype, order, device=device)
 
 
 def full(
     like: "Ball", shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
 ) -> Any:
-    if not is_ball(like, dtype):
-        return np.full(shape, fill_value, dtype, order)
+    if not makes_a_ball(like, dtype):
+        return np.full(shape, fill_value, dtype, order, device=device)
     return shapes.moved([like.operand(fill_value)], lambda parts: np.full(shape, parts[0], order=order))
 
 
 def empty(like: "Ball", shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
-    if not is_ball(like, dtype):
-        return np.empty(shape, dtype, order)
+    if not makes_a_ball(like, dtype):
+        return np.empty(shape, dtype, order, device=device)
     value = np.full(shape, np.nan, like.value.dtype, order)
     return like.derived(value, lambda take: take(np.full(value.shape, np.inf)))
 
@@ -59,9 +60,9 @@ def empty_like(like: "Ball", prototype: Any, dtype: Any = None, *, shape: Any = 
 
 def asarray(like: "Ball", a: Any, dtype: Any = None) -> Any:
     """A ball as it is; a list of balls and numbers as one ball."""
-    if not is_ball(like, dtype):
+    if not makes_a_ball(like, dtype):
         return np.asarray(a, dtype)
-    return a if hasattr(a, "settled") else _stacked(like, a)
+    return a if is_ball(a) else _stacked(like, a)
 
 
 def array(like: "Ball", a: Any, dtype: Any = None, *, copy: Any = True) -> Any:
@@ -83,7 +84,7 @@ def _shape(like: "Ball", a: Any, shape: Any) -> Any:
     return like.beside(a).shape if shape is None else shape
 
 
-def is_ball(like: "Ball", dtype: Any) -> bool:
+def makes_a_ball(like: "Ball", dtype: Any) -> bool:
     """False for a dtype of bool or of whole numbers. Raises TypeError for a float other than the one under test."""
     if dtype is None or np.dtype(dtype) in (like.format.dtype, like.value.dtype):
         return True

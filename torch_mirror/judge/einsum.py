@@ -12,7 +12,6 @@ sum of the lowest bits of its factors, and where a factor is summed alone they m
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 3.1 and 3.5.
 """
 
-from collections.abc import Callable
 from math import prod
 from string import ascii_letters
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,8 +43,8 @@ class Labels(NamedTuple):
         return "".join(sorted(set("".join(self.operands)) - set(self.output)))
 
 
-def einsum(like: "Ball", subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
-    """The sum of products that the subscripts, a string, say. optimize: an order of evaluation, any of which is inside.
+def einsum(like: "Ball", subscripts: Any, *operands: Any, optimize: Any = False) -> Any:  # noqa: ARG001 - any order is inside
+    """The sum of products that the subscripts, a string, say.
 
     Raises TypeError for more than two operands and for subscripts in any other form than a string.
     """
@@ -75,7 +74,7 @@ def written_out(subscripts: str, ndims: tuple[int, ...]) -> Labels:
     if any(n < 0 or (n > 0 and "..." not in part) for part, n in zip(parts, rest, strict=True)):
         raise ValueError(f"numpy.einsum: {subscripts!r} does not fit operands of {ndims} dimensions")
     if arrow and max(rest) and "..." not in right:
-        raise ValueError(f"numpy.einsum: the output of {subscripts!r} has no ellipsis for the axes of the operands' own")
+        raise ValueError(f"numpy.einsum: the output of {subscripts!r} has no ellipsis for the operands' axes")
     dots = ["".join(spare[max(rest) - n : max(rest)]) for n in rest]
     own = tuple(part.replace("...", d) for part, d in zip(parts, dots, strict=True))
     widest = "".join(spare[: max(rest)])
@@ -228,5 +227,4 @@ def vdot(like: "Ball", a: Any, b: Any) -> "Ball":
 
 def trace(like: "Ball", a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> "Ball":
     """The sum of a diagonal."""
-    diagonal: Callable[[Array], Array] = lambda v: np.diagonal(v, offset, axis1, axis2)  # noqa: E731
-    return sums.add_over(shapes.view(like.operand(a), diagonal), -1)
+    return sums.add_over(shapes.view(like.operand(a), lambda v: np.diagonal(v, offset, axis1, axis2)), -1)

@@ -14,7 +14,7 @@ Source: Kleene, Introduction to Metamathematics, section 64 (the strong connecti
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -45,8 +45,11 @@ class Mask(NDArrayOperatorsMixin):
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
     dtype = property(lambda self: self.value.dtype)
-    mT = property(lambda self: self.view(lambda a: a.mT))
     T = property(lambda self: self.view(lambda a: a.T))
+
+    @property
+    def mT(self) -> "Mask":
+        return self.view(lambda a: a.mT)
 
     @property
     def open(self) -> Array:
@@ -79,7 +82,7 @@ class Mask(NDArrayOperatorsMixin):
         def undecided() -> Array:
             left = self.open
             settled = (self.value & ~left).any(axis, keepdims=keepdims)
-            return ~settled & left.any(axis, keepdims=keepdims)
+            return np.asarray(~settled & left.any(axis, keepdims=keepdims))
 
         return Mask(self.like, np.asarray(self.value.any(axis, keepdims=keepdims)), self.undecided and undecided)
 
@@ -115,7 +118,7 @@ class Mask(NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return f"Mask({self.value}, open={self.open})"
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         return np.array(self.decided("an ordinary array"), dtype=dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -153,12 +156,16 @@ def comparison(ufunc: np.ufunc) -> "Callable[[Ball, Ball], Array | Mask]":
     return rule
 
 
+def is_ball(x: Any) -> "TypeGuard[Ball]":
+    """True for a ball, whose class is not known here."""
+    return hasattr(x, "settled")
+
+
 def as_mask(like: "Ball", x: Any) -> Mask:
     """x as a mask: True where it is not 0."""
     if isinstance(x, Mask):
         return x
-    ball = hasattr(x, "settled")
-    outcome = comparison(np.not_equal)(x.settled(), like.operand(0)) if ball else np.array(x, bool)
+    outcome = comparison(np.not_equal)(x.settled(), like.operand(0)) if is_ball(x) else np.array(x, bool)
     return outcome if isinstance(outcome, Mask) else Mask(like, outcome)
 
 
@@ -168,7 +175,7 @@ def settled_index(index: Any) -> Any:
         return tuple(settled_index(i) for i in index)
     if isinstance(index, Mask):
         return index.decided("the number of elements that an index selects")
-    if hasattr(index, "settled"):
+    if is_ball(index):
         raise TypeError("a ball is no index")
     return np.array(index) if isinstance(index, (list, np.ndarray)) else index
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from torch_mirror.judge import branches, creation, einsum, elementwise, masks, shapes, sums
+from torch_mirror.judge import assignment, branches, creation, einsum, elementwise, masks, shapes, sums
 
 if TYPE_CHECKING:
     from torch_mirror.judge.ball import Ball
@@ -120,4 +120,5 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.array: creation.array,
     np.asarray: creation.asarray,
     np.copy: creation.copy,
+    np.copyto: assignment.copyto,
 }  # fmt: skip
