@@ -15,7 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.arrays import Array
-from tests.adversary import F32, F64, Rule, fused_update, hostile, operand, product_in_order, rational, with_torch, worst
+from tests.adversary import (
+    F32,
+    F64,
+    Rule,
+    fused_update,
+    hostile,
+    operand,
+    product_in_order,
+    rational,
+    with_torch,
+    worst,
+)
 from tests.strike import finds, formats, kinds, most, movements, precisions, seeds, strike
 from torch_mirror.judge import assignment, shapes
 from torch_mirror.judge.ball import Ball
@@ -164,7 +175,7 @@ def test_no_rule_is_vacuous(name: str) -> None:
 LOOKS: tuple[Callable[[Any], Any], ...] = (
     lambda a: a[0], lambda a: a[..., 0], lambda a: a[1:], lambda a: a[::-1], lambda a: a.T, lambda a: a.reshape(-1),
     lambda a: a.ravel(), lambda a: a[None], lambda a: a[..., [0, -1]], lambda a: a.copy(), lambda a: np.flip(a, 0),
-    lambda a: np.squeeze(a), lambda a: np.atleast_2d(a), lambda a: a.flatten(), lambda a: np.moveaxis(a, 0, -1),
+    np.squeeze, np.atleast_2d, lambda a: a.flatten(), lambda a: np.moveaxis(a, 0, -1),
 )  # fmt: skip
 
 
@@ -176,7 +187,7 @@ def add(a: Any, b: Any) -> None:
     a += b.reshape(-1)[-1]
 
 
-def scale(a: Any, b: Any) -> None:
+def scale(a: Any, _: Any) -> None:
     a /= 2  # of a fraction too
 
 
@@ -184,7 +195,7 @@ def set_first(a: Any, b: Any) -> None:
     a[0] = b.reshape(-1)[0] * 2
 
 
-def shift(a: Any, b: Any) -> None:
+def shift(a: Any, _: Any) -> None:
     a[1:] = a[:-1]
 
 
@@ -242,9 +253,9 @@ def test_a_result_that_changes_with_its_operand_is_found(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("where", "name", "hole"), [
-    (assignment, "_written_through", lambda root, look, content: root.settled()),      # views are copies
-    (shapes, "placed", lambda like, old, index, new: np.full_like(like, old)),  # nothing is assigned
-    (assignment, "seen", lambda x, content, look: content.settled().afresh()),         # no view follows
+    (assignment, "_written_through", lambda root, *_: root.settled()),                   # views are copies
+    (shapes, "placed", lambda like, old, *_: np.full_like(like, old)),              # nothing is assigned
+    (assignment, "seen", lambda _x, content, _look: content.settled().afresh()),   # no view follows
 ])  # fmt: skip
 def test_programs_find_a_hole(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, hole: Any) -> None:
     program = [(0, 0, 1, 1), (4, 0, 3, 0), (2, 1, 0, 3)]
@@ -332,16 +343,17 @@ def test_the_array_that_a_ball_was_made_of_is_left_alone() -> None:
 
 def test_an_array_or_index_that_changes_later_changes_no_radius() -> None:
     x, array, index, mask = ball(), np.ones((2, 3)), [0, 0], np.array([True, False])
-    product, rows, chosen = x * array, (x @ np.eye(3))[index], np.where(mask[:, None], x, 0)
-    before = [b.radius.copy() for b in (x * np.ones((2, 3)), (x @ np.eye(3))[[0, 0]], np.where([[True], [False]], x, 0))]
+    results: list[Any] = [x * array, (x @ np.eye(3))[index], np.where(mask[:, None], x, 0)]
+    same: list[Any] = [x * np.ones((2, 3)), (x @ np.eye(3))[[0, 0]], np.where([[True], [False]], x, 0)]
+    before = [b.radius.tolist() for b in same]
     array[...], index[:], mask[:] = 100, [1, 1], [False, True]
-    assert [b.radius.tolist() for b in (product, rows, chosen)] == [e.tolist() for e in before]
+    assert [b.radius.tolist() for b in results] == before
 
 
 @pytest.mark.parametrize("duplicate", [copy, deepcopy, np.copy, np.array, lambda x: +x, lambda x: x.astype(x.dtype)])
 def test_a_copy_is_one(duplicate: Callable[[Any], Any]) -> None:
     x = ball()
-    y = np.array(x, like=x) if duplicate is np.array else duplicate(x)
+    y: Any = np.array(x, like=x) if duplicate is np.array else duplicate(x)
     x[...] = 0
     assert y.value.tolist() == ball().value.tolist()
     assert (y.radius == 0.5).all()
@@ -359,8 +371,8 @@ def test_fill_and_iteration() -> None:
 
 @pytest.mark.parametrize("write", [
     lambda a, x: a.__setitem__(..., x), lambda a, x: a.__iadd__(x), lambda a, x: np.add(x, x, out=a),
-    lambda a, x: a.__setitem__(slice(None), [x[0], x[1]]), lambda a, x: np.copyto(a, x), lambda a, x: np.sum(x, out=a),
-    lambda a, x: np.asarray(x), lambda a, x: float(x), lambda a, x: x[0, 0].item(),
+    lambda a, x: a.__setitem__(slice(None), [x[0], x[1]]), np.copyto, lambda a, x: np.sum(x, out=a),
+    lambda _, x: np.asarray(x), lambda _, x: float(x), lambda _, x: x[0, 0].item(),
 ])  # fmt: skip
 def test_an_ordinary_array_takes_no_ball_and_the_error_says_what_does(write: Callable[[Array, Any], Any]) -> None:
     with pytest.raises(TypeError, match=r"start from np\.zeros_like\(x\) or np\.zeros\(shape, like=x\)"):
@@ -416,7 +428,7 @@ def test_nothing_is_left_of_a_step_that_is_over() -> None:
 
 
 def test_a_loop_that_updates_in_place_keeps_no_history() -> None:
-    """Its radii are evaluated as it goes: no chain of operations as long as the loop, which Python could not recurse."""
+    """Its radii are evaluated as it goes: no chain of operations is as long as the loop, too long for Python."""
     w, g = ball(0.0), ball(1e-3)
     for _ in range(2000):
         w -= 0.5 * g

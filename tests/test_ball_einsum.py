@@ -23,7 +23,7 @@ from tests.adversary import (
     worst,
 )
 from tests.strike import finds, forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
-from torch_mirror.judge import einsum, rules, sums
+from torch_mirror.judge import einsum, exactness, rules, sums
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.format import Format
 
@@ -121,17 +121,20 @@ def test_exactness_is_decided_for_each_element() -> None:
     assert (np.einsum("ij,jk->ik", x, y).radius > 0).tolist() == [[False, True], [True, True]]
 
 
-@pytest.mark.parametrize(("text", "shapes"), [("ij,jk->ik", ((3, 0), (0, 2))), ("i,i", ((0,), (0,))), ("ij->j", ((0, 2),)),
-                                              ("ij,jk->ik", ((0, 3), (3, 2)))])  # fmt: skip
+@pytest.mark.parametrize(("text", "shapes"), [
+    ("ij,jk->ik", ((3, 0), (0, 2))), ("i,i", ((0,), (0,))), ("ij->j", ((0, 2),)), ("ij,jk->ik", ((0, 3), (3, 2))),
+])  # fmt: skip
 def test_a_sum_of_nothing_is_0(text: str, shapes: Any) -> None:
-    ball = np.einsum(text, *(Ball(np.ones(s)) for s in shapes))
+    operands: list[Any] = [Ball(np.ones(s)) for s in shapes]
+    ball = np.einsum(text, *operands)
     assert ball.shape == np.einsum(text, *(np.ones(s) for s in shapes)).shape
     assert not ball.value.any()
     assert not ball.radius.any()
 
 
 def test_what_may_overflow_has_an_infinite_radius() -> None:
-    big, small = Ball(np.full((2, 3), 1e308)), Ball(np.full(3, 1e-300))
+    big: Any = Ball(np.full((2, 3), 1e308))
+    small: Any = Ball(np.full(3, 1e-300))
     with np.errstate(all="ignore"):
         assert np.isinf(np.einsum("ij,j->i", big, big[0]).radius).all()
         assert np.isfinite(np.einsum("ij,j->i", big, small).radius).all()
@@ -185,7 +188,7 @@ def test_exactness_claimed_of_a_sum_taken_alone(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_exactness_claimed_from_one_operand(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = einsum.lowest_bit
+    sound = exactness.lowest_bit
     operands = exact_operands(np.array([[1.0, 1 + 2.0**-30]]), np.array([1.0, 1 + 2.0**-31]))
     finds(monkeypatch, einsum, "lowest_bit", lambda a, fmt: sound(a, fmt) if a.ndim == 2 else np.zeros(2, int),
           lambda: attack(summed("ij,j->i", (1, 2), (2,)), operands))  # fmt: skip
@@ -203,7 +206,7 @@ def test_bias_outside_the_accumulator(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     operands = exact_operands(rng.random((1, 20)), rng.random((1, 20)), np.array([1e16]))
     sound = sums.open_sum
-    finds(monkeypatch, einsum.sums, "open_sum", lambda like, v, t: Ball(v, sound(like, v, t).radius, like.format),
+    finds(monkeypatch, sums, "open_sum", lambda like, v, t: Ball(v, sound(like, v, t).radius, like.format),
           lambda: attack(RULES["affine"], operands))  # fmt: skip
 
 

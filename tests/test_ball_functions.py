@@ -33,8 +33,7 @@ from tests.adversary import (
     with_torch,
     worst,
 )
-from torch_mirror.judge import rules
-from torch_mirror.judge import branches, elementwise, masks
+from torch_mirror.judge import branches, elementwise, masks, rules
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.format import Format
 

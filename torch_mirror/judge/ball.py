@@ -233,8 +233,7 @@ class Ball(NDArrayOperatorsMixin):
         return self.view(lambda a: a.transpose(*axes))
 
     def clip(self, min: Any = None, max: Any = None, **named: Any) -> "Ball":
-        clipped: Ball = np.clip(self, min, max, **named)
-        return clipped
+        return np.clip(self, min, max, **named)  # type: ignore[call-overload]  # a ball is a duck array
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -251,11 +250,10 @@ class Ball(NDArrayOperatorsMixin):
             raise TypeError(f"a ball of {self.dtype} does not change its dtype: expected that, got {np.dtype(dtype)}")
         return self.copy() if copy else self
 
-    def __copy__(self) -> "Ball":
+    def __deepcopy__(self, _memo: Any = None) -> "Ball":
         return self.copy()
 
-    def __deepcopy__(self, _memo: Any) -> "Ball":
-        return self.copy()
+    __copy__ = __deepcopy__
 
     def __bool__(self) -> bool:
         return bool(self != 0)
@@ -267,8 +265,10 @@ class Ball(NDArrayOperatorsMixin):
 
     item = __float__
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        raise TypeError(f"a ball is no ordinary array, which has no radii: it has .value and .radius; {INTO_AN_ARRAY}")
+    if not TYPE_CHECKING:  # to a type checker a ball is no array: what NumPy's functions make of it is Any
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+            raise TypeError(f"a ball is no ordinary array, which has no radii; {INTO_AN_ARRAY}")
 
     def __repr__(self) -> str:
         return f"Ball({self.value}, radius={self.radius})"

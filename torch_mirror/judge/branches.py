@@ -77,8 +77,6 @@ def min_over(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: 
 
 def where(like: "Ball", condition: Any, x: Any, y: Any) -> "Ball":
     a, b = like.operand(x), like.operand(y)
-    if isinstance(condition, np.ndarray) and a.exact and b.exact:
-        return like.derived(np.where(condition, a.value, b.value), None)
     mask = as_mask(like, condition)
 
     def rule(take: Take) -> Any:

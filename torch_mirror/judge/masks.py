@@ -9,7 +9,7 @@
 
 The logic is Kleene's: an operand that is open may be either, independently of the other one, so that
 m & ~m is open where m is. What is decided has that outcome in every admissible evaluation and in exact
-arithmetic. A mask of operands that are exact is an ordinary array, as it is in NumPy.
+arithmetic. A mask of exact operands is no ordinary array either: its mean is rounded like any other.
 Source: Kleene, Introduction to Metamathematics, section 64 (the strong connectives).
 """
 
@@ -105,6 +105,9 @@ class Mask(NDArrayOperatorsMixin):
     def copy(self) -> "Mask":
         return self
 
+    def tolist(self) -> Any:
+        return self.decided("a list").tolist()
+
     def __getitem__(self, index: Any) -> "Mask":
         index = settled_index(index)
         return self.view(lambda a: a[index])
@@ -134,16 +137,18 @@ class Mask(NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*(x.number() if isinstance(x, Mask) else x for x in inputs), **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in WHOLE_NUMBERS:
+            return function(*(np.asarray(x) if isinstance(x, Mask) else x for x in args), **kwargs)
         return self.like.__array_function__(function, types, args, kwargs)
 
 
-def comparison(ufunc: np.ufunc) -> "Callable[[Ball, Ball], Array | Mask]":
-    """The rule of a comparison: an array if the operands are exact, else a Mask."""
+def comparison(ufunc: np.ufunc) -> "Callable[[Ball, Ball], Mask]":
+    """The rule of a comparison."""
 
-    def rule(x: "Ball", y: "Ball") -> Array | Mask:
+    def rule(x: "Ball", y: "Ball") -> Mask:
         value = np.asarray(ufunc(x.value, y.value))
         if x.exact and y.exact:
-            return value
+            return Mask(x, value)
 
         def undecided() -> Array:
             reach = x.slack * (x.e(everything) + y.e(everything))
@@ -165,8 +170,7 @@ def as_mask(like: "Ball", x: Any) -> Mask:
     """x as a mask: True where it is not 0."""
     if isinstance(x, Mask):
         return x
-    outcome = comparison(np.not_equal)(x.settled(), like.operand(0)) if is_ball(x) else np.array(x, bool)
-    return outcome if isinstance(outcome, Mask) else Mask(like, outcome)
+    return comparison(np.not_equal)(x.settled(), like.operand(0)) if is_ball(x) else Mask(like, np.array(x, bool))
 
 
 def settled_index(index: Any) -> Any:
@@ -226,27 +230,21 @@ BITWISE: dict[np.ufunc, Callable[..., Mask]] = {
 }
 """What NumPy makes of these where every operand is of bool."""
 
+WHOLE_NUMBERS = (np.count_nonzero, np.nonzero, np.flatnonzero, np.argwhere)
+"""Of a mask that is decided these count and find, and compute nothing."""
+
 OVER: dict[np.ufunc, Callable[..., Mask]] = {np.logical_or: Mask.any, np.logical_and: Mask.all}
 
 
-def logical(ufunc: np.ufunc) -> "Callable[..., Array | Mask]":
-    """The rule of a logical function of balls: an array if all of them are exact."""
-
-    def rule(*operands: "Ball") -> Array | Mask:
-        outcome = LOGICAL[ufunc](*(as_mask(operands[0], x) for x in operands))
-        return outcome.value if all(x.exact for x in operands) else outcome
-
-    return rule
+def logical(ufunc: np.ufunc) -> "Callable[..., Mask]":
+    """The rule of a logical function of balls."""
+    return lambda *operands: LOGICAL[ufunc](*(as_mask(operands[0], x) for x in operands))
 
 
-def any_of(like: "Ball", a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array | Mask:
+def any_of(like: "Ball", a: Any, axis: Axes = None, *, keepdims: bool = False) -> Mask:
     """True where some element is not 0."""
-    return _exact_or_open(as_mask(like, a).any(axis, keepdims=keepdims))
+    return as_mask(like, a).any(axis, keepdims=keepdims)
 
 
-def all_of(like: "Ball", a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array | Mask:
-    return _exact_or_open(as_mask(like, a).all(axis, keepdims=keepdims))
-
-
-def _exact_or_open(mask: Mask) -> Array | Mask:
-    return mask.value if mask.undecided is None else mask
+def all_of(like: "Ball", a: Any, axis: Axes = None, *, keepdims: bool = False) -> Mask:
+    return as_mask(like, a).all(axis, keepdims=keepdims)
