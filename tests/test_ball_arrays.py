@@ -134,6 +134,7 @@ def test_methods_are_numpy_s() -> None:
     assert BALL.reshape((3, -1)).shape == BALL.transpose().shape == (3, 2)
     assert (np.atleast_1d(BALL[0, 0]).shape, [a.ndim for a in np.atleast_3d(BALL, 1.0)]) == ((1,), [3, 3])
     assert "radius" in repr(BALL)
+    assert (f"{BALL[0, 2]:.2f}", f"{BALL}") == ("2.00", repr(BALL))
 
 
 def test_a_number_whose_radius_is_0_is_a_number() -> None:

@@ -273,6 +273,10 @@ class Ball(NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return f"Ball({self.value}, radius={self.radius})"
 
+    def __format__(self, spec: str) -> str:
+        """A number's centre in the given format, as a loss is printed; repr where none is given."""
+        return format(self.value[()], spec) if spec else repr(self)
+
     # --- what two evaluations of one step share ------------------------------------------------------------
 
     def remember(self) -> "Ball":
@@ -282,6 +286,9 @@ class Ball(NDArrayOperatorsMixin):
 
     def forget(self) -> None:
         """Drop them: they and this ball hold each other, and the memory of whole steps with them."""
+        if self._content is not None:
+            self._content.forget()
+        self._mT = None
         if self.kept_products is not None:
             self.kept_products.clear()
 
