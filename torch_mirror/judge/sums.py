@@ -73,9 +73,9 @@ def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | Non
 def matmul(x: "Ball", w: "Ball") -> "Ball":
     """x @ w: one sum of products an element. A vector is a matrix of one row or column, and its result a view."""
     if x.ndim == 1:
-        return matmul(x[None], w)[..., 0, :] if w.ndim > 1 else matmul(x[None], w)[0]
+        return matmul(x[None], w).settled()[(..., 0, slice(None)) if w.ndim > 1 else 0]
     if w.ndim == 1:
-        return matmul(x, w[:, None])[..., 0]
+        return matmul(x, w[:, None]).settled()[..., 0]
     kept = w.kept_products
     if kept is not None and (id(x), id(w)) in kept:
         product: Ball = kept[id(x), id(w)][-1]
@@ -102,6 +102,7 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
     )
     result = open_sum(x, products.product(x.value, w.value), total)
     if kept is not None:
+        result = result.settled()
         kept[id(x), id(w)] = x, w, result
     return result
 
@@ -124,7 +125,7 @@ def mean(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool
 def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> "Ball":
     """The sum of x over some axes."""
     axes = tuple(range(x.ndim)) if axis is None else axis
-    value = np.asarray(x.value.sum(axis=axes, keepdims=keepdims))
+    value = x.value.sum(axis=axes, keepdims=keepdims)
     terms = x.value.size // max(value.size, 1)
     if not x.size or (terms == 1 and x.exact):
         return x.derived(value, None)
@@ -144,13 +145,31 @@ def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = 
     return open_sum(x, value, OpenSum(terms, bound, grid))
 
 
+def cumsum(like: "Ball", a: Any, axis: int | None = None) -> "Ball":
+    """The sums of the first 1, 2, ... elements along an axis, each in any order."""
+    x = like.operand(a) if axis is not None else like.operand(a).ravel()
+    along = axis or 0
+    value = x.value.cumsum(axis=along)
+    if not x.size:
+        return x.derived(value, None)
+
+    def bound(gamma: float) -> Array:
+        return np.cumsum(np.broadcast_to(gamma * x.A(everything) + x.e(everything), x.shape), along)
+
+    def grid() -> Array:
+        lowest = np.where(x.e(everything) == 0, lowest_bit(x.value, x.format), -NO_BIT)
+        return np.minimum.accumulate(lowest, along)
+
+    return open_sum(x, value, OpenSum(x.shape[along], bound, grid))
+
+
 FEW = 64
 """Elements of a sum that are looked at first: if none of them is exact, the sum is taken not to be."""
 
 
 def add(x: "Ball", y: "Ball", value: Array) -> "Ball":
     """x + y or x - y, one of which is a sum still open: one sum with the terms of both."""
-    return open_sum(x, value, joined(x.open or _term(x), y.open or _term(y)))
+    return open_sum(x, value, joined(as_sum(x), as_sum(y)))
 
 
 def joined(s: OpenSum, t: OpenSum) -> OpenSum:
@@ -170,7 +189,10 @@ def joined(s: OpenSum, t: OpenSum) -> OpenSum:
     )
 
 
-def _term(x: "Ball") -> OpenSum:
+def as_sum(x: "Ball") -> OpenSum:
+    """The sum that x is, or one of x alone."""
+    if x.open:
+        return x.open
     if not x.exact:
         return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything))
     return OpenSum(
