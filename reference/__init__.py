@@ -8,6 +8,7 @@ The equations of a network are in ``reference.networks``, one file each. Nothing
 """
 
 from reference import experiments, figures
+from reference.batches import Batches
 from reference.errors import InputError, TorchMirrorError, UnknownNameError
 from reference.experiment import Experiment
 from reference.losses import SquaredError
@@ -18,6 +19,7 @@ from reference.training import train
 
 __all__ = [
     "SGD",
+    "Batches",
     "Experiment",
     "InputError",
     "SquaredError",

@@ -1,15 +1,17 @@
-"""One training run, fully described: network, start, data, loss, optimizer, number of steps."""
+"""One training run, fully described: network, start, data, loss, optimizer, batches, number of steps."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from reference.arrays import FLOATS, Array
+from reference.batches import Batches
 from reference.errors import InputError
 from reference.losses import SquaredError
-from reference.network import Network, Parameters
+from reference.network import Network, Parameters, with_sow
 from reference.parameters import named
 from reference.sgd import SGD
 
@@ -19,8 +21,9 @@ class Experiment:
     """A training run. ``dataclasses.replace(experiment, steps=50)`` makes a variant.
 
     parameters: the start, a tuple of the network's own Parameters type, in torch's layout;
-    x: (batch, in); t: (batch, out). All arrays have one dtype, float32 or float64, which is the
-    precision of the run. Raises InputError when anything does not fit.
+    x: (samples, in); t: (samples, out). All arrays have one dtype, float32 or float64, which is the
+    precision of the run. batches: which samples each step sees; None for all of them at every step.
+    Raises InputError when anything does not fit.
     """
 
     network: Network
@@ -32,11 +35,13 @@ class Experiment:
     steps: int
     name: str = "unnamed"
     seed: int | None = None
+    batches: Batches | None = None
 
     def __post_init__(self) -> None:
         _check_options(self)
+        object.__setattr__(self, "network", with_sow(self.network))
         # numbers of a NumPy type would decide the dtype of what they multiply
-        object.__setattr__(self, "sgd", self.sgd._replace(lr=float(self.sgd.lr)))
+        object.__setattr__(self, "sgd", _plain_numbers(self.sgd))
         object.__setattr__(self, "loss", self.loss._replace(scale=float(self.loss.scale)))
         if not hasattr(self.parameters, "_fields"):
             raise InputError("parameters", "a NamedTuple of arrays", type(self.parameters).__name__)
@@ -50,7 +55,7 @@ class Experiment:
             if tensors[name].shape != tuple(shape):
                 raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {tensors[name].shape}")
         _check_data(self)
-        for what, number in (("learning rate", self.sgd.lr), ("loss scale", self.loss.scale)):
+        for what, number in (*_numbers(self.sgd), ("loss scale", self.loss.scale)):
             if abs(number) > np.finfo(self.dtype).max:
                 raise InputError(what, f"a number that {self.dtype} can hold", repr(number))
 
@@ -59,23 +64,76 @@ class Experiment:
         """The precision of the run."""
         return self.x.dtype
 
+    @property
+    def buffers(self) -> list[str]:
+        """The names of the momentum buffers: ``v`` and the parameter's; none without momentum."""
+        return [f"v{name}" for name in named(self.parameters)] if self.sgd.momentum else []
+
+    def rows(self, step: int) -> slice | Array:
+        """The rows of x and t that a step sees: a slice, or (batch,) indices."""
+        return slice(None) if self.batches is None else self.batches.rows(step, len(self.x))
+
+    def batch_length(self, step: int) -> int:
+        """How many samples a step sees; none sees more than the first."""
+        return len(self.x) if self.batches is None else self.batches.length(step, len(self.x))
+
 
 def _check_options(e: Experiment) -> None:
     if not isinstance(e.steps, (int, np.integer)) or isinstance(e.steps, bool) or e.steps < 0:
         raise InputError("steps", "a whole number, 0 or more", repr(e.steps))
-    if isinstance(e.network, type) or not callable(getattr(e.network, "shapes", None)):
+    members = (getattr(e.network, name, None) for name in ("shapes", "forward", "backward"))
+    if isinstance(e.network, type) or not all(map(callable, members)):
         raise InputError("network", "an object with shapes(), forward() and backward()", repr(e.network))
     for what, value, kind in (("sgd", e.sgd, SGD), ("loss", e.loss, SquaredError)):
         if not isinstance(value, kind):
             raise InputError(what, f"a {kind.__name__}", repr(value))
-    _check_number("learning rate", e.sgd.lr)
-    if e.sgd.lr < 0:
-        raise InputError("learning rate", "0 or more, as torch.optim.SGD does", repr(e.sgd.lr))
+    _check_sgd(e.sgd, e.steps)
+    _check_batches(e.batches)
     if e.loss.reduction not in ("sum", "mean"):
         raise InputError("loss reduction", "'sum' or 'mean'", repr(e.loss.reduction))
     _check_number("loss scale", e.loss.scale)
     if e.loss.scale == 0:
         raise InputError("loss scale", "a number other than 0", repr(e.loss.scale))
+
+
+def _check_sgd(sgd: SGD, steps: int) -> None:
+    """What torch.optim.SGD asks of its options, and a learning rate for every step."""
+    if isinstance(sgd.lr, Sequence) and not isinstance(sgd.lr, str) and len(sgd.lr) < steps:
+        raise InputError("learning rate", f"one for each of {steps} steps", f"{len(sgd.lr)} of them")
+    for what, number in _numbers(sgd):
+        _check_number(what, number)
+        if number < 0 and what != "dampening":
+            raise InputError(what, "0 or more, as torch.optim.SGD does", repr(number))
+    for what, flag in (("nesterov", sgd.nesterov), ("maximize", sgd.maximize)):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise InputError(what, "True or False", repr(flag))
+    if sgd.nesterov and (sgd.momentum == 0 or sgd.dampening != 0):
+        came = f"momentum {sgd.momentum} and dampening {sgd.dampening}"
+        raise InputError("nesterov", "a momentum and no dampening, as torch.optim.SGD does", came)
+
+
+def _numbers(sgd: SGD) -> list[tuple[str, Any]]:
+    """The numbers among the options, by what they are called."""
+    rates = sgd.lr if isinstance(sgd.lr, Sequence) and not isinstance(sgd.lr, str) else [sgd.lr]
+    options = {"momentum": sgd.momentum, "dampening": sgd.dampening, "weight decay": sgd.weight_decay}
+    return [*(("learning rate", rate) for rate in rates), *options.items()]
+
+
+def _plain_numbers(sgd: SGD) -> SGD:
+    rates = tuple(float(rate) for rate in sgd.lr) if isinstance(sgd.lr, Sequence) else float(sgd.lr)
+    numbers = float(sgd.momentum), float(sgd.dampening), float(sgd.weight_decay)
+    return SGD(rates, *numbers, bool(sgd.nesterov), bool(sgd.maximize))
+
+
+def _check_batches(batches: object) -> None:
+    if batches is None:
+        return
+    if not isinstance(batches, Batches):
+        raise InputError("batches", "a Batches or None", repr(batches))
+    for what, number, least in (("batch size", batches.size, 1), ("seed of the batches", batches.seed, 0)):
+        whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= least
+        if not whole and not (what != "batch size" and number is None):
+            raise InputError(what, f"a whole number, {least} or more", repr(number))
 
 
 def _check_number(what: str, value: Any) -> None:

@@ -16,7 +16,14 @@ def gradients(
 
 
 def step(
-    network: Network, p: Parameters, x: Array, t: Array, loss: SquaredError, sgd: SGD, sow: Sow = keep
-) -> Parameters:
-    """One training step: the next parameters."""
-    return sgd.step(p, gradients(network, p, x, t, loss, sow), sow)
+    network: Network,
+    p: Parameters,
+    x: Array,
+    t: Array,
+    loss: SquaredError,
+    sgd: SGD,
+    v: Parameters | None = None,
+    sow: Sow = keep,
+) -> tuple[Parameters, Parameters | None]:
+    """One training step: the next parameters and momentum buffers. v: the buffers, None before the first step."""
+    return sgd.step(p, gradients(network, p, x, t, loss, sow), v, sow)

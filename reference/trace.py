@@ -15,6 +15,7 @@ from reference.arrays import Array
 from reference.errors import InputError, UnknownNameError
 
 _RESERVED = "__torch_mirror__"
+_KINDS = ("constants", "parameters", "tensors", "buffers")
 _NO_TRACE = (
     ValueError, KeyError, TypeError, AttributeError, OverflowError,                # another file of NumPy's
     EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,  # an empty, cut or damaged one
@@ -34,7 +35,9 @@ class Trace(Mapping[str, Array]):
 
     constants: what does not change from step to step (x, t, features), (...) without a step axis;
     parameters: (steps + 1, ...) each: before the first step, and after each;
-    tensors: (steps, ...) each: intermediate values, ``loss`` (steps,), gradients ``d<name>``.
+    tensors: (steps, ...) each: intermediate values, ``loss`` (steps,), gradients ``d<name>``;
+    buffers: momentum buffers ``v<name>``, (steps + 1, ...) each as the parameters; NaN where there is none yet.
+    Where the last batch of an epoch is smaller than the others, what it lacks is filled up with NaN.
     """
 
     steps: int
@@ -42,21 +45,22 @@ class Trace(Mapping[str, Array]):
     parameters: Mapping[str, Array]
     tensors: Mapping[str, Array] = field(default_factory=dict)
     first: int = 0
+    buffers: Mapping[str, Array] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Array:
-        for group in (self.tensors, self.parameters, self.constants):
+        for group in (self.tensors, self.parameters, self.buffers, self.constants):
             if name in group:
                 return group[name]
         raise UnknownNameError("tensor", name, self)
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*self.constants, *self.parameters, *self.tensors])
+        return iter([*self.constants, *self.parameters, *self.buffers, *self.tensors])
 
     def __len__(self) -> int:
-        return len(self.constants) + len(self.parameters) + len(self.tensors)
+        return len(self.constants) + len(self.parameters) + len(self.buffers) + len(self.tensors)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.tensors or name in self.parameters or name in self.constants
+        return any(name in group for group in (self.tensors, self.parameters, self.buffers, self.constants))
 
     def at(self, steps: slice) -> "Trace":
         """The part of the run between two steps (counted from this trace's own first), without copies."""
@@ -70,6 +74,7 @@ class Trace(Mapping[str, Array]):
             {name: a[start : stop + 1] for name, a in self.parameters.items()},
             self._tensors_at(slice(start, stop)),
             self.first + start,
+            {name: a[start : stop + 1] for name, a in self.buffers.items()},
         )
 
     def _tensors_at(self, steps: slice) -> Mapping[str, Array]:
@@ -83,11 +88,12 @@ class Trace(Mapping[str, Array]):
         def lift(group: Mapping[str, Array]) -> dict[str, Array]:
             return {name: a.astype(dtype) for name, a in group.items()}
 
-        return Trace(self.steps, lift(self.constants), lift(self.parameters), lift(self.tensors), self.first)
+        groups = lift(self.constants), lift(self.parameters), lift(self.tensors)
+        return Trace(self.steps, *groups, self.first, lift(self.buffers))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace as .npz (numpy.savez, no pickle). Raises InputError if the file cannot be written."""
-        groups = {"constants": self.constants, "parameters": self.parameters, "tensors": self.tensors}
+        groups = {kind: getattr(self, kind) for kind in _KINDS}
         arrays = {f"{kind}/{name}": a for kind, group in groups.items() for name, a in group.items()}
         path = Path(path)
         partial = path.parent / f".{os.getpid()}.npz.part"  # short: a name may be as long as the system allows
@@ -104,7 +110,7 @@ class Trace(Mapping[str, Array]):
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Trace":
         """Read a trace that ``save`` wrote. Raises InputError if the file is none."""
-        groups: dict[str, dict[str, Array]] = {"constants": {}, "parameters": {}, "tensors": {}}
+        groups: dict[str, dict[str, Array]] = {kind: {} for kind in _KINDS}
         try:
             with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 steps, first = (int(n) for n in file[_RESERVED])
@@ -117,28 +123,43 @@ class Trace(Mapping[str, Array]):
         except _NO_TRACE as error:
             came = str(error) or "an empty or cut file"
             raise InputError(f"trace file {path}", "a trace that Trace.save wrote", came) from error
-        for kind, rows in (("parameters", steps + 1), ("tensors", steps)):
+        for kind, rows in (("parameters", steps + 1), ("buffers", steps + 1), ("tensors", steps)):
             for name, array in groups[kind].items():
                 if array.shape[:1] != (rows,):
                     raise InputError(f"trace file {path}", f"{rows} entries of {name}", f"shape {array.shape}")
-        return Trace(steps, groups["constants"], groups["parameters"], groups["tensors"], first)
+        return Trace(
+            steps, groups["constants"], groups["parameters"], groups["tensors"], first, groups["buffers"]
+        )
 
 
 def gather(steps: int, segments: Iterable[Trace]) -> Trace:
     """One trace from the consecutive segments of a run of that many steps; their values are copied."""
-    parameters: dict[str, Array] = {}
-    tensors: dict[str, Array] = {}
+    groups: dict[str, dict[str, Array]] = {"parameters": {}, "tensors": {}, "buffers": {}}
     for segment in segments:
-        if not segment.first:
-            constants = segment.constants
-            parameters |= {name: np.empty((steps + 1, *a.shape[1:]), a.dtype) for name, a in segment.parameters.items()}
-            tensors |= {name: np.empty((steps, *a.shape[1:]), a.dtype) for name, a in segment.tensors.items()}
-        stop = segment.first + segment.steps
-        for name, a in segment.parameters.items():
-            parameters[name][segment.first : stop + 1] = a
-        for name, a in segment.tensors.items():
-            tensors[name][segment.first : stop] = a
-    return Trace(steps, constants, parameters, tensors)
+        for kind, gathered in groups.items():
+            more = kind != "tensors"  # one entry before the first step
+            for name, a in getattr(segment, kind).items():
+                if not segment.first:
+                    gathered[name] = np.full((steps + more, *a.shape[1:]), np.nan, a.dtype)
+                here = slice(segment.first, segment.first + segment.steps + more)
+                gathered[name][here][tuple(slice(n) for n in a.shape)] = a
+        constants = segment.constants
+    return Trace(steps, constants, groups["parameters"], groups["tensors"], buffers=groups["buffers"])
+
+
+def stack(rows: Sequence[Array], out: Array) -> Array:
+    """Arrays along a new first axis, in the first entries of ``out``, which has the shape of the largest of them.
+
+    Those of a smaller batch are filled up with NaN. numpy.concatenate is the fastest way for many small ones.
+    """
+    stacked = out[: len(rows)]
+    try:
+        np.concatenate(rows, out=stacked.reshape(-1, *rows[0].shape[1:]))
+    except ValueError:  # some are smaller, or scalars
+        stacked[...] = np.nan
+        for space, row in zip(stacked, rows, strict=True):
+            space[tuple(slice(n) for n in row.shape)] = row
+    return stacked
 
 
 def check_record(record: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:

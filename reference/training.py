@@ -9,8 +9,9 @@ from reference.experiment import Experiment
 from reference.network import features
 from reference.parameters import named
 from reference.rehearsal import numbers_a_step, tensor_names
+from reference.sgd import SGD
 from reference.step import step
-from reference.trace import Trace, check_record, gather
+from reference.trace import Trace, check_record, gather, stack
 
 SEGMENT_BYTES = 24 << 20
 """Size of the segments that a long run is produced and judged in: few enough calls, and little memory."""
@@ -45,28 +46,54 @@ def segments(
         return constants[name]
 
     x = features(e.network, e.x, note_constant)
-    network, p, t, loss, sgd = e.network, e.parameters, e.t, e.loss, e.sgd
+    network, p, v, loss = e.network, e.parameters, None, e.loss
     size = size or segment_steps(e)
     room: dict[str, Array] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
+    last = {name: np.full_like(start[name[1:]], np.nan) for name in e.buffers}  # before each segment
     for first in range(0, e.steps, size) if e.steps else (0,):
-        steps = min(size, e.steps - first)
-        here = record(range(first, first + steps)) if callable(record) else record
-        wanted = check_record(here, [*each, *start])
+        steps = range(first, min(first + size, e.steps))
+        here = record(steps) if callable(record) else record
+        wanted = check_record(here, [*each, *start, *last])
         needed = {"y" if name == "loss" else name for name in wanted}
         rows: dict[str, list[Array]] = {name: [] for name in each if name in needed}
         states = {name: [value] for name, value in named(p).items() if name in wanted}
-        sow = _recorder({**rows, **states}, plant)
-        for _ in range(steps):
-            p = step(network, p, x, t, loss, sgd, sow)
+        buffers = {name: [value] for name, value in last.items()}
+        sow = _recorder({**rows, **states, **buffers}, plant)
+        data = _batches(e, x, steps)
+        for (x_t, t_t), sgd in zip(data, _schedule(e, steps), strict=True):
+            p, v = step(network, p, x_t, t_t, loss, sgd, v, sow)
+        last = {name: row[-1] for name, row in buffers.items()}
         if "loss" in wanted and steps:
-            rows["loss"] = [plant("loss", loss.value(_stack("y", rows["y"], room, size), t))]
+            rows["loss"] = [plant("loss", _losses(e, rows["y"], data, room, size))]
         yield Trace(
-            steps,
+            len(steps),
             constants,
             {name: _stack(name, row, room, size + 1) for name, row in states.items()},
             _Stacks({name: rows[name] for name in each if name in wanted and steps}, room, size),
             first,
+            {name: _stack(name, row, room, size + 1) for name, row in buffers.items() if name in wanted},
         )
+
+
+def _batches(e: Experiment, x: Array, steps: range) -> list[tuple[Array, Array]]:
+    """What each step sees of the features x and of t."""
+    if e.batches is None:
+        return [(x, e.t)] * len(steps)
+    return [(x[rows], e.t[rows]) for rows in map(e.rows, steps)]
+
+
+def _schedule(e: Experiment, steps: range) -> list[SGD]:
+    """The settings of each step."""
+    return [e.sgd] * len(steps) if isinstance(e.sgd.lr, float) else [e.sgd.at(t) for t in steps]
+
+
+def _losses(
+    e: Experiment, ys: list[Array], data: list[tuple[Array, Array]], room: dict[str, Array], size: int
+) -> Array:
+    """The loss of each step: (steps,)."""
+    if e.batches is None:
+        return e.loss.value(_stack("y", ys, room, size), e.t)
+    return np.stack([e.loss.value(y, t) for y, (_, t) in zip(ys, data, strict=True)])
 
 
 def train(experiment: Experiment, record: Sequence[str] | None = None, plant: Sow = keep) -> Trace:
@@ -120,15 +147,23 @@ class _Stacks(Mapping[str, Array]):
 
     def at(self, steps: slice) -> dict[str, Array]:
         """The tensors of some of the steps only."""
-        return {name: row[0][steps] if name == "loss" else np.stack(row[steps]) for name, row in self.rows.items()}
+        return {name: row[0][steps] if name == "loss" else _stacked(row[steps]) for name, row in self.rows.items()}
 
 
 def _stack(name: str, rows: list[Array], room: dict[str, Array], size: int) -> Array:
-    """Equal-shaped arrays along a new first axis; numpy.concatenate is the fastest way for many small ones."""
+    """Arrays along a new first axis, in memory that is kept under their name."""
     if len(rows) == 1:
         return rows[0][None]
     if name not in room:
-        room[name] = np.empty((size, *rows[0].shape), rows[0].dtype)
-    stacked = room[name][: len(rows)]
-    np.concatenate(rows, out=stacked.reshape(-1, *rows[0].shape[1:]))
-    return stacked
+        room[name] = np.empty((size, *_largest(rows)), rows[0].dtype)
+    return stack(rows, room[name])
+
+
+def _stacked(rows: list[Array]) -> Array:
+    """Arrays along a new first axis, in memory of their own."""
+    return stack(rows, np.empty((len(rows), *_largest(rows)), rows[0].dtype)) if rows else np.empty(0)
+
+
+def _largest(rows: list[Array]) -> tuple[int, ...]:
+    """The shape of the largest: one of two in a row belongs to a whole batch, unless an epoch is one batch."""
+    return max(row.shape for row in rows[:2])

@@ -282,7 +282,7 @@ def end_to_end(e: Experiment, precision: str) -> float:
 
         p = zip_with(lambda _, a: number(a), e.parameters)
         loss = e.loss._replace(scale=type(lr)(e.loss.scale))
-        step(e.network, p, number(e.x), number(e.t), loss, SGD(lr), sow)
+        step(e.network, p, number(e.x), number(e.t), loss, SGD(lr), sow=sow)
         return values
 
     with np.errstate(all="ignore"):

@@ -21,8 +21,8 @@ from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certify import certify
 from torch_mirror.judge.compare import Where, allowed, compare
 
-HERE = Where("z", "torch", "local", first=10)
 STEPS, ROWS, TERMS, COLUMNS = 3, 40, 5, 40
+HERE = Where("z", "torch", "local", range(10, 10 + STEPS))
 
 
 def product(seed: int = 0) -> tuple[Ball, Array]:

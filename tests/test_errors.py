@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference import SGD, SquaredError, Trace, experiments, predict, train
+from reference.batches import Batches
 from reference.errors import InputError, TorchMirrorError, UnknownNameError
 from reference.networks import linear_regression, mlp
 
@@ -76,9 +77,30 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "steps are text": ({"steps": "5"}, "steps: expected a whole number, 0 or more, got '5'"),
     "lr is NaN": ({"sgd": SGD(np.nan)}, "learning rate: expected a finite number, got nan"),
     "lr is huge": ({"sgd": SGD(HUGE)}, "learning rate: expected a finite number"),
-    "lr is text": ({"sgd": SGD("0.1")}, "learning rate: expected a finite number, got '0.1'"),  # type: ignore[arg-type]  # on purpose
-    "lr is an array": ({"sgd": SGD(np.ones(2))}, "learning rate: expected a finite number"),  # type: ignore[arg-type]  # on purpose
-    "lr is complex": ({"sgd": SGD(1j)}, "learning rate: expected a finite number, got 1j"),  # type: ignore[arg-type]  # on purpose
+    "lr is text": ({"sgd": SGD("0.1")}, "learning rate: expected a finite number, got '0.1'"),
+    "lr is an array": ({"sgd": SGD(np.ones(2))}, "learning rate: expected a finite number"),
+    "lr is complex": ({"sgd": SGD(1j)}, "learning rate: expected a finite number, got 1j"),
+    "lr is negative": ({"sgd": SGD(-0.1)}, "learning rate: expected 0 or more, as torch.optim.SGD does, got -0.1"),
+    "too few rates": ({"sgd": SGD([0.1, 0.2])}, "learning rate: expected one for each of 1000 steps, got 2 of them"),
+    "a rate is NaN": ({"sgd": SGD([0.1, np.nan, 0.1]), "steps": 3}, "learning rate: expected a finite number, got nan"),
+    "a rate is negative": ({"sgd": SGD([0.1, -1.0, 0.1]), "steps": 3}, "learning rate: expected 0 or more"),
+    "momentum is negative": ({"sgd": SGD(0.1, -0.5)}, "momentum: expected 0 or more, as torch.optim.SGD .*got -0.5"),
+    "momentum is text": ({"sgd": SGD(0.1, "0.5")}, "momentum: expected a finite number, got '0.5'"),  # type: ignore[arg-type]  # on purpose
+    "dampening is infinite": ({"sgd": SGD(0.1, 0.5, np.inf)}, "dampening: expected a finite number, got inf"),
+    "weight decay is negative": ({"sgd": SGD(0.1, weight_decay=-1.0)}, "weight decay: expected 0 or more"),
+    "Nesterov without momentum": (
+        {"sgd": SGD(0.1, nesterov=True)},
+        r"nesterov: expected a momentum and no dampening, .*got momentum 0.0 and dampening 0.0",
+    ),
+    "Nesterov with dampening": (
+        {"sgd": SGD(0.1, 0.5, 0.1, nesterov=True)}, "nesterov: expected .*got momentum 0.5 and dampening 0.1",
+    ),
+    "Nesterov is text": ({"sgd": SGD(0.1, 0.5, nesterov="yes")}, "nesterov: expected True or False, got 'yes'"),  # type: ignore[arg-type]  # on purpose
+    "batches are a number": ({"batches": 2}, "batches: expected a Batches or None, got 2"),
+    "batches of none": ({"batches": Batches(0)}, "batch size: expected a whole number, 1 or more, got 0"),
+    "batches of a half": ({"batches": Batches(0.5)}, "batch size: expected a whole number, 1 or more, got 0.5"),  # type: ignore[arg-type]  # on purpose
+    "a shuffle by text": ({"batches": Batches(2, "x")}, "seed of the batches: expected a whole number, 0 or more"),  # type: ignore[arg-type]  # on purpose
+    "a shuffle by -1": ({"batches": Batches(2, -1)}, "seed of the batches: expected a whole number, 0 or more, got -1"),
     "sgd is a number": ({"sgd": 0.1}, "sgd: expected .*SGD, got 0.1"),
     "loss is text": ({"loss": "sum"}, "loss: expected .*SquaredError, got 'sum'"),
     "no such reduction": ({"loss": SquaredError("none")}, "loss reduction: expected 'sum' or 'mean', got 'none'"),  # type: ignore[arg-type]  # on purpose

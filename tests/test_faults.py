@@ -51,6 +51,9 @@ def real_experiments(fault: Fault, dtype: DTypeName) -> st.SearchStrategy[Experi
         networks=strategies.NETWORKS[fault.network],
         dtypes=[dtype],
         kinds=["normal"],
+        sgds=strategies.plain_sgds(),
+        batches=st.none(),
+        scheduled=st.just(False),
         steps=st.just(fault.step + 2),
     )
 
@@ -84,7 +87,8 @@ def check(fault: Fault, experiment: Experiment) -> None:
 @given(data=st.data())
 @SEARCHED
 def test_faults_on_exact_data_are_located(fault: Fault, dtype: DTypeName, data: st.DataObject) -> None:
-    check(fault, data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype])))
+    plain = strategies.plain_sgds(rates=strategies.EXACT_RATES)
+    check(fault, data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype], sgds=plain)))
 
 
 @pytest.mark.parametrize(("fault", "dtype"), cases(*STRUCTURAL, *REAL))

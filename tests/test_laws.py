@@ -92,9 +92,9 @@ def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, da
     starts = [strategies.parameters(e.network, draws, "integers", dtype) for _ in range(runs)]
     stacked = rebuild(e.parameters, {name: np.stack([named(p)[name] for p in starts]) for name in named(e.parameters)})
     x = features(e.network, e.x)
-    together = named(step(e.network, stacked, x, e.t, e.loss, e.sgd))
+    together = named(step(e.network, stacked, x, e.t, e.loss, e.sgd)[0])
     for i, start in enumerate(starts):
-        alone = named(step(e.network, start, x, e.t, e.loss, e.sgd))
+        alone = named(step(e.network, start, x, e.t, e.loss, e.sgd)[0])
         assert_same({name: a[i] for name, a in together.items()}, alone)
 
 
@@ -118,7 +118,7 @@ def evaluate(e: Experiment, p: Any, x: Array, t: Array) -> dict[str, Array]:
         values[name] = value
         return value
 
-    step(e.network, p, features(e.network, x, note), t, e.loss, e.sgd, note)
+    step(e.network, p, features(e.network, x, note), t, e.loss, e.sgd, sow=note)
     return values | {"loss": np.asarray(e.loss.value(values["y"], t))}
 
 

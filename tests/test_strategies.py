@@ -16,6 +16,7 @@ from reference.experiment import Experiment
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.parameters import named
+from reference.sgd import SGD
 from torch_mirror import strategies
 from torch_mirror.networks import MIRRORS
 from torch_mirror.strategies import DTypeName, Kind
@@ -112,15 +113,23 @@ def moved(e: Experiment) -> bool:
 
 
 CASES: dict[str, Callable[[Experiment], bool]] = {
-    "batch of 1": lambda e: len(e.x) == 1,
-    "larger batch": lambda e: len(e.x) > 4,
+    "one sample": lambda e: len(e.x) == 1,
+    "more samples": lambda e: len(e.x) > 4,
+    "mini-batches in order": lambda e: e.batches is not None and e.batches.seed is None and e.batches.size < len(e.x),
+    "shuffled mini-batches": lambda e: e.batches is not None and e.batches.seed is not None and e.batches.size > 1,
+    "a last batch that is smaller": lambda e: e.batch_length(e.steps - 1) < e.batch_length(0),
+    "plain": lambda e: e.sgd[1:] == SGD(0.1)[1:],
+    "momentum with dampening": lambda e: bool(e.sgd.momentum and e.sgd.dampening),
+    "Nesterov with weight decay": lambda e: bool(e.sgd.nesterov and e.sgd.weight_decay),
+    "maximize": lambda e: e.sgd.maximize,
+    "a schedule": lambda e: isinstance(e.sgd.lr, tuple) and len(set(e.sgd.lr)) > 2,
     "float32": lambda e: e.dtype == np.float32,
     "float64": lambda e: e.dtype == np.float64,
     "sum": lambda e: e.loss.reduction == "sum",
     "mean whose N is no power of two": lambda e: e.loss.reduction == "mean" and e.t.size not in (1, 2, 4, 8, 16, 32),
     "scale that is no power of two": lambda e: e.loss.scale == 0.3,
-    "lr that is no power of two": lambda e: abs(np.frexp(e.sgd.lr)[0]) != 0.5,
-    "lr that is a power of two": lambda e: abs(np.frexp(e.sgd.lr)[0]) == 0.5,
+    "lr that is no power of two": lambda e: bool(np.all(np.frexp(e.sgd.lr)[0] != 0.5)),
+    "lr that is a power of two": lambda e: bool(np.all(np.frexp(e.sgd.lr)[0] == 0.5)),
     "several steps": lambda e: e.steps > 4,
     "every parameter moves": moved,
     "dead network": lambda e: not moved(e),
@@ -143,7 +152,8 @@ def test_dyadic_experiments_sit_on_kinks(dtype: DTypeName) -> None:
 @given(strategies.experiments())
 def test_a_first_step_never_overflows(experiment: Experiment) -> None:
     trace = reference.train(replace(experiment, steps=1))
-    assert all(np.isfinite(array).all() for array in trace.values())
+    assert all(np.isfinite(a).all() for group in (trace.tensors, trace.parameters) for a in group.values())
+    assert all(np.isfinite(a[1:]).all() for a in trace.buffers.values())
 
 
 @given(
@@ -152,8 +162,9 @@ def test_a_first_step_never_overflows(experiment: Experiment) -> None:
         dtypes=["float32"],
         kinds=["decimals"],
         losses=strategies.losses(reductions=["mean"], scales=[0.5]),
-        sgds=strategies.sgds(rates=[0.25]),
-        batches=[6],
+        sgds=strategies.plain_sgds(rates=[0.25]),
+        scheduled=st.just(False),
+        samples=[6],
         steps=st.just(4),
     )
 )

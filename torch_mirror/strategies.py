@@ -27,6 +27,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from reference.arrays import Array
+from reference.batches import Batches
 from reference.experiment import Experiment
 from reference.losses import SquaredError
 from reference.networks import cubic, linear_regression, mlp, two_layer_linear, two_layer_relu
@@ -45,7 +46,11 @@ DYADIC: tuple[Kind, ...] = ("integers", "eighths")
 REAL: tuple[Kind, ...] = ("normal", "decimals", "mixed")
 
 SCALES = (1.0, 0.5, 2.0, 0.3)
+EXACT_RATES = (2.0**-3, 2.0**-6, 2.0**-10)
 RATES = (2.0**-6, 2.0**-10, 0.01, 0.001, 0.0003)
+MOMENTA = (0.0, 0.5, 0.9)
+DAMPENINGS = (0.0, 0.25, 0.1)
+DECAYS = (0.0, 2.0**-6, 0.01)
 """Of both sorts: powers of two, by which a product is exact, and decimals, which are themselves rounded."""
 
 
@@ -144,9 +149,45 @@ def losses(
     return st.builds(SquaredError, st.sampled_from(reductions), st.sampled_from(scales))
 
 
-def sgds(*, rates: Sequence[float] = RATES) -> st.SearchStrategy[SGD]:
+def plain_sgds(*, rates: Sequence[float] = RATES) -> st.SearchStrategy[SGD]:
     """Plain gradient descent with these learning rates."""
-    return st.builds(SGD, st.sampled_from(rates))
+    return st.sampled_from(rates).map(SGD)
+
+
+@st.composite
+def sgds(
+    draw: st.DrawFn,
+    *,
+    rates: Sequence[float] = RATES,
+    momenta: Sequence[float] = MOMENTA,
+    dampenings: Sequence[float] = DAMPENINGS,
+    decays: Sequence[float] = DECAYS,
+) -> SGD:
+    """Gradient descent with any options that torch.optim.SGD allows together; plain is frequent."""
+    sgd = SGD(draw(st.sampled_from(rates)))
+    if draw(st.booleans()):
+        return sgd
+    momentum = draw(st.sampled_from(momenta))
+    nesterov = momentum > 0 and draw(st.booleans())
+    return SGD(
+        sgd.lr,
+        momentum,
+        0.0 if nesterov else draw(st.sampled_from(dampenings)),
+        draw(st.sampled_from(decays)),
+        nesterov,
+        draw(st.booleans()),
+    )
+
+
+def exact_sgds() -> st.SearchStrategy[SGD]:
+    """Options that are powers of two, so that a step from exact numbers of few bits is exact."""
+    return sgds(rates=EXACT_RATES, momenta=(0.0, 0.5), dampenings=(0.0, 0.5), decays=(0.0, 2.0**-3))
+
+
+def batchings(*, sizes: Sequence[int] = (1, 2, 3)) -> st.SearchStrategy[Batches | None]:
+    """All samples at every step, and mini-batches of these sizes, in order or shuffled."""
+    seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
+    return st.one_of(st.none(), st.builds(Batches, st.sampled_from(sizes), seeds))
 
 
 def parameters(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTypeName) -> Any:
@@ -183,11 +224,15 @@ def experiments(
     kinds: Sequence[Kind] = DYADIC + REAL,
     losses: st.SearchStrategy[SquaredError] = losses(),  # noqa: B008 - a strategy is immutable
     sgds: st.SearchStrategy[SGD] = sgds(),  # noqa: B008 - the same
-    batches: Sequence[int] = (1, 2, 3, 4, 7),
-    steps: st.SearchStrategy[int] = st.integers(1, 8),  # noqa: B008
+    samples: Sequence[int] = (1, 2, 3, 4, 7),
+    batches: st.SearchStrategy[Batches | None] = batchings(),  # noqa: B008 - the same
+    scheduled: st.SearchStrategy[bool] = st.booleans(),  # noqa: B008 - the same
+    steps: st.SearchStrategy[int] = st.integers(1, 8),  # noqa: B008 - the same
     start: Start = parameters,
 ) -> Experiment:
     """Experiments of these networks, with random data and start, all of one kind and dtype.
+
+    scheduled: whether each step has a learning rate of its own, a half or a quarter of the drawn one or all of it.
 
     start: makes the start parameters of networks that are not this package's, from (network, NumPy
     generator, kind, dtype).
@@ -195,26 +240,34 @@ def experiments(
     network = draw(networks)
     dtype = draw(st.sampled_from(dtypes))
     kind = draw(st.sampled_from(kinds))
-    batch = draw(st.sampled_from(batches))
+    rows = draw(st.sampled_from(samples))
     generator = draw(generators())
+    sgd, count = draw(sgds), draw(steps)
+    if draw(scheduled):
+        sgd = sgd._replace(lr=tuple((sgd.lr / generator.choice([1, 2, 4], count)).tolist()))
     return Experiment(
         network,
         start(network, generator, kind, dtype),
-        draw_array(generator, kind, (batch, network.inputs)).astype(dtype),
-        draw_array(generator, kind, (batch, network.outputs)).astype(dtype),
+        draw_array(generator, kind, (rows, network.inputs)).astype(dtype),
+        draw_array(generator, kind, (rows, network.outputs)).astype(dtype),
         draw(losses),
-        draw(sgds),
-        draw(steps),
+        sgd,
+        count,
+        batches=draw(batches),
     )
 
 
 @st.composite
 def exact_experiments(
-    draw: st.DrawFn, *, names: Sequence[str] = tuple(NETWORKS), dtypes: Sequence[DTypeName] = ("float64", "float32")
+    draw: st.DrawFn,
+    *,
+    names: Sequence[str] = tuple(NETWORKS),
+    dtypes: Sequence[DTypeName] = ("float64", "float32"),
+    sgds: st.SearchStrategy[SGD] = exact_sgds(),  # noqa: B008 - a strategy is immutable
 ) -> Experiment:
     """Experiments of one step in which no operation rounds, so that every evaluation gives the same bits.
 
-    All numbers are multiples of powers of two, N, scale and learning rate are powers of two, and widths
+    All numbers are multiples of powers of two, N, scale and options of the SGD are powers of two, and widths
     and depth are such that no partial sum has more bits than the dtype. The longest is the loss of the
     deepest network: 2^51 units in the last place in float64 (three layers, eighths), 2^23 in float32
     (two layers, integers).
@@ -236,8 +289,10 @@ def exact_experiments(
             dtypes=(dtype,),
             kinds=kinds,
             losses=losses(reductions=reductions, scales=(1.0, 0.5, 2.0)),
-            sgds=sgds(rates=(2.0**-3, 2.0**-6, 2.0**-10)),
-            batches=(1, 2, 4),
+            sgds=sgds,
+            samples=(1, 2, 4),
+            batches=batchings(sizes=(1, 2)),
+            scheduled=st.just(False),
             steps=st.just(1),
         )
     )

@@ -6,7 +6,7 @@ pass makes new tensors and zero_grad drops the gradients, so a reference to them
 is written to again, the parameters and gradients that are not dropped, is copied.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from reference.arrays import Array
 from reference.errors import InputError
 from reference.experiment import Experiment
+from reference.network import takes_sow
 from reference.parameters import named
 from reference.rehearsal import tensor_names
+from reference.sgd import SGD
 from reference.trace import Trace, check_record, gather
 from reference.training import segment_steps
 from torch_mirror.networks import mirror_of
@@ -30,7 +32,9 @@ LARGE = 10_000
 class Session(NamedTuple):
     """What a torch training loop consists of; replace a part to train with your own.
 
-    module: called as ``module(x, sow)``; names: reference parameter name to name in the state dict;
+    module: called as ``module(x, sow)``, or as ``module(x)`` if its forward takes no ``sow``: then only y, the
+    loss and the gradients of y and of the parameters are known of it, and judged end to end;
+    names: reference parameter name to name in the state dict;
     criterion: (y, t) to the loss; optimizer: over the module's parameters.
     """
 
@@ -58,7 +62,13 @@ def session(
     squared_error = nn.MSELoss(reduction=e.loss.reduction)
     scale = e.loss.scale
     criterion = squared_error if scale == 1 else lambda y, t: scale * squared_error(y, t)
-    return Session(module, names, criterion, torch.optim.SGD(module.parameters(), lr=e.sgd.lr))
+    return Session(module, names, criterion, optimizer_of(e.sgd, module.parameters()))
+
+
+def optimizer_of(sgd: SGD, parameters: Iterable[nn.Parameter]) -> torch.optim.SGD:
+    """torch's own optimizer with these options; of a sequence of learning rates it has the first."""
+    lr = sgd.lr if isinstance(sgd.lr, float) else next(iter(sgd.lr), 0.0)
+    return torch.optim.SGD(parameters, lr, *sgd[1:5], maximize=sgd.maximize)
 
 
 def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> None:
@@ -94,7 +104,9 @@ def segments(
     module, names, criterion, optimizer = using or session(e)
     _, each = tensor_names(e)
     start = list(named(e.parameters))
-    wanted = check_record(record, [*each, *start])
+    model = _with_sow(module)
+    known = each if model is module else [n for n in each if n in ("y", "loss", "dy", *(f"d{name}" for name in start))]
+    wanted = check_record(record, [*known, *start, *e.buffers])
     own = dict(module.named_parameters())
     weights = {name: own[names[name]] for name in start}
     x, t = tensor(e.x), tensor(e.t)
@@ -106,28 +118,35 @@ def segments(
 
     features: Any = getattr(module, "features", None)
     x = x if features is None else features(x, note_constant)
+    x_t, t_t = x, t
     size = size or segment_steps(e)
     gradients = _Gradients({f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}, size)
-    watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
+    watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in known}
     values = [name for name in each if name in wanted and name not in gradients.weights and name not in watched]
     states = {name: _States(weights[name], size) for name in weights if name in wanted}
+    buffers = {name: _Buffers(optimizer, weights[name[1:]], size) for name in e.buffers if name in wanted}
     room: dict[str, Tensor] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = min(size, e.steps - first)
-        for state in states.values():
+        kept: list[_States | _Buffers] = [*states.values(), *buffers.values()]
+        for state in kept:
             state.keep(0)
         record_of = _Record([*values, *gradients.weights], set(watched.values()))
         sow = record_of.sow
         for i in range(steps):
+            if e.batches is not None:
+                x_t, t_t = x[e.rows(first + i)], t[e.rows(first + i)]
+            if not isinstance(e.sgd.lr, float):
+                _set_rate(optimizer, e.sgd.lr[first + i])
             optimizer.zero_grad()
             gradients.zeroed(first + i)
-            loss = criterion(module(x, sow), t)
+            loss = criterion(model(x_t, sow), t_t)
             sow("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
             gradients.keep(record_of.rows, i)
             optimizer.step()
             gradients.stepped(first + i)
-            for state in states.values():
+            for state in kept:
                 state.keep(i + 1)
         rows = record_of.finished() | {name: record_of.gradients_of(of) for name, of in watched.items()}
         yield Trace(
@@ -142,6 +161,7 @@ def segments(
                 if name in wanted and steps
             },
             first,
+            {name: buffer.kept(steps) for name, buffer in buffers.items()},
         )
 
 
@@ -177,6 +197,34 @@ class _States:
 
     def kept(self, steps: int) -> Array:
         return self.room[: steps + 1].numpy()
+
+
+class _Buffers:
+    """A parameter's momentum buffer after each step of a segment; NaN where the optimizer has none."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, weight: Tensor, size: int) -> None:
+        self.state, self.weight = optimizer.state, weight
+        self.room = torch.empty((size + 1, *weight.shape), dtype=weight.dtype, device=weight.device)
+
+    def keep(self, step: int) -> None:
+        buffer = self.state.get(self.weight, {}).get("momentum_buffer")
+        self.room[step] = torch.nan if buffer is None else buffer
+
+    def kept(self, steps: int) -> Array:
+        return self.room[: steps + 1].numpy()
+
+
+def _with_sow(module: nn.Module) -> Callable[..., Tensor]:
+    """The module, or for one whose forward takes no ``sow`` a function that sows what it returns."""
+    if takes_sow(module.forward):
+        return module
+    return lambda x, sow: sow("y", module(x))
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of a schedule's next step, as torch.optim.lr_scheduler does."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
 
 
 class _Gradients:
@@ -254,7 +302,7 @@ class _Record:
 
 
 def _stack(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int) -> Array:
-    """One array from the tensors of all steps, along a new first axis."""
+    """One array from the tensors of all steps, along a new first axis; smaller batches are filled up with NaN."""
     if not rows:
         raise InputError(f"tensor {name}", "one value a step from the torch module", "none: is it sown?")
     if any(row is None for row in rows):
@@ -263,6 +311,14 @@ def _stack(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], si
     with torch.no_grad():
         if len(tensors) == 1:
             return tensors[0].detach()[None].numpy()
+        shape = max(tuple(row.shape) for row in tensors[:2])  # one of two in a row is a whole batch's
         if name not in room:
-            room[name] = torch.empty((size, *tensors[0].shape), dtype=tensors[0].dtype, device=tensors[0].device)
-        return torch.stack(tensors, out=room[name][: len(tensors)]).numpy()
+            room[name] = torch.empty((size, *shape), dtype=tensors[0].dtype, device=tensors[0].device)
+        out = room[name][: len(tensors)]
+        try:
+            return torch.stack(tensors, out=out).numpy()
+        except RuntimeError:  # some are smaller
+            out.fill_(torch.nan)
+            for space, row in zip(out, tensors, strict=True):
+                space[tuple(slice(n) for n in row.shape)] = row
+            return out.numpy()

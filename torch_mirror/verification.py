@@ -9,15 +9,15 @@ from reference import training as reference_training
 from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.parameters import named
-from reference.rehearsal import check_stacking, numbers_a_step
+from reference.rehearsal import numbers_a_step, stacking_flaw
 from reference.trace import Trace
 from reference.training import segment_steps
 from torch_mirror import training as torch_training
 from torch_mirror.judge.certificate import Certificate
-from torch_mirror.judge.certify import Motion, certificate, watch
+from torch_mirror.judge.certify import Motion, certificate, notes, watch
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.direct import judge_directly
-from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parameter_balls
+from torch_mirror.judge.local import entries, forget, judge_givens, judge_locally, judge_start, parts
 from torch_mirror.memory import keep_freed_memory
 from torch_mirror.threads import one_thread
 
@@ -42,10 +42,12 @@ def verify(
     """
     e = experiment
     started = time.perf_counter()
-    findings, motion, ends, relative = Findings(), Motion(), None, None
+    findings, motion = Findings(), Motion()
+    ends: float | None = None
+    relative: float | None = None
     keep_freed_memory()
     with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
-        check_stacking(e)
+        flaw = stacking_flaw(e)
         small = numbers_a_step(e) <= SMALL
         sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
         size = segment_steps(e)
@@ -63,41 +65,45 @@ def verify(
             if not torch.steps:
                 findings = merge(found)
                 continue
-            p = parameter_balls(e, torch)
             above = findings.worst.ratio if findings.worst else 0
-            found.append(judge_locally(e, torch, "torch", givens, p, above))
-            found += _judge_sample(e, numpy, sample, above)
-            direct, distances = judge_directly(e, torch, numpy, givens, p, None if small else sample)
-            findings = merge([*found, direct])
-            forget(p)
+            found += _judge_sample(e, numpy, sample, above, stacks=flaw is None)
+            for part in parts(e, torch, givens, stacks=flaw is None):
+                found.append(judge_locally(e, part, "torch", above))
+                after = {name: a[1:][entries(part.steps, numpy)] for name, a in numpy.parameters.items()}
+                direct, distances = judge_directly(e, part, after, None if small else sample)
+                found.append(direct)
+                forget(part)
+                if part.steps[-1] == torch.first + torch.steps - 1:
+                    ends = float(distances.distance[-1])
+            findings = merge(found)
             motion = watch(motion, torch)
-            ends = float(distances.distance[-1])
-            if torch.first + torch.steps == e.steps:
+            if torch.first + torch.steps == e.steps and ends is not None:
                 relative = ends / (_norm(numpy) or 1.0)
             if progress:
                 progress(torch.steps)
     return certificate(
         e, e.steps, findings, motion,
-        end_distance=ends, end_distance_relative=relative, seconds=time.perf_counter() - started,
+        end_distance=ends, end_distance_relative=relative, notes=notes(flaw), seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 
 def _record(e: Experiment, sample: Array) -> Callable[[range], list[str] | None]:
     """Of NumPy's run of a large network: its parameters, and every tensor where a sampled step is."""
-    parameters = list(named(e.parameters))
+    parameters = [*named(e.parameters), *e.buffers]
     return lambda steps: None if any(int(t) in steps for t in sample) else parameters
 
 
-def _judge_sample(e: Experiment, numpy: Trace, sample: Array, above: float) -> list[Findings]:
+def _judge_sample(e: Experiment, numpy: Trace, sample: Array, above: float, *, stacks: bool) -> list[Findings]:
     """NumPy's own trace, at the sampled steps, in a precision wider than its own where there is one."""
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
     found = []
     for i in (sample[(sample >= numpy.first) & (sample < numpy.first + numpy.steps)] - numpy.first).tolist():
         part = numpy.at(slice(i, i + 1)).astype(wider)
         of_features, givens = judge_givens(e, part, "numpy")
-        p = parameter_balls(e, part)
-        found += [of_features, judge_locally(e, part, "numpy", givens, p, above)]
-        forget(p)
+        found.append(of_features)
+        for one in parts(e, part, givens, stacks=stacks):
+            found.append(judge_locally(e, one, "numpy", above))
+            forget(one)
     return found
 
 

@@ -102,13 +102,16 @@ class Ball(NDArrayOperatorsMixin):
             return x.settled()
         if isinstance(x, masks.Mask):
             return x.number()
-        value = np.array(x, dtype=self.value.dtype)
         if not isinstance(x, (int, float)):
-            return Ball(value, rounding_of(np.asarray(x), self.format), self.format)
-        held = float(self.format.dtype.type(x)) == x
-        ball = Ball(value, 0.0 if held else self.format.u * abs(x) + self.format.tiny, self.format)
+            return Ball(np.array(x, self.value.dtype), rounding_of(np.asarray(x), self.format), self.format)
+        ball = self.numbers(x)
         ball.number = float(x)
         return ball
+
+    def numbers(self, x: Array | float) -> "Ball":
+        """Numbers in float64 beside this ball; those that the format cannot hold have a rounding of their own."""
+        x = np.asarray(x, np.float64)  # a Python number would be rounded before it is compared
+        return Ball(x.astype(self.value.dtype), rounding_of(x, self.format), self.format)
 
     def beside(self, x: Any) -> "Ball | masks.Mask":
         """x itself if it is a ball or a mask, and else as a ball."""

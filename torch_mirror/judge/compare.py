@@ -1,6 +1,6 @@
 """What a trace holds against the ball of its equation: element by element, the error over the radius."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ class Where(NamedTuple):
     tensor: str
     side: Side
     check: Check
-    first: int = 0         # step of the first entry
-    stacked: bool = True   # whether the first axis counts steps
+    steps: Sequence[int] = (0,)  # of the run, of each entry
+    stacked: bool = True         # whether the first axis counts steps
 
 
 class Findings(NamedTuple):
@@ -43,6 +43,7 @@ def merge(parts: Iterable[Findings]) -> Findings:
     for finding in (f for part in parts for f in part.refutations):
         key = finding.tensor, finding.side, finding.check
         if key not in first or finding.step < first[key].step:
+            first.pop(key, None)  # behind what its own step has found above it
             first[key] = finding
     return Findings(
         sum(f.tensors for f in parts),
@@ -202,7 +203,7 @@ def _finding(seen: Array, equation: Ball, where: Where, index: Iterable[int]) ->
     tested = equation.format.dtype
     spacing = float(np.spacing(np.abs(v).astype(tested))) or float("nan")
     local = index[1:] if where.stacked else index
-    step = where.first + (index[0] if where.stacked else 0)
+    step = int(where.steps[index[0] if where.stacked else 0])
     return Finding(
         ratio, step, where.tensor, where.side, where.check, local,
         float(s), float(v), float(radius), float(error) / spacing,

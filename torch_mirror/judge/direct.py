@@ -18,7 +18,7 @@ of steps, and otherwise only where a part of r[t] that is cheap to have, the upd
 some of the parameters, does not already explain the distance.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +26,11 @@ import numpy as np
 from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.parameters import named, zip_with
-from reference.step import step
-from reference.trace import Trace
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Finding
 from torch_mirror.judge.compare import Findings, Where, allowed, compare, merge
 from torch_mirror.judge.format import format_of
-from torch_mirror.judge.local import Givens, forget, parameter_balls
+from torch_mirror.judge.local import Part, evaluate, forget, single
 
 PART = 499
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
@@ -51,71 +49,65 @@ class Distances(NamedTuple):
 
 
 def judge_directly(
-    experiment: Experiment,
-    torch: Trace,
-    numpy: Trace,
-    givens: Givens,
-    p: Any,
-    sample: Collection[int] | None = None,
+    experiment: Experiment, part: Part, numpy: Mapping[str, Array], sample: Collection[int] | None = None
 ) -> tuple[Findings, Distances]:
-    """Judge a segment of torch's run against the same segment of NumPy's, both as they ran.
+    """Judge a part of torch's run against the same steps of NumPy's, both as they ran.
 
-    givens, p: as ``judge_locally`` took them, from torch's trace. sample: the steps of the run at which
-    radii are propagated whatever the distances; every step if None.
+    numpy: NumPy's parameters after each of these steps. sample: the steps of the run at which radii are
+    propagated whatever the distances; every step if None.
     """
     e = experiment
     with np.errstate(all="ignore"):
-        free = _free_step(e, givens, p)
-        after = {name: free[name] for name in torch.parameters}
-        distance, amplified = _distances(torch, numpy, after)
+        free = _free_step(e, part)
+        after = {name: free[name] for name in named(e.parameters)}
+        distance, amplified = _distances(part, numpy, after)
         if sample is None:
-            found, radius = [_judge_free(free, torch)], _norm([allowed(ball) for ball in after.values()])
+            found, radius = [_judge_free(free, part)], _norm([allowed(ball) for ball in after.values()])
         else:
-            found, radius = [], np.zeros(torch.steps)
-            if _unexplained(Distances(distance, amplified, radius), torch).any():
-                radius = _part_of_radius(e, p, free)
-            unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius), torch))
-            sampled = [t - torch.first for t in sample if torch.first <= t < torch.first + torch.steps]
-            for i in sorted({*sampled, *unexplained.tolist()}):
-                findings, radius[i] = _propagate(e, torch.at(slice(i, i + 1)), givens)
+            found, radius = [], np.zeros(len(part.steps))
+            if _unexplained(Distances(distance, amplified, radius), part).any():
+                radius = _part_of_radius(e, part, free)
+            unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius), part))
+            sampled = np.flatnonzero(np.isin(part.steps, list(sample)))
+            for i in sorted({*sampled.tolist(), *unexplained.tolist()}):
+                findings, radius[i] = _propagate(e, single(part, i))
                 found.append(findings)
         distances = Distances(distance, amplified, radius)
-        return merge([*found, *_explain(torch, distances)]), distances
+        return merge([*found, *_explain(part, distances)]), distances
 
 
-def _propagate(e: Experiment, step: Trace, givens: Givens) -> tuple[Findings, float]:
+def _propagate(e: Experiment, one: Part) -> tuple[Findings, float]:
     """The findings on one step's loss and gradients, with radii end to end, and its r."""
-    p = parameter_balls(e, step)
-    free = _free_step(e, givens, p)
-    findings = _judge_free(free, step)
-    radius = float(_norm([allowed(free[name]) for name in step.parameters])[0])
-    forget(p)
+    free = _free_step(e, one)
+    findings = _judge_free(free, one)
+    radius = float(_norm([allowed(free[name]) for name in named(e.parameters)])[0])
+    forget(one)
     return findings, radius
 
 
-def _free_step(e: Experiment, givens: Givens, p: Any) -> dict[str, Ball]:
-    """Every tensor of one reference step from torch's parameters, nothing known of torch's other tensors."""
+def _free_step(e: Experiment, part: Part) -> dict[str, Ball]:
+    """Every tensor of one reference step from torch's parameters and buffers, nothing known of its other tensors."""
     balls: dict[str, Any] = {}
 
     def collect(name: str, equation: Any) -> Any:
         balls[name] = equation
         return equation
 
-    step(e.network, p, givens.x, givens.t, e.loss, e.sgd, collect)
-    return balls | {"loss": e.loss.value(balls["y"], givens.t)}
+    evaluate(e, part, collect)
+    return balls | {"loss": e.loss.value(balls["y"], part.t)}
 
 
-def _judge_free(balls: dict[str, Ball], torch: Trace) -> Findings:
+def _judge_free(balls: dict[str, Ball], part: Part) -> Findings:
     """torch's loss and parameter gradients against the balls of a free step."""
-    wanted = ["loss", *(f"d{name}" for name in torch.parameters)]
+    wanted = ["loss", *(f"d{name}" for name in named(part.p))]
     return merge(
-        compare(torch[name], balls[name], Where(name, "both", "end to end", torch.first))
+        compare(part.tensors[name], balls[name], Where(name, "both", "end to end", part.steps))
         for name in wanted
-        if name in torch.tensors
+        if name in part.tensors
     )
 
 
-def _part_of_radius(e: Experiment, p: Any, free: dict[str, Ball]) -> Array:
+def _part_of_radius(e: Experiment, whole: Part, free: dict[str, Ball]) -> Array:
     """The norm of the update's own radii over every PART-th parameter: at most r.
 
     The free step's gradients are taken as exact, and a radius only grows with those of its operands.
@@ -125,31 +117,32 @@ def _part_of_radius(e: Experiment, p: Any, free: dict[str, Ball]) -> Array:
     def part(a: Array) -> Ball:
         return Ball(a.reshape(len(a), -1)[:, ::PART], 0, fmt)
 
-    w = zip_with(lambda _, a: part(a.value), p)
-    dw = zip_with(lambda name, _: part(free[f"d{name}"].value), p)
-    return _norm([allowed(ball) for ball in named(e.sgd.step(w, dw)).values()])
+    w = zip_with(lambda _, a: part(a.value), whole.p)
+    dw = zip_with(lambda name, _: part(free[f"d{name}"].value), whole.p)
+    v = None if whole.v is None else zip_with(lambda _, a: part(a.value), whole.v)
+    after, _ = whole.sgd.step(w, dw, v)
+    return _norm([allowed(ball) for ball in named(after).values()])
 
 
-def _explain(torch: Trace, distances: Distances) -> list[Findings]:
+def _explain(part: Part, distances: Distances) -> list[Findings]:
     """A refutation of the first distance that is not explained, if there is one."""
-    unexplained = np.flatnonzero(_unexplained(distances, torch))
+    unexplained = np.flatnonzero(_unexplained(distances, part))
     if not len(unexplained):
         return []
     i = int(unexplained[0])
     d, amplified, r = (float(a[i]) for a in distances)
     ratio = (d - amplified) / r if r > 0 else float("inf")
     finding = Finding(
-        ratio, torch.first + i, "parameters", "both", "trajectory", (),
+        ratio, int(part.steps[i]), "parameters", "both", "trajectory", (),
         seen=d, expected=amplified, radius=r, ulp=float("nan"),
     )  # fmt: skip
     return [Findings(refutations=(finding,))]
 
 
-def _distances(torch: Trace, numpy: Trace, after: dict[str, Ball]) -> tuple[Array, Array]:
+def _distances(part: Part, numpy: Mapping[str, Array], after: dict[str, Ball]) -> tuple[Array, Array]:
     """d[t+1] and a[t] d[t] of each step."""
-    phi, theta = torch.parameters, numpy.parameters
-    distance = _apart([(phi[name][1:], theta[name][1:]) for name in after])
-    return distance, _apart([(ball.value, theta[name][1:]) for name, ball in after.items()])
+    distance = _apart([(part.after[name], numpy[name]) for name in after])
+    return distance, _apart([(ball.value, numpy[name]) for name, ball in after.items()])
 
 
 def _apart(pairs: list[tuple[Array, Array]]) -> Array:
@@ -175,13 +168,13 @@ def _norm(parts: list[Array]) -> Array:
     return _apart([(part, np.broadcast_to(part.dtype.type(0), part.shape)) for part in parts])
 
 
-def _unexplained(distances: Distances, trace: Trace) -> Array:
+def _unexplained(distances: Distances, part: Part) -> Array:
     """True where d[t+1] > a[t] d[t] + r[t], whatever the rounding of the three norms.
 
     A sum of n squares and its root are off by at most gamma_{n+4} relative (Higham, section 3.1).
     """
     d, amplified, r = distances
-    size = sum(a[0].size for a in trace.parameters.values())
+    size = sum(ball.value[0].size for ball in named(part.p).values())
     rounding = format_of(np.dtype(np.float64)).gamma(size + 4)
     explained = d * (1 - rounding) <= (amplified + r) * (1 + rounding)
     unexplained: Array = ~explained & np.isfinite(d + amplified + r)
