@@ -102,12 +102,11 @@ class Ball(NDArrayOperatorsMixin):
             return x.settled()
         if isinstance(x, masks.Mask):
             return x.number()
-        value = np.array(x, dtype=self.value.dtype)
-        if not isinstance(x, (int, float)):
-            return Ball(value, rounding_of(np.asarray(x), self.format), self.format)
-        held = float(self.format.dtype.type(x)) == x
-        ball = Ball(value, 0.0 if held else self.format.u * abs(x) + self.format.tiny, self.format)
-        ball.number = float(x)
+        number = isinstance(x, (int, float))
+        given = np.asarray(x, np.float64) if number else np.asarray(x)  # a number is no array of the format yet
+        ball = Ball(np.array(x, dtype=self.value.dtype), rounding_of(given, self.format), self.format)
+        if number:
+            ball.number = float(x)
         return ball
 
     def beside(self, x: Any) -> "Ball | masks.Mask":

@@ -6,7 +6,7 @@ Nothing is rounded here. Where the radii leave the choice open, the radius holds
     max x           the largest e of those that are the largest in some evaluation
     minimum, min    the same of -x
     clip            minimum(maximum(x, low), high), which is what NumPy says it is
-    sign x          0 where |x| > R e or e = 0, else 2: from -1 to 1
+    sign x          0 where |x| > R e or e = 0, else 2: from -1 to 1; infinite where e is, as x may be NaN
     where           e of the branch that is taken, or |x - y| + R (e_x + e_y) where that is open (masks.py)
 
 max: let x_m be the exact maximum and y_k that of another evaluation. Then y_k >= y_m >= x_m - e_m and
@@ -54,7 +54,8 @@ def clip(like: "Ball", a: Any, a_min: Any = None, a_max: Any = None) -> "Ball":
 def sign(x: "Ball") -> "Ball":
     def rule(take: Take) -> Any:
         e = x.e(take)
-        return np.where((e == 0) | (np.abs(take(x.value)) > x.slack * e), 0.0, 2.0)
+        spans = np.where(e < np.inf, 2.0, np.inf)
+        return np.where((e == 0) | (np.abs(take(x.value)) > x.slack * e), 0.0, spans)
 
     return x.derived(np.sign(x.value), None if x.exact else rule)
 

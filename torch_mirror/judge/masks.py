@@ -153,8 +153,8 @@ def comparison(ufunc: np.ufunc) -> "Callable[[Ball, Ball], Mask]":
         def undecided() -> Array:
             reach = x.slack * (x.e(everything) + y.e(everything))
             apart = np.abs(x.value - y.value)
-            # a reach of exactly 0 decides; otherwise the two may meet, and a tie is a branch of its own
-            return np.broadcast_to((reach > 0) & ~(apart > reach), value.shape)
+            # only a reach of exactly 0 decides a tie; one that is NaN decides nothing
+            return np.broadcast_to((reach != 0) & ~(apart > reach), value.shape)
 
         return Mask(x, value, undecided)
 
