@@ -12,6 +12,7 @@ from reference.parameters import named
 from reference.rehearsal import check_stacking, tensor_names
 from reference.trace import Trace
 from reference.training import segment_steps
+from torch_mirror.judge.arbiter import evidence, ruling
 from torch_mirror.judge.certificate import Certificate, Side
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parts
@@ -76,7 +77,9 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
             findings = merge([findings, judge_locally(experiment, part, side)])
             forget(part)
         motion = watch(motion, segment)
-    return certificate(experiment, trace.steps, findings, motion, seconds=time.perf_counter() - started)
+    ruled = ruling(experiment, evidence(findings, trace, trace))
+    seconds = time.perf_counter() - started
+    return certificate(experiment, trace.steps, findings, motion, ruling=ruled, seconds=seconds)
 
 
 def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
