@@ -32,6 +32,7 @@ Exact numbers are slow, and grow: LIMIT operations are granted, and a message sa
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -62,16 +63,14 @@ from torch_mirror.judge.equations import (
 from torch_mirror.judge.exact import Exact, IrrationalError, Number, TooManyError, UndecidedError
 from torch_mirror.judge.format import format_of
 
-LIMIT = 500_000
+LIMIT = 300_000
 """Operations on exact numbers that one ruling may take: two seconds at most."""
 
 PASSES = 11
 """Forward passes that the ruling on a gradient is worth: five for D, and two backward passes of three each."""
 
-PRECISIONS = (None, 320, 640, 1280, 2560)
-"""Bits: none for fractions; 60 for the step, 120 for the quotient, and as many to spare; more while undecided."""
-
-MISSING = "exp, log, tanh and sqrt of fractions are no fractions: pip install 'torch-mirror[exact]'"
+PRECISIONS = (None, 320, 1280)
+"""Bits: none for fractions; 60 for the step, 120 for the quotient, and as many to spare; more if undecided."""
 
 
 class Evidence(NamedTuple):
@@ -110,33 +109,36 @@ def rule_on(experiment: Experiment, trace: Trace, finding: Finding) -> Ruling:
     f = finding
     if f.check == "start":
         note = f"{'NumPy' if f.side == 'numpy' else 'the mirror'} has another {f.tensor}"
-        return _without_element("the run did not start from the given values", f, note)
+        return _without_numbers("the run did not start from the given values", f, note)
     if f.check == "trajectory":
-        return _without_element("no ruling", f, "a distance between two runs is no tensor of either")
+        return _without_numbers("no ruling", f, "a distance between two runs is no tensor of either")
     case = case_of(experiment, trace, f)
     expected = _operations(case)
     if expected > LIMIT:
-        return _without_element(TOO_LARGE, f, f"about {expected:,} operations, {LIMIT:,} at most")
+        note = f"about {expected:,} operations, {LIMIT:,} at most"
+        return _without_numbers("too large for exact arithmetic", f, note)
+    try:
+        return _exactly(case)
+    except ImportError:
+        verdict: Words = "needs python-flint"
+        note = "exp, log, tanh and sqrt of fractions are no fractions: pip install 'torch-mirror[exact]'"
+    except TooManyError:
+        verdict, note = "too large for exact arithmetic", f"more than {LIMIT:,} operations"
+    except UnfitError as error:
+        verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {error}"
+    return _without_numbers(verdict, f, note)
+
+
+def _exactly(case: Case) -> Ruling:
+    """The ruling in fractions, or else in as few bits as decide every comparison."""
     for bits in PRECISIONS:
-        try:
-            by = Exact(bits, LIMIT)
-            with by.precision(), np.errstate(all="ignore"):
-                return _rule(case, by)
-        except ImportError:
-            return _without_element("needs python-flint", f, MISSING)
-        except (IrrationalError, UndecidedError):
-            continue
-        except TooManyError:
-            return _without_element(TOO_LARGE, f, f"more than {LIMIT:,} operations")
-        except UnfitError as error:
-            return _without_element("no ruling", f, f"its equations do not run in exact arithmetic: {error}")
-    return _without_element("no ruling", f, f"{PRECISIONS[-1]} bits leave a comparison open")
+        by = Exact(bits, LIMIT)
+        with suppress(IrrationalError, UndecidedError), by.precision(), np.errstate(all="ignore"):
+            return _rule(case, by)
+    raise UnfitError(f"{PRECISIONS[-1]} bits leave a comparison open")
 
 
-TOO_LARGE: Words = "too large for exact arithmetic"
-
-
-def _without_element(verdict: Words, f: Finding, note: str) -> Ruling:
+def _without_numbers(verdict: Words, f: Finding, note: str) -> Ruling:
     return Ruling(verdict, f.tensor, f.step, f.index, note=note)
 
 
@@ -221,44 +223,13 @@ def _of_element(
     note: str = "",
 ) -> Ruling:
     f = case.finding
-    numbers = [None if x is None else x.nearest() for x in (derivative, reference, left, right)]
     mirror = None if f.side == "numpy" else float(case.seen[at])
     index = f.index if at == case.at else at[1:]
-    return Ruling(verdict, f.tensor, f.step, index, *numbers[:2], mirror, *numbers[2:], note)
+    slope, value, below, above = (None if x is None else x.nearest() for x in (derivative, reference, left, right))
+    return Ruling(verdict, f.tensor, f.step, index, slope, value, mirror, below, above, note)
 
 
 # --- by the derivative ----------------------------------------------------------------------------
-
-
-def _by_derivative(case: Case, by: Exact, local: _Local) -> Ruling:
-    """The ruling on a gradient, at the first refuted element where there is a derivative: the finding's, if there is."""
-    tensor = case.finding.tensor
-    name = tensor[1:] if case.kind == "gradient" else updated(case.experiment, tensor)
-    reference = by.array(backward(case, name, exact(by), keep))
-    at_kink: Ruling | None = None
-    for at in _refuted(case, by, local):
-        try:
-            d = differentiate(loss_by(case, name, at, by))
-        except TooManyError:
-            if at_kink is None:
-                raise
-            break
-        if d.exists:
-            return _by_value(case, by, local, _Sides(name, at, d, reference[at]))
-        at_kink = at_kink or _of_element(
-            "no derivative exists there", case, at, reference[at], left=d.left, right=d.right
-        )
-    if at_kink is None:
-        raise UnfitError(f"no element of {tensor} is refuted")
-    return at_kink
-
-
-def _refuted(case: Case, by: Exact, local: _Local) -> Iterator[tuple[int, ...]]:
-    """The finding's element, and then the others that are outside their radius."""
-    yield case.at
-    for at in np.ndindex(case.seen.shape):
-        if at != case.at and _strays(by, case.seen[at], local.exact[at], _room(case, by, local.radius[at])):
-            yield at
 
 
 class _Sides(NamedTuple):
@@ -268,6 +239,36 @@ class _Sides(NamedTuple):
     at: tuple[int, ...]
     derivative: Derivative
     reference: Number
+
+
+def _by_derivative(case: Case, by: Exact, local: _Local) -> Ruling:
+    """The ruling on a gradient: at the finding's element, or at another refuted one if there is a kink."""
+    tensor = case.finding.tensor
+    name = tensor[1:] if case.kind == "gradient" else updated(case.experiment, tensor)
+    reference = by.array(backward(case, name, exact(by), keep))
+
+    def sides(at: tuple[int, ...]) -> _Sides:
+        return _Sides(name, at, differentiate(loss_by(case, name, at, by)), reference[at])
+
+    here = sides(case.at)
+    if here.derivative.exists:
+        return _by_value(case, by, local, here)
+    with suppress(TooManyError):
+        for at in _others_refuted(case, by, local):
+            there = sides(at)
+            if there.derivative.exists:
+                return _by_value(case, by, local, there)
+    left, right = here.derivative.left, here.derivative.right
+    return _of_element("no derivative exists there", case, here.at, here.reference, left=left, right=right)
+
+
+def _others_refuted(case: Case, by: Exact, local: _Local) -> Iterator[tuple[int, ...]]:
+    for at in np.ndindex(case.seen.shape):
+        if at == case.at:
+            continue
+        target: Any = local.exact[at]
+        if _strays(by, case.seen[at], target, _room(case, by, float(local.radius[at]))):
+            yield at
 
 
 def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
@@ -281,13 +282,18 @@ def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
         error, largest = (further - truth).magnitude(), (truth - unmoved).magnitude()
         note = f"{case.finding.tensor} by that derivative: the trace does not hold d{name}"
     room = _room(case, by, local.radius[at])
-    if room is None or not (reference - truth).magnitude() > room + error:
+    if room is None or not _exceeds(by, (reference - truth).magnitude(), room + error):
         verdict: Words = "the mirror strays"
     else:
         allowance = _allowance(case, by, name, at, largest)
         mirror_strays = _strays(by, case.seen[at], truth, None if allowance is None else allowance + error)
         verdict = "both stray" if mirror_strays else "the reference's backward does not belong to its own forward"
     return _of_element(verdict, case, at, reference, truth, note=note)
+
+
+def _exceeds(by: Exact, difference: Number, room: Number) -> bool:
+    """Whether it does, of what may be equal (room for nothing): then no bits decide it, and the last say no."""
+    return difference.certainly_exceeds(room) if by.bits == PRECISIONS[-1] else difference > room
 
 
 def _allowance(case: Case, by: Exact, name: str, at: tuple[int, ...], largest: Number) -> Number | None:
@@ -303,10 +309,10 @@ def _allowance(case: Case, by: Exact, name: str, at: tuple[int, ...], largest: N
     own = gradient if case.kind == "gradient" else equation(case, rounded(fmt))
     room = _room(case, by, own.radius[at])
     shares = [_relative_radius(ball) for ball in (*tensors, gradient) if isinstance(ball, Ball)]
-    conditioned = by.number(max(shares)) * largest
+    conditioned = by.number(max(shares, default=0.0)) * largest
     if room is None:
         return None
-    return conditioned if conditioned > room else room
+    return max(room, conditioned)
 
 
 def _relative_radius(ball: Ball) -> float:

@@ -64,7 +64,7 @@ class Case(NamedTuple):
     kind: Kind
     part: Part
     constants: Mapping[str, Array]  # x, and features of it
-    held: Mapping[str, Array]       # what the trace is trusted for, by name; nothing end to end
+    held: Mapping[str, Array]       # what is taken from the trace, by name; nothing end to end
     sown: list[str]                 # by the forward, in its order
     seen: Array                     # the tensor; of an update the finding's element alone, (1,)
     at: tuple[int, ...]             # that element in ``seen``
@@ -81,10 +81,11 @@ def case_of(experiment: Experiment, trace: Trace, finding: Finding) -> Case:
     sown = each[: each.index("loss")]
     held = {**part.tensors, **part.after}
     seen, at = (one.constants[f.tensor], f.index) if f.tensor in once else (held[f.tensor], (0, *f.index))
-    kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, sown, held)
+    taken = held if f.check == "local" else {}
+    kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, sown, taken)
     if kind == "update":
         seen, at = seen[at][None], (0,)
-    return Case(e, f, kind, part, one.constants, held if f.check == "local" else {}, sown, seen, at)
+    return Case(e, f, kind, part, one.constants, taken, sown, seen, at)
 
 
 def _kind(e: Experiment, tensor: str, sown: list[str], held: Mapping[str, Array]) -> Kind:
@@ -129,7 +130,7 @@ def update(case: Case, element: tuple[int, ...], system: System, gradient: Any) 
     """One element of a parameter or buffer after the step, (1,), by the optimizer, from a gradient (1,)."""
     e, part, tensor = case.experiment, case.part, case.finding.tensor
     name = updated(e, tensor)
-    held = case.held.get(f"v{name}")
+    held: Any = case.held.get(f"v{name}")
 
     def of(p: Any) -> _Element | None:
         return None if p is None else _Element(system.array(named(p)[name].value[element][None]))

@@ -136,11 +136,12 @@ class Number:
     def __rtruediv__(self, other: Any) -> Any:
         return self._with(other, lambda x, y: y / x)
 
-    def __pow__(self, exponent: Any) -> "Number":
-        if exponent != int(exponent):
+    def __pow__(self, exponent: float) -> "Number":
+        whole = exponent == int(exponent)
+        if not whole and self.by.bits is None:
             raise IrrationalError("power")
-        self.by.spend(abs(int(exponent)))
-        return Number(self.value ** int(exponent), self.by)
+        self.by.spend(1)
+        return Number(self.value ** (int(exponent) if whole else self.by.lift(exponent)), self.by)
 
     def __neg__(self) -> "Number":
         return Number(-self.value, self.by)
@@ -155,7 +156,7 @@ class Number:
         """-1, 0 or 1, which is noted. Raises UndecidedError where the enclosures overlap."""
         d = (self - other).value
         sign = 1 if d > 0 else -1 if d < 0 else 0
-        if not sign and not d == 0:  # noqa: SIM201 - of an enclosure, neither == nor != may be certain
+        if not sign and not d == 0:  # of an enclosure, neither == nor != may be certain
             raise UndecidedError
         self.by.signs.append(sign)
         return sign
