@@ -40,7 +40,7 @@ from torch_mirror.training import Session, session
 NOT_ITS_OWN = "the reference's backward does not belong to its own forward"
 
 SEARCHED = settings(
-    max_examples=settings().max_examples // 4 + 1,
+    max_examples=settings().max_examples // 8 + 1,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 
