@@ -231,6 +231,55 @@ def test_parameters_alone_show_whose_gradient_is_wrong(e: Experiment) -> None:
     assert (ruling(of_wrong).verdict, ruling(of_wrong).tensor) == ("the mirror strays", "W2")
 
 
+@dataclass(frozen=True)
+class Textbook:
+    """Equations that do not stack, and tell nothing; ``slope`` is tanh' by its activation."""
+
+    slope: Callable[[Array], Array]
+    inputs: int = 3
+    outputs: int = 3
+
+    def shapes(self) -> Shapes:
+        return {"W1": (3, 3), "b1": (3,)}
+
+    def forward(self, p: Any, x: Array) -> tuple[Array, Any]:
+        y = np.tanh(x.dot(p.W1.T) + p.b1)
+        return y, (x, y)
+
+    def backward(self, p: Any, c: Any, dy: Array) -> Any:
+        x, y = c
+        dz = dy * self.slope(y)
+        return type(p)(dz.T.dot(x), dz.sum(axis=0))
+
+
+class Layer(NamedTuple):
+    W1: Array
+    b1: Array
+
+
+@pytest.mark.parametrize("batches", [None, Batches(3, seed=1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_equations_that_do_not_stack(dtype: str, batches: Batches | None) -> None:
+    """End to end, at the gradient of a parameter: of a network that tells nothing else."""
+    draw = np.random.default_rng(0)
+    W, b, x, t = (draw.normal(size=shape).astype(dtype) for shape in ((3, 3), 3, (7, 3), (7, 3)))
+    networks: list[Any] = [Textbook(lambda a: 1 - a), Textbook(lambda a: 1 - a * a)]
+    e = Experiment(
+        networks[0], Layer(W, b), x, t, SquaredError("mean"), SGD(0.1, 0.9), 3, batches=batches
+    )
+
+    def using(e: Experiment) -> Session:
+        module = torch.nn.Sequential(torch.nn.Linear(3, 3, dtype=torch.from_numpy(e.x).dtype), torch.nn.Tanh())
+        return session(e, module, {"W1": "0.weight", "b1": "0.bias"})
+
+    r = ruling(verify(e, using=using))
+    assert (r.verdict, r.tensor) == (NOT_ITS_OWN, "dW1")
+    right = replace(e, network=networks[1])
+    assert verify(right, using=using).verdict == "certified"
+    r = ruling(certify(right, disturbed(right, "dW1", lambda e: train(e, using=using(e)))))
+    assert (r.verdict, r.tensor, r.step) == ("the mirror strays", "dW1", 2)
+
+
 # --- on both sides, and at kinks -------------------------------------------------------------------
 
 
@@ -321,9 +370,9 @@ def test_a_finding_that_is_none_is_not_confirmed(tensor: str, check: Check) -> N
     assert r.verdict == "exact arithmetic does not confirm it"
 
 
-def disturbed(e: Experiment, tensor: str) -> Trace:
-    """A right trace, in one element of one tensor wrong."""
-    trace = train(e)
+def disturbed(e: Experiment, tensor: str, run: Callable[[Experiment], Trace] = train) -> Trace:
+    """A right trace, in one element of one tensor of the last step wrong."""
+    trace = run(e)
     array = trace.tensors.get(tensor, trace.parameters.get(tensor))
     assert array is not None
     last = array[-1:]

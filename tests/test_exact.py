@@ -54,6 +54,13 @@ def test_arrays_of_them_are_numpy_s_own(rows: list[list[float]], n: int) -> None
         assert (fractions(equation(a)) == equation(q)).all()
 
 
+def test_a_sum_over_all_axes_is_indexed_as_a_numpy_scalar_is() -> None:
+    total = Exact().array([[0.5, 1.0]]).sum()
+    assert total[()].value == Fraction(3, 2)
+    assert fractions(total[..., None] * np.ones(2)).tolist() == [Fraction(3, 2)] * 2
+    assert Exact().array([total, total]).shape == (2,)
+
+
 def real(arb: Any) -> Any:
     """An exact arb as mpmath's number."""
     mantissa, exponent = arb.man_exp()

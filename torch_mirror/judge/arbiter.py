@@ -224,7 +224,7 @@ def _of_element(
 ) -> Ruling:
     f = case.finding
     mirror = None if f.side == "numpy" else float(case.seen[at])
-    index = f.index if at == case.at else at[1:]
+    index = f.index if at == case.at else at
     slope, value, below, above = (None if x is None else x.nearest() for x in (derivative, reference, left, right))
     return Ruling(verdict, f.tensor, f.step, index, slope, value, mirror, below, above, note)
 

@@ -1,4 +1,4 @@
-"""The equations of one step of a trace, on any number type: floats, balls, exact numbers.
+"""The equations of one step of a trace by itself, on any number type: floats, balls, exact numbers.
 
 A refuted tensor is looked at by itself: ``equation`` evaluates it on the operands that the trace holds,
 ``backward`` and ``loss_by`` evaluate the reference's gradient and its loss from a point of the trace.
@@ -40,7 +40,7 @@ class System(NamedTuple):
 
 
 def floats() -> System:
-    return System(lambda a: a, lambda c: c)
+    return System(np.array, lambda c: c)  # a copy: equations may write to what they are given
 
 
 def balls(fmt: Format) -> System:
@@ -57,13 +57,13 @@ def exact(by: Exact) -> System:
 
 
 class Case(NamedTuple):
-    """A finding, and what the trace holds of its step. Arrays are (1, ...), of the features (...)."""
+    """A finding, and what the trace holds of its step; no array has an axis for steps."""
 
     experiment: Experiment
     finding: Finding
     kind: Kind
     part: Part
-    constants: Mapping[str, Array]  # x, and features of it
+    constants: Mapping[str, Array]  # x, and features of it: all samples
     held: Mapping[str, Array]       # what is taken from the trace, by name; nothing end to end
     sown: list[str]                 # by the forward, in its order
     seen: Array                     # the tensor; of an update the finding's element alone, (1,)
@@ -79,13 +79,13 @@ def case_of(experiment: Experiment, trace: Trace, finding: Finding) -> Case:
     (part,) = parts(e, one, givens)
     once, each = tensor_names(e)
     sown = each[: each.index("loss")]
-    held = {**part.tensors, **part.after}
-    seen, at = (one.constants[f.tensor], f.index) if f.tensor in once else (held[f.tensor], (0, *f.index))
-    taken = held if f.check == "local" else {}
-    kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, sown, taken)
+    values = {name: np.asarray(a[0]) for name, a in {**part.tensors, **part.after}.items()}
+    seen, at = one.constants[f.tensor] if f.tensor in once else values[f.tensor], f.index
+    held = values if f.check == "local" else {}
+    kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, sown, held)
     if kind == "update":
-        seen, at = seen[at][None], (0,)
-    return Case(e, f, kind, part, one.constants, taken, sown, seen, at)
+        seen, at = seen[at].reshape(1), (0,)
+    return Case(e, f, kind, part, one.constants, held, sown, seen, at)
 
 
 def _kind(e: Experiment, tensor: str, sown: list[str], held: Mapping[str, Array]) -> Kind:
@@ -104,8 +104,8 @@ def equation(case: Case, system: System) -> Any:
     e, part, tensor = case.experiment, case.part, case.finding.tensor
     held = {**case.constants, **case.held}
     if case.kind == "update":
-        element = (0, *case.finding.index)
-        return update(case, element, system, system.array(held[f"d{updated(e, tensor)}"][element][None]))
+        index = case.finding.index
+        return update(case, index, system, system.array(held[f"d{updated(e, tensor)}"][index].reshape(1)))
 
     def plant(name: str, value: Array, /) -> Array:
         return system.array(held[name]) if name in held else value
@@ -116,7 +116,7 @@ def equation(case: Case, system: System) -> Any:
     given = _given(case, system)
     if tensor == "loss":
         return running(lambda: given.loss.value(e.network.forward(given.p, given.x, plant)[0], given.t))
-    v = None if part.v is None else zip_with(lambda _, ball: system.array(ball.value), part.v)
+    v = None if part.v is None else zip_with(lambda _, ball: system.array(ball.value[0]), part.v)
     return _reach(tensor, lambda sow: step(e.network, *given, _sgd(part, system), v, sow), plant)
 
 
@@ -126,25 +126,25 @@ class _Element(NamedTuple):
     w: Any
 
 
-def update(case: Case, element: tuple[int, ...], system: System, gradient: Any) -> Any:
+def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) -> Any:
     """One element of a parameter or buffer after the step, (1,), by the optimizer, from a gradient (1,)."""
     e, part, tensor = case.experiment, case.part, case.finding.tensor
     name = updated(e, tensor)
     held: Any = case.held.get(f"v{name}")
 
     def of(p: Any) -> _Element | None:
-        return None if p is None else _Element(system.array(named(p)[name].value[element][None]))
+        return None if p is None else _Element(system.array(named(p)[name].value[0][index].reshape(1)))
 
     def plant(sown: str, value: Array, /) -> Array:
         into_buffer = sown != "vw" or tensor in e.buffers or held is None
-        return value if into_buffer else system.array(held[element][None])
+        return value if into_buffer else system.array(held[index].reshape(1))
 
     after, v = _sgd(part, system).step(of(part.p), _Element(gradient), of(part.v), plant)
     return (v if tensor in e.buffers else after).w
 
 
 def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
-    """The reference's gradient of a value, (1, ...), from the trace's own forward up to it.
+    """The reference's gradient of a value, from the trace's own forward up to it.
 
     tell: a sow that sees whatever else is computed on the way.
     """
@@ -157,7 +157,7 @@ def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
     return _reach(f"d{name}", lambda sow: gradients(case.experiment.network, *given, sow), plant)
 
 
-def loss_by(case: Case, name: str, element: tuple[int, ...], by: Exact) -> Callable[[Fraction], Value]:
+def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callable[[Fraction], Value]:
     """The reference's loss as a function of what is added to an element of a parameter or sown value.
 
     The forward goes on from the trace's own values up to the sown one.
@@ -168,12 +168,12 @@ def loss_by(case: Case, name: str, element: tuple[int, ...], by: Exact) -> Calla
 
     def moved(value: Array, h: Fraction) -> Array:
         value = np.array(value, dtype=object)
-        value[element] = value[element] + h
+        value[index] = value[index] + h
         return value
 
     def value_at(h: Fraction) -> Value:
         def sow(sown: str, value: Array, /) -> Array:
-            value = planted.get(sown, value)
+            value = np.array(planted[sown]) if sown in planted else value  # a copy: it may be written to
             return moved(value, h) if sown == name else value
 
         def loss() -> Any:
@@ -182,8 +182,7 @@ def loss_by(case: Case, name: str, element: tuple[int, ...], by: Exact) -> Calla
             return given.loss.value(y, given.t)
 
         by.signs = []
-        value = by.number(np.ravel(running(loss))[0])
-        return Value(value, by.signs)
+        return Value(by.number(np.asarray(running(loss))[()]), by.signs)
 
     return value_at
 
@@ -199,10 +198,11 @@ class _Given(NamedTuple):
 
 def _given(case: Case, system: System) -> _Given:
     part, loss = case.part, case.experiment.loss
+    x, t = (part.x, part.t) if case.experiment.batches is None else (part.x[0], part.t[0])
     return _Given(
-        zip_with(lambda _, ball: system.array(ball.value), part.p),
-        system.array(part.x.value),
-        system.array(part.t.value),
+        zip_with(lambda _, ball: system.array(ball.value[0]), part.p),
+        system.array(x.value),
+        system.array(t.value),
         loss._replace(scale=system.number(loss.scale)),
     )
 

@@ -104,6 +104,12 @@ class Number:
         except OverflowError:
             return float("inf") if self.value > 0 else float("-inf")
 
+    def __getitem__(self, index: Any) -> Any:
+        """As of a NumPy scalar, which a sum over all axes is: ``total[..., None]`` is an array."""
+        scalar = np.empty((), dtype=object)
+        scalar[()] = self
+        return scalar[index]
+
     def _with(self, other: Any, operation: Callable[[Any, Any], Any]) -> Any:
         if type(other) is Number:
             y = other.value
