@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torch_mirror import report
-from torch_mirror.judge.certificate import Certificate, Finding
+from torch_mirror.judge.certificate import Certificate, Finding, Ruling
 
 WORST = Finding(0.5, 12, "dW", "torch", "local", (0, 2), 1.5, 1.25, 0.5, 3.0)
 WRONG = Finding(4e3, 3, "dW", "torch", "local", (0, 2), 1.5, 1.25, 2.0**-14, 1.1259e15, 2, 10)
@@ -36,6 +36,17 @@ def findings() -> st.SearchStrategy[Finding]:
     )  # fmt: skip
 
 
+def rulings() -> st.SearchStrategy[Ruling]:
+    """Any ruling at all."""
+    numbers = st.none() | st.floats() | st.floats().map(np.float64)
+    return st.builds(
+        Ruling,
+        tensor=st.sampled_from(["dW", "loss"]), step=st.integers(0, 9).map(np.int64),
+        index=st.lists(st.integers(0, 9).map(np.int64), max_size=3).map(tuple),
+        derivative=numbers, reference=numbers, mirror=numbers, left=numbers, right=numbers,
+    )  # fmt: skip
+
+
 def certificates() -> st.SearchStrategy[Certificate]:
     """Any certificate at all."""
     return st.builds(
@@ -46,6 +57,7 @@ def certificates() -> st.SearchStrategy[Certificate]:
         refutations=st.lists(findings(), max_size=3).map(tuple),
         end_distance=st.none() | st.floats(),
         seconds=st.floats(),
+        ruling=st.none() | rulings(),
     )
 
 
@@ -122,12 +134,54 @@ def test_json_is_strict_and_loses_nothing(cs: list[Certificate]) -> None:
         assert (run["experiment"], run["verdict"]) == (c.experiment, c.verdict)
         assert (run["judged"], run["vacuous"], run["steps"]) == (c.judged, c.vacuous, c.steps)
         assert len(run["refutations"]) == len(c.refutations)
-        for field, value in c.worst._asdict().items() if c.worst else ():
-            came = run["worst"][field]
-            if isinstance(value, str):
+        assert (run["ruling"] is None) == (c.ruling is None)
+        fields = [(run["worst"], item) for item in (c.worst._asdict().items() if c.worst else ())]
+        fields += [(run["ruling"], item) for item in (c.ruling._asdict().items() if c.ruling else ())]
+        for written, (field, value) in fields:
+            came = written[field]
+            if value is None or isinstance(value, str):
                 assert came == value
             else:
                 np.testing.assert_array_equal(np.array(came, dtype=np.float64), np.array(value, dtype=np.float64))
+
+
+def test_a_ruling_stands_below_the_first_wrong_tensor() -> None:
+    ruling = Ruling("the reference's backward does not belong to its own forward", "dW", 3, (0, 2), 1.5, 1.25, 1.5)
+    assert report.details(certificate(refutations=(WRONG, LATER), ruling=ruling))[2:5] == [
+        "      error: 1.13e+15 ulp, 4e+03 times its radius",
+        "      arbiter: the reference's backward does not belong to its own forward",
+        "        at (0, 2): derivative 1.5, reference 1.25, mirror 1.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ruling", "lines"),
+    [
+        (
+            Ruling("no derivative exists there", "dz", 0, (1,), None, 0.0, 0.25, -0.5, 0.25),
+            [
+                "      arbiter: no derivative exists there",
+                "        at (1,): from the left -0.5, from the right 0.25, reference 0, mirror 0.25",
+            ],
+        ),
+        (
+            Ruling("the mirror strays", "W", 0, (), None, 1.0, 2.0, note="its update is not the reference's"),
+            [
+                "      arbiter: the mirror strays",
+                "        reference 1, mirror 2",
+                "        its update is not the reference's",
+            ],
+        ),
+        (
+            Ruling("too large for exact arithmetic", "dW", 0, (1, 2), note="about 9 operations, 8 at most"),
+            ["      arbiter: too large for exact arithmetic", "        about 9 operations, 8 at most"],
+        ),
+    ],
+)
+def test_rulings_in_words(ruling: Ruling, lines: list[str]) -> None:
+    written = report.details(certificate(refutations=(WRONG,), ruling=ruling))
+    assert written[3:] == lines
+    assert max(map(len, written)) <= 120
 
 
 @given(st.floats())

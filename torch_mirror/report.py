@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch_mirror.judge.certificate import Certificate, Finding
+from torch_mirror.judge.certificate import Certificate, Finding, Ruling
 
 _DIGITS = {"float32": 9, "float64": 17}
 """Significant decimal digits that tell any two numbers of a dtype apart."""
@@ -30,7 +30,9 @@ def details(c: Certificate) -> list[str]:
     """What else a reader of a run that is not certified needs: indented lines, none for a certified run."""
     lines = []
     if c.first is not None:
-        lines += _first(c.first, _DIGITS.get(c.dtype, 17))
+        digits = _DIGITS.get(c.dtype, 17)
+        lines += _first(c.first, digits)
+        lines += [] if c.ruling is None else _ruled(c.ruling, digits)
         others = [f"{_where(f)}, {_times(f)}" for f in c.refutations if f is not c.first]
         if others:
             lines += ["also refuted:", *(f"  {other}" for other in others)]
@@ -59,6 +61,7 @@ def as_json(c: Certificate) -> dict[str, Any]:
         "verdict": c.verdict,
         "seconds": number(c.seconds),
         "refutations": [_finding(f) for f in c.refutations],
+        "ruling": None if c.ruling is None else _ruling(c.ruling),
         "idle": list(c.idle),
         "notes": list(c.notes),
     }
@@ -95,6 +98,12 @@ def _finding(f: Finding) -> dict[str, Any]:
     }
 
 
+def _ruling(r: Ruling) -> dict[str, Any]:
+    numbers = {name: number(getattr(r, name)) for name in ("derivative", "reference", "mirror", "left", "right")}
+    head = {"verdict": r.verdict, "tensor": r.tensor, "step": int(r.step), "index": [int(i) for i in r.index]}
+    return head | numbers | {"note": r.note}
+
+
 def _first(f: Finding, digits: int) -> list[str]:
     element = f"element {tuple(int(i) for i in f.index)}" if f.index else "its value"
     return [
@@ -102,6 +111,24 @@ def _first(f: Finding, digits: int) -> list[str]:
         f"  {element}: seen {f.seen:.{digits}g}, expected {f.expected:.{digits}g}",
         f"  error: {f.ulp:.3g} ulp, {_times(f)}",
     ]
+
+
+def _ruled(r: Ruling, digits: int) -> list[str]:
+    """The arbiter's verdict, and below it what it rests on."""
+    numbers = [
+        f"{what} {value:.{digits}g}"
+        for what, value in (
+            ("derivative", r.derivative),
+            ("from the left", r.left),
+            ("from the right", r.right),
+            ("reference", r.reference),
+            ("mirror", r.mirror),
+        )
+        if value is not None
+    ]
+    at = f"at {tuple(int(i) for i in r.index)}: " if r.index else ""
+    lines = [f"  arbiter: {r.verdict}", *([f"    {at}{', '.join(numbers)}"] if numbers else [])]
+    return [*lines, *([f"    {r.note}"] if r.note else [])]
 
 
 def _share(ratio: float) -> str:

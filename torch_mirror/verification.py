@@ -13,6 +13,7 @@ from reference.rehearsal import numbers_a_step, stacking_flaw
 from reference.trace import Trace
 from reference.training import segment_steps
 from torch_mirror import training as torch_training
+from torch_mirror.judge.arbiter import Evidence, evidence, ruling
 from torch_mirror.judge.certificate import Certificate
 from torch_mirror.judge.certify import Motion, certificate, notes, watch
 from torch_mirror.judge.compare import Findings, merge
@@ -45,6 +46,7 @@ def verify(
     findings, motion = Findings(), Motion()
     ends: float | None = None
     relative: float | None = None
+    seen: Evidence | None = None
     keep_freed_memory()
     with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
         flaw = stacking_flaw(e)
@@ -64,6 +66,7 @@ def verify(
                 found.append(of_features)
             if not torch.steps:
                 findings = merge(found)
+                seen = evidence(findings, torch, numpy)
                 continue
             above = findings.worst.ratio if findings.worst else 0
             found += _judge_sample(e, numpy, sample, above, stacks=flaw is None)
@@ -76,13 +79,14 @@ def verify(
                 if part.steps[-1] == torch.first + torch.steps - 1:
                     ends = float(distances.distance[-1])
             findings = merge(found)
+            seen = seen or evidence(findings, torch, numpy)
             motion = watch(motion, torch)
             if torch.first + torch.steps == e.steps and ends is not None:
                 relative = ends / (_norm(numpy) or 1.0)
             if progress:
                 progress(torch.steps)
     return certificate(
-        e, e.steps, findings, motion,
+        e, e.steps, findings, motion, ruling=ruling(e, seen),
         end_distance=ends, end_distance_relative=relative, notes=notes(flaw), seconds=time.perf_counter() - started,
     )  # fmt: skip
 

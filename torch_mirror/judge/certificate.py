@@ -28,6 +28,37 @@ class Finding(NamedTuple):
     size: int = 1            # elements of this tensor at this step
 
 
+Words = Literal[
+    "the reference's backward does not belong to its own forward",
+    "forwards differ",
+    "the mirror strays",
+    "the reference strays",
+    "both stray",
+    "no derivative exists there",
+    "the run did not start from the given values",
+    "exact arithmetic does not confirm it",
+    "too large for exact arithmetic",
+    "needs python-flint",
+    "no ruling",
+]
+"""Which side is wrong, as exact arithmetic sees it; see arbiter.py for what each of them rests on."""
+
+
+class Ruling(NamedTuple):
+    """What the arbiter says of a finding. The numbers are rounded to floats."""
+
+    verdict: Words
+    tensor: str
+    step: int
+    index: tuple[int, ...] = ()      # type: ignore[assignment]  # the element ruled on; hides tuple.index, as above
+    derivative: float | None = None  # of the reference's own forward and loss, by the value whose gradient this is
+    reference: float | None = None   # what the reference's equations give for the tensor, in exact arithmetic
+    mirror: float | None = None      # what the mirror's trace holds
+    left: float | None = None        # the one-sided derivatives, where they differ
+    right: float | None = None
+    note: str = ""                   # what else a reader must know: why there is no ruling, what was exceeded
+
+
 @dataclass(frozen=True)
 class Certificate:
     """What was judged of a run, and the verdict.
@@ -51,6 +82,7 @@ class Certificate:
     end_distance_relative: float | None = None  # the same over the Euclidean norm of NumPy's parameters
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    ruling: Ruling | None = None                # of the arbiter on the first wrong tensor
 
     @property
     def verdict(self) -> Literal["certified", "refuted", "vacuous"]:

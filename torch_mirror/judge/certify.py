@@ -12,6 +12,7 @@ from reference.parameters import named
 from reference.rehearsal import stacking_flaw, tensor_names
 from reference.trace import Trace
 from reference.training import segment_steps
+from torch_mirror.judge.arbiter import evidence, ruling
 from torch_mirror.judge.certificate import Certificate, Side
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.local import forget, judge_givens, judge_locally, judge_start, parts
@@ -84,9 +85,9 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
             findings = merge([findings, judge_locally(experiment, part, side)])
             forget(part)
         motion = watch(motion, segment)
-    return certificate(
-        experiment, trace.steps, findings, motion, notes=notes(flaw), seconds=time.perf_counter() - started
-    )
+    ruled = ruling(experiment, evidence(findings, trace, trace))
+    seconds = time.perf_counter() - started
+    return certificate(experiment, trace.steps, findings, motion, ruling=ruled, notes=notes(flaw), seconds=seconds)
 
 
 def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
