@@ -132,7 +132,7 @@ def segments(
             if e.batches is not None:
                 x_t, t_t = x[e.rows(first + i)], t[e.rows(first + i)]
             if not isinstance(e.sgd.lr, float):
-                _set_rate(optimizer, e.sgd.lr[first + i])
+                set_rate(optimizer, e.sgd.lr[first + i])
             optimizer.zero_grad()
             gradients.zeroed(first + i)
             loss = criterion(module(x_t, sow), t_t)
@@ -209,7 +209,7 @@ class _Buffers:
         return self.room[: steps + 1].numpy()
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of a schedule's next step, as torch.optim.lr_scheduler does."""
     for group in optimizer.param_groups:
         group["lr"] = lr
