@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.arrays import FLOATS, Array
+from reference.arrays import Array
 from reference.batches import Batches
 from reference.errors import InputError
 from reference.experiment import Experiment

@@ -31,7 +31,7 @@ from reference.rehearsal import check_stacking
 from reference.trace import Trace
 from torch_mirror import training
 from torch_mirror.judge.certificate import Certificate
-from torch_mirror.judge.compare import Findings, merge
+from torch_mirror.judge.compare import merge
 from torch_mirror.judge.members import idle, judge_members
 from torch_mirror.memory import keep_freed_memory
 from torch_mirror.networks import keep
@@ -97,7 +97,7 @@ def train(ensemble: Ensemble, using: Callable[[Experiment], Session] = session) 
                 set_rate(optimizer, e.sgd.lr[s])
             optimizer.zero_grad()
             loss = loss_of(weights, x[:, rows], t[:, rows])
-            loss.backward(one)
+            loss.backward(one)  # type: ignore[no-untyped-call]  # untyped in torch
             losses[s] = loss.detach()
             for name, weight in stacked.items():
                 if weight.grad is None:

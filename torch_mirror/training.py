@@ -114,7 +114,7 @@ def segments(
     features: Any = getattr(module, "features", None)
     x = x if features is None else features(x, note_constant)
     x_t, t_t = x, t
-    size = size or segment_steps(e)
+    size = size or min(segment_steps(e), max(e.steps, 1))  # memory for a step is memory that is touched
     gradients = _Gradients({f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}, size)
     watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
     values = [name for name in each if name in wanted and name not in gradients.weights and name not in watched]

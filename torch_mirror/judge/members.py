@@ -24,7 +24,7 @@ from torch_mirror.judge.compare import Findings, Where, compare, merge
 from torch_mirror.judge.format import format_of
 from torch_mirror.judge.shapes import reshape
 
-CACHED = 1 << 15
+CACHED = 1 << 17
 """Numbers that the largest tensor of one call has at most: some of its kind then fit a cache."""
 
 
@@ -43,12 +43,13 @@ def judge_members(ensemble: Ensemble, run: Trace, check: Check) -> Findings:
     """
     e = ensemble
     members = len(run.constants["x"])
-    found = [_start(e, run, check)]
+    found = [_start(e, run)]
     worst = 0.0
     with np.errstate(all="ignore"):
         x = features(e.network, Ball(e.x[:members], 0, format_of(e.dtype)))  # type: ignore[arg-type]  # a duck array
+        t = Ball(e.t[:members], 0, format_of(e.dtype))
         for block in _blocks(e, members):
-            findings = _judge_block(e, run, x, block, check, worst)
+            findings = _judge_block(e, run, x, t, block, check, worst)
             worst = findings.worst.ratio if findings.worst else worst
             found.append(findings)
     findings = merge(found)
@@ -71,7 +72,7 @@ def idle(run: Trace) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _judge_block(e: Ensemble, run: Trace, x: Any, block: Block, check: Check, above: float) -> Findings:
+def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: Check, above: float) -> Findings:
     balls: dict[str, Any] = {}
 
     def collect(name: str, equation: Any) -> Any:
@@ -80,8 +81,9 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, block: Block, check: Check, ab
 
     fmt = format_of(e.dtype)
     here = (_index(block.steps), block.members)
-    p, v = ({name: Ball(a[:-1][here], 0, fmt) for name, a in states.items()} for states in (run.parameters, run.buffers))
-    x, t = x[block.members], Ball(e.t[block.members], 0, fmt)
+    p = {name: Ball(a[:-1][here], 0, fmt) for name, a in run.parameters.items()}
+    v = {name[1:]: Ball(a[:-1][here], 0, fmt) for name, a in run.buffers.items()}
+    x, t = x[block.members], t[block.members]
     if e.batches is not None:
         rows = np.stack([np.arange(x.shape[1])[e.batches.rows(s, x.shape[1])] for s in block.steps])
         x, t = (_per_step(ball, rows) for ball in (x, t))
@@ -91,7 +93,7 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, block: Block, check: Check, ab
         lr = rates[0] if len(set(rates)) == 1 else t.numbers(np.array(rates))
     buffers = None
     if v and block.steps[0] > 0:
-        buffers = rebuild(e.parameters, {name[1:]: ball for name, ball in v.items()})
+        buffers = rebuild(e.parameters, v)
     step(e.network, rebuild(e.parameters, p), x, t, e.loss, e.sgd._replace(lr=lr), buffers, collect)
     balls["loss"] = e.loss.value(balls["y"], t)
     seen = {name: run.tensors[name] for name in ("loss", *(f"d{name}" for name in run.parameters))}
@@ -115,7 +117,7 @@ def _per_step(ball: Any, rows: Array) -> Any:
     return ball[:, rows].swapaxes(0, 1)
 
 
-def _start(e: Ensemble, run: Trace, check: Check) -> Findings:
+def _start(e: Ensemble, run: Trace) -> Findings:
     """The given values, which must be the ensemble's to the last bit."""
     members = len(run.constants["x"])
     given = {"x": e.x, "t": e.t, **named(e.parameters)}

@@ -87,12 +87,12 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
             cheap = products.large_magnitude(rows, columns, gamma)
             if cheap is not None:
                 return cheap
-        total: Array = gamma * products.magnitude(x.A(everything), w.A(everything))
-        if not w.exact:
-            total = total + products.magnitude(x.A(everything), w.radius)
-        if not x.exact:
-            total = total + products.magnitude(x.radius, w.A(everything))
-        return total
+        # gamma A A + e A + A e in as few products as there may be; e / gamma, as gamma A might underflow
+        ax, aw = x.A(everything), w.A(everything)
+        if x.exact:
+            return gamma * products.magnitude(ax, aw if w.exact else aw + w.radius / gamma)
+        total: Array = gamma * products.magnitude(ax + x.radius / gamma, aw)
+        return total if w.exact else total + products.magnitude(ax, w.radius)
 
     total = OpenSum(
         x.shape[-1],
@@ -138,7 +138,9 @@ def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = 
         few = (slice(None, None, max(x.value.size // FEW, 1)),)
         if not (e.reshape(-1)[few] == 0).any():
             return None
-        lowest = np.where(e == 0, lowest_bit(x.value, x.format), -NO_BIT)
+        exact = e == 0
+        zeros = not (exact & (x.value != 0)).any()  # as of a ReLU's gradient; the bits of the others need no look
+        lowest = np.where(exact, NO_BIT if zeros else lowest_bit(x.value, x.format), -NO_BIT)
         return np.asarray(lowest.min(axis=axes, keepdims=keepdims))
 
     return open_sum(x, value, OpenSum(terms, bound, grid))
