@@ -6,7 +6,7 @@ more than one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,11 @@ class Ensemble:
             self.loss, self.sgd, self.steps, self.name, self.seed, self.batches,
         )  # fmt: skip
 
-    def only(self, k: int) -> "Ensemble":
-        """The ensemble of one member alone."""
-        return Ensemble.of([self.member(k)])
+    def some(self, members: slice) -> "Ensemble":
+        """The ensemble of some of the members alone. Raises InputError if there is none."""
+        return replace(
+            self,
+            parameters=zip_with(lambda _, a: a[members], self.parameters),
+            x=self.x[members],
+            t=self.t[members],
+        )

@@ -15,7 +15,7 @@ from torch_mirror import strategies
 from torch_mirror.ensembles import verify_ensemble
 
 RATE = 0.01
-EXAMPLES = 60  # of either
+EXAMPLES = 40  # of either
 
 
 def networks_of(examples: st.SearchStrategy[Any], check: Callable[[Any], int], count: int) -> int:
