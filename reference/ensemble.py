@@ -54,8 +54,8 @@ class Ensemble:
                 expected = f"{members} members, as x has" if members else "one member or more along its first axis"
                 raise InputError(f"tensor {name}", expected, f"shape {array.shape}")
         first = self.member(0)
-        object.__setattr__(self, "sgd", first.sgd)    # of Python's own numbers
-        object.__setattr__(self, "loss", first.loss)
+        for what in ("network", "sgd", "loss"):  # in the form that an experiment gives them
+            object.__setattr__(self, what, getattr(first, what))
         for name, array in tensors.items():
             bad = () if np.isfinite(array).all() else np.argwhere(~np.isfinite(array))[0]
             if len(bad):

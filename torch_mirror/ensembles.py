@@ -26,8 +26,9 @@ from reference.arrays import Array
 from reference.ensemble import Ensemble
 from reference.errors import InputError
 from reference.experiment import Experiment
+from reference.network import takes_sow
 from reference.parameters import named
-from reference.rehearsal import check_stacking
+from reference.rehearsal import stacking_flaw
 from reference.trace import Trace
 from torch_mirror import training
 from torch_mirror.judge.certificate import Certificate
@@ -46,14 +47,16 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
     more of member 0 trained by itself (check "unbatched"). A finding's ``member`` says whose it is.
     using: makes the torch module, loss and optimizer of one member; the optimizer that steps on the stacked
     parameters is another of its class with its defaults. The certificate is vacuous where no member could have
-    failed. Raises InputError when a torch module does not offer what the equations name, or cannot be batched.
+    failed. Raises InputError when the equations do not leave leading axes alone, or when the torch module does
+    not offer what they name or cannot be batched.
     """
     started = time.perf_counter()
     e = ensemble
-    first = e.member(0)
     keep_freed_memory()
     with one_thread():
-        check_stacking(first)
+        flaw = stacking_flaw(e.member(0))
+        if flaw is not None:
+            raise InputError("network", "equations that stack (x @ W.mT, b[..., None, :], sum(axis=-2))", flaw)
         run = train(e, using)
         alone = _alone(e, using)
         findings = merge([judge_members(e, run, "end to end"), judge_members(e, alone, "unbatched")])
@@ -83,7 +86,8 @@ def train(ensemble: Ensemble, using: Callable[[Experiment], Session] = session) 
         constants = {"x": x.numpy().copy(), "t": t.numpy().copy()}
         features: Any = getattr(module, "features", None)
         x = x if features is None else _batched(lambda x: features(x, keep))(x)
-        loss_of = _batched(lambda p, x, t: criterion(functional_call(module, p, (x, keep)), t))
+        sow = (keep,) if takes_sow(module.forward) else ()
+        loss_of = _batched(lambda p, x, t: criterion(functional_call(module, p, (x, *sow)), t))
         parameters = {name: _room(weight, e.steps + 1) for name, weight in stacked.items()}
         gradients = {name: _room(weight, e.steps) for name, weight in stacked.items()}
         buffers = {name: _room(stacked[name[1:]], e.steps + 1) for name in e.buffers}

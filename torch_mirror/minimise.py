@@ -10,7 +10,7 @@ Isolating Failure-Inducing Input, 2002).
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,10 +21,14 @@ from reference.parameters import named, rebuild
 
 E = TypeVar("E", Experiment, Ensemble)
 
+def _rounded(decimals: int, a: Array) -> Array:
+    return np.round(a, decimals)
+
+
 SIMPLER: list[Callable[[Array], Array]] = [
     np.zeros_like,
     lambda a: np.where(a == 0, a, np.ones_like(a)),
-    *(partial(np.round, decimals=decimals) for decimals in range(5)),
+    *(partial(_rounded, decimals) for decimals in range(5)),
 ]
 """Each makes numbers simpler: 0, then 1, then few decimal places. What is as simple already stays as it is."""
 
@@ -45,16 +49,17 @@ def smallest(experiment: E, fails: Callable[[E], bool], evaluations: int = 1000)
         best = candidate
         return True
 
+    def simplify(simpler: Callable[[Array], Array]) -> None:
+        places = [(name, int(i)) for name, a in numbers(best).items() for i in np.flatnonzero(simpler(a) != a)]
+        _try(places, lambda some: accepted(_with(best, some, simpler)))
+
     if isinstance(experiment, Ensemble):
         _fewer_members(experiment, accepted)
     before = None
     while before is not best:
         before = best
         for simpler in SIMPLER:
-            wrong = [
-                (name, int(i)) for name, a in numbers(best).items() for i in np.flatnonzero(simpler(a) != a)
-            ]
-            _try(wrong, lambda places, simpler=simpler: accepted(_with(best, places, simpler)))
+            simplify(simpler)
     return best
 
 
@@ -80,7 +85,7 @@ def _try(places: list[tuple[str, int]], accepted: Callable[[list[tuple[str, int]
         _try(places[half:], accepted)
 
 
-def _fewer_members(ensemble: Ensemble, accepted: Callable[[Ensemble], bool]) -> None:
+def _fewer_members(ensemble: Ensemble, accepted: Callable[[Any], bool]) -> None:
     """Halve an ensemble as long as one of its halves is accepted."""
     while ensemble.members > 1:
         half = ensemble.members // 2

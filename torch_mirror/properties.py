@@ -14,7 +14,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
@@ -40,12 +40,15 @@ ONCE = settings(
 
 
 class Failure(NamedTuple):
-    """The last call of a property that failed, and how."""
+    """How a property failed: what hypothesis tells failures apart by, too."""
 
-    arguments: tuple[Any, ...]
-    keywords: dict[str, Any]
     kind: type[BaseException]
-    place: tuple[str, int | None]  # file and line where it was raised: what hypothesis tells failures apart by, too
+    file: str         # where it was raised
+    line: int | None
+
+
+Values: TypeAlias = dict[str, Any]
+"""The arguments of a call, by name."""
 
 
 def minimised(property: F) -> F:
@@ -60,14 +63,15 @@ def minimised(property: F) -> F:
     if handle is None:
         raise InputError("property to minimise", "a test that @given has made", repr(property))
     inner = handle.inner_test
-    last: list[Failure] = []
+    names = list(inspect.signature(inner).parameters)
+    last: dict[Failure, Values] = {}  # hypothesis calls the smallest example of each failure once more, in the end
 
     @functools.wraps(inner)
     def recorded(*arguments: Any, **keywords: Any) -> Any:
         try:
             return inner(*arguments, **keywords)
         except Exception as error:
-            last[:] = [_failure(error, arguments, keywords)]
+            last[_failure(error)] = dict(zip(names, arguments, strict=False)) | keywords
             raise
 
     handle.inner_test = recorded
@@ -77,19 +81,19 @@ def minimised(property: F) -> F:
         last.clear()
         try:
             return property(*arguments, **keywords)
-        except Exception as error:
-            if last:
-                _tell(error, inner, last[0])
+        except Exception as group:
+            for error in group.exceptions if isinstance(group, ExceptionGroup) else [group]:
+                failure = _failure(error)
+                if failure in last:
+                    _tell(error, inner, failure, last[failure])
             raise
 
     return run  # type: ignore[return-value]  # it has the property's signature
 
 
-def _tell(error: Exception, inner: Callable[..., Any], failure: Failure) -> None:
+def _tell(error: Exception, inner: Callable[..., Any], failure: Failure, values: Values) -> None:
     """Add the note, if there is an experiment to tell."""
-    names = list(inspect.signature(inner).parameters)
-    given_values = {**dict(zip(names, failure.arguments, strict=False)), **failure.keywords}
-    name = next((n for n, value in given_values.items() if isinstance(value, (Experiment, Ensemble))), None)
+    name = next((n for n, value in values.items() if isinstance(value, (Experiment, Ensemble))), None)
     if name is None:
         return
     calls = 0
@@ -97,9 +101,9 @@ def _tell(error: Exception, inner: Callable[..., Any], failure: Failure) -> None
     def fails(candidate: Any) -> bool:
         nonlocal calls
         calls += 1
-        return _fails_alike(inner, {**given_values, name: candidate}, failure)
+        return _outcome(inner, values | {name: candidate}) == failure
 
-    example = smallest(given_values[name], fails)
+    example = smallest(values[name], fails)
     arrays = numbers(example).values()
     count = sum(np.count_nonzero(a) for a in arrays)
     error.add_note(
@@ -108,21 +112,21 @@ def _tell(error: Exception, inner: Callable[..., Any], failure: Failure) -> None
     )
 
 
-def _fails_alike(inner: Callable[..., Any], values: dict[str, Any], failure: Failure) -> bool:
-    """Whether the property fails on these values as it did before."""
+def _outcome(inner: Callable[..., Any], values: Values) -> Failure | None:
+    """How the property fails on these values; None if it does not."""
 
     @ONCE
     @given(st.just(values))
-    def once(values: dict[str, Any]) -> None:
+    def once(values: Values) -> None:
         inner(**values)
 
     try:
         once()
     except Exception as error:  # noqa: BLE001 - whatever the property raises
-        return _failure(error, (), {})[2:] == failure[2:]
-    return False
+        return _failure(error)
+    return None
 
 
-def _failure(error: Exception, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Failure:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return Failure(arguments, keywords, type(error), (last.filename, last.lineno))
+def _failure(error: Exception) -> Failure:
+    raised = traceback.extract_tb(error.__traceback__)[-1]
+    return Failure(type(error), raised.filename, raised.lineno)

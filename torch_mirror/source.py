@@ -18,7 +18,11 @@ def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> st
     """
     e = experiment
     kinds = [type(value) for value in (e, e.loss, e.sgd, e.network, e.parameters, e.batches) if value is not None]
-    imports = sorted({f"from {kind.__module__} import {kind.__name__}" for kind in kinds})
+    modules = sorted({kind.__module__ for kind in kinds})
+    imports = [
+        f"from {module} import {', '.join(sorted({k.__name__ for k in kinds if k.__module__ == module}))}"
+        for module in modules
+    ]
     fields = [(f.name, getattr(e, f.name)) for f in dataclasses.fields(e)]
     given = [(f, v) for f, v in fields if f not in DEFAULTS or v != DEFAULTS[f]]
     lines = [f"    {field}={_value(value)}," for field, value in given]
