@@ -21,7 +21,7 @@ from reference.parameters import named, zip_with
 from reference.sgd import SGD
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ensemble:
     """K training runs, its members: an Experiment each, that share everything but start and data.
 
@@ -83,6 +83,19 @@ class Ensemble:
             np.stack([e.t for e in members]),
             first.loss, first.sgd, first.steps, first.name, first.seed, first.batches,
         )  # fmt: skip
+
+    def __repr__(self) -> str:
+        if self.members == 1:
+            return f"Ensemble.of([{self.member(0)!r}])"
+        numbers = f"{self.members} members of {self.x.shape[1]} samples, {self.dtype}"  # too many to be told
+        return (
+            f"<Ensemble of {self.network!r}: {numbers}, {self.loss!r}, {self.sgd!r}, steps={self.steps}, "
+            f"batches={self.batches!r}>"
+        )
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:  # noqa: FBT001 - the signature that IPython asks for
+        """The same for IPython and hypothesis, which would otherwise tell every field of a dataclass."""
+        printer.text(repr(self))
 
     @property
     def members(self) -> int:

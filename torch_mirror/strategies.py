@@ -255,7 +255,7 @@ def experiments(
     generator = draw(generators())
     sgd, count = draw(sgds), draw(steps)
     if draw(scheduled):
-        sgd = sgd._replace(lr=tuple((sgd.lr / generator.choice([1, 2, 4], count)).tolist()))
+        sgd = _scheduled(sgd, count, generator)
     return Experiment(
         network,
         start(network, generator, kind, dtype),
@@ -266,6 +266,11 @@ def experiments(
         count,
         batches=draw(batches),
     )
+
+
+def _scheduled(sgd: SGD, steps: int, draws: np.random.Generator) -> SGD:
+    """A learning rate for each step: a half or a quarter of the one, or all of it."""
+    return sgd._replace(lr=tuple((sgd.lr / draws.choice([1, 2, 4], steps)).tolist()))
 
 
 @st.composite
@@ -298,7 +303,7 @@ def ensembles(
     generator = draw(generators())
     sgd, count = draw(sgds), draw(steps)
     if draw(scheduled):
-        sgd = sgd._replace(lr=tuple((sgd.lr / generator.choice([1, 2, 4], count)).tolist()))
+        sgd = _scheduled(sgd, count, generator)
     shapes = {"x": (rows, network.inputs), "t": (rows, network.outputs)}
     if start is None:
         shapes |= network.shapes()
