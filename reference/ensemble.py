@@ -7,6 +7,7 @@ more than one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Ensemble:
                 members = len(self.x) if self.x.ndim else 0
                 expected = f"{members} members, as x has" if members else "one member or more along its first axis"
                 raise InputError(f"tensor {name}", expected, f"shape {array.shape}")
-        first = self.member(0)
+        first = self.first
         for what in ("network", "sgd", "loss"):  # in the form that an experiment gives them
             object.__setattr__(self, what, getattr(first, what))
         for name, array in tensors.items():
@@ -101,6 +102,11 @@ class Ensemble:
     def members(self) -> int:
         """K, the number of members."""
         return len(self.x)
+
+    @cached_property
+    def first(self) -> Experiment:
+        """Member 0."""
+        return self.member(0)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -53,13 +53,13 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
     started = time.perf_counter()
     e = ensemble
     keep_freed_memory()
-    with one_thread():
-        flaw = stacking_flaw(e.member(0))
+    with one_thread(), gradients_on():
+        flaw = stacking_flaw(e.first)
         if flaw is not None:
             raise InputError("network", "equations that stack (x @ W.mT, b[..., None, :], sum(axis=-2))", flaw)
-        run = train(e, using)
-        alone = _alone(e, using)
-        findings = merge([judge_members(e, run, "end to end"), judge_members(e, alone, "unbatched")])
+        one = using(e.first)  # for both: in vmap the module has other parameters than its own
+        run = train(e, one)
+        findings = merge([judge_members(e, run, "end to end"), judge_members(e, _alone(e, one), "unbatched")])
     return Certificate(
         e.name, str(e.dtype), e.seed, e.steps,
         findings.tensors, findings.judged, findings.vacuous, findings.worst,
@@ -68,8 +68,10 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
     )  # fmt: skip
 
 
-def train(ensemble: Ensemble, using: Callable[[Experiment], Session] = session) -> Trace:
+def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
     """Train all members of the ensemble in torch, at once.
+
+    using: the module, loss and optimizer of one member, in place of the mirror's; none of them is changed.
 
     The trace has an axis of the members behind that of the steps: parameters and momentum buffers
     (steps + 1, K, ...), ``loss`` (steps, K), the parameters' gradients (steps, K, ...); intermediate
@@ -78,7 +80,7 @@ def train(ensemble: Ensemble, using: Callable[[Experiment], Session] = session) 
     """
     e = ensemble
     with gradients_on():
-        module, names, criterion, like = using(e.member(0))
+        module, names, criterion, like = using or session(e.first)
         stacked = {name: nn.Parameter(tensor(a)) for name, a in named(e.parameters).items()}
         optimizer = type(like)(stacked.values(), **like.defaults)
         weights = {names[name]: weight for name, weight in stacked.items()}
@@ -122,11 +124,10 @@ def train(ensemble: Ensemble, using: Callable[[Experiment], Session] = session) 
         )
 
 
-def _alone(e: Ensemble, using: Callable[[Experiment], Session]) -> Trace:
+def _alone(e: Ensemble, one: Session) -> Trace:
     """The first member's run by torch_mirror.training, as an ensemble's of one."""
-    first = e.member(0)
-    names = list(named(first.parameters))
-    run = training.train(first, ["loss", *(f"d{name}" for name in names), *names, *e.buffers], using(first))
+    names = list(named(e.parameters))
+    run = training.train(e.first, ["loss", *(f"d{name}" for name in names), *names, *e.buffers], one)
 
     def of_one(group: Mapping[str, Array]) -> dict[str, Array]:
         return {name: a[:, None] for name, a in group.items()}

@@ -1,6 +1,6 @@
 """Networks verified in a second: ensembles against the obvious property test, both inside hypothesis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -36,10 +36,10 @@ def networks_of(examples: st.SearchStrategy[Any], check: Callable[[Any], int], c
     return verified
 
 
-def ensembles(steps: int) -> st.SearchStrategy[Ensemble]:
+def ensembles(steps: int, members: Sequence[int]) -> st.SearchStrategy[Ensemble]:
     """The same shapes, loss and learning rate as the obvious test's, and the data that ensembles have."""
     return strategies.ensembles(
-        members=(1, 1024, 2048),
+        members=members,
         networks=st.tuples(st.integers(1, 8), st.integers(1, 8), st.integers(1, 4)).map(MLP),
         dtypes=["float64"],
         losses=st.just(obvious.LOSS),
@@ -68,17 +68,20 @@ def obvious_trajectory(problem: Any) -> int:
     return 1
 
 
-# steps, the obvious test, asked
-CASES = {"gradients": (1, obvious_gradients, 1 / 150), "trajectory of 20 steps": (20, obvious_trajectory, 1 / 40)}
+# steps, how many networks at once, the obvious test, asked
+CASES = {
+    "gradients": (1, (1, 1024, 2048, 4096), obvious_gradients, 1 / 150),
+    "trajectory of 20 steps": (20, (1, 1024, 2048), obvious_trajectory, 1 / 40),
+}
 
 
 @pytest.mark.benchmark(group="networks verified")
 @pytest.mark.parametrize("case", CASES)
 def test_time_a_network(case: str, side_by_side: SideBySide) -> None:
-    steps, check, asked = CASES[case]
+    steps, members, check, asked = CASES[case]
     examples = EXAMPLES if side_by_side.timing else 3
     side_by_side(
-        lambda: networks_of(ensembles(steps), verified, examples),
+        lambda: networks_of(ensembles(steps, members), verified, examples),
         lambda: networks_of(obvious.problems(), check, examples),
         asked=asked,
         rounds=3,

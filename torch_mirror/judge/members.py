@@ -130,11 +130,10 @@ def _start(e: Ensemble, run: Trace) -> Findings:
 
 def _blocks(e: Ensemble, members: int) -> Iterator[Block]:
     """Every step of every member, in the order of the steps where that is possible."""
-    first = e.member(0)
     together: dict[tuple[int, bool], list[int]] = {}
     for s in range(e.steps):
-        together.setdefault((first.batch_length(s), bool(e.sgd.momentum) and s == 0), []).append(s)
-    largest = max(int(np.prod(shape)) for shape in tensor_shapes(first).values())
+        together.setdefault((e.first.batch_length(s), bool(e.sgd.momentum) and s == 0), []).append(s)
+    largest = max(int(np.prod(shape)) for shape in tensor_shapes(e.first).values())
     at_once = max(1, CACHED // largest)  # networks
     for steps in together.values():
         stride = max(1, at_once // members)
