@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given, settings, target
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import pretty
 from torch import Tensor, nn
@@ -58,13 +58,18 @@ def ensemble(members: int = 6, steps: int = 3, sgd: SGD = PLAIN, **more: Any) ->
 
 
 def judge_all(ensembles: st.SearchStrategy[Ensemble]) -> Counter[str]:
-    """Verdicts by frequency; the first refutation fails. A draw may overflow, or all its gradients be 0."""
+    """Verdicts by frequency; the first refutation fails. A draw may overflow, or all its gradients be 0.
+
+    Hypothesis looks for a large error / radius, which costs no example: of 24 runs of 100 examples, 4 came above
+    0.9 without that and 13 with it; of 25 examples, 7 either way.
+    """
     verdicts: Counter[str] = Counter()
 
     @given(ensembles)
     def each(ensemble: Ensemble) -> None:
         certificate = verify_ensemble(ensemble)
         assert certificate.refutations == ()
+        target(certificate.worst.ratio if certificate.worst else 0.0, label="error / radius")
         verdicts[certificate.verdict] += 1
 
     each()
