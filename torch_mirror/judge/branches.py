@@ -33,6 +33,8 @@ def maximum(x: "Ball", y: "Ball") -> "Ball":
     def rule(take: Take) -> Any:
         ex, ey = x.e(take), y.e(take)
         a, b = take(x.value), take(y.value)
+        if y.exact:  # then the larger e is that of x
+            return np.where(a + x.slack * ex < b, 0, ex)
         y_wins = a + x.slack * ex < b - y.slack * ey
         x_wins = b + y.slack * ey < a - x.slack * ex
         return np.where(y_wins, ey, np.where(x_wins, ex, np.maximum(ex, ey)))

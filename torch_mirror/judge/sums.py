@@ -87,17 +87,17 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
             cheap = products.large_magnitude(rows, columns, gamma)
             if cheap is not None:
                 return cheap
-        total: Array = gamma * products.magnitude(x.A(everything), w.A(everything))
-        if not w.exact:
-            total = total + products.magnitude(x.A(everything), w.radius)
-        if not x.exact:
-            total = total + products.magnitude(x.radius, w.A(everything))
-        return total
+        # gamma A A + e A + A e in as few products as there may be; e / gamma, as gamma A might underflow
+        ax, aw = x.A(everything), w.A(everything)
+        if x.exact:
+            return gamma * products.magnitude(ax, aw if w.exact else aw + w.radius / gamma)
+        total: Array = gamma * products.magnitude(ax + x.radius / gamma, aw)
+        return total if w.exact else total + products.magnitude(ax, w.radius)
 
     total = OpenSum(
         x.shape[-1],
         bound,
-        (lambda: products.product_grid(x.value, w.value, x.format)) if exact else None,
+        lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
     )
     result = open_sum(x, products.product(x.value, w.value), total)
@@ -105,6 +105,15 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
         result = result.settled()
         kept[id(x), id(w)] = x, w, result
     return result
+
+
+def _product_grid(x: "Ball", w: "Ball") -> Array | None:
+    """The lowest bit over the products of each element of x @ w, where each is exact."""
+    lowest = products.product_grid(x.value, w.value, x.format)
+    if lowest is None or (x.exact and w.exact):
+        return lowest
+    rows, columns = (x.radius == 0).all(axis=-1), (w.radius == 0).all(axis=-2)
+    return np.where(rows[..., :, None] & columns[..., None, :], lowest, -NO_BIT)
 
 
 def dot(like: "Ball", a: Any, b: Any) -> "Ball":
@@ -135,12 +144,8 @@ def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = 
         return total
 
     def grid() -> Array | None:
-        e = np.broadcast_to(x.e(everything), x.shape)
-        few = (slice(None, None, max(x.value.size // FEW, 1)),)
-        if not (e.reshape(-1)[few] == 0).any():
-            return None
-        lowest = np.where(e == 0, lowest_bit(x.value, x.format), -NO_BIT)
-        return np.asarray(lowest.min(axis=axes, keepdims=keepdims))
+        lowest = _lowest_bits(x)
+        return None if lowest is None else np.asarray(lowest.min(axis=axes, keepdims=keepdims))
 
     return open_sum(x, value, OpenSum(terms, bound, grid))
 
@@ -161,6 +166,17 @@ def cumsum(like: "Ball", a: Any, axis: int | None = None) -> "Ball":
         return np.minimum.accumulate(lowest, along)
 
     return open_sum(x, value, OpenSum(x.shape[along], bound, grid))
+
+
+def _lowest_bits(x: "Ball") -> Array | None:
+    """The lowest bit of each element that is exact, -NO_BIT elsewhere; None if none is taken to be."""
+    e = np.broadcast_to(x.e(everything), x.shape)
+    few = (slice(None, None, max(x.value.size // FEW, 1)),)
+    if not (e.reshape(-1)[few] == 0).any():
+        return None
+    exact = e == 0
+    zeros = not (exact & (x.value != 0)).any()  # as of a ReLU's gradient; the bits of the others need no look
+    return np.where(exact, NO_BIT if zeros else lowest_bit(x.value, x.format), -NO_BIT)
 
 
 FEW = 64
@@ -194,7 +210,7 @@ def as_sum(x: "Ball") -> OpenSum:
     if x.open:
         return x.open
     if not x.exact:
-        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything))
+        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything), lambda: _lowest_bits(x))
     return OpenSum(
         1,
         lambda gamma: gamma * np.abs(x.value),
