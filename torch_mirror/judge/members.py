@@ -22,7 +22,6 @@ from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Check, Finding
 from torch_mirror.judge.compare import Findings, Where, compare, merge
 from torch_mirror.judge.format import format_of
-from torch_mirror.judge.shapes import reshape
 
 CACHED = 1 << 17
 """Numbers that the largest tensor of one call has at most: some of its kind then fit a cache."""
@@ -90,7 +89,7 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: C
     lr = e.sgd.lr
     if not isinstance(lr, float):
         rates = [lr[s] for s in block.steps]
-        lr = rates[0] if len(set(rates)) == 1 else t.numbers(np.array(rates))
+        lr = rates[0] if len(set(rates)) == 1 else t.operand(np.array(rates))
     buffers = None
     if v and block.steps[0] > 0:
         buffers = rebuild(e.parameters, v)
@@ -104,9 +103,8 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: C
     for name, whole in seen.items():
         a = whole[here]
         flat = (len(codes), *a.shape[2:])
-        findings = compare(
-            a.reshape(flat), reshape(balls[name], balls[name], flat), Where(name, "torch", check, codes), above=above
-        )
+        ball = balls[name].reshape(flat)
+        findings = compare(a.reshape(flat), ball, Where(name, "torch", check, codes), above=above)
         above = findings.worst.ratio if findings.worst else above
         found.append(findings)
     return merge(found)
