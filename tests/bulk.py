@@ -3,8 +3,8 @@
 A ball promises that the exact result lies within its radius of every admissible evaluation, the centre among them.
 """
 
+import math
 import zlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +17,10 @@ from tests.operations import OPERATIONS, Operation, exact_constant
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.compare import compare as judge
-from torch_mirror.judge.format import Format
+from torch_mirror.judge.format import Format, format_of
 
-NUMBERS = 1500
-"""Elements of the result, about, in one draw."""
+NUMBERS = 500
+"""Elements of the result, about, in one draw; fewer if the operands are much larger than that."""
 
 BLOCKS = 8
 """Kinds of numbers that one draw mixes, for each operand."""
@@ -55,7 +55,7 @@ class Tally(NamedTuple):
     elements: int = 0     # comparisons of one number of one evaluation with the exact one
     vacuous: int = 0      # the same, but for an infinite radius
     exact: int = 0        # of the elements, those whose radius is 0
-    undecided: int = 0    # of the elements, those that no precision of the ladder decides
+    open: int = 0         # the same, but that the exact number does not exist or no precision of the ladder decides
     ratio: float = 0      # the largest error / radius, operands exact
     moved: float = 0      # the same, operands moved inside their balls
     violations: int = 0
@@ -69,19 +69,11 @@ class Tally(NamedTuple):
         )  # fmt: skip
 
 
-def attacked(name: str, fmt: Format, seed: int = 0, first: int = 0) -> Iterator[Tally]:
-    """What comes of one draw after the other, without end."""
-    number = first
-    while True:
-        yield strike(name, fmt, seed, number)
-        number += 1
-
-
 def strike(name: str, fmt: Format, seed: int, number: int) -> Tally:
     """One draw: of each operation, format and seed the draws are numbered, and each can be made alone."""
     operation = OPERATIONS[name]
     rng = np.random.default_rng([seed, number, fmt.precision, zlib.crc32(name.encode())])
-    draw = draw_operands(operation, fmt, rng)
+    draw = draw_operands(operation, fmt, number, rng)
     with np.errstate(all="ignore"):
         ball = operation.equation(*draw.balls, *draw.constants)
         evaluations = {"centre": ball.value} | {
@@ -107,19 +99,20 @@ def ways(operation: Operation, environment: str) -> dict[str, Evaluation]:
 # --- operands ---------------------------------------------------------------------------------------------
 
 
-def draw_operands(operation: Operation, fmt: Format, rng: np.random.Generator) -> Draw:
-    """Numbers that hurt, as the centre of balls in one of two precisions."""
-    size = max(1, int(np.median([np.prod(shape, dtype=int) for shape in operation.shapes])))
-    each = max(1, NUMBERS // (BLOCKS * size))
+def draw_operands(operation: Operation, fmt: Format, number: int, rng: np.random.Generator) -> Draw:
+    """Numbers that hurt, as the centre of balls: exact and moved by turns, and in one of two precisions by turns."""
+    constants = operation.constants(rng)
+    sizes = [math.prod(shape) for shape in operation.shapes]
+    one = operation.equation(*(np.ones((1, *shape)) for shape in operation.shapes), *constants)
+    each = max(1, NUMBERS // (BLOCKS * max(one.size, sum(sizes) // 4)))
     values = tuple(
         np.concatenate([hostile(rng.choice(KINDS).item(), (each, *shape), fmt, rng) for _ in range(BLOCKS)])
         for shape in operation.shapes
     )
     with np.errstate(all="ignore"):
         values = tuple(np.asarray(v, fmt.dtype) for v in operation.domain(fmt, rng, values))
-    constants = operation.constants(rng)
-    moved = operation.moved and bool(rng.random() < 0.5)
-    centre = centre_of(fmt, rng.choice(["tested", "wider"]).item())
+    moved, wider = number % 2 == 1, number // 2 % 2 == 1
+    centre = centre_of(fmt, "wider" if wider else "tested")
     environment = rng.choice(["", *ENVIRONMENTS]).item()
     if environment == "flushed":  # which reads subnormal operands as zero, and those are outside of the model
         values = tuple(np.where(np.abs(v) < fmt.tiny, 0, v) for v in values)
@@ -139,15 +132,15 @@ def _moved(value: Array, fmt: Format, centre: Any, rng: np.random.Generator) -> 
 
     Radii are from a rounding to more than the number, and 0 for some: a part of a ball may be exact.
     """
-    share = rng.choice(np.array([0, fmt.u, 2.0**-10, 0.3, 1.5], fmt.dtype), value.shape)
-    radius = np.minimum(np.abs(value), fmt.dtype.type(fmt.huge / 2)) * share
+    size = rng.choice(np.array([0, fmt.u, 2.0**-10, 0.3, 1.5], fmt.dtype), value.shape)
+    radius = np.minimum(np.abs(value), fmt.dtype.type(fmt.huge / 2)) * size
     ball = Ball(value.astype(centre), radius.astype(centre), fmt)
+    share = format_of(np.dtype(centre)).u / fmt.u  # of the radius, how far a centre of this precision may be off
     side = rng.choice([-1.0, 0.0, 1.0], value.shape)
     with workprec(LADDER[-1]), np.errstate(all="ignore"):
         v, e = exactly(value), exactly(radius)
-        # the share of the radius that a centre of this precision may be off
-        exact = np.asarray(v + exactly(side * (ball.slack - 1)) * e, object)
-        far = (value + (rng.choice([-1, 1], value.shape) * radius) * ball.slack).astype(value.dtype)
+        exact = np.asarray(v + exactly(side * share) * e, object)
+        far = (value + (rng.choice([-1, 1], value.shape) * radius) * (1 + share)).astype(value.dtype)
         far = np.where(np.isfinite(far), far, value)
         inside = (abs(exactly(far) - exact) <= e).astype(bool)
     return ball, exact, np.where(inside, far, value)  # the centre's own number is as near as the share says
@@ -174,7 +167,8 @@ def tallied(
         if not any(v.undecided.any() for v in verdicts.values()):
             break
     ratio = max(float(v.ratio.max(initial=0, where=asked & (radius > 0))) for v in verdicts.values())
-    count = len(evaluations) * int(asked.sum())
+    still_open = sum(int(v.undecided.sum()) for v in verdicts.values())
+    count = len(evaluations) * int(asked.sum()) - still_open
     outside = {how: v.outside for how, v in verdicts.items() if v.outside.any()}
     # and the judge, which knows the centre only, must not refute an evaluation
     refuted = {
@@ -188,7 +182,7 @@ def tallied(
         seen = seen or Violation(name, fmt.dtype.name, seed, number, how, index, text)
     return Tally(
         count, len(evaluations) * int((~asked).sum()), len(evaluations) * int((asked & (radius == 0)).sum()),
-        sum(int(v.undecided.sum()) for v in verdicts.values()),
+        still_open,
         0.0 if draw.moved else ratio, ratio if draw.moved else 0.0,
         sum(int(o.sum()) for o in outside.values()) + sum(r.outside for h, r in refuted.items() if h not in outside), seen,
     )  # fmt: skip

@@ -86,17 +86,16 @@ def fused_multiply_add(a: Array, b: Array, c: Array) -> Array:
         return _to_odd(product, c.astype(np.float64)).astype(np.float32)
     with np.errstate(all="ignore"):
         product = a * b
-        plain = product + c
         high, low = _two_product(a, b)
         over, under = _two_sum(c, low)
         top, rest = _two_sum(high, over)
         fused = top + _to_odd(under, rest)
         ends = [np.abs(v) for v in (a, b, product)]
-        whole = (product == 0) | (ends[2] > 2.0**-800)
-        normal = (np.abs(plain) > 2.0**-800) & (np.abs(c) < 2.0**900) & ((c == 0) | (np.abs(c) > 2.0**-800))
-        for end in ends:
-            normal &= end < 2.0**900
-        return np.where(whole & normal, fused, plain)
+        whole = (a == 0) | (b == 0) | (ends[2] > 2.0**-800)
+        whole &= (c == 0) | (np.abs(c) > 2.0**-800)
+        for end in (*ends, np.abs(c)):
+            whole &= end < 2.0**900
+        return np.where(whole, fused, product + c)
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:

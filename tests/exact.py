@@ -12,7 +12,6 @@ are made by Arb, one by one.
 Source: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic (2017).
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flint
@@ -59,6 +58,8 @@ least = np.frompyfunc(lambda x, y: flint.arb(x).min(flint.arb(y)), 2, 1)
 
 def _choose(difference: Any, below: Any, at: Any, above: Any) -> Any:
     difference, *branches = (flint.arb(v) for v in (difference, below, at, above))
+    if difference.is_nan():
+        return difference
     reached = [
         branch
         for reaches, branch in zip((not difference >= 0, difference.contains(0), not difference <= 0), branches, strict=True)
@@ -72,7 +73,7 @@ def _choose(difference: Any, below: Any, at: Any, above: Any) -> Any:
 
 
 choose = np.frompyfunc(_choose, 4, 1)
-"""choose(x, below, at, above): one of the three by the sign of x; what holds all that it may be, if that is open."""
+"""choose(x, below, at, above): one of the three by the sign of x; what holds all that it may be, if that is open; NaN of NaN."""
 
 
 class Truth(NamedTuple):
@@ -135,11 +136,3 @@ def compare(a: Array, exact: Truth, allowed: Array, asked: Array) -> Verdict:
         outside[index] = bool(off > room)
         ratio[index] = float(off / room) if not room.is_zero() else 0.0 if off.is_zero() else np.inf
     return Verdict(np.where(asked & ~undecided, np.where(bad, np.inf, ratio), 0), outside, undecided)
-
-
-def at_enough_bits(evaluate: Callable[[], Array], decided: Callable[[Truth], bool]) -> None:
-    """Evaluate an equation at more and more bits until ``decided`` says that it is enough, or there are no more."""
-    for bits in LADDER:
-        with workprec(bits):
-            if decided(truth(enclosed(evaluate()))):
-                return

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from reference.affine import affine
 from reference.arrays import Array
 from reference.losses import SquaredError
-from tests.adversary import F32, F64, FORMATS, KINDS, centre_of, hostile, nearest, product_in_order, rational
+from tests.adversary import F32, F64, FORMATS, KINDS, centre_of, hostile, nearest, rational
+from tests.evaluations import product_in_order
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.exactness import NO_BIT, exact_product, exact_sum, fits_grid, lowest_bit
 from torch_mirror.judge.format import Format

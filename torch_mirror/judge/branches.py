@@ -7,7 +7,7 @@ it gets a radius that holds both branches.
     max x           the largest e of those that are the largest in some evaluation
     minimum, min    the same of -x
     clip            minimum(maximum(x, low), high), which is what NumPy says it is
-    sign x          0 where |x| > R e or e = 0, else 2: from -1 to 1
+    sign x          0 where |x| > R e or e = 0, else 2: from -1 to 1; infinite where e is, as x may be NaN
     == and !=       decided where the operands are exact, or |x - y| > R (e_x + e_y)
     mask as number  0 where it is decided, else 1
 
@@ -52,8 +52,8 @@ def comparison(ufunc: np.ufunc) -> "Callable[[Ball, Ball], Array | Mask]":
         def undecided() -> Array:
             reach = x.slack * (x.e(everything) + y.e(everything))
             apart = np.abs(x.value - y.value)
-            # a reach of exactly 0 decides; otherwise the two may meet, and a tie is a branch of its own
-            return np.broadcast_to((reach > 0) & ~(apart > reach), value.shape)
+            # a reach of exactly 0 decides; otherwise the two may meet, and a tie is a branch of its own; NaN says nothing
+            return np.broadcast_to((reach != 0) & ~(apart > reach), value.shape)
 
         return Mask(value, undecided)
 
@@ -87,7 +87,8 @@ def clip(like: "Ball", a: Any, a_min: Any = None, a_max: Any = None) -> "Ball":
 def sign(x: "Ball") -> "Ball":
     def rule(take: Take) -> Any:
         e = x.e(take)
-        return np.where((e == 0) | (np.abs(take(x.value)) > x.slack * e), 0.0, 2.0)
+        spans = np.where(e < np.inf, 2.0, np.inf)
+        return np.where((e == 0) | (np.abs(take(x.value)) > x.slack * e), 0.0, spans)
 
     return x.derived(np.sign(x.value), None if x.exact else rule)
 

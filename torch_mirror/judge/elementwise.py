@@ -168,7 +168,7 @@ def tanh(x: "Ball") -> "Ball":
 
     def rule(take: Take) -> Any:
         e = x.e(take)
-        nearest = np.tanh(np.maximum(np.abs(take(x.value)) - x.slack * e, 0))
+        nearest = np.tanh(np.fmax(np.abs(take(x.value)) - x.slack * e, 0))  # 0 for inf - inf: x may be anything
         slope = np.minimum(1 - nearest * nearest + 2 * roundings * fmt.u, 1)  # the largest over the interval
         return e * slope + roundings * fmt.u * np.abs(take(value)) + fmt.tiny
 
