@@ -27,7 +27,7 @@ BLOCKS = 8
 
 
 class Draw(NamedTuple):
-    """Operands of many cases: balls, the exact numbers they are about, and what another evaluation has in their place."""
+    """Operands of many cases: balls, the exact numbers they are about, and what another evaluation has for them."""
 
     balls: tuple[Ball, ...]
     exact: tuple[Array, ...]
@@ -45,7 +45,7 @@ class Violation(NamedTuple):
     seed: int
     number: int
     evaluation: str
-    index: tuple[int, ...]
+    at: tuple[int, ...]
     text: str
 
 
@@ -63,9 +63,9 @@ class Tally(NamedTuple):
 
     def __add__(self, other: "Tally") -> "Tally":  # type: ignore[override]  # a tally is not joined like a tuple
         return Tally(
-            *(a + b for a, b in zip(self[:4], other[:4], strict=True)),
-            max(self.ratio, other.ratio), max(self.moved, other.moved), self.violations + other.violations,
-            self.first or other.first,
+            self.elements + other.elements, self.vacuous + other.vacuous, self.exact + other.exact,
+            self.open + other.open, max(self.ratio, other.ratio), max(self.moved, other.moved),
+            self.violations + other.violations, self.first or other.first,
         )  # fmt: skip
 
 
@@ -103,8 +103,9 @@ def draw_operands(operation: Operation, fmt: Format, number: int, rng: np.random
     """Numbers that hurt, as the centre of balls: exact and moved by turns, and in one of two precisions by turns."""
     constants = operation.constants(rng)
     sizes = [math.prod(shape) for shape in operation.shapes]
-    one = operation.equation(*(np.ones((1, *shape)) for shape in operation.shapes), *constants)
-    each = max(1, NUMBERS // (BLOCKS * max(one.size, sum(sizes) // 4)))
+    with np.errstate(all="ignore"):
+        results = operation.equation(*(np.ones((1, *shape)) for shape in operation.shapes), *constants).size
+    each = max(1, NUMBERS // (BLOCKS * max(results, sum(sizes) // 4)))
     values = tuple(
         np.concatenate([hostile(rng.choice(KINDS).item(), (each, *shape), fmt, rng) for _ in range(BLOCKS)])
         for shape in operation.shapes
@@ -184,7 +185,8 @@ def tallied(
         count, len(evaluations) * int((~asked).sum()), len(evaluations) * int((asked & (radius == 0)).sum()),
         still_open,
         0.0 if draw.moved else ratio, ratio if draw.moved else 0.0,
-        sum(int(o.sum()) for o in outside.values()) + sum(r.outside for h, r in refuted.items() if h not in outside), seen,
+        sum(int(o.sum()) for o in outside.values()) + sum(r.outside for h, r in refuted.items() if h not in outside),
+        seen,
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def without_mkldnn(f: Evaluation) -> Evaluation:
     def evaluate(*operands: Any) -> Array:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "TF32 acceleration")  # of Intel's GPUs, which nobody asked for
-            with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]  # torch does not say
+            with torch.backends.mkldnn.flags(enabled=False):
                 return f(*operands)
 
     return evaluate

@@ -24,7 +24,7 @@ LADDER = (300, 5000)
 
 WIDE = np.longdouble
 U = float(np.finfo(WIDE).eps) / 2
-LEAST = WIDE(np.finfo(np.float64).smallest_subnormal)
+LEAST = float(np.finfo(np.float64).smallest_subnormal)
 
 _arb = np.frompyfunc(flint.arb, 1, 1)
 _from_mantissa = np.frompyfunc(lambda m, e: flint.arb((int(m), int(e))), 2, 1)
@@ -60,20 +60,16 @@ def _choose(difference: Any, below: Any, at: Any, above: Any) -> Any:
     difference, *branches = (flint.arb(v) for v in (difference, below, at, above))
     if difference.is_nan():
         return difference
-    reached = [
-        branch
-        for reaches, branch in zip((not difference >= 0, difference.contains(0), not difference <= 0), branches, strict=True)
-        if reaches
-    ]
-    result = reached[0]
-    for branch in reached[1:]:
+    signs = not difference >= 0, difference.contains(0), not difference <= 0
+    result, *others = (branch for sign, branch in zip(signs, branches, strict=True) if sign)
+    for branch in others:
         if not (branch - result).is_zero():
             result = result.union(branch)
     return result
 
 
 choose = np.frompyfunc(_choose, 4, 1)
-"""choose(x, below, at, above): one of the three by the sign of x; what holds all that it may be, if that is open; NaN of NaN."""
+"""choose(x, below, at, above): one of the three by the sign of x; if that is open, what holds them; NaN of NaN."""
 
 
 class Truth(NamedTuple):
@@ -86,20 +82,19 @@ class Truth(NamedTuple):
 
 
 _float = np.frompyfunc(float, 1, 1)
-_upper = np.frompyfunc(lambda x: float(x.abs_upper()), 1, 1)
-_is_zero = np.frompyfunc(lambda x: x.is_zero(), 1, 1)
+_upper = np.frompyfunc(lambda x: 0.0 if x.is_zero() else float(x.abs_upper()) * (1 + 2**-50) + LEAST, 1, 1)
 
 
 def truth(numbers: Array) -> Truth:
     """Split exact numbers, an object array, for ``inside``."""
-    high = _float(numbers)
-    finite = np.isfinite(high.astype(float))
+    high = np.asarray(_float(numbers), float)
+    finite = np.isfinite(high)
     left = numbers - np.where(finite, high, 0.0)
-    low = _float(left)
-    left = left - np.where(np.isfinite(low.astype(float)), low, 0.0)
-    rest = np.where(_is_zero(left).astype(bool), 0, _upper(left).astype(WIDE) * (1 + WIDE(2) ** -50) + LEAST)
+    low = np.asarray(_float(left), float)
+    left = left - np.where(np.isfinite(low), low, 0.0)
+    rest = np.asarray(_upper(left), float)
     rest = np.where(finite & np.isfinite(rest), rest, np.inf)
-    return Truth(numbers, high.astype(float).astype(WIDE), low.astype(float).astype(WIDE), rest)
+    return Truth(numbers, high.astype(WIDE), low.astype(WIDE), rest.astype(WIDE))
 
 
 class Verdict(NamedTuple):
@@ -130,8 +125,8 @@ def compare(a: Array, exact: Truth, allowed: Array, asked: Array) -> Verdict:
     outside = asked & (outside | bad)
     undecided = asked & ~sure & ~outside
     for index in zip(*np.nonzero(undecided), strict=True):
-        one = exact.numbers[index]
-        off, room = abs(exactly(a[index])[()] - one), exactly(allowed[index])[()]
+        one: Any = exact.numbers[index]
+        off, room = abs(exactly(a[index]).item() - one), exactly(allowed[index]).item()
         undecided[index] = not (off <= room or off > room)
         outside[index] = bool(off > room)
         ratio[index] = float(off / room) if not room.is_zero() else 0.0 if off.is_zero() else np.inf

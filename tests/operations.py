@@ -137,10 +137,11 @@ def exact_constant(c: Any) -> Any:
     if isinstance(c, float):
         return flint.arb(c) if c else c  # an Arb 0 counts as true
     if isinstance(c, SquaredError):
-        return c._replace(scale=flint.arb(c.scale))
+        scale: Any = flint.arb(c.scale)
+        return c._replace(scale=scale)
     if isinstance(c, SGD):
         kept = flint.arb(1 - c.dampening)  # formed in Python's arithmetic by both libraries, so a given number
-        dampening = 1 - kept if c.dampening else 0.0
+        dampening: Any = 1 - kept if c.dampening else 0.0
         lr, momentum, decay = (exact_constant(v) for v in (c.lr, c.momentum, c.weight_decay))
         return SGD(lr, momentum, dampening, decay, c.nesterov, c.maximize)
     return c
@@ -298,7 +299,7 @@ OPERATIONS: dict[str, Operation] = {
     "scale": Operation((E,), lambda x, c: c * x, lambda x, c: c * x, {}, number(0.3, 3.0, 1e-3, 0.25)),
     "square": Operation((E,), np.square, torch.square),
     "cube": Operation((E,), lambda x: x**3, lambda x: x**3, {"by products": lambda x: x * x * x},
-                      exact=lambda x: x * x * x, share=4),
+                      exact=lambda x: x * x * x, attained=0.3),
     "fifth power": Operation((E,), lambda x: x**5, lambda x: x**5, {"by products": lambda x: x * x * x * x * x},
                              exact=lambda x: x * x * x * x * x),
     "reciprocal": Operation((E,), np.reciprocal, torch.reciprocal, exact=lambda x: 1 / x, domain=last_not_zero),

@@ -2,10 +2,10 @@
 
     python -m tests.soundness --elements 1e8
 
-An element is one comparison of one number of one evaluation (NumPy's, torch's, another order or environment, or the
-ball's own centre) with the exact number. Elements whose radius is infinite are not compared, and are counted as vacuous.
-Open is what the exact number leaves undecided, as
-where it does not exist. Two columns are the largest error / radius, where operands are exact and where they are moved in their balls.
+An element is one comparison of one number of one evaluation (NumPy's, torch's, another order or environment, or
+the ball's own centre) with the exact number. Where the radius is infinite there is nothing to compare, which is
+counted as vacuous; where the exact number does not exist, as open. Ratio is the largest error / radius with exact
+operands, moved that with operands that are moved inside their balls; exact the share of elements of radius 0.
 """
 
 import sys
@@ -23,7 +23,9 @@ Key = tuple[str, str]
 """The name of an operation and of a dtype."""
 
 
-def campaign(names: tuple[str, ...], formats: tuple[Format, ...], elements: float, seed: int) -> Iterator[tuple[Key, Tally]]:
+def campaign(
+    names: tuple[str, ...], formats: tuple[Format, ...], elements: float, seed: int
+) -> Iterator[tuple[Key, Tally]]:
     """Draws until each format has that many elements, each operation its share of them."""
     for fmt in formats:
         numbers, spent, done = dict.fromkeys(names, 0), dict.fromkeys(names, 0.0), 0
@@ -41,23 +43,19 @@ def table(tallies: dict[Key, Tally]) -> list[str]:
     together: dict[Key, Tally] = {}
     for (_, dtype), tally in tallies.items():
         together["all", dtype] = together.get(("all", dtype), Tally()) + tally
-    rows = [
-        f"{'operation':22} {'dtype':8} {'elements':>11} {'vacuous':>8} {'exact':>7} {'ratio':>6} {'moved':>6} "
-        f"{'open':>5} {'violations':>10}"
-    ]
-    rows += [
+    head = f"{'operation':22} {'dtype':8} {'elements':>11} {'vacuous':>8} {'exact':>7} {'ratio':>6} {'moved':>6} "
+    return [f"{head}{'open':>5} {'violations':>10}"] + [
         f"{name:22} {dtype:8} {t.elements:11} {t.vacuous / max(t.elements + t.vacuous, 1):8.1%} "
         f"{t.exact / max(t.elements, 1):7.1%} {t.ratio:6.3f} {t.moved:6.3f} {t.open:5} {t.violations:10}"
         for (name, dtype), t in [*sorted(tallies.items()), *together.items()]
     ]
-    return rows
 
 
 def again(violation: Violation) -> str:
     """A violation, and the command that shows it."""
     v = violation
     return (
-        f"{v.operation}, {v.dtype}: {v.evaluation} is outside at {list(v.index)}\n{v.text}\n"
+        f"{v.operation}, {v.dtype}: {v.evaluation} is outside at {list(v.at)}\n{v.text}\n"
         f'python -m tests.soundness --operation "{v.operation}" --dtype {v.dtype} --seed {v.seed} --draw {v.number}'
     )
 

@@ -105,12 +105,14 @@ def test_a_value_one_ulp_beyond_a_radius_is_outside_and_none_before(
     asked = np.isfinite(value) & np.isfinite(beyond) & np.isfinite(step)
     fractions = rational(np.where(asked, x, 0)) * rational(np.where(asked, y, 0))
     seen, beyond = (np.where(asked, a, fmt.dtype.type(0)) for a in (seen, beyond))
+    with workprec(LADDER[-1]):
+        exact = truth(exactly(np.where(asked, x, 0)) * exactly(np.where(asked, y, 0)))
     for a in (seen, beyond):
         for towards in (-np.inf, np.inf):  # the last bit of the radius
             distance = abs(rational(a) - fractions).astype(float).astype(np.float64)
             radius = np.nextafter(np.abs(distance), towards).clip(0)
             with workprec(LADDER[-1]):
-                verdict = compare(a, truth(exactly(np.where(asked, x, 0)) * exactly(np.where(asked, y, 0))), radius, asked)
+                verdict = compare(a, exact, radius, asked)
             expected = asked & (abs(rational(a) - fractions) > rational(radius)).astype(bool)
             assert not verdict.undecided.any()
             assert np.array_equal(verdict.outside, expected)
@@ -157,7 +159,7 @@ def test_a_fused_operation_rounds_once(fmt: Format, names: tuple[str, ...], seed
         fused = fused_multiply_add(a, b, c)
         rounded_twice = a * b + c
     for i in np.flatnonzero(np.isfinite(a) & np.isfinite(b) & np.isfinite(c)):
-        once = nearest(rational(a[i])[()] * rational(b[i])[()] + rational(c[i])[()], fmt)
+        once = nearest(rational(a[i]).item() * rational(b[i]).item() + rational(c[i]).item(), fmt)
         assert fused[i] == once or (fmt is F64 and at_an_end(a[i], b[i], c[i]) and fused[i] == rounded_twice[i])
 
 

@@ -52,7 +52,7 @@ def comparison(ufunc: np.ufunc) -> "Callable[[Ball, Ball], Array | Mask]":
         def undecided() -> Array:
             reach = x.slack * (x.e(everything) + y.e(everything))
             apart = np.abs(x.value - y.value)
-            # a reach of exactly 0 decides; otherwise the two may meet, and a tie is a branch of its own; NaN says nothing
+            # a reach of exactly 0 decides; otherwise the two may meet, and a tie is a branch of its own; NaN is open
             return np.broadcast_to((reach != 0) & ~(apart > reach), value.shape)
 
         return Mask(value, undecided)

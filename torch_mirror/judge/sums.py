@@ -97,13 +97,24 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
     total = OpenSum(
         x.shape[-1],
         bound,
-        (lambda: products.product_grid(x.value, w.value, x.format)) if exact else None,
+        lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
     )
     result = open_sum(x, products.product(x.value, w.value), total)
     if kept is not None:
         kept[id(x), id(w)] = x, w, result
     return result
+
+
+def _product_grid(x: "Ball", w: "Ball") -> Array | None:
+    """The lowest bit over the products of each element whose operands are all exact; of others, below any grid."""
+    lowest = products.product_grid(x.value, w.value, x.format)
+    if lowest is None or (x.exact and w.exact):
+        return lowest
+    rows, columns = (x.radius == 0).all(axis=-1), (w.radius == 0).all(axis=-2)
+    if not rows.any() or not columns.any():
+        return None
+    return np.where(rows[..., :, None] & columns[..., None, :], lowest, -NO_BIT)
 
 
 def dot(like: "Ball", a: Any, b: Any) -> "Ball":
@@ -134,18 +145,22 @@ def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = 
         return total
 
     def grid() -> Array | None:
-        e = np.broadcast_to(x.e(everything), x.shape)
-        few = (slice(None, None, max(x.value.size // FEW, 1)),)
-        if not (e.reshape(-1)[few] == 0).any():
-            return None
-        lowest = np.where(e == 0, lowest_bit(x.value, x.format), -NO_BIT)
-        return np.asarray(lowest.min(axis=axes, keepdims=keepdims))
+        lowest = _lowest_bits(x)
+        return None if lowest is None else np.asarray(lowest.min(axis=axes, keepdims=keepdims))
 
     return open_sum(x, value, OpenSum(terms, bound, grid))
 
 
+def _lowest_bits(x: "Ball") -> Array | None:
+    """The lowest bit of each element that is exact; of others, below any grid. None if a few of them are not exact."""
+    e = x.radius
+    if not (e.reshape(-1)[:: max(e.size // FEW, 1)] == 0).any():
+        return None
+    return np.where(e == 0, lowest_bit(x.value, x.format), -NO_BIT)
+
+
 FEW = 64
-"""Elements of a sum that are looked at first: if none of them is exact, the sum is taken not to be."""
+"""Elements that are looked at first: if none of them is exact, the others are taken not to be."""
 
 
 def add(x: "Ball", y: "Ball", value: Array) -> "Ball":
@@ -172,7 +187,7 @@ def joined(s: OpenSum, t: OpenSum) -> OpenSum:
 
 def _term(x: "Ball") -> OpenSum:
     if not x.exact:
-        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything))
+        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything), lambda: _lowest_bits(x))
     return OpenSum(
         1,
         lambda gamma: gamma * np.abs(x.value),
