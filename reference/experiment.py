@@ -11,7 +11,7 @@ from reference.arrays import FLOATS, Array
 from reference.batches import Batches
 from reference.errors import InputError
 from reference.losses import SquaredError
-from reference.network import Network, Parameters
+from reference.network import Network, Parameters, with_sow
 from reference.parameters import named
 from reference.sgd import SGD
 
@@ -39,6 +39,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         _check_options(self)
+        object.__setattr__(self, "network", with_sow(self.network))
         # numbers of a NumPy type would decide the dtype of what they multiply
         object.__setattr__(self, "sgd", _plain_numbers(self.sgd))
         object.__setattr__(self, "loss", self.loss._replace(scale=float(self.loss.scale)))
@@ -80,7 +81,8 @@ class Experiment:
 def _check_options(e: Experiment) -> None:
     if not isinstance(e.steps, (int, np.integer)) or isinstance(e.steps, bool) or e.steps < 0:
         raise InputError("steps", "a whole number, 0 or more", repr(e.steps))
-    if isinstance(e.network, type) or not callable(getattr(e.network, "shapes", None)):
+    members = (getattr(e.network, name, None) for name in ("shapes", "forward", "backward"))
+    if isinstance(e.network, type) or not all(map(callable, members)):
         raise InputError("network", "an object with shapes(), forward() and backward()", repr(e.network))
     for what, value, kind in (("sgd", e.sgd, SGD), ("loss", e.loss, SquaredError)):
         if not isinstance(value, kind):

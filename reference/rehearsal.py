@@ -12,7 +12,7 @@ import numpy as np
 from reference.arrays import Array, Sow
 from reference.errors import InputError
 from reference.experiment import Experiment
-from reference.network import features
+from reference.network import checked_gradients, checked_output, features
 from reference.parameters import named, zip_with
 from reference.step import gradients
 
@@ -25,17 +25,16 @@ def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
     e = experiment
     once: dict[str, Array] = {}
     each: dict[str, Array] = {}
+    as_sown: dict[str, Array] = {}
     x, t = features(e.network, e.x, _note(once))[e.rows(0)], e.t[e.rows(0)]
-    result = e.network.forward(e.parameters, x, _note(each))
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise InputError("forward of the network", "to return (y, cache)", type(result).__name__)
-    y, cache = result
+    y, cache = checked_output(e.network.forward(e.parameters, x, _note(each, as_sown)))
     if np.shape(y) != t.shape:
         raise InputError("tensor y", f"shape {t.shape}, that of t", f"shape {np.shape(y)}")
     _check_sown("y", each, "forward")
     forward = list(each)
     each["dy"] = e.loss.gradient(y, t)
-    _check_gradients(e, e.network.backward(e.parameters, cache, each["dy"], _note(each)), each)
+    _check_gradients(e, e.network.backward(e.parameters, cache, each["dy"], _note(each, as_sown)), each)
+    _check_kept(each, as_sown)
     _check_names(e, once, each)
     names = list(each)
     return list(once), [*forward, "loss", *names[len(forward) :]]
@@ -57,41 +56,52 @@ def numbers_a_step(experiment: Experiment) -> int:
     return sum(math.prod(shape) for shape in tensor_shapes(experiment).values())
 
 
-def check_stacking(experiment: Experiment) -> None:
-    """Raise InputError unless the equations leave leading axes alone, as steps are stacked there.
+def stacking_flaw(experiment: Experiment) -> str | None:
+    """Why the equations cannot be evaluated for many steps at once, stacked in front; None if they can.
 
-    Two steps' parameters are stacked (and the data, where each step has its own), and every tensor must be
-    two of those of one step.
+    Two steps' parameters are stacked (and the data, where each step has its own). Every tensor must be two
+    of those of one step, and the first of them must not depend on the parameters of the second.
     """
     e = experiment
     one: dict[str, Array] = {}
-    two: dict[str, Array] = {}
     x, t = features(e.network, e.x)[e.rows(0)], e.t[e.rows(0)]
     gradients(e.network, e.parameters, x, t, e.loss, _note(one))
     if e.batches is not None:
         x, t = np.stack([x, x]), np.stack([t, t])
-    stacked = zip_with(lambda _, a: np.stack([a, a]), e.parameters)
-    advice = "write x @ W.mT, b[..., None, :], sum(axis=-2)"
-    try:
-        gradients(e.network, stacked, x, t, e.loss, _note(two))
-    except (ValueError, IndexError) as error:
-        missing = next((name for name in one if name not in two), "y")
-        expected = f"to stand any axes in front of its own: {advice}"
-        raise InputError(f"equation of {missing}", expected, str(error)) from error
+    twice: list[dict[str, Array]] = [{}, {}]
+    for values, second in zip(twice, (1.0, 0.5), strict=True):
+        stacked = zip_with(lambda _, a, share=second: np.stack([a, a.dtype.type(share) * a]), e.parameters)
+        try:
+            with np.errstate(all="ignore"):
+                gradients(e.network, stacked, x, t, e.loss, _note(values))
+        except (ValueError, IndexError, TypeError) as error:
+            return f"the equation of {next((name for name in one if name not in values), 'y')}: {error}"
     for name, value in one.items():
-        if two[name].shape != (2, *value.shape):
-            expected = f"shape {(2, *value.shape)} for two steps at once ({advice})"
-            raise InputError(f"tensor {name}", expected, f"shape {two[name].shape}")
+        same, other = (values[name] for values in twice)
+        if np.shape(same) != (2, *value.shape):
+            return f"{name} of two steps has shape {np.shape(same)} and not {(2, *value.shape)}"
+        if not np.array_equal(same[0], other[0], equal_nan=True):
+            return f"{name} of one step depends on another step's parameters"
+    return None
 
 
-def _note(values: dict[str, Array]) -> Sow:
+def _note(values: dict[str, Array], copies: dict[str, Array] | None = None) -> Sow:
     def sow(name: str, value: Array, /) -> Array:
         if name in values:
             raise InputError(f"tensor {name}", "to be sown once a step", "a second value")
         values[name] = value
+        if copies is not None:
+            copies[name] = np.array(value)
         return value
 
     return sow
+
+
+def _check_kept(values: dict[str, Array], copies: dict[str, Array]) -> None:
+    """A trace holds what was sown, not a copy of it; backward may not write to what forward or itself has sown."""
+    for name, copy in copies.items():
+        if not np.array_equal(values[name], copy, equal_nan=True):
+            raise InputError(f"tensor {name}", "a value that stays as it was sown", "one overwritten in place: copy it")
 
 
 def _check_sown(name: str, sown: dict[str, Array], where: str) -> None:
@@ -100,9 +110,7 @@ def _check_sown(name: str, sown: dict[str, Array], where: str) -> None:
 
 
 def _check_gradients(e: Experiment, dp: Any, sown: dict[str, Array]) -> None:
-    if type(dp) is not type(e.parameters):
-        raise InputError("gradients", f"a {type(e.parameters).__name__}, as the parameters are", type(dp).__name__)
-    came = named(dp)
+    came = named(checked_gradients(dp, e.parameters))
     for name, parameter in named(e.parameters).items():
         _check_sown(f"d{name}", sown, "backward")
         for gradient in (came.get(name), sown[f"d{name}"]):

@@ -56,7 +56,7 @@ class SGD(NamedTuple):
             else:
                 v = zip_with(lambda name, vw, dw: sow(f"v{name}", momentum * vw + kept * dw), v, g)
             g = zip_with(lambda _, dw, vw: dw + momentum * vw, g, v) if self.nesterov else v
-        if not hasattr(lr, "ndim"):
+        if isinstance(lr, float) or not hasattr(lr, "ndim"):  # a float is the usual case, and the cheaper question
             return zip_with(lambda name, w, dw: sow(name, w - lr * dw), p, g), v
         return zip_with(lambda name, w, dw: sow(name, w - _beside(lr, w) * dw), p, g), v
 

@@ -282,7 +282,7 @@ def machine(mistakes: Mistakes) -> Any:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_mistake_is_found(fault: str) -> None:
-    search = settings(QUICK, max_examples=200, phases=[Phase.generate], database=None)
+    search = settings(QUICK, max_examples=2000, phases=[Phase.generate], database=None)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(machine(FAULTS[fault]), settings=search)
 

@@ -7,7 +7,7 @@ and the number of threads can be settled before NumPy and torch load.
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -62,7 +62,7 @@ def verify(
     """
     if not any(variable in os.environ for variable in VARIABLES):
         os.environ |= dict.fromkeys(VARIABLES, "1")  # of use only before NumPy and torch load
-    with _errors_without_traceback():
+    with errors_without_traceback():
         from reference import experiments
         from reference.errors import UnknownNameError
 
@@ -113,18 +113,25 @@ def _run(names: list[str], dtypes: Sequence[str], steps: int | None, seed: int) 
 
 
 def _verify(experiment: "Experiment", label: str) -> "Certificate":
-    """Verify one experiment, under a bar on a terminal that disappears when it is done."""
-    from tqdm import tqdm
-
+    """Verify one experiment, under a bar."""
     from torch_mirror import verify as run
 
-    with tqdm(total=experiment.steps, desc=label, unit="step", leave=False, disable=None, dynamic_ncols=True) as bar:
+    with bar(experiment.steps, label) as advance:
+        return run(experiment, progress=advance)
+
+
+@contextmanager
+def bar(steps: int, label: str) -> Iterator[Callable[[int], None]]:
+    """A function to call with the steps done; on a terminal they show in a bar that disappears in the end."""
+    from tqdm import tqdm
+
+    with tqdm(total=steps, desc=label, unit="step", leave=False, disable=None, dynamic_ncols=True) as shown:
         # disable=None: silent unless standard error is a terminal
 
         def advance(steps: int) -> None:
-            bar.update(steps)
+            shown.update(steps)
 
-        return run(experiment, progress=advance)
+        yield advance
 
 
 def _write(path: Path, certificates: "list[Certificate]") -> None:
@@ -135,7 +142,7 @@ def _write(path: Path, certificates: "list[Certificate]") -> None:
 
 
 @contextmanager
-def _errors_without_traceback() -> Iterator[None]:
+def errors_without_traceback() -> Iterator[None]:
     """Turn what a user can cause into one line on standard error and an exit status of its own."""
     from reference.errors import TorchMirrorError
 

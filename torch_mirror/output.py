@@ -32,12 +32,12 @@ def check_writable(what: str, path: Path) -> None:
         raise _unwritable(what, path, error) from error
 
 
-def write_whole(what: str, path: Path, text: str) -> None:
+def write_whole(what: str, path: Path, contents: str | bytes) -> None:
     """Write to a file beside it and rename that, so that no reader ever sees a part. Raises InputError."""
     path = path.resolve()
     partial = _beside(path)
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(contents.encode() if isinstance(contents, str) else contents)
         partial.replace(path)
     except OSError as error:
         raise _unwritable(what, path, error) from error

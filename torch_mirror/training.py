@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from reference.arrays import Array
 from reference.errors import InputError
 from reference.experiment import Experiment
+from reference.network import takes_sow
 from reference.parameters import named
 from reference.rehearsal import tensor_names
 from reference.sgd import SGD
@@ -31,7 +32,9 @@ LARGE = 10_000
 class Session(NamedTuple):
     """What a torch training loop consists of; replace a part to train with your own.
 
-    module: called as ``module(x, sow)``; names: reference parameter name to name in the state dict;
+    module: called as ``module(x, sow)``, or as ``module(x)`` if its forward takes no ``sow``: then only y, the
+    loss and the gradients of y and of the parameters are known of it, and judged end to end;
+    names: reference parameter name to name in the state dict;
     criterion: (y, t) to the loss; optimizer: over the module's parameters.
     """
 
@@ -101,7 +104,9 @@ def segments(
     module, names, criterion, optimizer = using or session(e)
     _, each = tensor_names(e)
     start = list(named(e.parameters))
-    wanted = check_record(record, [*each, *start, *e.buffers])
+    model = _with_sow(module)
+    known = each if model is module else [n for n in each if n in ("y", "loss", "dy", *(f"d{name}" for name in start))]
+    wanted = check_record(record, [*known, *start, *e.buffers])
     own = dict(module.named_parameters())
     weights = {name: own[names[name]] for name in start}
     x, t = tensor(e.x), tensor(e.t)
@@ -116,7 +121,7 @@ def segments(
     x_t, t_t = x, t
     size = size or segment_steps(e)
     gradients = _Gradients({f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}, size)
-    watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in each}
+    watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in known}
     values = [name for name in each if name in wanted and name not in gradients.weights and name not in watched]
     states = {name: _States(weights[name], size) for name in weights if name in wanted}
     buffers = {name: _Buffers(optimizer, weights[name[1:]], size) for name in e.buffers if name in wanted}
@@ -135,7 +140,7 @@ def segments(
                 _set_rate(optimizer, e.sgd.lr[first + i])
             optimizer.zero_grad()
             gradients.zeroed(first + i)
-            loss = criterion(module(x_t, sow), t_t)
+            loss = criterion(model(x_t, sow), t_t)
             sow("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
             gradients.keep(record_of.rows, i)
@@ -207,6 +212,13 @@ class _Buffers:
 
     def kept(self, steps: int) -> Array:
         return self.room[: steps + 1].numpy()
+
+
+def _with_sow(module: nn.Module) -> Callable[..., Tensor]:
+    """The module, or for one whose forward takes no ``sow`` a function that sows what it returns."""
+    if takes_sow(module.forward):
+        return module
+    return lambda x, sow: sow("y", module(x))
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -9,12 +9,12 @@ from reference import training as reference_training
 from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.parameters import named
-from reference.rehearsal import check_stacking, numbers_a_step
+from reference.rehearsal import numbers_a_step, stacking_flaw
 from reference.trace import Trace
 from reference.training import segment_steps
 from torch_mirror import training as torch_training
 from torch_mirror.judge.certificate import Certificate
-from torch_mirror.judge.certify import Motion, certificate, watch
+from torch_mirror.judge.certify import Motion, certificate, notes, watch
 from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.direct import judge_directly
 from torch_mirror.judge.local import entries, forget, judge_givens, judge_locally, judge_start, parts
@@ -47,7 +47,7 @@ def verify(
     relative: float | None = None
     keep_freed_memory()
     with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
-        check_stacking(e)
+        flaw = stacking_flaw(e)
         small = numbers_a_step(e) <= SMALL
         sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
         size = segment_steps(e)
@@ -66,8 +66,8 @@ def verify(
                 findings = merge(found)
                 continue
             above = findings.worst.ratio if findings.worst else 0
-            found += _judge_sample(e, numpy, sample, above)
-            for part in parts(e, torch, givens):
+            found += _judge_sample(e, numpy, sample, above, stacks=flaw is None)
+            for part in parts(e, torch, givens, stacks=flaw is None):
                 found.append(judge_locally(e, part, "torch", above))
                 after = {name: a[1:][entries(part.steps, numpy)] for name, a in numpy.parameters.items()}
                 direct, distances = judge_directly(e, part, after, None if small else sample)
@@ -83,7 +83,7 @@ def verify(
                 progress(torch.steps)
     return certificate(
         e, e.steps, findings, motion,
-        end_distance=ends, end_distance_relative=relative, seconds=time.perf_counter() - started,
+        end_distance=ends, end_distance_relative=relative, notes=notes(flaw), seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def _record(e: Experiment, sample: Array) -> Callable[[range], list[str] | None]
     return lambda steps: None if any(int(t) in steps for t in sample) else parameters
 
 
-def _judge_sample(e: Experiment, numpy: Trace, sample: Array, above: float) -> list[Findings]:
+def _judge_sample(e: Experiment, numpy: Trace, sample: Array, above: float, *, stacks: bool) -> list[Findings]:
     """NumPy's own trace, at the sampled steps, in a precision wider than its own where there is one."""
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
     found = []
@@ -101,7 +101,7 @@ def _judge_sample(e: Experiment, numpy: Trace, sample: Array, above: float) -> l
         part = numpy.at(slice(i, i + 1)).astype(wider)
         of_features, givens = judge_givens(e, part, "numpy")
         found.append(of_features)
-        for one in parts(e, part, givens):
+        for one in parts(e, part, givens, stacks=stacks):
             found.append(judge_locally(e, one, "numpy", above))
             forget(one)
     return found

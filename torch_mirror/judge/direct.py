@@ -26,12 +26,11 @@ import numpy as np
 from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.parameters import named, zip_with
-from reference.step import step
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Finding
 from torch_mirror.judge.compare import Findings, Where, allowed, compare, merge
 from torch_mirror.judge.format import format_of
-from torch_mirror.judge.local import Part, forget, single
+from torch_mirror.judge.local import Part, evaluate, forget, single
 
 PART = 499
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
@@ -94,7 +93,7 @@ def _free_step(e: Experiment, part: Part) -> dict[str, Ball]:
         balls[name] = equation
         return equation
 
-    step(e.network, part.p, part.x, part.t, e.loss, part.sgd, part.v, collect)
+    evaluate(e, part, collect)
     return balls | {"loss": e.loss.value(balls["y"], part.t)}
 
 

@@ -5,12 +5,12 @@ which are exact by definition. So nothing propagates: a wrong tensor is the root
 a ReLU's branch is taken from the trace's own pre-activation. All steps of a segment are one call.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference.arrays import Array
+from reference.arrays import Array, Sow
 from reference.experiment import Experiment
 from reference.network import features
 from reference.parameters import named, rebuild, zip_with
@@ -47,6 +47,7 @@ class Part(NamedTuple):
     after: Mapping[str, Array]     # parameters and buffers after each step, as the trace holds them
     tensors: Mapping[str, Array]   # what else it holds of each step
     roomy: bool
+    stacks: bool = True            # False: one step, without an axis for steps when the equations run
 
 
 def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Findings, Givens]:
@@ -67,8 +68,8 @@ def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Find
     return merge(found), Givens(x, Ball(held["t"], 0, fmt), x.exact and roomy(held.values(), fmt.huge))
 
 
-def parts(experiment: Experiment, trace: Trace, givens: Givens) -> list[Part]:
-    """The steps of a trace, in as few parts as there may be.
+def parts(experiment: Experiment, trace: Trace, givens: Givens, *, stacks: bool = True) -> Iterator[Part]:
+    """The steps of a trace, in as few parts as there may be; one by one if the equations do not stack.
 
     The balls of the parameters remember their products; whoever made them must ``forget`` them in the end.
     """
@@ -80,7 +81,12 @@ def parts(experiment: Experiment, trace: Trace, givens: Givens) -> list[Part]:
     else:
         for step in steps:
             together.setdefault((e.batch_length(step), step == 0), []).append(step)
-    return [_part(e, trace, givens, some) for some in together.values() if some]
+    for some in filter(None, together.values()):
+        part = _part(e, trace, givens, some)
+        if stacks:
+            yield part
+        else:
+            yield from (single(part, i)._replace(stacks=False) for i in range(len(some)))
 
 
 def _part(e: Experiment, trace: Trace, givens: Givens, steps: list[int]) -> Part:
@@ -130,7 +136,7 @@ def single(part: Part, i: int) -> Part:
     """One of the steps alone, which remembers products of its own."""
     one = slice(i, i + 1)
     stacked = part.x.ndim > 2
-    lr: Any = part.sgd.lr
+    lr: Any = part.sgd.lr  # of one step it is one number
 
     def at(_name: str, ball: Ball) -> Ball:
         return Ball(ball.value[one], 0, ball.format)
@@ -141,11 +147,29 @@ def single(part: Part, i: int) -> Part:
         part.t[one] if stacked else part.t,
         zip_with(lambda name, ball: at(name, ball).remember(), part.p),
         None if part.v is None else zip_with(at, part.v),
-        part.sgd if isinstance(lr, float) else part.sgd._replace(lr=lr[one]),
+        part.sgd if isinstance(lr, float) else part.sgd._replace(lr=lr[i]),
         {name: a[one] for name, a in part.after.items()},
         part.tensors.at(one) if isinstance(part.tensors, Sliced) else {n: a[one] for n, a in part.tensors.items()},
         part.roomy,
     )
+
+
+def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
+    """Run the equations of the part's steps; what is sown has an axis of steps in front, whether they stack or not."""
+    e = experiment
+    if part.stacks:
+        step(e.network, part.p, part.x, part.t, e.loss, part.sgd, part.v, sow)
+        return
+
+    def first(_name: str, ball: Any) -> Any:
+        return ball[0]
+
+    def sow_one(name: str, equation: Any) -> Any:
+        return sow(name, equation[None])[0]
+
+    x, t = (part.x, part.t) if e.batches is None else (part.x[0], part.t[0])
+    v = None if part.v is None else zip_with(first, part.v)
+    step(e.network, zip_with(first, part.p), x, t, e.loss, part.sgd, v, sow_one)
 
 
 def forget(part: Part) -> None:
@@ -184,7 +208,7 @@ def judge_locally(experiment: Experiment, part: Part, side: Side, above: float =
         return planted
 
     with np.errstate(all="ignore"):
-        step(e.network, part.p, part.x, part.t, e.loss, part.sgd, part.v, plant)
+        evaluate(e, part, plant)
     return merge(found)
 
 

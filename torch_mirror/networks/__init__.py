@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from reference.errors import InputError
+from reference.network import Silent
 from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
@@ -57,6 +58,7 @@ def mirror_of(network: Network) -> Mirror:
 
     Raises InputError for a network that has none.
     """
+    network = network.network if isinstance(network, Silent) else network
     for kind in type(network).__mro__:
         if kind in MIRRORS:
             file = import_module(f"torch_mirror.networks.{MIRRORS[kind]}")
