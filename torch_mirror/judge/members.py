@@ -22,7 +22,6 @@ from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Check, Finding
 from torch_mirror.judge.compare import Findings, Where, compare, merge
 from torch_mirror.judge.format import format_of
-from torch_mirror.judge.shapes import reshape
 
 CACHED = 1 << 17
 """Numbers that the largest tensor of one call has at most: some of its kind then fit a cache."""
@@ -104,9 +103,7 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: C
     for name, whole in seen.items():
         a = whole[here]
         flat = (len(codes), *a.shape[2:])
-        findings = compare(
-            a.reshape(flat), reshape(balls[name], balls[name], flat), Where(name, "torch", check, codes), above=above
-        )
+        findings = compare(a.reshape(flat), balls[name].reshape(flat), Where(name, "torch", check, codes), above=above)
         above = findings.worst.ratio if findings.worst else above
         found.append(findings)
     return merge(found)
