@@ -9,6 +9,7 @@ The equations of a network are in ``reference.networks``, one file each. Nothing
 
 from reference import experiments, figures
 from reference.batches import Batches
+from reference.ensemble import Ensemble
 from reference.errors import InputError, TorchMirrorError, UnknownNameError
 from reference.experiment import Experiment
 from reference.losses import SquaredError
@@ -20,6 +21,7 @@ from reference.training import train
 __all__ = [
     "SGD",
     "Batches",
+    "Ensemble",
     "Experiment",
     "InputError",
     "SquaredError",

@@ -202,7 +202,7 @@ negated = loss_gradient(lambda _e, dy: -dy)
 unmasked = relu_gradient(lambda da, _z: da)
 clamped = hooked("relu", lambda _e, _m, z, _out: z.clamp(min=0))  # whose gradient at 0 is 1
 backwards = affine_gradient("layer2", transposed)
-misread = hooked("layer2", lambda _e, m, a, _out: a @ m.get_parameter("weight"))
+misread = hooked("layer2", lambda _e, m, a, _out: a @ dict(m.named_parameters())["weight"])  # as torch.vmap has it, too
 lumped1 = affine_gradient("layer1", summed_over_all)
 lumped2 = affine_gradient("layer2", summed_over_all)
 early = affine_gradient("layer2", updated_early)

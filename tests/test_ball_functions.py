@@ -33,8 +33,7 @@ from tests.adversary import (
     with_torch,
     worst,
 )
-from torch_mirror.judge import ball as rules
-from torch_mirror.judge import branches, elementwise
+from torch_mirror.judge import branches, elementwise, masks, rules
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.format import Format
 
@@ -165,7 +164,7 @@ def test_an_operand_is_left_out_only_if_it_is_below_in_every_evaluation() -> Non
 def test_equality_is_decided_where_operands_are_exact_or_apart() -> None:
     x, y = Ball(np.array([1.0, 1.0, 1.0]), np.array([0, 0.1, 0.1])), Ball(np.array([1.0, 1.0, 2.0]))
     for mask, outcome in ((x == y, [True, True, False]), (x != y, [False, False, True])):
-        assert isinstance(mask, branches.Mask)
+        assert isinstance(mask, masks.Mask)
         assert mask.undecided is not None
         assert mask.value.tolist() == outcome
         assert mask.undecided().tolist() == [False, True, False]
@@ -198,7 +197,7 @@ def test_a_number_that_the_format_cannot_hold_fills_with_its_rounding() -> None:
         ("sqrt", elementwise, "_least", lambda x, take: take(x.value)),
         ("log", elementwise, "_least", lambda x, take: take(x.value)),
         ("sqrt", elementwise, "FUNCTION_ROUNDINGS", {"sqrt": 1}),
-        ("mask", branches, "number", lambda like, mask: like.operand(mask.value)),
+        ("mask", masks.Mask, "number", lambda mask: mask.like.operand(mask.value)),
         ("clip between", branches, "minimum", lambda x, y: Ball(np.minimum(x.value, y.value), 0, x.format)),
     ],
 )
@@ -238,7 +237,7 @@ def test_a_dropped_radius_is_found(monkeypatch: pytest.MonkeyPatch, table: Any, 
 # --- rules that are not there ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("call", "name"), [
-    (lambda: np.sin(BALL), "sin"), (lambda: np.einsum("ij->i", BALL), "einsum"), (lambda: np.median(BALL), "median"),
+    (lambda: np.sin(BALL), "sin"), (lambda: np.sort(BALL), "sort"), (lambda: np.median(BALL), "median"),
 ])  # fmt: skip
 def test_a_function_without_a_rule_says_its_name_and_how_to_register_one(call: Callable[[], Any], name: str) -> None:
     with pytest.raises(TypeError, match=rf"no radius is known for numpy\.{name}; @Ball\.rule\(numpy\.{name}\)"):
@@ -248,7 +247,8 @@ def test_a_function_without_a_rule_says_its_name_and_how_to_register_one(call: C
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: np.sum(BALL, dtype=np.float32), r"numpy\.sum with dtype"),
     (lambda: np.add(BALL, 1, where=np.ones((2, 2), bool)), r"numpy\.add \(__call__, \['where'\]\)"),
-    (lambda: np.multiply.reduce(BALL), r"numpy\.multiply \(reduce"),
+    (lambda: np.subtract.reduce(BALL), r"numpy\.subtract \(reduce"),
+    (lambda: np.add.at(BALL, 0, 1), r"numpy\.add \(at"),
     (lambda: np.add.reduce(BALL, initial=3), r"numpy\.add \(reduce, \['initial'\]\)"),
     (lambda: np.dot(BALL, BALL[None]), r"numpy\.dot of 2 and 3 dimensions"),
 ])  # fmt: skip
@@ -257,7 +257,7 @@ def test_an_argument_without_a_rule_is_named(call: Callable[[], Any], message: s
         call()
 
 
-@pytest.mark.parametrize("function", [np.sin, np.flip])
+@pytest.mark.parametrize("function", [np.sin, np.sort])
 def test_a_rule_can_be_registered_and_dropped(function: Any) -> None:
     @Ball.rule(function)
     def rule(like: Ball, *_: Any) -> Ball:

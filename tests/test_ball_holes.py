@@ -9,8 +9,7 @@ import pytest
 
 from reference.affine import affine
 from tests.adversary import F32, F64, Operand, Rule, attack, fused_update, operand, product_in_order, rational, worst
-from torch_mirror.judge import ball as rules
-from torch_mirror.judge import elementwise, sums
+from torch_mirror.judge import elementwise, rules, sums
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.format import Format
 

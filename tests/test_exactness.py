@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 
 from reference.affine import affine
 from reference.arrays import Array
+from reference.experiment import Experiment
 from reference.losses import SquaredError
+from reference.network import features
+from reference.parameters import zip_with
+from reference.step import step
 from tests.adversary import F32, F64, FORMATS, KINDS, centre_of, hostile, nearest, product_in_order, rational
+from torch_mirror import strategies
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.exactness import NO_BIT, exact_product, exact_sum, fits_grid, lowest_bit
-from torch_mirror.judge.format import Format
+from torch_mirror.judge.format import Format, format_of
 from torch_mirror.judge.products import product_grid
 
 formats, kinds, seeds = st.sampled_from(FORMATS), st.sampled_from(KINDS), st.integers(0, 2**32)
@@ -167,3 +172,31 @@ def test_bounds_that_underflow_fake_no_exactness(scale: float) -> None:
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(3, 5)) * scale, rng.normal(size=(5, 3)) * min(1 / scale, 1e300)
     assert ((Ball(x) @ Ball(w)).radius > 0).all()
+
+
+def test_what_was_found_exact_is_so_as_an_operand() -> None:
+    """A product of products, by its rows and columns: all of them dyadic, then one row and one column not."""
+    rng = np.random.default_rng(0)
+    x, w, v = dyadic((4, 3), F64, rng), dyadic((3, 5), F64, rng), dyadic((5, 2), F64, rng)
+    assert ((Ball(x) @ Ball(w)) @ Ball(v)).radius.max() == 0
+    x[2] += 0.1
+    radius = ((Ball(x) @ Ball(w)) @ Ball(v)).radius
+    assert ((radius > 0) == (np.arange(4) == 2)[:, None]).all()
+    radius = (Ball(np.ones((2, 4))) @ (Ball(x) @ Ball(w))).radius
+    assert (radius > 0).all()  # each element has a term of the row that is not exact
+
+
+@given(strategies.exact_experiments())
+def test_radii_that_propagate_through_exact_data_are_0(experiment: Experiment) -> None:
+    e = experiment
+
+    def judge(name: str, ball: Any) -> Any:
+        assert not ball.radius.any(), name
+        if name == "y":
+            loss: Any = e.loss.value(ball, t)
+            assert not loss.radius.any()
+        return ball
+
+    fmt, rows = format_of(e.dtype), e.rows(0)
+    x, t = features(e.network, _duck(e.x, fmt), judge)[rows], _duck(e.t, fmt)[rows]
+    step(e.network, zip_with(lambda _, a: _duck(a, fmt), e.parameters), x, t, e.loss, e.sgd, None, judge)

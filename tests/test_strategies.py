@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import HealthCheck, Phase, assume, find, given, settings
 from hypothesis import strategies as st
 
 import reference
+from reference.ensemble import Ensemble
 from reference.experiment import Experiment
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_relu import TwoLayerReLU
@@ -188,3 +189,45 @@ def test_users_networks_bring_their_own_start(data: st.DataObject) -> None:
     networks = st.just(TwoLayerReLU(4, 3, 2))
     experiment = data.draw(strategies.experiments(networks=networks, start=start))
     assert not named(experiment.parameters)["W2"].any()
+
+
+# --- ensembles ------------------------------------------------------------------------------------------
+
+ENSEMBLES: dict[str, Callable[[Ensemble], bool]] = {
+    "one member": lambda e: e.members == 1,
+    "many members": lambda e: e.members == 64,
+    "float32": lambda e: e.dtype == np.float32,
+    "momentum": lambda e: bool(e.sgd.momentum),
+    "a schedule": lambda e: isinstance(e.sgd.lr, tuple),
+    "smaller last batches": lambda e: e.batches is not None and e.x.shape[1] % e.batches.size > 0,
+    "starts that differ": lambda e: e.members > 1 and all((a[0] != a[1]).any() for a in named(e.parameters).values()),
+}
+
+
+@pytest.mark.parametrize("case", ENSEMBLES)
+def test_ensembles_have_every_case(case: str) -> None:
+    assert ENSEMBLES[case](find(strategies.ensembles(), ENSEMBLES[case], settings=SEARCH))
+
+
+def test_ensembles_shrink_to_one_member() -> None:
+    assert find(strategies.ensembles(members=(1, 64)), lambda e: bool(e.x.any())).members == 1
+
+
+def test_a_member_has_the_same_numbers_however_many_there_are() -> None:
+    shapes = {"x": (3, 2), "W": (4, 2)}
+    one, five = (strategies._draw_members(np.random.default_rng(1), "normal", k, shapes) for k in (1, 5))
+    for name in shapes:
+        np.testing.assert_array_equal(one[name][0], five[name][0])
+
+
+@given(data=st.data())
+def test_members_of_users_networks_have_a_start_each(data: st.DataObject) -> None:
+    def start(network: Any, draws: np.random.Generator, kind: strategies.Kind, dtype: DTypeName) -> Any:
+        return strategies.parameters(network, draws, kind, dtype)._replace(W2=np.zeros((2, 3), dtype))
+
+    e = data.draw(strategies.ensembles(networks=st.just(TwoLayerReLU(4, 3, 2)), start=start))
+    p = named(e.parameters)
+    assert p["W2"].shape == (e.members, 2, 3)
+    assert not p["W2"].any()
+    assume(e.members > 1)
+    assert (p["W1"][0] != p["W1"][1]).any()

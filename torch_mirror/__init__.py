@@ -8,21 +8,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch_mirror.ensembles import verify_ensemble
     from torch_mirror.judge.ball import Ball
     from torch_mirror.judge.certificate import Certificate
     from torch_mirror.judge.certify import certify
+    from torch_mirror.properties import minimised
     from torch_mirror.training import train
     from torch_mirror.verification import verify
 
-__all__ = ["Ball", "Certificate", "__version__", "certify", "train", "verify"]
+__all__ = ["Ball", "Certificate", "__version__", "certify", "minimised", "train", "verify", "verify_ensemble"]
 __version__ = "0.1.0"
 
 _HOME = {
     "Ball": "torch_mirror.judge.ball",
     "Certificate": "torch_mirror.judge.certificate",
     "certify": "torch_mirror.judge.certify",
+    "minimised": "torch_mirror.properties",
     "train": "torch_mirror.training",
     "verify": "torch_mirror.verification",
+    "verify_ensemble": "torch_mirror.ensembles",
 }
 
 

@@ -95,6 +95,7 @@ def _finding(f: Finding) -> dict[str, Any]:
         "ulp": number(f.ulp),
         "outside": int(f.outside),
         "size": int(f.size),
+        "member": None if f.member is None else int(f.member),
     }
 
 
@@ -137,7 +138,8 @@ def _share(ratio: float) -> str:
 
 
 def _where(f: Finding) -> str:
-    return f"{f.tensor}, step {f.step}, {f.side}"
+    member = "" if f.member is None else f", member {f.member}"
+    return f"{f.tensor}, step {f.step}{member}, {f.side}"
 
 
 def _times(f: Finding) -> str:

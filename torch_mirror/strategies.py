@@ -20,7 +20,8 @@ pre-activation is often exactly 0, where a ReLU has its kink. The others are REA
 Needs hypothesis, which is not among this package's own requirements.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from hypothesis import strategies as st
 
 from reference.arrays import Array
 from reference.batches import Batches
+from reference.ensemble import Ensemble
 from reference.experiment import Experiment
 from reference.losses import SquaredError
 from reference.networks import cubic, linear_regression, mlp, two_layer_linear, two_layer_relu
@@ -36,6 +38,7 @@ from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
+from reference.parameters import named, rebuild
 from reference.sgd import SGD
 
 Kind: TypeAlias = Literal["integers", "eighths", "normal", "decimals", "mixed"]
@@ -196,10 +199,18 @@ def parameters(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTyp
     Weights are divided by a power of two, at least the root of the number of inputs: values keep their
     size from layer to layer, and what is dyadic stays so.
     """
-    values = {}
-    for name, shape in network.shapes().items():
-        shrink = int(np.ceil(np.log2(shape[-1]) / 2)) if len(shape) == 2 else 0
-        values[name] = np.ldexp(draw_array(draws, kind, shape), -shrink).astype(dtype)
+    values = {name: draw_array(draws, kind, shape) for name, shape in network.shapes().items()}
+    return _of_own_type(network, _shrunk(network, values, dtype))
+
+
+def _shrunk(network: Any, values: dict[str, Array], dtype: DTypeName) -> dict[str, Array]:
+    """The weights (..., out, in) divided as ``parameters`` says, and what else there is, in that dtype."""
+    shapes = network.shapes()
+    shrink = {n: int(np.ceil(np.log2(shape[-1]) / 2)) if len(shape) == 2 else 0 for n, shape in shapes.items()}
+    return {name: np.ldexp(a, -shrink[name]).astype(dtype) for name, a in values.items()}
+
+
+def _of_own_type(network: Any, values: dict[str, Array]) -> Any:
     if isinstance(network, MLP):
         layers = [l for l, _ in network.layers]
         return mlp.Parameters(tuple(values[f"W{l}"] for l in layers), tuple(values.get(f"b{l}") for l in layers))
@@ -244,7 +255,7 @@ def experiments(
     generator = draw(generators())
     sgd, count = draw(sgds), draw(steps)
     if draw(scheduled):
-        sgd = sgd._replace(lr=tuple((sgd.lr / generator.choice([1, 2, 4], count)).tolist()))
+        sgd = _scheduled(sgd, count, generator)
     return Experiment(
         network,
         start(network, generator, kind, dtype),
@@ -255,6 +266,63 @@ def experiments(
         count,
         batches=draw(batches),
     )
+
+
+def _scheduled(sgd: SGD, steps: int, draws: np.random.Generator) -> SGD:
+    """A learning rate for each step: a half or a quarter of the one, or all of it."""
+    return sgd._replace(lr=tuple((sgd.lr / draws.choice([1, 2, 4], steps)).tolist()))
+
+
+@st.composite
+def ensembles(
+    draw: st.DrawFn,
+    *,
+    members: Sequence[int] = (1, 4, 64),
+    networks: st.SearchStrategy[Any] = networks(),  # noqa: B008  # a strategy does not change
+    dtypes: Sequence[DTypeName] = ("float64", "float32"),
+    kinds: Sequence[Kind] = DYADIC + REAL,
+    losses: st.SearchStrategy[SquaredError] = losses(),  # noqa: B008 - a strategy is immutable
+    sgds: st.SearchStrategy[SGD] = sgds(),  # noqa: B008 - the same
+    samples: Sequence[int] = (1, 2, 3, 4, 7),
+    batches: st.SearchStrategy[Batches | None] = batchings(),  # noqa: B008 - the same
+    scheduled: st.SearchStrategy[bool] = st.booleans(),  # noqa: B008 - the same
+    steps: st.SearchStrategy[int] = st.integers(1, 8),  # noqa: B008 - the same
+    start: Start | None = None,
+) -> Ensemble:
+    """Ensembles of these networks, with random data and start of every member, all of one kind and dtype.
+
+    members: how many there may be; the first is what a failing example shrinks to, so let it be 1.
+    Member 0 has the same numbers however many there are. The other arguments are those of
+    ``experiments``; start is called for one member after the other, where it is given.
+    """
+    network = draw(networks)
+    dtype = draw(st.sampled_from(dtypes))
+    kind = draw(st.sampled_from(kinds))
+    rows = draw(st.sampled_from(samples))
+    K = draw(st.sampled_from(members))
+    generator = draw(generators())
+    sgd, count = draw(sgds), draw(steps)
+    if draw(scheduled):
+        sgd = _scheduled(sgd, count, generator)
+    shapes = {"x": (rows, network.inputs), "t": (rows, network.outputs)}
+    if start is None:
+        shapes |= network.shapes()
+    values = _draw_members(generator, kind, K, shapes)
+    x, t = (values.pop(name).astype(dtype) for name in ("x", "t"))
+    if start is None:
+        p = _of_own_type(network, _shrunk(network, values, dtype))
+    else:
+        starts = [start(network, generator, kind, dtype) for _ in range(K)]
+        columns = {name: np.stack([named(p)[name] for p in starts]) for name in named(starts[0])}
+        p = rebuild(starts[0], columns)
+    return Ensemble(network, p, x, t, draw(losses), sgd, count, batches=draw(batches))
+
+
+def _draw_members(draws: np.random.Generator, kind: Kind, K: int, shapes: Mapping[str, Any]) -> dict[str, Array]:
+    """Arrays (K, ...), one member's numbers drawn after the other's."""
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    parts = np.split(draw_array(draws, kind, (K, sum(sizes))), np.cumsum(sizes)[:-1], axis=1)
+    return {name: a.reshape(K, *shape) for (name, shape), a in zip(shapes.items(), parts, strict=True)}
 
 
 @st.composite

@@ -119,7 +119,7 @@ def segments(
     features: Any = getattr(module, "features", None)
     x = x if features is None else features(x, note_constant)
     x_t, t_t = x, t
-    size = size or segment_steps(e)
+    size = size or min(segment_steps(e), max(e.steps, 1))  # memory for a step is memory that is touched
     gradients = _Gradients({f"d{name}": weight for name, weight in weights.items() if f"d{name}" in wanted}, size)
     watched = {name: name[1:] for name in wanted if name.startswith("d") and name[1:] in known}
     values = [name for name in each if name in wanted and name not in gradients.weights and name not in watched]
@@ -137,7 +137,7 @@ def segments(
             if e.batches is not None:
                 x_t, t_t = x[e.rows(first + i)], t[e.rows(first + i)]
             if not isinstance(e.sgd.lr, float):
-                _set_rate(optimizer, e.sgd.lr[first + i])
+                set_rate(optimizer, e.sgd.lr[first + i])
             optimizer.zero_grad()
             gradients.zeroed(first + i)
             loss = criterion(model(x_t, sow), t_t)
@@ -221,7 +221,7 @@ def _with_sow(module: nn.Module) -> Callable[..., Tensor]:
     return lambda x, sow: sow("y", module(x))
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of a schedule's next step, as torch.optim.lr_scheduler does."""
     for group in optimizer.param_groups:
         group["lr"] = lr

@@ -26,12 +26,12 @@ class Row(NamedTuple):
         aim = f"{self.aim:g}{unit}" if self.aim else ""
         verdict = "" if self.figure <= self.asked else "  missed"
         return (
-            f"{self.name:50} {self.figure:7.3f}{unit} {f'{self.asked:g}{unit}':>7} {aim:>6}"
+            f"{self.name:50} {self.figure:7.3g}{unit} {f'{self.asked:.3g}{unit}':>8} {aim:>6}"
             f" {self.subject * 1e3:9.2f} ms {against}{verdict}"
         )
 
 
-HEADER = f"{'':50} {'figure':>8} {'asked':>7} {'aim':>6} {'subject':>12} {'baseline':>12}"
+HEADER = f"{'':50} {'figure':>8} {'asked':>8} {'aim':>6} {'subject':>12} {'baseline':>12}"
 
 ROWS = pytest.StashKey[list[Row]]()
 
@@ -58,23 +58,33 @@ class SideBySide:
         aim: float | None = None,
         rounds: int = 1,
         warmup: int = 1,
+        each: bool = False,
     ) -> None:
-        """Run both ``rounds`` times in turns; ``asked`` is of the ratio, or of seconds without a baseline."""
+        """Run both ``rounds`` times in turns; ``asked`` is of the ratio, or of seconds without a baseline.
+
+        each: both return how many things they did, and the times are per thing.
+        """
         taken: list[float] = []
+        counts: list[int] = []
 
         def run_baseline() -> None:
             if baseline is not None:
                 started = time.perf_counter()
-                baseline()
-                taken.append(time.perf_counter() - started)
+                count = baseline()
+                taken.append((time.perf_counter() - started) / (count if each else 1))
+
+        def run_subject() -> None:
+            counts.append(subject())
 
         self.benchmark.pedantic(  # type: ignore[no-untyped-call]  # untyped in pytest-benchmark
-            subject, setup=run_baseline, rounds=rounds, warmup_rounds=warmup
+            run_subject, setup=run_baseline, rounds=rounds, warmup_rounds=warmup
         )
         if not self.timing:
             return
         assert self.benchmark.stats is not None
         times = self.benchmark.stats.stats.data
+        if each:
+            times = [seconds / count for seconds, count in zip(times, counts[warmup:], strict=True)]
         if baseline is None:
             row = Row(self.name, min(times), min(times), None, asked, aim)
         else:

@@ -6,39 +6,66 @@ order and blocking of sums, with or without fused multiply-add, subnormal result
 are taken as they are: a mode that reads subnormal operands as zero is outside). The centre
 being one evaluation too, another one may be R * radius away from it, R = 1 + u_centre / u.
 
-The rules stand in sums.py, elementwise.py, branches.py and shapes.py. In their formulas e is the radius of an
+The rules stand in sums.py, einsum.py, elementwise.py, branches.py, masks.py, shapes.py and creation.py;
+rules.py says which function has which. In their formulas e is the radius of an
 operand, A = |value| + R e a bound on the magnitude of every evaluation of it, u the unit roundoff,
 gamma_K = K u / (1 - K u), and tiny the smallest normal number, which bounds what underflow loses.
 
 Radius 0 is structural: an operand that is exact, or an operation proved exact from the operands' bits.
 Radii are evaluated only when asked for, and then only for the elements asked for: most comparisons
-need few of them.
+need few of them. So an operation keeps its operands as they are when it runs, whatever is assigned
+to them later (assignment.py).
 
 A NumPy function without a rule raises TypeError. ``@Ball.rule(numpy.foo)`` registers one, for every ball:
 the one deliberate exception to having no registry, as NumPy's functions know a ball by its class only.
 """
 
-import inspect
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
-from torch_mirror.judge import branches, elementwise, products, shapes, sums
+from torch_mirror.judge import assignment, creation, dispatch, masks, products, shapes, sums
+from torch_mirror.judge.assignment import INTO_AN_ARRAY
+from torch_mirror.judge.exactness import rounding_of
 from torch_mirror.judge.format import Format, format_of
 from torch_mirror.judge.selection import Rule, Take, everything
+
+if TYPE_CHECKING:
+    from weakref import WeakValueDictionary
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that is NumPy's function of the same name."""
+
+    def method(self: "Ball", *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    return method
+
+
+def _in_place(ufunc: np.ufunc) -> Callable[..., Any]:
+    """x += y: in place for an array, a new number for a number, as in NumPy."""
+
+    def method(self: "Ball", other: Any) -> Any:
+        return ufunc(self, other) if self.scalar else ufunc(self, other, out=(self,))
+
+    return method
 
 
 class Ball(NDArrayOperatorsMixin):
     """Values with radii; see the module's docstring. ``Ball(value)`` is exact.
 
+    The array is not copied and never written to, and must not change while the ball is in use.
     format: of the precision under test, where the centre is in a wider one.
     """
 
-    __slots__ = ("_mT", "_radius", "_rule", "_scaled", "format", "kept_products", "number", "open", "value")
+    __slots__ = (
+        "__weakref__", "_content", "_mT", "_radius", "_rule", "_scaled", "format", "frozen", "kept_products", "look",
+        "number", "open", "root", "scalar", "value", "views",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -48,43 +75,90 @@ class Ball(NDArrayOperatorsMixin):
         rule: Rule | None = None,
         total: sums.OpenSum | None = None,
     ) -> None:
-        self.value = value
-        self.format = format or format_of(value.dtype)
+        self.scalar = isinstance(value, np.generic)  # a number to NumPy, which nothing is assigned to
+        self.value = np.asarray(value)
+        self.format = format or format_of(self.value.dtype)
         self.open = total
         self.kept_products: dict[tuple[int, int], tuple[Ball, Ball, Ball]] | None = None
         self.number: float | None = None  # the Python number that it stands for
+        self.frozen = False  # what an operation keeps of an operand: nothing is assigned to it
+        self.root: Ball | None = None  # what it is a view of, through look
+        self.look: shapes.Look | None = None
+        self.views: WeakValueDictionary[int, Ball] | None = None
+        self._content: Ball | None = None  # frozen, the same elements; its radius is this one's
         self._rule = rule
         self._mT: Ball | None = None
         self._scaled: dict[int, products.Scaled | None] = {}
         given = not (np.isscalar(radius) and radius == 0)
-        self._radius: Any = np.broadcast_to(np.asarray(radius), np.shape(value)) if given else None
+        self._radius: Any = np.broadcast_to(np.asarray(radius), self.value.shape) if given else None
 
     def derived(self, value: Array, rule: Rule | None, total: sums.OpenSum | None = None) -> "Ball":
         """The result of an operation on this ball, with the rule of its radius; exact if there is none."""
-        return Ball(np.asarray(value), 0, self.format, rule, total)
+        return Ball(value, 0, self.format, rule, total)
 
     def operand(self, x: Any) -> "Ball":
-        """x as a ball beside this one; a Python number that the format cannot hold has a rounding of its own."""
+        """x as a ball beside this one, as it is now; what the format cannot hold has a rounding of its own."""
         if isinstance(x, Ball):
-            return x
-        if isinstance(x, branches.Mask):
-            return branches.number(self, x)
-        if not isinstance(x, (int, float)):
-            return Ball(np.asarray(x, dtype=self.value.dtype), 0, self.format)
-        ball = self.numbers(x)
-        ball.number = float(x)
+            return x.settled()
+        if isinstance(x, masks.Mask):
+            return x.number()
+        number = isinstance(x, (int, float))
+        given = np.asarray(x, np.float64) if number else np.asarray(x)  # a number is no array of the format yet
+        ball = Ball(np.array(x, dtype=self.value.dtype), rounding_of(given, self.format), self.format)
+        if number:
+            ball.number = float(x)
         return ball
 
-    def numbers(self, x: Array | float) -> "Ball":
-        """Numbers in float64 beside this ball; those that the format cannot hold have a rounding of their own."""
-        fmt, x = self.format, np.asarray(x, np.float64)  # a Python number would be rounded before it is compared
-        held = x.astype(fmt.dtype) == x
-        radius = 0 if held.all() else np.where(held, 0.0, fmt.u * np.abs(x) + fmt.tiny)
-        return Ball(x.astype(self.value.dtype), radius, fmt)
+    def beside(self, x: Any) -> "Ball | masks.Mask":
+        """x itself if it is a ball or a mask, and else as a ball."""
+        return x if isinstance(x, (Ball, masks.Mask)) else self.operand(x)
+
+    # --- content, which assignment replaces ------------------------------------------------------------
+
+    def settled(self) -> "Ball":
+        """This ball as it is now, for an operation to keep."""
+        if self.frozen:
+            return self
+        if self._content is None:
+            given = 0 if self._radius is None else self._radius
+            content = Ball(self.value, given, self.format, self._rule, self.open)
+            content.frozen, content.scalar, content.number = True, self.scalar, self.number
+            content.kept_products = self.kept_products
+            self._content, self._rule, self._radius = content, None, None
+        return self._content
+
+    def afresh(self) -> "Ball":
+        """A ball of its own with these elements."""
+        ball = Ball(self.value, 0, self.format)
+        ball.scalar, ball.kept_products = self.scalar, self.kept_products
+        ball.take_over(self)
+        return ball
+
+    def take_over(self, content: "Ball") -> None:
+        """Have the elements of another ball instead."""
+        self._content, self._rule, self._radius = content.settled(), None, None
+        self.value, self.open, self.number = content.value, content.open, content.number
+
+    def view(self, look: shapes.Look) -> "Ball":
+        """What ``look`` gives. Where it gives a view of an array the ball follows this one, and is written through."""
+        return assignment.seen(self, shapes.view(self.settled(), look), look)
+
+    def become(self, content: "Ball") -> None:
+        """Have these elements by assignment: what this is a view of follows, and so do its views."""
+        assignment.become(self, content)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.scalar or not self.value.flags.writeable:
+            raise ValueError("assignment destination is read-only")
+        self.become(assignment.assigned(self, index, value))
+
+    # --- radius ----------------------------------------------------------------------------------------
 
     @property
     def exact(self) -> bool:
         """True if every radius is 0 by construction."""
+        if self._content is not None:
+            return self._content.exact
         return self._rule is None and self._radius is None
 
     @property
@@ -100,6 +174,8 @@ class Ball(NDArrayOperatorsMixin):
 
     def e(self, take: Take) -> Any:
         """The radius of the elements that ``take`` selects from an array that broadcasts to the result."""
+        if self._content is not None:
+            return self._content.e(take)
         if self._radius is None and self._rule is not None:
             if take is not everything and not self.open:
                 return self._rule(take)
@@ -111,68 +187,107 @@ class Ball(NDArrayOperatorsMixin):
         magnitude = np.abs(take(self.value))
         return magnitude if self.exact else magnitude + self.slack * self.e(take)
 
+    # --- an array's attributes and methods ---------------------------------------------------------------
+
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
     dtype = property(lambda self: self.format.dtype)
+    T = property(lambda self: self.mT if self.ndim == 2 else self.transpose())
 
     @property
     def mT(self) -> "Ball":
         if self.kept_products is None:
-            return shapes.view(self, lambda a: a.mT)
+            return self.view(_mT)
+        content = self.settled()
+        if content is not self:
+            return assignment.seen(self, content.mT, _mT)
         if self._mT is None:
-            self._mT = shapes.view(self, lambda a: a.mT)
+            self._mT = shapes.view(self, _mT).settled()
             self._mT.kept_products = self.kept_products
         return self._mT
 
     def __getitem__(self, index: Any) -> "Ball":
-        return shapes.view(self, lambda a: a[index])
+        index = masks.settled_index(index)
+        return self.view(lambda a: a[index])
 
-    @property
-    def T(self) -> "Ball":
-        return self.mT if self.ndim == 2 else shapes.transpose(self, self)
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> "Iterator[Ball]":
+        return (self[i] for i in range(len(self)))
+
+    sum, mean, prod, cumsum = _method(np.sum), _method(np.mean), _method(np.prod), _method(np.cumsum)
+    max, min, any, all = _method(np.max), _method(np.min), _method(np.any), _method(np.all)
+    dot, trace, diagonal = _method(np.dot), _method(np.trace), _method(np.diagonal)
+    swapaxes, ravel, squeeze = _method(np.swapaxes), _method(np.ravel), _method(np.squeeze)
+    repeat, take = _method(np.repeat), _method(np.take)
+    __iadd__, __isub__, __imul__ = _in_place(np.add), _in_place(np.subtract), _in_place(np.multiply)
+    __itruediv__, __ipow__, __imatmul__ = _in_place(np.true_divide), _in_place(np.power), _in_place(np.matmul)
 
     def reshape(self, *shape: Any) -> "Ball":
-        return shapes.reshape(self, self, shape[0] if len(shape) == 1 else shape)
+        return self.view(lambda a: a.reshape(*shape))
 
     def transpose(self, *axes: Any) -> "Ball":
-        return shapes.transpose(self, self, (axes[0] if len(axes) == 1 else axes) or None)
+        return self.view(lambda a: a.transpose(*axes))
 
-    def swapaxes(self, axis1: int, axis2: int) -> "Ball":
-        return shapes.swapaxes(self, self, axis1, axis2)
+    def clip(self, min: Any = None, max: Any = None, **named: Any) -> "Ball":
+        return np.clip(self, min, max, **named)  # type: ignore[call-overload]  # a ball is a duck array
 
-    def ravel(self) -> "Ball":
-        return shapes.ravel(self, self)
+    def fill(self, value: Any) -> None:
+        self[...] = value
 
-    def squeeze(self, axis: shapes.Axes = None) -> "Ball":
-        return shapes.squeeze(self, self, axis)
+    def copy(self) -> "Ball":
+        return self.view(lambda a: a.copy())
 
-    def sum(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
-        """The sum over some axes, in any order."""
-        return sums.add_over(self, axis, keepdims=keepdims)
+    def flatten(self) -> "Ball":
+        return self.view(lambda a: a.flatten())
 
-    def mean(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
-        return sums.mean(self, axis, keepdims=keepdims)
+    def astype(self, dtype: Any, *, copy: bool = True) -> "Ball":
+        """A copy. Raises TypeError for any dtype but the one under test."""
+        if not creation.makes_a_ball(self, dtype):
+            raise TypeError(f"a ball of {self.dtype} does not change its dtype: expected that, got {np.dtype(dtype)}")
+        return self.copy() if copy else self
 
-    def max(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
-        return branches.max_over(self, axis, keepdims=keepdims)
+    def __deepcopy__(self, _memo: Any = None) -> "Ball":
+        return self.copy()
 
-    def min(self, axis: shapes.Axes = None, *, keepdims: bool = False) -> "Ball":
-        return branches.min_over(self, axis, keepdims=keepdims)
+    __copy__ = __deepcopy__
 
-    def clip(self, min: Any = None, max: Any = None) -> "Ball":
-        return branches.clip(self, self, min, max)
+    def __bool__(self) -> bool:
+        return bool(self != 0)
 
-    def dot(self, b: Any) -> "Ball":
-        return sums.dot(self, self, b)
+    def __float__(self) -> float:
+        if self.size == 1 and not self.radius.any():
+            return float(self.value.reshape(())[()])
+        raise TypeError(f"a ball is no number, unless its radius is 0: it has .value and .radius; {INTO_AN_ARRAY}")
+
+    item = __float__
+
+    if not TYPE_CHECKING:  # to a type checker a ball is no array: what NumPy's functions make of it is Any
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+            raise TypeError(f"a ball is no ordinary array, which has no radii; {INTO_AN_ARRAY}")
+
+    def __repr__(self) -> str:
+        return f"Ball({self.value}, radius={self.radius})"
+
+    def __format__(self, spec: str) -> str:
+        """A number's centre in the given format, as a loss is printed; repr where none is given."""
+        return format(self.value[()], spec) if spec else repr(self)
+
+    # --- what two evaluations of one step share ------------------------------------------------------------
 
     def remember(self) -> "Ball":
         """Keep every product x @ self from here on, as two evaluations of one step ask for the same ones."""
-        self.kept_products = {}
+        self.settled().kept_products = self.kept_products = {}
         return self
 
     def forget(self) -> None:
         """Drop them: they and this ball hold each other, and the memory of whole steps with them."""
+        if self._content is not None:
+            self._content.forget()
+        self._mT = None
         if self.kept_products is not None:
             self.kept_products.clear()
 
@@ -182,121 +297,11 @@ class Ball(NDArrayOperatorsMixin):
             self._scaled[axis] = products.scaled(self.value, axis)
         return self._scaled[axis]
 
-    @staticmethod
-    def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register the decorated function as the rule of a NumPy function that has none.
+    # --- NumPy's functions -----------------------------------------------------------------------------------
 
-        The rule of a ufunc takes its operands as balls; any other takes a ball, ``like``, and then the
-        arguments of the call: ``like.operand(x)`` is any of them as a ball. It returns
-        ``like.derived(value, rule)``, where ``rule(take)`` is the radius of the elements asked for.
-        Raises ValueError if the function has a rule.
-        """
-        if function in UFUNCS or function in FUNCTIONS or function in _added:
-            raise ValueError(f"numpy.{function.__name__} has a rule")
-
-        def register(rule: Callable[..., Any]) -> Callable[..., Any]:
-            _added[function] = rule
-            return rule
-
-        return register
-
-    @staticmethod
-    def drop_rule(function: Callable[..., Any]) -> None:
-        """Drop a rule that ``Ball.rule`` registered. Raises KeyError if there is none."""
-        del _added[function]
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        rule = UFUNCS.get(ufunc) or _added.get(ufunc)
-        if method == "reduce" and ufunc in REDUCTIONS and kwargs.keys() <= {"axis", "keepdims"} and len(inputs) == 1:
-            return REDUCTIONS[ufunc](self, **{"axis": 0, **kwargs})
-        if method != "__call__" or kwargs:
-            raise TypeError(_no_rule(ufunc, f" ({method}, {sorted(kwargs)})"))
-        if rule is None:
-            raise TypeError(_no_rule(ufunc))
-        return rule(*(self.operand(x) for x in inputs))
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        rule = FUNCTIONS.get(function) or _added.get(function)
-        if rule is None:
-            raise TypeError(_no_rule(function))
-        if kwargs and function in FUNCTIONS and not kwargs.keys() <= _names(rule):
-            raise TypeError(_no_rule(function, f" with {', '.join(sorted(kwargs.keys() - _names(rule)))}"))
-        return rule(self, *args, **kwargs)
+    rule, drop_rule = staticmethod(dispatch.rule), staticmethod(dispatch.drop_rule)
+    __array_ufunc__, __array_function__ = dispatch.call_ufunc, dispatch.call_function
 
 
-def _no_rule(function: Any, how: str = "") -> str:
-    name = f"numpy.{function.__name__}"
-    return f"no radius is known for {name}{how}" + ("" if how else f"; @Ball.rule({name}) registers a rule")
-
-
-@cache
-def _names(rule: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(rule).parameters)
-
-
-UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: elementwise.add,
-    np.subtract: elementwise.subtract,
-    np.multiply: elementwise.multiply,
-    np.true_divide: elementwise.divide,
-    np.power: elementwise.power,
-    np.square: elementwise.square,
-    np.negative: elementwise.negative,
-    np.absolute: elementwise.absolute,
-    np.exp: elementwise.exp,
-    np.tanh: elementwise.tanh,
-    np.sqrt: elementwise.sqrt,
-    np.log: elementwise.log,
-    np.reciprocal: elementwise.reciprocal,
-    np.sign: branches.sign,
-    np.matmul: sums.matmul,
-    np.maximum: branches.maximum,
-    np.minimum: branches.minimum,
-    np.equal: branches.comparison(np.equal),
-    np.not_equal: branches.comparison(np.not_equal),
-    np.less: branches.comparison(np.less),
-    np.less_equal: branches.comparison(np.less_equal),
-    np.greater: branches.comparison(np.greater),
-    np.greater_equal: branches.comparison(np.greater_equal),
-}
-
-REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: sums.add_over,
-    np.maximum: branches.max_over,
-    np.minimum: branches.min_over,
-}
-
-
-def _over(reduce: Callable[..., Ball]) -> Callable[..., Ball]:
-    def rule(like: Ball, a: Any, axis: shapes.Axes = None, *, keepdims: bool = False) -> Ball:
-        return reduce(like.operand(a), axis, keepdims=keepdims)
-
-    return rule
-
-
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: branches.where,
-    np.clip: branches.clip,
-    np.sum: _over(sums.add_over),
-    np.mean: _over(sums.mean),
-    np.max: _over(branches.max_over),
-    np.amax: _over(branches.max_over),
-    np.min: _over(branches.min_over),
-    np.amin: _over(branches.min_over),
-    np.dot: sums.dot,
-    np.outer: elementwise.outer,
-    np.transpose: shapes.transpose,
-    np.swapaxes: shapes.swapaxes,
-    np.reshape: shapes.reshape,
-    np.ravel: shapes.ravel,
-    np.squeeze: shapes.squeeze,
-    np.expand_dims: shapes.expand_dims,
-    np.broadcast_to: shapes.broadcast_to,
-    np.concatenate: shapes.concatenate,
-    np.stack: shapes.stack,
-    np.zeros_like: shapes.zeros_like,
-    np.ones_like: shapes.ones_like,
-    np.full_like: shapes.full_like,
-}
-
-_added: dict[Any, Callable[..., Any]] = {}  # by Ball.rule
+def _mT(a: Array) -> Array:
+    return a.mT

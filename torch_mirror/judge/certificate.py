@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple
 Side = Literal["torch", "numpy", "both"]
 """Whose tensor was judged: torch's trace, NumPy's trace, or the two against each other."""
 
-Check = Literal["local", "end to end", "trajectory", "start"]
+Check = Literal["local", "end to end", "trajectory", "start", "unbatched"]
 """local: one equation on the trace's own inputs. end to end: gradients from identical weights.
-trajectory: the distance of the two free runs. start: the given values, bit for bit."""
+trajectory: the distance of the two free runs. start: the given values, bit for bit. unbatched: end to
+end, of an ensemble's member that was trained alone, without torch.vmap."""
 
 
 class Finding(NamedTuple):
@@ -26,6 +27,7 @@ class Finding(NamedTuple):
     ulp: float               # |seen - expected| in units in the last place of expected
     outside: int = 0         # elements of this tensor at this step outside their radius
     size: int = 1            # elements of this tensor at this step
+    member: int | None = None  # of an ensemble
 
 
 Words = Literal[

@@ -5,6 +5,7 @@
     x / n     e_x / n + gamma_4 A_x / n + 4 tiny max(1, N / n)  n a number, N the elements of x
     x / y     (e_x + q e_y) / (|y| - R e_y) + u q + tiny       q = A_x / (|y| - R e_y)
     x^n       n A^(n - 1) e and max(n - 1, 4) roundings of A^n
+    prod x    prod A (sum of e / A + gamma_K) + K tiny prod max(A, 1)
     exp x     e^(x + R e) (e + 8 u) + tiny
     tanh x    e times the largest slope within reach, + 8 u |tanh x| + tiny
     1 / x     as x / y
@@ -31,7 +32,7 @@ from reference.arrays import Array
 from torch_mirror.judge import sums
 from torch_mirror.judge.exactness import exact_product, exact_sum
 from torch_mirror.judge.format import Format
-from torch_mirror.judge.selection import Take
+from torch_mirror.judge.selection import Take, everything
 
 if TYPE_CHECKING:
     from torch_mirror.judge.ball import Ball
@@ -98,7 +99,27 @@ def multiply(x: "Ball", y: "Ball") -> "Ball":
 
 
 def outer(like: "Ball", a: Any, b: Any) -> "Ball":
-    return multiply(like.operand(a).ravel()[:, None], like.operand(b).ravel()[None])
+    return multiply(like.operand(a).reshape(-1, 1), like.operand(b).reshape(1, -1))
+
+
+def prod(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+    """The product of K elements over some axes, in any order."""
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    value = x.value.prod(axis=axes, keepdims=keepdims)
+    terms = x.size // max(np.size(value), 1)
+    if not x.size or (terms == 1 and x.exact):
+        return x.derived(value, None)
+    fmt = x.format
+
+    def rule(take: Take) -> Any:
+        A, e = x.A(everything), np.broadcast_to(x.e(everything), x.shape)
+        largest = np.maximum(A, 1).prod(axis=axes, keepdims=keepdims)  # of every partial product
+        relative = np.where(A > 0, e / np.where(A > 0, A, 1), 0)
+        propagated = A.prod(axis=axes, keepdims=keepdims) * relative.sum(axis=axes, keepdims=keepdims)
+        rounding = fmt.gamma(terms) * A.prod(axis=axes, keepdims=keepdims) + terms * fmt.tiny * largest
+        return take(np.asarray(_overflow((propagated + rounding) * (1 + 2 * fmt.gamma(terms + 2)), largest, fmt)))
+
+    return x.derived(value, rule)
 
 
 def square(x: "Ball") -> "Ball":
@@ -168,7 +189,7 @@ def tanh(x: "Ball") -> "Ball":
 
     def rule(take: Take) -> Any:
         e = x.e(take)
-        nearest = np.tanh(np.maximum(np.abs(take(x.value)) - x.slack * e, 0))
+        nearest = np.tanh(np.fmax(np.abs(take(x.value)) - x.slack * e, 0))  # 0 for inf - inf: x may be anything
         slope = np.minimum(1 - nearest * nearest + 2 * roundings * fmt.u, 1)  # the largest over the interval
         return e * slope + roundings * fmt.u * np.abs(take(value)) + fmt.tiny
 

@@ -19,6 +19,18 @@ def representable(value: Array, fmt: Format) -> Array:
     return fits if value.dtype == fmt.dtype else fits & (value.astype(fmt.dtype) == value)
 
 
+def rounding_of(value: Array, fmt: Format) -> Array | float:
+    """The error of each number, held in the format; the number 0 if none has one."""
+    if value.dtype == fmt.dtype or value.dtype.kind not in "iuf":
+        return 0.0
+    with np.errstate(over="ignore"):
+        held = value.astype(fmt.dtype) == value
+    if held.all():
+        return 0.0
+    magnitude = np.abs(value.astype(np.longdouble))
+    return np.where(held, 0, np.where(magnitude < fmt.huge, fmt.u * magnitude + fmt.tiny, np.inf)).astype(np.float64)
+
+
 def exact_sum(a: Array, b: Array, s: Array, fmt: Format) -> Array:
     """True where s = fl(a + b) is a + b.
 

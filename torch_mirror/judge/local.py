@@ -129,7 +129,7 @@ def _rates(e: Experiment, steps: Sequence[int], like: Mapping[str, Ball]) -> Any
     if isinstance(e.sgd.lr, float):
         return e.sgd.lr
     rates = [e.sgd.lr[step] for step in steps]
-    return rates[0] if len(set(rates)) == 1 else next(iter(like.values())).numbers(np.array(rates))
+    return rates[0] if len(set(rates)) == 1 else next(iter(like.values())).operand(np.array(rates))
 
 
 def single(part: Part, i: int) -> Part:

@@ -95,16 +95,24 @@ def picks(shape: tuple[int, ...], at: tuple[Array, ...]) -> tuple[Any, ...]:
 def product_grid(x: Array, w: Array, fmt: Format) -> Array | None:
     """The lowest bit over the products of each element of x @ w: of x's row plus of w's column.
 
-    None if nothing can be exact. A few numbers are looked at first: where they have all their bits in
-    use, the usual case, no product of theirs fits, and that is the end of it. Numbers further on that
-    would fit are then missed, which costs sharpness and not soundness.
+    None if nothing can be exact.
     """
-    if _finest(x, fmt) + _finest(w, fmt) + fmt.precision < 0:
+    if not may_fit(x, w, fmt):
         return None
     rows = lowest_bit(x, fmt).min(axis=-1)
     columns = lowest_bit(w, fmt).min(axis=-2)
     total = rows[..., :, None] + columns[..., None, :]
     return np.where(total >= NO_BIT // 2, NO_BIT, total)
+
+
+def may_fit(x: Array, w: Array, fmt: Format) -> bool:
+    """False if products of the two are taken to be inexact without a closer look.
+
+    A few numbers are looked at first: where they have all their bits in use, the usual case, no product
+    of theirs fits, and that is the end of it. Numbers further on that would fit are then missed, which
+    costs sharpness and not soundness.
+    """
+    return _finest(x, fmt) + _finest(w, fmt) + fmt.precision >= 0
 
 
 def _finest(a: Array, fmt: Format) -> int:

@@ -73,9 +73,9 @@ def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | Non
 def matmul(x: "Ball", w: "Ball") -> "Ball":
     """x @ w: one sum of products an element. A vector is a matrix of one row or column, and its result a view."""
     if x.ndim == 1:
-        return matmul(x[None], w)[..., 0, :] if w.ndim > 1 else matmul(x[None], w)[0]
+        return matmul(x[None], w).settled()[(..., 0, slice(None)) if w.ndim > 1 else 0]
     if w.ndim == 1:
-        return matmul(x, w[:, None])[..., 0]
+        return matmul(x, w[:, None]).settled()[..., 0]
     kept = w.kept_products
     if kept is not None and (id(x), id(w)) in kept:
         product: Ball = kept[id(x), id(w)][-1]
@@ -87,23 +87,33 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
             cheap = products.large_magnitude(rows, columns, gamma)
             if cheap is not None:
                 return cheap
-        total: Array = gamma * products.magnitude(x.A(everything), w.A(everything))
-        if not w.exact:
-            total = total + products.magnitude(x.A(everything), w.radius)
-        if not x.exact:
-            total = total + products.magnitude(x.radius, w.A(everything))
-        return total
+        # gamma A A + e A + A e in as few products as there may be; e / gamma, as gamma A might underflow
+        ax, aw = x.A(everything), w.A(everything)
+        if x.exact:
+            return gamma * products.magnitude(ax, aw if w.exact else aw + w.radius / gamma)
+        total: Array = gamma * products.magnitude(ax + x.radius / gamma, aw)
+        return total if w.exact else total + products.magnitude(ax, w.radius)
 
     total = OpenSum(
         x.shape[-1],
         bound,
-        (lambda: products.product_grid(x.value, w.value, x.format)) if exact else None,
+        lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
     )
     result = open_sum(x, products.product(x.value, w.value), total)
     if kept is not None:
+        result = result.settled()
         kept[id(x), id(w)] = x, w, result
     return result
+
+
+def _product_grid(x: "Ball", w: "Ball") -> Array | None:
+    """The lowest bit over the products of each element of x @ w, where each is exact."""
+    lowest = products.product_grid(x.value, w.value, x.format)
+    if lowest is None or (x.exact and w.exact):
+        return lowest
+    rows, columns = (x.radius == 0).all(axis=-1), (w.radius == 0).all(axis=-2)
+    return np.where(rows[..., :, None] & columns[..., None, :], lowest, -NO_BIT)
 
 
 def dot(like: "Ball", a: Any, b: Any) -> "Ball":
@@ -124,7 +134,7 @@ def mean(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool
 def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> "Ball":
     """The sum of x over some axes."""
     axes = tuple(range(x.ndim)) if axis is None else axis
-    value = np.asarray(x.value.sum(axis=axes, keepdims=keepdims))
+    value = x.value.sum(axis=axes, keepdims=keepdims)
     terms = x.value.size // max(value.size, 1)
     if not x.size or (terms == 1 and x.exact):
         return x.derived(value, None)
@@ -134,14 +144,39 @@ def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = 
         return total
 
     def grid() -> Array | None:
-        e = np.broadcast_to(x.e(everything), x.shape)
-        few = (slice(None, None, max(x.value.size // FEW, 1)),)
-        if not (e.reshape(-1)[few] == 0).any():
-            return None
-        lowest = np.where(e == 0, lowest_bit(x.value, x.format), -NO_BIT)
-        return np.asarray(lowest.min(axis=axes, keepdims=keepdims))
+        lowest = _lowest_bits(x)
+        return None if lowest is None else np.asarray(lowest.min(axis=axes, keepdims=keepdims))
 
     return open_sum(x, value, OpenSum(terms, bound, grid))
+
+
+def cumsum(like: "Ball", a: Any, axis: int | None = None) -> "Ball":
+    """The sums of the first 1, 2, ... elements along an axis, each in any order."""
+    x = like.operand(a) if axis is not None else like.operand(a).ravel()
+    along = axis or 0
+    value = x.value.cumsum(axis=along)
+    if not x.size:
+        return x.derived(value, None)
+
+    def bound(gamma: float) -> Array:
+        return np.cumsum(np.broadcast_to(gamma * x.A(everything) + x.e(everything), x.shape), along)
+
+    def grid() -> Array:
+        lowest = np.where(x.e(everything) == 0, lowest_bit(x.value, x.format), -NO_BIT)
+        return np.minimum.accumulate(lowest, along)
+
+    return open_sum(x, value, OpenSum(x.shape[along], bound, grid))
+
+
+def _lowest_bits(x: "Ball") -> Array | None:
+    """The lowest bit of each element that is exact, -NO_BIT elsewhere; None if none is taken to be."""
+    e = np.broadcast_to(x.e(everything), x.shape)
+    few = (slice(None, None, max(x.value.size // FEW, 1)),)
+    if not (e.reshape(-1)[few] == 0).any():
+        return None
+    exact = e == 0
+    zeros = not (exact & (x.value != 0)).any()  # as of a ReLU's gradient; the bits of the others need no look
+    return np.where(exact, NO_BIT if zeros else lowest_bit(x.value, x.format), -NO_BIT)
 
 
 FEW = 64
@@ -150,7 +185,7 @@ FEW = 64
 
 def add(x: "Ball", y: "Ball", value: Array) -> "Ball":
     """x + y or x - y, one of which is a sum still open: one sum with the terms of both."""
-    return open_sum(x, value, joined(x.open or _term(x), y.open or _term(y)))
+    return open_sum(x, value, joined(as_sum(x), as_sum(y)))
 
 
 def joined(s: OpenSum, t: OpenSum) -> OpenSum:
@@ -170,9 +205,12 @@ def joined(s: OpenSum, t: OpenSum) -> OpenSum:
     )
 
 
-def _term(x: "Ball") -> OpenSum:
+def as_sum(x: "Ball") -> OpenSum:
+    """The sum that x is, or one of x alone."""
+    if x.open:
+        return x.open
     if not x.exact:
-        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything))
+        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything), lambda: _lowest_bits(x))
     return OpenSum(
         1,
         lambda gamma: gamma * np.abs(x.value),
