@@ -120,7 +120,7 @@ def _start(e: Ensemble, run: Trace) -> Findings:
     given = {"x": e.x, "t": e.t, **named(e.parameters)}
     seen = {name: run.parameters[name][0] if name in run.parameters else run.constants[name] for name in given}
     return merge(
-        compare(seen[name], Ball(value[:members]), Where(name, "torch", "start", range(members)))
+        compare(seen[name], Ball(value[:members]), Where(name, "torch", "start", range(members)), roomy=True)
         for name, value in given.items()
     )
 
