@@ -89,7 +89,7 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: C
     lr = e.sgd.lr
     if not isinstance(lr, float):
         rates = [lr[s] for s in block.steps]
-        lr = rates[0] if len(set(rates)) == 1 else t.numbers(np.array(rates))
+        lr = rates[0] if len(set(rates)) == 1 else t.operand(np.array(rates))
     buffers = None
     if v and block.steps[0] > 0:
         buffers = rebuild(e.parameters, v)
