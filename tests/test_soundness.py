@@ -13,7 +13,7 @@ from tests.bulk import Tally, strike
 from tests.expressions import NODES, drawn
 from tests.operations import OPERATIONS
 from tests.soundness import campaign, main
-from torch_mirror.judge import elementwise, rules
+from torch_mirror.judge import dispatch, elementwise, rules
 from torch_mirror.judge.ball import Ball
 
 ELEMENTS = 1_000_000
