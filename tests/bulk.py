@@ -11,9 +11,10 @@ import numpy as np
 
 from reference.arrays import Array
 from tests.adversary import HERE, KINDS, centre_of, hostile
+from tests.domains import exact_constant
 from tests.evaluations import ENVIRONMENTS, Evaluation, with_torch
 from tests.exact import LADDER, Truth, compare, enclosed, exactly, truth, workprec
-from tests.operations import OPERATIONS, Operation, exact_constant
+from tests.operations import OPERATIONS, Operation
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.compare import compare as judge
