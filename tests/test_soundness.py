@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
-from tests.adversary import F32, F64, FORMATS
+from reference.activations import sigmoid_backward
+from tests.adversary import F32, F64, FORMATS, rational, worst
 from tests.bulk import Tally, strike
+from tests.evaluations import with_torch
 from tests.expressions import NODES, drawn
 from tests.operations import OPERATIONS
 from tests.soundness import campaign, main
@@ -113,6 +116,18 @@ def test_a_radius_that_is_not_a_number_decides_no_comparison() -> None:
     x: Any = Ball(np.array([2.0]), np.array([np.nan]))
     assert (x > 1).undecided().tolist() == [True]
     assert (x != 1).undecided().tolist() == [True]
+
+
+def test_a_sigmoid_s_backward_rounds_as_often_as_torch_does() -> None:
+    """Where (1 - a) a is exact: multiplied from the left as torch does, with two roundings and not with one."""
+    da = np.random.default_rng(0).normal(size=1000)
+    a = np.full(1000, 0.625)
+    ball: Any = sigmoid_backward(Ball(da), Ball(a), Ball(a))  # type: ignore[arg-type]  # a ball is a duck array
+    seen = with_torch(torch.ops.aten.sigmoid_backward)(da, a)
+    exact = rational(da) * rational(a) * (1 - rational(a))
+    assert worst(ball, exact, [seen]) <= 1
+    one_rounding: Any = Ball(da) * (Ball(a) * (1 - Ball(a)))
+    assert worst(one_rounding, exact, [seen]) > 1
 
 
 # --- the command -------------------------------------------------------------------------------------------
