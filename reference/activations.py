@@ -37,8 +37,11 @@ def sigmoid(z: Array) -> Array:
 
 
 def sigmoid_backward(da: Array, _z: Array, a: Array) -> Array:
-    """dz = da * sigma'(z), and sigma'(z) = a (1 - a)."""
-    return da * (a * (1 - a))
+    """dz = da * sigma'(z), and sigma'(z) = (1 - a) a: multiplied from the left, as torch does.
+
+    The order counts where (1 - a) a is exact, as for a = 0.625: from the left there are two roundings, else one.
+    """
+    return da * (1 - a) * a
 
 
 def tanh(z: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Exact arithmetic against the judge: inputs that hurt, other evaluations of an equation, and the attack itself."""
+"""Inputs that hurt, and one attack with fractions: a rule, its operands, and the worst of all evaluations."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import mpmath  # type: ignore[import-untyped]  # it ships no stubs
 import numpy as np
-import torch
 
 from reference.arrays import Array
+from tests.evaluations import Evaluation
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.compare import DEEPEST, Where, compare
 from torch_mirror.judge.format import Format, format_of
@@ -16,8 +16,6 @@ from torch_mirror.judge.format import Format, format_of
 F32, F64 = (format_of(np.dtype(d)) for d in (np.float32, np.float64))
 FORMATS = (F32, F64)
 HERE = Where("v", "torch", "local", stacked=False)
-
-Evaluation = Callable[..., Array]
 
 
 class Rule(NamedTuple):
@@ -143,88 +141,3 @@ def attack(rule: Rule, operands: Sequence[Operand]) -> float:
         ratio = worst(ball, exact, evaluations)
         refuted = any(compare(a.astype(centre), ball, HERE).refutations for a in evaluations)
     return float("inf") if refuted else ratio
-
-
-# --- evaluations -----------------------------------------------------------------------------------
-
-
-def with_torch(f: Callable[..., Any]) -> Evaluation:
-    def evaluate(*operands: Any) -> Array:
-        result: Array = f(*(torch.tensor(a) if isinstance(a, np.ndarray) else a for a in operands)).numpy()
-        return result
-
-    return evaluate
-
-
-def flushed(f: Evaluation) -> Evaluation:
-    """The same with subnormal numbers flushed to zero, where the processor can."""
-
-    def evaluate(*operands: Any) -> Array:
-        with np.errstate(all="ignore"):
-            torch.set_flush_denormal(True)
-            try:
-                return f(*operands)
-            finally:
-                torch.set_flush_denormal(False)
-
-    return evaluate
-
-
-def in_two_threads(f: Evaluation) -> Evaluation:
-    def evaluate(*operands: Any) -> Array:
-        before = torch.get_num_threads()
-        torch.set_num_threads(2)
-        try:
-            return f(*operands)
-        finally:
-            torch.set_num_threads(before)
-
-    return evaluate
-
-
-def product_in_order(order: Callable[[int], Any], *, fused: bool, bias_first: bool) -> Evaluation:
-    """x W^T + b term by term: in another order, fused or not, from the bias or on to it."""
-
-    def evaluate(x: Array, W: Array, b: Array) -> Array:
-        fmt = format_of(x.dtype)
-
-        def plus(total: Any, a: Any, c: Any) -> Any:
-            finite = all(np.isfinite(v) for v in (total, a, c))
-            if not fused or not finite:
-                return total + a * c
-            return nearest(Fraction(float(total)) + Fraction(float(a)) * Fraction(float(c)), fmt)
-
-        z = np.zeros((len(x), len(W)), x.dtype)
-        for i, j in np.ndindex(z.shape):
-            z[i, j] = b[j] if bias_first else 0
-            for k in order(x.shape[-1]):
-                z[i, j] = plus(z[i, j], x[i, k], W[j, k])
-            z[i, j] += 0 if bias_first else b[j]
-        return z
-
-    return evaluate
-
-
-def fused_update(w: Array, g: Array, lr: float) -> Array:
-    """w - lr g in one rounding."""
-    fmt = format_of(w.dtype)
-    rate = Fraction(float(fmt.dtype.type(lr)))
-    exact = rational(w) - rate * rational(g)
-    return np.vectorize(lambda q: nearest(q, fmt), otypes=[fmt.dtype])(exact)
-
-
-def mse(y: Any, t: Any) -> Any:
-    return torch.nn.functional.mse_loss(y, t)
-
-
-def mse_gradient(y: Any, t: Any, scale: float = 1) -> Any:
-    y.requires_grad_()
-    (scale * mse(y, t)).backward()
-    return y.grad
-
-
-def updated(w: Any, g: Any, lr: float) -> Any:
-    w = torch.nn.Parameter(w)
-    w.grad = g
-    torch.optim.SGD([w], lr=lr).step()
-    return w.detach()

@@ -439,6 +439,50 @@ def test_momentum_buffers_and_batches() -> None:
     assert (r.verdict, r.tensor, r.step) == ("the mirror strays", "dz1", 3)
 
 
+@dataclass(frozen=True)
+class Cast:
+    """A hidden cast of NumPy arrays, of which the equations know nothing."""
+
+    inputs: int = 3
+    outputs: int = 2
+
+    def shapes(self) -> Shapes:
+        return {"W": (2, 3)}
+
+    def forward(self, p: Any, x: Array, sow: Sow = keep) -> tuple[Array, Any]:
+        y = x @ p.W.mT
+        if isinstance(y, np.ndarray) and y.dtype == np.float64:
+            y = y.astype(np.float32).astype(np.float64)
+        return sow("y", y), x
+
+    def backward(self, p: Any, x: Array, dy: Array, sow: Sow = keep) -> Any:
+        return type(p)(sow("dW", dy.mT @ x))
+
+
+def test_a_hidden_cast_in_the_reference() -> None:
+    draw = np.random.default_rng(0)
+    x, t = draw.normal(size=(5, 3)), draw.normal(size=(5, 2))
+    e = Experiment(Cast(), Weights(draw.normal(size=(2, 3))), x, t, SquaredError("sum"), SGD(0.1), 1)
+
+    def using(e: Experiment) -> Session:
+        class Module(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = torch.nn.Linear(3, 2, bias=False, dtype=torch.float64)
+
+            def forward(self, x: Tensor, sow: Any = lambda _name, value: value) -> Any:
+                return sow("y", self.layer(x))
+
+        return session(e, Module(), {"W": "layer.weight"})
+
+    r = ruling(verify(e, using=using))
+    assert (r.verdict, r.tensor, r.mirror) == ("the reference strays", "y", None)
+    trace = train(e, using=using(e))
+    note = "NumPy's own evaluation of the equation is outside its radius"
+    assert rule_on(e, trace, finding("y"))[::9] == ("the reference strays", note)
+    assert rule_on(e, disturbed(e, "y", lambda e: train(e, using=using(e))), finding("y"))[::9] == ("both stray", note)
+
+
 # --- what cannot be ruled on -------------------------------------------------------------------------
 
 
@@ -527,6 +571,40 @@ def test_operands_that_are_not_finite() -> None:
     assert ruling(certify(e, trace)).verdict == "forwards differ"
     r = rule_on(e, trace, finding("y"))
     assert r.note == "its equations do not run in exact arithmetic: nan is not a finite number"
+
+
+@dataclass(frozen=True)
+class Thirds:
+    """A constant that forward and backward round in different ways."""
+
+    inputs: int = 40
+    outputs: int = 2
+
+    def shapes(self) -> Shapes:
+        return {"W": (2, 40)}
+
+    def forward(self, p: Any, x: Array, sow: Sow = keep) -> tuple[Array, Any]:
+        return sow("y", x @ p.W.mT / 3), x
+
+    def backward(self, p: Any, x: Any, dy: Array, sow: Sow = keep) -> Any:
+        return type(p)(sow("dW", (dy * (1 / 3)).mT @ x))
+
+
+def test_constants_that_the_network_rounds_are_no_fault() -> None:
+    """Far off, the mirror strays; just outside its local radius there is no telling which of the two it is."""
+    draw = np.random.default_rng(0)
+    x, t = draw.normal(size=(5, 40)), draw.normal(size=(5, 2))
+    e = Experiment(Thirds(), Weights(draw.normal(size=(2, 40))), x, t, SquaredError("sum"), SGD(0.1), 1)
+    trace = reference.train(e)
+    assert certify(e, trace).verdict == "certified"
+    trace.tensors["dW"][0, 0, 0] += 1
+    far = certify(e, trace)
+    assert far.first is not None
+    assert (ruling(far).verdict, ruling(far).tensor) == ("the mirror strays", "dW")
+    trace.tensors["dW"][0, 0, 0] = far.first.expected + 1.5 * far.first.radius
+    near = ruling(certify(e, trace))
+    note = "neither is further from the derivative than rounding explains"
+    assert (near.verdict, near.note) == ("no ruling", note)
 
 
 # --- the derivative of every network is its backward -------------------------------------------------

@@ -37,18 +37,20 @@ from tests.adversary import (
     at_200_bits,
     attack,
     centre_of,
+    hostile,
+    operand,
+    rational,
+    worst,
+)
+from tests.evaluations import (
     flushed,
     fused_update,
-    hostile,
     in_two_threads,
     mse,
     mse_gradient,
-    operand,
     product_in_order,
-    rational,
     updated,
     with_torch,
-    worst,
 )
 from torch_mirror.judge import products
 from torch_mirror.judge.ball import Ball

@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 
-from tests.adversary import F32, F64, Operand, Rule, attack, hostile, operand, rational, with_torch, worst
+from tests.adversary import F32, F64, Operand, Rule, attack, hostile, operand, rational, worst
+from tests.evaluations import with_torch
 from tests.strike import forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
 from torch_mirror.judge import rules, sums
 from torch_mirror.judge.ball import Ball

@@ -15,18 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.arrays import Array
-from tests.adversary import (
-    F32,
-    F64,
-    Rule,
-    fused_update,
-    hostile,
-    operand,
-    product_in_order,
-    rational,
-    with_torch,
-    worst,
-)
+from tests.adversary import F32, F64, Rule, hostile, operand, rational, worst
+from tests.evaluations import fused_update, product_in_order, with_torch
 from tests.strike import finds, formats, kinds, most, movements, precisions, seeds, strike
 from torch_mirror.judge import assignment, shapes
 from torch_mirror.judge.ball import Ball

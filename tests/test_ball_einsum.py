@@ -10,18 +10,8 @@ import torch
 from hypothesis import given
 
 from reference.arrays import Array
-from tests.adversary import (
-    F64,
-    Operand,
-    Rule,
-    attack,
-    flushed,
-    operand,
-    product_in_order,
-    rational,
-    with_torch,
-    worst,
-)
+from tests.adversary import F64, Operand, Rule, attack, operand, rational, worst
+from tests.evaluations import flushed, product_in_order, with_torch
 from tests.strike import finds, forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
 from torch_mirror.judge import einsum, exactness, rules, sums
 from torch_mirror.judge.ball import Ball

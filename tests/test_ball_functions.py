@@ -25,14 +25,12 @@ from tests.adversary import (
     at_200_bits,
     attack,
     centre_of,
-    flushed,
     hostile,
     operand,
-    product_in_order,
     rational,
-    with_torch,
     worst,
 )
+from tests.evaluations import flushed, product_in_order, with_torch
 from torch_mirror.judge import branches, elementwise, masks, rules
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.format import Format

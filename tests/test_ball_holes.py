@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from reference.affine import affine
-from tests.adversary import F32, F64, Operand, Rule, attack, fused_update, operand, product_in_order, rational, worst
+from tests.adversary import F32, F64, Operand, Rule, attack, operand, rational, worst
+from tests.evaluations import fused_update, product_in_order
 from torch_mirror.judge import elementwise, rules, sums
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.format import Format

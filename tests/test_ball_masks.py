@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 
 from reference.arrays import Array
-from tests.adversary import Rule, with_torch
+from tests.adversary import Rule
+from tests.evaluations import with_torch
 from tests.strike import finds, forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
 from torch_mirror.judge import masks, rules
 from torch_mirror.judge.ball import Ball

@@ -1,5 +1,7 @@
 """Where the judge claims that an operation is exact, it demands equality: so the claim is checked exactly."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,9 +15,11 @@ from reference.arrays import Array
 from reference.experiment import Experiment
 from reference.losses import SquaredError
 from reference.network import features
-from reference.parameters import zip_with
+from reference.parameters import named, zip_with
+from reference.sgd import SGD
 from reference.step import step
-from tests.adversary import F32, F64, FORMATS, KINDS, centre_of, hostile, nearest, product_in_order, rational
+from tests.adversary import F32, F64, FORMATS, KINDS, centre_of, hostile, nearest, rational
+from tests.evaluations import product_in_order
 from torch_mirror import strategies
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.exactness import NO_BIT, exact_product, exact_sum, fits_grid, lowest_bit
@@ -186,17 +190,42 @@ def test_what_was_found_exact_is_so_as_an_operand() -> None:
     assert (radius > 0).all()  # each element has a term of the row that is not exact
 
 
+# --- whole steps of networks ------------------------------------------------------------------------------
+
+
+def step_of(e: Experiment, number: Callable[[Array], Any], scalar: Callable[[float], Any]) -> dict[str, Any]:
+    """Every tensor of the experiment's first step and the loss, in some kind of numbers."""
+    values: dict[str, Any] = {}
+
+    def sow(name: str, value: Any) -> Any:
+        values[name] = value
+        return value
+
+    x, t = number(e.x[e.rows(0)]), number(e.t[e.rows(0)])
+    p = zip_with(lambda _, a: number(a), e.parameters)
+    loss = e.loss._replace(scale=scalar(e.loss.scale))
+    options = {name: scalar(v) if isinstance(v, float) and v else v for name, v in e.sgd._asdict().items()}
+    step(e.network, p, features(e.network, x, sow), t, loss, SGD(**options), sow=sow)
+    values["loss"] = loss.value(values["y"], t)
+    return values
+
+
 @given(strategies.exact_experiments())
-def test_radii_that_propagate_through_exact_data_are_0(experiment: Experiment) -> None:
-    e = experiment
+def test_a_whole_step_of_every_network_is_exact_on_dyadic_numbers(e: Experiment) -> None:
+    """Every radius is 0, from end to end, and rightly so: NumPy's bits are those of exact arithmetic."""
+    balls = step_of(e, lambda a: _duck(a, format_of(a.dtype)), float)
+    exact = step_of(e, rational, Fraction)
+    seen = step_of(e, lambda a: a, float)
+    assert {name: float(np.max(ball.radius, initial=0)) for name, ball in balls.items()} == dict.fromkeys(balls, 0.0)
+    assert {*named(e.parameters), "y", "dy", "loss"} <= {*balls}
+    for name, values in seen.items():
+        assert np.array_equal(rational(values), exact[name])
 
-    def judge(name: str, ball: Any) -> Any:
-        assert not ball.radius.any(), name
-        if name == "y":
-            loss: Any = e.loss.value(ball, t)
-            assert not loss.radius.any()
-        return ball
 
-    fmt, rows = format_of(e.dtype), e.rows(0)
-    x, t = features(e.network, _duck(e.x, fmt), judge)[rows], _duck(e.t, fmt)[rows]
-    step(e.network, zip_with(lambda _, a: _duck(a, fmt), e.parameters), x, t, e.loss, e.sgd, None, judge)
+@pytest.mark.parametrize("name", strategies.NETWORKS)
+@given(st.data())
+def test_what_is_not_dyadic_is_not_exact(name: str, data: Any) -> None:
+    """A tenth more on every target: its bits are all in use, so that no square of a difference is exact."""
+    e = data.draw(strategies.exact_experiments(names=(name,)))
+    balls = step_of(replace(e, t=e.t + e.t.dtype.type(0.1)), lambda a: _duck(a, format_of(a.dtype)), float)
+    assert balls["loss"].radius > 0

@@ -44,6 +44,7 @@ def rulings() -> st.SearchStrategy[Ruling]:
         tensor=st.sampled_from(["dW", "loss"]), step=st.integers(0, 9).map(np.int64),
         index=st.lists(st.integers(0, 9).map(np.int64), max_size=3).map(tuple),
         derivative=numbers, reference=numbers, mirror=numbers, left=numbers, right=numbers,
+        note=st.sampled_from(["", "its update is not the reference's"]),
     )  # fmt: skip
 
 

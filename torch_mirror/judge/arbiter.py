@@ -17,16 +17,17 @@ equation on the same operands is put to the same test. Of a forward that is all 
 tells which of two is the right one, except that a difference which float32 explains is the mirror's.
 
 The reference's backward. B = D if it belongs to the forward, as the constants of loss and optimizer are exact
-here, too. They may differ by the error of D, which is measured, and by what the network's own constants were
+here, too. They may differ by the error of D, which is measured, and by what constants of the network's own were
 rounded by in Python (a / n here, a * (1 / n) there): the local radius of the tensor's equation has room for one
-such rounding at it or above it. More than that, and it does not belong: a theorem, where those constants are exact.
+such rounding, at it or above it. More than that, and it does not belong: a theorem, where those constants are exact.
 
-The mirror's gradient. If the reference's backward is right, its equation is, and what contradicts that is
-wrong: a theorem. If it is not, D measures the mirror too, whose rounding needs an allowance, and no equation
-is left to derive one from. It is the radius of the reference's gradient, end to end; or, if that is more, the
-largest relative radius among the tensors of the step (largest radius over largest value, all operands rounded
-once, so that nothing passes for exact) times the largest gradient that the mirror has in that tensor. That the
-right gradient is no worse conditioned than the worst tensor of the step is an assumption.
+The mirror's gradient. If B = D but for the error of D, the equation is right, and what contradicts it is wrong:
+a theorem. Otherwise D measures the mirror too, whose rounding needs an allowance, and no equation is left to
+derive one from. It is the radius of the reference's gradient, end to end; or, if that is more, the largest
+relative radius among the tensors of the step (largest radius over largest value, all operands rounded once, so
+that nothing passes for exact) times the largest gradient that the mirror has in that tensor. That the right
+gradient is no worse conditioned than the worst tensor of the step is an assumption. Where B is off by no more than
+the room for constants and the mirror by no more than its allowance, there is no telling.
 
 Exact numbers are slow, and grow: LIMIT operations are granted, and a message says so above.
 """
@@ -71,6 +72,9 @@ PASSES = 11
 
 PRECISIONS = (None, 320, 1280)
 """Bits: none for fractions; 60 for the step, 120 for the quotient, and as many to spare; more if undecided."""
+
+
+NOT_ITS_OWN: Words = "the reference's backward does not belong to its own forward"
 
 
 class Evidence(NamedTuple):
@@ -125,7 +129,8 @@ def rule_on(experiment: Experiment, trace: Trace, finding: Finding) -> Ruling:
     except TooManyError:
         verdict, note = "too large for exact arithmetic", f"more than {LIMIT:,} operations"
     except UnfitError as error:
-        verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {error}"
+        why = " ".join(str(error).split())  # on one line
+        verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {why}"
     return _without_numbers(verdict, f, note)
 
 
@@ -281,13 +286,17 @@ def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
         )
         error, largest = (further - truth).magnitude(), (truth - unmoved).magnitude()
         note = f"{case.finding.tensor} by that derivative: the trace does not hold d{name}"
-    room = _room(case, by, local.radius[at])
-    if room is None or not _exceeds(by, (reference - truth).magnitude(), room + error):
-        verdict: Words = "the mirror strays"
+    off, room = (reference - truth).magnitude(), _room(case, by, local.radius[at])
+    if not _exceeds(by, off, error):
+        return _of_element("the mirror strays", case, at, reference, truth, note=note)
+    allowance = _allowance(case, by, name, at, largest)
+    mirror_strays = _strays(by, case.seen[at], truth, None if allowance is None else allowance + error)
+    if room is not None and _exceeds(by, off, room + error):
+        verdict: Words = "both stray" if mirror_strays else NOT_ITS_OWN
+    elif mirror_strays:
+        verdict = "the mirror strays"
     else:
-        allowance = _allowance(case, by, name, at, largest)
-        mirror_strays = _strays(by, case.seen[at], truth, None if allowance is None else allowance + error)
-        verdict = "both stray" if mirror_strays else "the reference's backward does not belong to its own forward"
+        verdict, note = "no ruling", "neither is further from the derivative than rounding explains"
     return _of_element(verdict, case, at, reference, truth, note=note)
 
 

@@ -115,7 +115,7 @@ def equation(case: Case, system: System) -> Any:
         return _reach(tensor, lambda sow: features(e.network, x, sow), plant)
     given = _given(case, system)
     if tensor == "loss":
-        return running(lambda: given.loss.value(e.network.forward(given.p, given.x, plant)[0], given.t))
+        return _running(lambda: given.loss.value(e.network.forward(given.p, given.x, plant)[0], given.t))
     v = None if part.v is None else zip_with(lambda _, ball: system.array(ball.value[0]), part.v)
     return _reach(tensor, lambda sow: step(e.network, *given, _sgd(part, system), v, sow), plant)
 
@@ -182,7 +182,7 @@ def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callabl
             return given.loss.value(y, given.t)
 
         by.signs = []
-        return Value(by.number(np.asarray(running(loss))[()]), by.signs)
+        return Value(by.number(np.asarray(_running(loss))[()]), by.signs)
 
     return value_at
 
@@ -231,13 +231,13 @@ def _reach(tensor: str, run: Callable[[Sow], Any], plant: Sow) -> Any:
         return plant(name, value)
 
     try:
-        running(lambda: run(sow))
+        _running(lambda: run(sow))
     except _ReachedError as reached:
         return reached.args[0]
     raise UnfitError(f"{tensor} is not sown")
 
 
-def running(run: Callable[[], Any]) -> Any:
+def _running(run: Callable[[], Any]) -> Any:
     """What some equations return. What they raise on numbers that they were not written for is told as such."""
     try:
         return run()

@@ -108,11 +108,13 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
 
 
 def _product_grid(x: "Ball", w: "Ball") -> Array | None:
-    """The lowest bit over the products of each element of x @ w, where each is exact."""
+    """The lowest bit over the products of each element whose operands are all exact; of others, below any grid."""
     lowest = products.product_grid(x.value, w.value, x.format)
     if lowest is None or (x.exact and w.exact):
         return lowest
     rows, columns = (x.radius == 0).all(axis=-1), (w.radius == 0).all(axis=-2)
+    if not rows.any() or not columns.any():
+        return None
     return np.where(rows[..., :, None] & columns[..., None, :], lowest, -NO_BIT)
 
 
@@ -180,7 +182,7 @@ def _lowest_bits(x: "Ball") -> Array | None:
 
 
 FEW = 64
-"""Elements of a sum that are looked at first: if none of them is exact, the sum is taken not to be."""
+"""Elements that are looked at first: if none of them is exact, the others are taken not to be."""
 
 
 def add(x: "Ball", y: "Ball", value: Array) -> "Ball":
