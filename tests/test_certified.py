@@ -94,7 +94,10 @@ def test_where_nothing_rounds_all_bits_are_equal(network: str, dtype: DTypeName,
 @each_dtype
 @given(data=st.data())
 def test_overflow_is_vacuous(network: str, dtype: DTypeName, data: st.DataObject) -> None:
-    two_steps = strategies.experiments(networks=strategies.NETWORKS[network], dtypes=[dtype], steps=st.just(2))
+    # a mini-batch might see none but the targets that are 0
+    two_steps = strategies.experiments(
+        networks=strategies.NETWORKS[network], dtypes=[dtype], steps=st.just(2), batches=st.none()
+    )
     experiment = data.draw(two_steps)
     assume(experiment.t.any())
     # finite numbers, the squares of which are not
