@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, target
+from hypothesis import assume, given, settings, target
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import pretty
 from torch import Tensor, nn
@@ -298,6 +298,7 @@ def test_blocks_of_any_size_find_the_same(members: int, steps: int, data: st.Dat
     e = ensemble(members, steps, sgd=SGD(0.1, 0.5), batches=data.draw(strategies.batchings(sizes=(2, 3))))
     k = data.draw(st.integers(0, members - 1))
     whole = verify_ensemble(e, of_member(e, k))
+    assume(whole.refutations)  # not so where every neuron of the member is dead
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch_mirror.judge.members.CACHED", data.draw(st.integers(1, 500)))
         pieces = verify_ensemble(e, of_member(e, k))

@@ -103,7 +103,8 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: C
     for name, whole in seen.items():
         a = whole[here]
         flat = (len(codes), *a.shape[2:])
-        findings = compare(a.reshape(flat), balls[name].reshape(flat), Where(name, "torch", check, codes), above=above)
+        ball = balls[name].reshape(flat)
+        findings = compare(a.reshape(flat), ball, Where(name, "torch", check, codes), above=above)
         above = findings.worst.ratio if findings.worst else above
         found.append(findings)
     return merge(found)
