@@ -54,6 +54,9 @@ def ensemble(members: int = 6, steps: int = 3, sgd: SGD = PLAIN, **more: Any) ->
     return Ensemble(TwoLayerReLU(3, 3, 3), p, x, t, SquaredError("mean"), sgd, steps, **more)
 
 
+SLOW = (2.0**-10, 0.001, 0.0003)
+"""Learning rates at which most runs of twenty steps do not diverge: what overflows is vacuous."""
+
 # --- correct code is certified ----------------------------------------------------------------
 
 
@@ -89,8 +92,9 @@ def test_gradients_from_identical_weights_are_certified(network: str, dtype: DTy
 @each_dtype
 def test_trajectories_of_twenty_steps_are_certified(network: str, dtype: DTypeName) -> None:
     runs = strategies.ensembles(
-        networks=strategies.NETWORKS[network], dtypes=[dtype], steps=st.just(20), members=(1, 4, 16)
-    )
+        networks=strategies.NETWORKS[network], dtypes=[dtype], steps=st.just(20), members=(1, 4, 16),
+        sgds=strategies.sgds(rates=SLOW),
+    )  # fmt: skip
     verdicts = judge_all(runs)
     assert verdicts["certified"] > verdicts["vacuous"]
 
