@@ -13,7 +13,8 @@ from reference.arrays import Array
 from tests.adversary import HERE, KINDS, centre_of, hostile
 from tests.domains import exact_constant
 from tests.evaluations import ENVIRONMENTS, Evaluation, with_torch
-from tests.operations import OPERATIONS, Operation
+from tests.operation import Operation
+from tests.operations import OPERATIONS
 from tests.oracle import LADDER, Truth, compare, enclosed, exactly, truth, workprec
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.compare import DEEPEST
