@@ -8,7 +8,7 @@ import torch
 
 from reference.arrays import Array
 from tests.domains import large_bias, mostly_moderate
-from tests.evaluations import ORDERS, PRODUCTS, Evaluation, Order, pairwise_sum, sum_in_order, with_torch
+from tests.evaluations import FEW_PRODUCTS, ORDERS, Evaluation, Order, pairwise_sum, sum_in_order, with_torch
 from tests.operation import Operation
 
 AFFINE, ALONE, BOTH_ALONE = "...ik,...jk->...ij", "...ik,...j->...ij", "...i,...j->..."
@@ -20,9 +20,9 @@ TERMS: dict[str, Evaluation] = {
 """Orders of a sum over the last axis, kept."""
 
 DOTS: dict[str, Evaluation] = {
-    name: lambda x, y, f=f: f(x[..., None, :], y[..., None, :])[..., 0, 0] for name, f in PRODUCTS.items()
+    name: lambda x, y, f=f: f(x[..., None, :], y[..., None, :])[..., 0, 0] for name, f in FEW_PRODUCTS.items()
 }
-"""The product of vectors, in the orders of PRODUCTS."""
+"""The product of vectors, in the orders of FEW_PRODUCTS."""
 
 
 def einsum(subscripts: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -59,6 +59,11 @@ def of_each(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *operands: np.stack([function(*case) for case in zip(*operands, strict=True)])
 
 
+def four(y: Any) -> Any:
+    """Four of the cases, each of other numbers: kinds of numbers follow one another."""
+    return y[:: len(y) // 4][:4]
+
+
 def sum_of_products(x: Any, y: Any) -> Any:
     return np.sum(x * y, axis=-1)
 
@@ -68,17 +73,19 @@ def trace(x: Any) -> Any:
 
 
 TRACES = {name: lambda x, f=f: f(np.diagonal(x, 0, 1, 2))[..., 0] for name, f in TERMS.items()}
+INNER = (lambda x, y: np.inner(x, four(y))), (lambda x, y: torch.inner(x, four(y)))
+ROWS: dict[str, Evaluation] = {name: lambda x, y, f=f: f(x, four(y)) for name, f in FEW_PRODUCTS.items()}
 FACTORS = {name: product_of(order) for name, order in ORDERS.items()}
 FEW: Any = {"attained": 0.1, "share": 0.3}
 
 CONTRACTIONS: dict[str, Operation] = {
     "einsum": Operation(((2, 5), (3, 5)), *einsum(AFFINE), {
-        **PRODUCTS, "optimized": lambda x, w: np.einsum(AFFINE, x, w, optimize=True),
+        **FEW_PRODUCTS, "optimized": lambda x, w: np.einsum(AFFINE, x, w, optimize=True),
     }, **FEW),
     "einsum and bias": Operation(((2, 5), (3, 5), (3,)), einsum_affine, lambda x, W, b: einsum(AFFINE)[1](x, W)
-                                 + b[..., None, :], {**PRODUCTS, "torch.baddbmm": with_bias}, **FEW),
+                                 + b[..., None, :], {**FEW_PRODUCTS, "torch.baddbmm": with_bias}, **FEW),
     "einsum, large bias": Operation(((2, 5), (3, 5), (3,)), einsum_affine, None,
-                                    {**PRODUCTS, "torch.baddbmm": with_bias}, domain=large_bias, **FEW),
+                                    {**FEW_PRODUCTS, "torch.baddbmm": with_bias}, domain=large_bias, **FEW),
     "einsum, summed alone": Operation(((2, 4), (3,)), *einsum(ALONE), {
         **in_every_order(lambda x, y: x[..., :, None, :] * y[..., None, :, None]),
         **{f"factor first, {name}": lambda x, y, f=f: f(x) * y[..., None, :] for name, f in TERMS.items()},
@@ -95,18 +102,14 @@ CONTRACTIONS: dict[str, Operation] = {
     "trace": Operation(((3, 3),), trace, lambda x: x.diagonal(dim1=1, dim2=2).sum(-1), TRACES, **FEW),
     "vecdot": Operation(((5,), (5,)), np.vecdot, torch.linalg.vecdot, DOTS, exact=sum_of_products, **FEW),
     "vdot": Operation(((5,), (5,)), of_each(np.vdot), torch.linalg.vecdot, DOTS, exact=sum_of_products, **FEW),
-    "inner": Operation(((5,), (5,)), lambda x, y: np.inner(x, y[:4]), lambda x, y: torch.inner(x, y[:4]),
-                       {name: lambda x, y, f=f: f(x, y[:4]) for name, f in PRODUCTS.items()}, **FEW),
-    "inner, three axes": Operation(((2, 5), (5,)), lambda x, y: np.inner(x, y[:4]), lambda x, y: torch.inner(x, y[:4]),
-                                   {name: lambda x, y, f=f: f(x, y[:4]) for name, f in PRODUCTS.items()}, **FEW),
-    "tensordot": Operation(((2, 3), (2, 3)), lambda x, y: np.tensordot(x, y[:4], ((1, 2), (1, 2))),
-                           lambda x, y: torch.tensordot(x, y[:4], ((1, 2), (1, 2))), {
-        name: lambda x, y, f=f: f(x.reshape(-1, 6), y[:4].reshape(4, 6)) for name, f in PRODUCTS.items()
-    }, **FEW),
-    "tensordot of one axis": Operation(((2, 5), (5,)), lambda x, y: np.tensordot(x, y[:4].mT, 1),
-                                       lambda x, y: torch.tensordot(x, y[:4].mT, 1), {
-        name: lambda x, y, f=f: f(x, y[:4]) for name, f in PRODUCTS.items()
-    }, **FEW),
+    "inner": Operation(((5,), (5,)), *INNER, ROWS, share=1, attained=0.1),
+    "inner, three axes": Operation(((2, 5), (5,)), *INNER, ROWS, share=1, attained=0.1),
+    "tensordot": Operation(((2, 3), (2, 3)), lambda x, y: np.tensordot(x, four(y), ((1, 2), (1, 2))),
+                           lambda x, y: torch.tensordot(x, four(y), ((1, 2), (1, 2))), {
+        name: lambda x, y, f=f: f(x.reshape(-1, 6), four(y).reshape(4, 6)) for name, f in FEW_PRODUCTS.items()
+    }, share=1, attained=0.1),
+    "tensordot of one axis": Operation(((2, 2), (2,)), lambda x, y: np.tensordot(x, four(y).mT, 1),
+                                       lambda x, y: torch.tensordot(x, four(y).mT, 1), ROWS, share=1, attained=0.1),
     "cumsum": Operation(((3,),), lambda x: np.cumsum(x, axis=-1), lambda x: torch.cumsum(x, -1),
                         {name: prefixes(f) for name, f in TERMS.items()}, share=0.3, attained=0.2),
     "prod": Operation(((3,),), lambda x: np.prod(x, axis=-1), lambda x: torch.prod(x, -1), FACTORS,

@@ -8,7 +8,7 @@ import torch
 from reference.arrays import Array
 from tests.contractions import with_bias
 from tests.domains import RATES, nearly_there, number, often_zero
-from tests.evaluations import PRODUCTS, fused_update
+from tests.evaluations import FEW_PRODUCTS, fused_update
 from tests.logic import above, both, either, picked
 from tests.operation import COPIES, E, Operation
 from tests.oracle import choose
@@ -88,14 +88,14 @@ def made_up(x: Any, y: Any) -> Any:
     alike[:, 0], alike[:, 1:] = y[:, 0], x[:, 1:]
     copied = np.copy(x)
     np.copyto(copied[:, :1], y[:, 1:2])
-    zeros, ones, thirds = (np.zeros(x.shape, x.dtype, like=x), np.ones(x.shape, x.dtype, like=x),
-                           np.full(x.shape, 0.25, x.dtype, like=x))  # fmt: skip
-    parts = [filled, alike, copied, zeros, ones, thirds, np.array([x, y], like=x)[1], np.asarray([y, x], like=x)[1]]
+    zeros, ones = np.zeros(x.shape, x.dtype, like=x), np.ones(x.shape, x.dtype, like=x)
+    tenths = np.full(x.shape, 0.1, x.dtype, like=x)
+    parts = [filled, alike, copied, zeros, ones, tenths, np.array([x, y], like=x)[1], np.asarray([y, x], like=x)[1]]
     return np.stack(parts, axis=1)
 
 
 def made_up_by_torch(x: Any, y: Any) -> Any:
-    numbers = [torch.full_like(x, n) for n in (0, 1, 0.25)]
+    numbers = [torch.full_like(x, n) for n in (0, 1, 0.1)]
     return torch.stack([x, torch.hstack([y[:, :1], x[:, 1:]]), torch.hstack([y[:, 1:2], x[:, 1:]]), *numbers, y, x], 1)
 
 
@@ -198,7 +198,7 @@ IN_PLACE: dict[str, Operation] = {
     "copyto by a mask": Operation((E, E, E), copied_where, lambda x, y, z: torch.where(z > 0, y, x),
                                   exact=lambda x, y, z: choose(z, x, x, y), share=0.3, **COPIES),
     "bias in place": Operation(((2, 5), (3, 5), (3,)), with_bias_in_place, with_bias_in_place,
-                               {**PRODUCTS, "torch.baddbmm": with_bias}, share=0.3, attained=0.1),
+                               {**FEW_PRODUCTS, "torch.baddbmm": with_bias}, share=0.3, attained=0.1),
     "update in place": Operation((E, E), updated_in_place, updated_in_place, {"fused": fused_update},
                                  number(*RATES), domain=nearly_there, share=0.3),
     "views in place": Operation(((3, 4), (3, 4)), through_views, through_views, share=0.3),
@@ -206,6 +206,6 @@ IN_PLACE: dict[str, Operation] = {
         "one after another": lambda x: np.cumsum(x, axis=1, dtype=x.dtype)[:, -1],  # no other order is the same program
     }, share=0.3, attained=0.2),
     "accumulated gradient": Operation(((2, 3), (2, 2), (3, 3), (3, 2)), accumulated, accumulated, {
-        name: lambda *operands, f=f: f(*at_once(*operands)) for name, f in PRODUCTS.items()
+        name: lambda *operands, f=f: f(*at_once(*operands)) for name, f in FEW_PRODUCTS.items()
     }, share=0.3, attained=0.1),
 }  # fmt: skip

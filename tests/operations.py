@@ -230,7 +230,7 @@ OPERATIONS: dict[str, Operation] = {
     **IN_PLACE,
     "drawn expression": Operation(((SIDE, SIDE),) * OPERANDS, evaluated("equation"), evaluated("torch"),
                                   {"otherwise": evaluated("other")}, drawn, evaluated("exact"),
-                                  domain=mostly_moderate, share=4),
+                                  domain=mostly_moderate, share=8),
 }  # fmt: skip
 
 
