@@ -61,7 +61,7 @@ def of_each(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def four(y: Any) -> Any:
     """Four of the cases, each of other numbers: kinds of numbers follow one another."""
-    return y[:: len(y) // 4][:4]
+    return y[:: max(len(y) // 4, 1)][:4]
 
 
 def sum_of_products(x: Any, y: Any) -> Any:
