@@ -13,7 +13,8 @@ from reference.arrays import Array
 from tests.adversary import HERE, KINDS, centre_of, hostile
 from tests.domains import exact_constant
 from tests.evaluations import ENVIRONMENTS, Evaluation, with_torch
-from tests.operations import OPERATIONS, Operation
+from tests.operation import Operation
+from tests.operations import OPERATIONS
 from tests.oracle import LADDER, Truth, compare, enclosed, exactly, truth, workprec
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.compare import DEEPEST
@@ -132,9 +133,10 @@ def _exact(value: Array, fmt: Format, centre: Any) -> tuple[Ball, Array, Array]:
 def _moved(value: Array, fmt: Format, centre: Any, rng: np.random.Generator) -> tuple[Ball, Array, Array]:
     """The centre and the other evaluation on either side of the exact number, at the rim if they can.
 
-    Radii are from a rounding to more than the number, and 0 for some: a part of a ball may be exact.
+    Radii are from a rounding to more than the number, and 0 for some: a part of a ball may be exact. Where a radius is
+    the number, the exact number may be 0.
     """
-    size = rng.choice(np.array([0, fmt.u, 2.0**-10, 0.3, 1.5], fmt.dtype), value.shape)
+    size = rng.choice(np.array([0, fmt.u, 2.0**-10, 0.3, 1, 1.5], fmt.dtype), value.shape)
     radius = np.minimum(np.abs(value), fmt.dtype.type(fmt.huge / 2)) * size
     ball = Ball(value.astype(centre), radius.astype(centre), fmt)
     share = format_of(np.dtype(centre)).u / fmt.u  # of the radius, how far a centre of this precision may be off

@@ -44,6 +44,11 @@ def often_equal(fmt: Format, rng: np.random.Generator, operands: Operands) -> Op
     return x, np.clip(np.choose(which, [x, near, y]), -fmt.huge, fmt.huge)
 
 
+def often_zero(_: Format, rng: np.random.Generator, operands: Operands) -> Operands:
+    """A number in three is 0."""
+    return tuple(np.where(rng.random(a.shape) < 1 / 3, a.dtype.type(0), a) for a in operands)
+
+
 def nearly_there(fmt: Format, rng: np.random.Generator, operands: Operands) -> Operands:
     """Parameters that the gradient's step takes to nearly 0 in half of the cases, for one of the learning rates."""
     w, g, *more = operands
@@ -66,7 +71,7 @@ def mostly_moderate(fmt: Format, rng: np.random.Generator, operands: Operands) -
     The rest is as it was, or so large that a product of two may overflow and one that is divided again may not.
     """
     top = np.log2(fmt.huge)
-    regime = rng.choice(3, (len(operands[0]), 1, 1), p=[0.7, 0.15, 0.15])
+    regime = rng.choice(3, (len(operands[0]), *(1,) * (operands[0].ndim - 1)), p=[0.7, 0.15, 0.15])
     low, high = np.choose(regime, [-9, -2 * top, top / 2 - 2]), np.choose(regime, [9, top, top / 2 + 2])
 
     def moderate(a: Array) -> Array:

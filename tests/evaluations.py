@@ -197,6 +197,14 @@ PRODUCTS: dict[str, Evaluation] = {
 }
 """x W^T + b in four orders of its terms, each in four ways."""
 
+FEW_PRODUCTS: dict[str, Evaluation] = {
+    name: PRODUCTS[name] for name in (
+        "forwards, rounded, bias first", "backwards, fused, bias first", "evens first, fused, bias last",
+        "shuffled, rounded, bias last",
+    )
+}  # fmt: skip
+"""Each order, fused or not, and each place of the bias."""
+
 
 # --- as torch trains ---------------------------------------------------------------------------------------
 

@@ -11,7 +11,10 @@ import torch
 
 from reference.activations import relu, relu_backward, sigmoid
 from reference.affine import affine
+from tests.contractions import prefixes, product_of
 from tests.evaluations import ORDERS, fused_update, pairwise_sum, product_in_order, sum_in_order
+from tests.logic import above, both, either, picked
+from tests.moves import copied, masked, masked_exactly, rectified, with_bias_in_place
 from tests.oracle import choose, largest, least
 
 Tree: TypeAlias = Any
@@ -28,6 +31,15 @@ class Node(NamedTuple):
     torch: Callable[..., Any] | None = None   # the equation, if None
     exact: Callable[..., Any] | None = None   # the same
     other: Callable[..., Any] | None = None   # the same; in another order, fused, or as another program writes it
+
+
+def crossed(x: Any, y: Any) -> Any:
+    """A row and a column written to, through views."""
+    x = copied(x)
+    row, column = x[:, 0], x.mT[:, 1]
+    row *= y[:, 2]
+    column -= y[..., 1]
+    return x
 
 
 def _row(b: Any) -> Any:
@@ -80,6 +92,27 @@ NODES: dict[str, Node] = {
     "matmul": Node(2, lambda x, y: x @ y, other=lambda x, y: _shuffled(x, np.swapaxes(y, -1, -2))),
     "affine": Node(3, lambda x, W, b: affine(x, W, _row(b)), lambda x, W, b: torch.baddbmm(b[..., :1, :], x, W.mT),
                    other=lambda x, W, b: _backwards(x, W, _row(b))),
+    "einsum": Node(2, lambda x, y: np.einsum("nik,njk->nij", x, y), lambda x, y: torch.einsum("nik,njk->nij", x, y),
+                   other=_shuffled),
+    "einsum and bias": Node(3, lambda x, W, b: np.einsum("nik,njk->nij", x, W) + b[:, :1],
+                            lambda x, W, b: torch.baddbmm(b[:, :1], x, W.mT),
+                            other=lambda x, W, b: _backwards(x, W, _row(b))),
+    "summed alone": Node(2, lambda x, y: np.einsum("nik,nj->nij", x, _row(y)),
+                         lambda x, y: x.sum(-1)[..., None] * y[:, :1],
+                         other=lambda x, y: pairwise_sum(x[:, :, None] * y[:, :1, :, None])[..., 0]),
+    "cumsum": Node(1, lambda x: np.cumsum(x, axis=-1), lambda x: torch.cumsum(x, -1),
+                   other=prefixes(sum_in_order(ORDERS["backwards"]))),
+    "prod": Node(1, lambda x: np.prod(x, axis=-1, keepdims=True) - x, lambda x: torch.prod(x, -1, keepdim=True) - x,
+                 other=lambda x: product_of(ORDERS["backwards"])(x)[..., None] - x),
+    "flipped": Node(1, lambda x: np.flip(np.roll(x, 1, axis=-1), axis=-2), lambda x: x.roll(1, -1).flip(-2)),
+    "logic": Node(3, lambda x, y, z: np.where((x > 0) & ~(y > z) | (z <= 0), x, y),
+                  lambda x, y, z: torch.where((x > 0) & ~(y > z) | (z <= 0), x, y),
+                  exact=lambda x, y, z: picked(either(both(above(x), 1 - above(y, z)), 1 - above(z)), x, y)),
+    "relu backward in place": Node(2, rectified, exact=lambda g, z: choose(z, 0, 0, g)),
+    "masks in place": Node(3, masked, exact=masked_exactly),
+    "bias in place": Node(3, lambda x, W, b: with_bias_in_place(x, W, _row(b)),
+                          other=lambda x, W, b: _backwards(x, W, _row(b))),
+    "views in place": Node(2, crossed),
     "update": Node(2, lambda w, g: w - 0.1 * g, lambda w, g: torch.sub(w, g, alpha=0.1),
                    other=lambda w, g: fused_update(w, g, 0.1)),
 }  # fmt: skip

@@ -4,7 +4,7 @@ An equation takes operands (cases, ...) and constants, and runs on balls, on arr
 for it, on exact numbers. Every case is one of many along the first axis.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +15,9 @@ from reference.affine import affine
 from reference.arrays import Array
 from reference.losses import SquaredError
 from reference.sgd import SGD
+from tests.contractions import CONTRACTIONS, einsum_affine, with_bias
 from tests.domains import (
     RATES,
-    Operands,
     any_loss,
     any_sgd,
     large_bias,
@@ -42,23 +42,10 @@ from tests.evaluations import (
     with_torch,
 )
 from tests.expressions import OPERANDS, SIDE, drawn, evaluated
+from tests.logic import LOGIC
+from tests.moves import IN_PLACE, MOVES
+from tests.operation import COPIES, E, Operation
 from tests.oracle import choose, largest, least
-from torch_mirror.judge.format import Format
-
-
-class Operation(NamedTuple):
-    """An equation, the other ways to evaluate it, and the numbers that it is to be attacked with."""
-
-    shapes: tuple[tuple[int, ...], ...]                # of each operand in one case
-    equation: Callable[..., Any]
-    torch: Callable[..., Any] | None = None            # of tensors
-    others: Mapping[str, Evaluation] = {}              # of arrays
-    constants: Callable[[np.random.Generator], tuple[Any, ...]] = lambda _: ()
-    exact: Callable[..., Any] | None = None            # where the equation does not run on exact numbers
-    domain: Callable[[Format, np.random.Generator, Operands], Operands] = lambda _f, _rng, operands: operands
-    attained: float = 0.4                              # error / radius that exact operands must reach: see below
-    share: float = 1                                   # of the elements, against other operations'
-
 
 # --- equations that take more than a line -------------------------------------------------------------------
 
@@ -132,14 +119,6 @@ def affine_of(terms: int, rows: int = 2, outputs: int = 3, **options: Any) -> Op
     )  # fmt: skip
 
 
-def with_bias(x: Array, W: Array, b: Array) -> Array:
-    return with_torch(torch.baddbmm)(b[..., None, :], x, np.swapaxes(W, -1, -2))
-
-
-def einsum_affine(x: Array, W: Array, b: Array) -> Array:
-    return np.einsum("...ik,...jk->...ij", x, W) + b[..., None, :]
-
-
 def total(x: Any) -> Any:
     return np.sum(x, axis=-1, keepdims=True)
 
@@ -157,38 +136,6 @@ def sum_of(terms: int, **options: Any) -> Operation:
 def over(reduce: Any) -> Callable[[Array], Array]:
     """The largest or least of exact numbers over the last axis, kept."""
     return lambda x: reduce.reduce(x, axis=-1, keepdims=True)
-
-
-def seen_about(x: Any, y: Any, z: Any) -> Any:
-    """Products that are moved about, repeated and made up: nothing of that rounds anything."""
-    ones = np.full_like(z, 1) * np.ones_like(z) - np.zeros_like(z)
-    parts = [
-        np.swapaxes(np.transpose(x, (0, 2, 1)), 1, 2), np.expand_dims(np.squeeze(y[:, None], 1), 1)[:, 0],
-        np.reshape(np.ravel(z), (-1, 3, 4)), np.broadcast_to(x[:, :1], x.shape), np.concatenate([y, z], -1)[..., 2:6],
-        ones,
-    ]  # fmt: skip
-    return np.stack(parts, axis=1)
-
-
-E = ()  # elementwise
-COPIES: Any = {"attained": 0.0}  # nothing is rounded: error / radius is 0 unless operands are moved
-
-COMPARISONS = {
-    "equal": (False, True, False), "not equal": (True, False, True), "less": (True, False, False),
-    "less equal": (True, True, False), "greater": (False, False, True), "greater equal": (False, True, True),
-}  # fmt: skip
-"""The outcome of each comparison of x with y, where x is below y, equal to it and above it."""
-
-
-def comparing(name: str, *outcomes: bool) -> Operation:
-    """x where the comparison holds, else -y."""
-    compare = getattr(np, name.replace(" ", "_"))
-    in_torch = getattr(torch, {"equal": "eq", "not equal": "ne"}.get(name, name.replace(" ", "_")))
-    return Operation(
-        (E, E), lambda x, y: np.where(compare(x, y), x, -y), lambda x, y: torch.where(in_torch(x, y), x, -y),
-        exact=lambda x, y: choose(x - y, *(x if holds else -y for holds in outcomes)),
-        domain=often_equal, share=0.3, **COPIES,
-    )  # fmt: skip
 
 
 # --- the table ---------------------------------------------------------------------------------------------
@@ -215,6 +162,7 @@ OPERATIONS: dict[str, Operation] = {
     "reciprocal": Operation((E,), np.reciprocal, torch.reciprocal, exact=lambda x: 1 / x, domain=last_not_zero),
     "negative": Operation((E,), np.negative, torch.neg, **COPIES),
     "abs": Operation((E,), np.abs, torch.abs, **COPIES),
+    "fabs": Operation((E,), np.fabs, torch.abs, exact=np.abs, share=0.3, **COPIES),
     "sign": Operation((E,), np.sign, torch.sign, exact=lambda x: choose(x, -1, 0, 1), **COPIES),
     "exp": Operation((E,), np.exp, torch.exp, domain=within_reach, **ASSUMED),
     "tanh": Operation((E,), np.tanh, torch.tanh, domain=within_reach, **ASSUMED),
@@ -233,7 +181,6 @@ OPERATIONS: dict[str, Operation] = {
                                exact=lambda da, z: choose(z, 0, 0, da), **COPIES),
     "mask as a factor": Operation((E, E), lambda da, z: da * (z > 0), lambda da, z: da * (z > 0),
                                   exact=lambda da, z: choose(z, 0, 0, da), **COPIES),
-    **{f"where {name}": comparing(name, *outcomes) for name, outcomes in COMPARISONS.items()},
     "maximum": Operation((E, E), np.maximum, torch.maximum, exact=largest, domain=often_equal, **COPIES),
     "minimum": Operation((E, E), np.minimum, torch.minimum, exact=least, domain=often_equal, **COPIES),
     "clip": Operation((E, E), lambda x, y: np.clip(x, -0.25, y), lambda x, y: torch.minimum(torch.clamp(x, -0.25), y),
@@ -251,6 +198,10 @@ OPERATIONS: dict[str, Operation] = {
                      exact=over(least), **COPIES),
     "outer": Operation(((3,), (4,)), lambda x, y: x[..., :, None] * y[..., None, :],
                        lambda x, y: torch.einsum("ni,nj->nij", x, y)),
+    "maximum.reduce": Operation(((4,),), lambda x: np.maximum.reduce(x, axis=-1, keepdims=True),
+                                lambda x: torch.amax(x, -1, keepdim=True), exact=over(largest), share=0.3, **COPIES),
+    "minimum.reduce": Operation(((4,),), lambda x: np.minimum.reduce(x, axis=-1, keepdims=True),
+                                lambda x: torch.amin(x, -1, keepdim=True), exact=over(least), share=0.3, **COPIES),
     "numpy.outer": Operation(((), ()), lambda x, y: np.outer(x, y[:4]), lambda x, y: torch.outer(x, y[:4])),
     "numpy.dot": Operation(((5,), (5,)), lambda x, w: np.dot(x, w[:4].mT), lambda x, w: x @ w[:4].mT,
                            attained=0.1),
@@ -263,7 +214,6 @@ OPERATIONS: dict[str, Operation] = {
     "affine of 16": affine_of(16, share=4),
     "affine, large bias": affine_of(16, domain=large_bias),
     "affine of 300": affine_of(300, 24, 20, attained=0.0, share=0.02),
-    "views": Operation(((3, 4), (3, 4), (3, 4)), seen_about, **COPIES, share=0.5),
     "update": Operation((E, E), lambda w, g, lr: w - lr * g, lambda w, g, lr: torch.sub(w, g, alpha=lr),
                         {"fused": fused_update}, number(*RATES), domain=nearly_there),
     "SGD": Operation((E, E, E), sgd_step, torch_step(foreach=False), {
@@ -274,9 +224,13 @@ OPERATIONS: dict[str, Operation] = {
                                attained=0.1) for r in ("sum", "mean")},
     **{f"loss gradient, {r}": Operation(((3, 2), (3, 2)), lambda y, t, loss: loss.gradient(y, t), torch_loss_gradient,
                                         {"as torch": gradient_as_torch}, any_loss(r)) for r in ("sum", "mean")},
+    **CONTRACTIONS,
+    **LOGIC,
+    **MOVES,
+    **IN_PLACE,
     "drawn expression": Operation(((SIDE, SIDE),) * OPERANDS, evaluated("equation"), evaluated("torch"),
                                   {"otherwise": evaluated("other")}, drawn, evaluated("exact"),
-                                  domain=mostly_moderate, share=4),
+                                  domain=mostly_moderate, share=8),
 }  # fmt: skip
 
 

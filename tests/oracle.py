@@ -27,6 +27,7 @@ U = float(np.finfo(WIDE).eps) / 2
 LEAST = float(np.finfo(np.float64).smallest_subnormal)
 
 _arb = np.frompyfunc(flint.arb, 1, 1)
+_any_arb = np.frompyfunc(lambda v: flint.arb(int(v) if isinstance(v, np.integer) else v), 1, 1)
 _from_mantissa = np.frompyfunc(lambda m, e: flint.arb((int(m), int(e))), 2, 1)
 
 
@@ -48,8 +49,8 @@ def exactly(a: Any) -> Array:
 
 
 def enclosed(numbers: Any) -> Array:
-    """The result of an equation on exact numbers, of which some may be Python's."""
-    return np.asarray(_arb(np.asarray(numbers, object)), object)
+    """The result of an equation on exact numbers, of which some may be Python's, or NumPy's whole ones."""
+    return np.asarray(_any_arb(np.asarray(numbers, object)), object)
 
 
 largest = np.frompyfunc(lambda x, y: flint.arb(x).max(flint.arb(y)), 2, 1)

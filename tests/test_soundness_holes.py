@@ -13,10 +13,11 @@ import pytest
 
 from tests.adversary import F32, F64
 from tests.bulk import strike
-from torch_mirror.judge import branches, elementwise, products, rules, sums
+from torch_mirror.judge import assignment, ball, branches, einsum, elementwise, masks, products, rules, sums
 from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.exactness import lowest_bit
 from torch_mirror.judge.format import Format
+from torch_mirror.judge.masks import Mask
 
 SOON = 100_000
 """Elements within which each hole must be found. Half of them are found within 6,000, the last after 50,000."""
@@ -91,6 +92,9 @@ PROPAGATION = {
     "where less equal": np.less_equal, "where greater": np.greater, "where greater equal": np.greater_equal,
     "update": np.subtract, "SGD": np.add, "loss gradient, sum": np.subtract, "loss gradient, mean": np.true_divide,
     "tanh backward": np.multiply, "sigmoid backward": np.multiply, "sigmoid": np.exp,
+    "fabs": np.fabs, "positive": np.positive, "vecdot": np.vecdot, "bias in place": np.add, "sum in place": np.add,
+    "update in place": np.multiply, "accumulated gradient": np.matmul, "views in place": np.multiply,
+    **{f"numbers, {name}": getattr(np, name) for name in ("logical_and", "logical_or", "logical_xor", "logical_not")},
 }  # fmt: skip
 
 
@@ -106,6 +110,23 @@ def test_propagation_dropped_in_a_ufunc(operation: str) -> None:
     ("max", np.max), ("min", np.min), ("numpy.dot", np.dot), ("numpy.outer", np.outer),
     ("views", np.stack), ("views", np.concatenate), ("views", np.reshape), ("views", np.broadcast_to),
     ("views", np.transpose), ("views", np.squeeze), ("views", np.swapaxes), ("views", np.expand_dims),
+    ("einsum", np.einsum), ("einsum and bias", np.einsum), ("einsum, summed alone", np.einsum),
+    ("einsum, both alone", np.einsum), ("einsum of a diagonal", np.einsum), ("einsum of one", np.einsum),
+    ("einsum, a trace", np.einsum), ("trace", np.trace), ("vdot", np.vdot), ("inner", np.inner),
+    ("inner, three axes", np.inner), ("tensordot", np.tensordot), ("tensordot of one axis", np.tensordot),
+    ("cumsum", np.cumsum), ("prod", np.prod), ("any of numbers", np.any), ("all of numbers", np.all),
+    *(("turned", f) for f in (
+        np.flip, np.fliplr, np.flipud, np.roll, np.rot90, np.tril, np.triu, np.moveaxis, np.matrix_transpose,
+        np.permute_dims,
+    )),
+    *(("repeated", f) for f in (
+        np.repeat, np.tile, np.take, np.take_along_axis, np.pad, np.delete, np.diag, np.diagonal,
+    )),
+    *(("cut", f) for f in (
+        np.split, np.array_split, np.hstack, np.vstack, np.dstack, np.column_stack, np.atleast_1d, np.atleast_2d,
+        np.atleast_3d, np.ravel,
+    )),
+    *(("made up", f) for f in (np.array, np.asarray, np.copy)),
 ])  # fmt: skip
 def test_propagation_dropped_in_a_function(operation: str, function: Any) -> None:
     def forgetful(rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,12 +140,61 @@ def test_propagation_dropped_in_a_function(operation: str, function: Any) -> Non
     check(Hole(operation, rules.FUNCTIONS, function, forgetful))
 
 
+@pytest.mark.parametrize(("operation", "ufunc"), [
+    ("add.reduce", np.add), ("multiply.reduce", np.multiply), ("maximum.reduce", np.maximum),
+    ("minimum.reduce", np.minimum), ("any.reduce of numbers", np.logical_or),
+    ("all.reduce of numbers", np.logical_and),
+])  # fmt: skip
+def test_propagation_dropped_in_a_reduction(operation: str, ufunc: np.ufunc) -> None:
+    check(Hole(operation, rules.REDUCTIONS, ufunc, unpropagated))
+
+
+def by_the_centre(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule of a function of masks that are taken to be decided."""
+
+    def decided(x: Any) -> Any:
+        return Mask(x.like, x.value) if isinstance(x, Mask) else x
+
+    return lambda *operands, **keywords: rule(*map(decided, operands), **keywords)
+
+
+@pytest.mark.parametrize(("operation", "where", "name"), [
+    *((f"masks, {ufunc.__name__}", masks.BITWISE, ufunc) for ufunc in masks.BITWISE),
+    *((f"masks, {ufunc.__name__}", masks.LOGICAL, ufunc) for ufunc in masks.LOGICAL if ufunc is not np.logical_not),
+    ("any of masks", Mask, "any"), ("all of masks", Mask, "any"), ("mean of a mask", Mask, "number"),
+    ("any.reduce of masks", masks.OVER, np.logical_or), ("all.reduce of masks", masks.OVER, np.logical_and),
+    ("four comparisons", masks.BITWISE, np.bitwise_or), ("masks in place", assignment, "_both_branches"),
+    ("relu backward in place", assignment, "_both_branches"), ("copyto by a mask", branches, "where"),
+])  # fmt: skip
+def test_a_mask_decided_by_the_centre(operation: str, where: Any, name: Any) -> None:
+    check(Hole(operation, where, name, by_the_centre))
+
+
+@pytest.mark.parametrize(("operation", "name"), [
+    ("made up", "assigned"), ("views in place", "assigned"), ("copyto by a mask", "assigned"),
+    ("views in place", "_written_through"),
+])  # fmt: skip
+def test_propagation_dropped_in_an_assignment(operation: str, name: str) -> None:
+    """The last operand is what is assigned; the first keeps its radii."""
+
+    def forgetful(rule: Callable[..., Ball]) -> Callable[..., Ball]:
+        return lambda x, at, value: rule(x, at, as_exact(value))
+
+    check(Hole(operation, assignment, name, forgetful))
+
+
+def test_a_number_that_is_filled_in_is_not_rounded() -> None:
+    check(Hole("made up", ball, "rounding_of", lambda _: lambda *_: 0))
+
+
 @pytest.mark.parametrize(("operation", "module", "claim"), [
     ("add", elementwise, "exact_sum"), ("subtract", elementwise, "exact_sum"), ("update", elementwise, "exact_sum"),
     ("multiply", elementwise, "exact_product"), ("square", elementwise, "exact_product"),
     ("outer", elementwise, "exact_product"), ("sum of 2", sums, "fits_grid"), ("sum of 4", sums, "fits_grid"),
     ("matmul", sums, "fits_grid"), ("affine of 5", sums, "fits_grid"), ("scale", elementwise, "_is_power_of_two"),
-    ("divide by a number", elementwise, "_is_power_of_two"),
+    ("divide by a number", elementwise, "_is_power_of_two"), ("einsum", sums, "fits_grid"),
+    ("einsum, both alone", sums, "fits_grid"), ("vecdot", sums, "fits_grid"), ("tensordot", sums, "fits_grid"),
+    ("trace", sums, "fits_grid"), ("cumsum", sums, "fits_grid"),
 ])  # fmt: skip
 def test_exactness_claimed_too_early(operation: str, module: Any, claim: str) -> None:
     check(Hole(operation, module, claim, lambda _: lambda *_: np.asarray(True)))
@@ -134,13 +204,14 @@ def test_exactness_claimed_too_early(operation: str, module: Any, claim: str) ->
     ("matmul", "_product_grid", lambda x, w: products.product_grid(x.value, w.value, x.format)),
     ("sum of 2", "_lowest_bits", lambda x: lowest_bit(x.value, x.format)),
     ("affine of 1", "_lowest_bits", lambda x: lowest_bit(x.value, x.format)),
+    ("trace", "_lowest_bits", lambda x: lowest_bit(x.value, x.format)),
 ])  # fmt: skip
 def test_exactness_claimed_of_what_is_computed(operation: str, name: str, hole: Any) -> None:
     """The centre's bits are few enough, but another evaluation has others."""
     check(Hole(operation, sums, name, lambda _: hole))
 
 
-@pytest.mark.parametrize("operation", ["affine, large bias", "affine of 16"])
+@pytest.mark.parametrize("operation", ["affine, large bias", "affine of 16", "einsum, large bias"])
 def test_bias_outside_the_accumulator(operation: str) -> None:
     """A product is no sum that may still take a term: bounded, and then the bias added with one rounding."""
 
@@ -195,7 +266,9 @@ def test_the_radius_of_whatever_is_largest_at_the_centre(name: str) -> None:
     check(Hole(operation, branches, name, lambda _: hole))
 
 
-@pytest.mark.parametrize("operation", ["multiply", "divide", "affine of 2", "SGD", "exp"])
+@pytest.mark.parametrize("operation", [
+    "multiply", "divide", "affine of 2", "SGD", "exp", "einsum", "einsum, summed alone", "vecdot", "prod",
+])  # fmt: skip
 def test_the_term_for_underflow_dropped(operation: str) -> None:
     """Exactness is decided as it was, so that nothing else is missing."""
     with pytest.MonkeyPatch.context() as patch:
@@ -206,3 +279,8 @@ def test_the_term_for_underflow_dropped(operation: str) -> None:
         elements, draws = found_after(operation, (F64._replace(tiny=0.0),))
     assert elements < SOON
     assert not any(strike(operation, F64, 0, number).violations for _, number in draws)
+
+
+def test_what_a_factor_loses_when_it_is_summed_alone() -> None:
+    """A sum that underflows and is multiplied by a large number afterwards."""
+    check(Hole("einsum, summed alone", einsum, "_alone", lambda _: lambda *_: False))
