@@ -84,6 +84,10 @@ def _check_options(e: Experiment) -> None:
     members = (getattr(e.network, name, None) for name in ("shapes", "forward", "backward"))
     if isinstance(e.network, type) or not all(map(callable, members)):
         raise InputError("network", "an object with shapes(), forward() and backward()", repr(e.network))
+    for name in ("inputs", "outputs"):
+        if not isinstance(getattr(e.network, name, None), (int, np.integer)):
+            came = repr(getattr(e.network, name, "none"))
+            raise InputError(f"{name} of the network", f"the number of columns of {'xy'[name == 'outputs']}", came)
     for what, value, kind in (("sgd", e.sgd, SGD), ("loss", e.loss, SquaredError)):
         if not isinstance(value, kind):
             raise InputError(what, f"a {kind.__name__}", repr(value))

@@ -5,6 +5,8 @@ the name of the tensor, before any training.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,14 +28,16 @@ def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
     once: dict[str, Array] = {}
     each: dict[str, Array] = {}
     as_sown: dict[str, Array] = {}
-    x, t = features(e.network, e.x, _note(once))[e.rows(0)], e.t[e.rows(0)]
-    y, cache = checked_output(e.network.forward(e.parameters, x, _note(each, as_sown)))
-    if np.shape(y) != t.shape:
-        raise InputError("tensor y", f"shape {t.shape}, that of t", f"shape {np.shape(y)}")
-    _check_sown("y", each, "forward")
-    forward = list(each)
-    each["dy"] = e.loss.gradient(y, t)
-    _check_gradients(e, e.network.backward(e.parameters, cache, each["dy"], _note(each, as_sown)), each)
+    with _left_alone(e):
+        x, t = features(e.network, e.x, _note(once))[e.rows(0)], e.t[e.rows(0)]
+        y, cache = checked_output(e.network.forward(e.parameters, x, _note(each, as_sown)))
+        if np.shape(y) != t.shape:
+            raise InputError("tensor y", f"shape {t.shape}, that of t", f"shape {np.shape(y)}")
+        _check_sown("y", each, "forward")
+        forward = list(each)
+        each["dy"] = e.loss.gradient(y, t)
+        _check_gradients(e, e.network.backward(e.parameters, cache, each["dy"], _note(each, as_sown)), each)
+    _check_dtypes(e, once | each)
     _check_kept(each, as_sown)
     _check_names(e, once, each)
     names = list(each)
@@ -91,10 +95,30 @@ def _note(values: dict[str, Array], copies: dict[str, Array] | None = None) -> S
             raise InputError(f"tensor {name}", "to be sown once a step", "a second value")
         values[name] = value
         if copies is not None:
-            copies[name] = np.array(value)
+            copies[name] = np.array(value)  # as it is now
         return value
 
     return sow
+
+
+@contextmanager
+def _left_alone(e: Experiment) -> Iterator[None]:
+    """Raise InputError if the network writes to what it is given, which is then put back."""
+    given = {"x": e.x, "t": e.t, **named(e.parameters)}
+    before = {name: array.copy() for name, array in given.items()}
+    yield
+    for name, array in given.items():
+        if not np.array_equal(array, before[name]):
+            array[...] = before[name]
+            raise InputError(f"tensor {name}", "to be left as it is by the network", "one written to: copy it")
+
+
+def _check_dtypes(e: Experiment, values: dict[str, Any]) -> None:
+    """A number or array of a wider dtype makes the run one of another precision, without a word from NumPy."""
+    for name, value in values.items():
+        came = getattr(value, "dtype", type(value).__name__)
+        if came != e.dtype:
+            raise InputError(f"tensor {name}", f"dtype {e.dtype}, as x has", f"dtype {came}")
 
 
 def _check_kept(values: dict[str, Array], copies: dict[str, Array]) -> None:
@@ -118,6 +142,8 @@ def _check_gradients(e: Experiment, dp: Any, sown: dict[str, Array]) -> None:
                 raise InputError(f"gradient of {name}", f"shape {parameter.shape}", "None")
             if np.shape(gradient) != parameter.shape:
                 raise InputError(f"gradient of {name}", f"shape {parameter.shape}", f"shape {np.shape(gradient)}")
+        if came[name] is not sown[f"d{name}"] and not np.array_equal(came[name], sown[f"d{name}"], equal_nan=True):
+            raise InputError(f"gradient of {name}", f"the value that was sown as d{name}", "another one")
 
 
 def _check_names(e: Experiment, once: dict[str, Array], each: dict[str, Array]) -> None:

@@ -102,7 +102,7 @@ def segments(
     """
     e = experiment
     module, names, criterion, optimizer = using or session(e)
-    _, each = tensor_names(e)
+    once, each = tensor_names(e)
     start = list(named(e.parameters))
     model = _with_sow(module)
     known = each if model is module else [n for n in each if n in ("y", "loss", "dy", *(f"d{name}" for name in start))]
@@ -116,7 +116,8 @@ def segments(
         constants[name] = value.numpy().copy()
         return value
 
-    features: Any = getattr(module, "features", None)
+    # a module may have an attribute of that name for itself, as torchvision's have
+    features: Any = getattr(module, "features", None) if once else None
     x = x if features is None else features(x, note_constant)
     x_t, t_t = x, t
     size = size or min(segment_steps(e), max(e.steps, 1))  # memory for a step is memory that is touched
@@ -142,6 +143,7 @@ def segments(
             gradients.zeroed(first + i)
             loss = criterion(model(x_t, sow), t_t)
             sow("loss", loss)
+            check_in_graph("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
             gradients.keep(record_of.rows, i)
             optimizer.step()
@@ -221,6 +223,12 @@ def _with_sow(module: nn.Module) -> Callable[..., Tensor]:
     return lambda x, sow: sow("y", module(x))
 
 
+def check_in_graph(name: str, value: Tensor) -> None:
+    """Raise InputError for a value whose gradient torch cannot tell."""
+    if not value.requires_grad:
+        raise InputError(f"tensor {name}", "a value of torch that depends on the parameters", "one detached from them")
+
+
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of a schedule's next step, as torch.optim.lr_scheduler does."""
     for group in optimizer.param_groups:
@@ -286,6 +294,7 @@ class _Record:
             row.append(value)
             self.versions[name].append(value._version)  # noqa: SLF001 - as above
             if name in self.retained:
+                check_in_graph(name, value)
                 value.retain_grad()
         return value
 

@@ -14,7 +14,7 @@ the trace's own value of it, so that a kink is where the trace has it.
 
 Straying. |value - E| is compared with the radius of the equation's ball, and NumPy's own evaluation of the
 equation on the same operands is put to the same test. Of a forward that is all there is to say: nothing
-tells which of two is the right one, except that a difference which float32 explains is the mirror's.
+tells which of two is the right one; a difference that float32 explains is said to be one.
 
 The reference's backward. B = D if it belongs to the forward, as the constants of loss and optimizer are exact
 here, too. They may differ by the error of D, which is measured, and by what constants of the network's own were
@@ -193,13 +193,13 @@ def _rule(case: Case, by: Exact) -> Ruling:
 
 
 def _forward(case: Case, by: Exact, target: Number) -> tuple[Words, str]:
-    """Of two forwards neither is right or wrong; but numbers of a narrower format are not the reference's idea."""
+    """Of two forwards neither is right or wrong; a difference that a narrower format explains is said to be one."""
     if case.experiment.dtype == np.float64:
         narrow = equation(case, rounded(format_of(np.dtype(np.float32))))
         radius = np.broadcast_to(narrow.radius, case.seen.shape)[case.at]
         room = _room(case, by, radius)
         if room is not None and not _strays(by, case.seen[case.at], target, room):
-            return "the mirror strays", "by no more than float32 rounds"
+            return "forwards differ", "by no more than float32 rounds: a cast, or a constant of that precision"
     return "forwards differ", ""
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array, Sow
+from reference.errors import InputError
 from reference.experiment import Experiment
 from reference.network import features
 from reference.parameters import named, rebuild, zip_with
@@ -155,21 +156,28 @@ def single(part: Part, i: int) -> Part:
 
 
 def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
-    """Run the equations of the part's steps; what is sown has an axis of steps in front, whether they stack or not."""
-    e = experiment
-    if part.stacks:
-        step(e.network, part.p, part.x, part.t, e.loss, part.sgd, part.v, sow)
-        return
+    """Run the equations of the part's steps; what is sown has an axis of steps in front, whether they stack or not.
+
+    Raises InputError where they ask for what balls have no rule for.
+    """
+    e, last = experiment, "the start"
+
+    def noted(name: str, equation: Any) -> Any:
+        nonlocal last
+        last = name
+        return sow(name, equation) if part.stacks else sow(name, equation[None])[0]
 
     def first(_name: str, ball: Any) -> Any:
         return ball[0]
 
-    def sow_one(name: str, equation: Any) -> Any:
-        return sow(name, equation[None])[0]
-
-    x, t = (part.x, part.t) if e.batches is None else (part.x[0], part.t[0])
-    v = None if part.v is None else zip_with(first, part.v)
-    step(e.network, zip_with(first, part.p), x, t, e.loss, part.sgd, v, sow_one)
+    p, x, t, v = part.p, part.x, part.t, part.v
+    if not part.stacks:
+        p, v = zip_with(first, p), None if v is None else zip_with(first, v)
+        x, t = (x, t) if e.batches is None else (x[0], t[0])
+    try:
+        step(e.network, p, x, t, e.loss, part.sgd, v, noted)
+    except TypeError as error:
+        raise InputError(f"equations behind {last}", "NumPy functions that run on balls", error) from error
 
 
 def forget(part: Part) -> None:
