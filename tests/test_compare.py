@@ -106,6 +106,22 @@ def test_shapes_at_the_edge(shape: tuple[int, ...]) -> None:
         assert compare(np.zeros(shape), Ball(np.ones(shape)), HERE._replace(stacked=bool(shape))).refutations
 
 
+def test_a_difference_that_the_format_cannot_hold_is_vacuous() -> None:
+    """Float32 with float64 radii: the branch that the centre did not take is further away than float32 reaches."""
+    large, far = np.float32(2.3e38), np.float32(-1e38)
+    mask: Any = Ball(np.ones(3, np.float32), np.array([2.0, 0, 0])) > 0  # open in the first only
+    branches: Any = Ball(np.full(3, large)), Ball(np.full(3, far), np.full(3, 1e37))
+    ball: Any = np.where(mask, *branches)
+    assert np.finfo(np.float32).max < ball.radius[0] < np.inf
+    assert ball.radius[1:].tolist() == [0, 0]
+    other = np.array([-1.2e38, large, large], np.float32)  # two radii from the centre of its branch
+    findings = compare(other, ball, HERE._replace(stacked=False))
+    assert (findings.judged, findings.vacuous, findings.refutations) == (2, 1, ())
+    seen = np.array([-1.2e38, large, far], np.float32)
+    (found,) = compare(seen, ball, HERE._replace(stacked=False)).refutations
+    assert (found.index, found.outside) == ((2,), 1)
+
+
 def test_zero_radii_demand_equality_but_for_the_sign_of_zero() -> None:
     exact = Ball(np.array([[0.0, 1.0]]))
     assert not compare(np.array([[-0.0, 1.0]]), exact, HERE).refutations

@@ -93,10 +93,11 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     ratio = _ratio(error, radius)
     at = int(np.argmax(ratio))
     refutations: tuple[Finding, ...] = ()
-    if float(ratio.flat[at]) <= 1 and float(np.max(radius)) < np.inf:
+    largest = float(np.finfo(error.dtype).max)  # a radius may be held in a wider format than the difference
+    if float(ratio.flat[at]) <= 1 and float(np.max(radius)) < largest:
         infinite = 0
     else:
-        finite = np.broadcast_to(np.isfinite(radius), error.shape)
+        finite = np.broadcast_to(radius < largest, error.shape)
         infinite = error.size - int(np.count_nonzero(finite))
         ratio[~finite] = 0
         at = int(np.argmax(ratio))
