@@ -184,6 +184,39 @@ def test_a_network_that_takes_sow_is_left_as_it_is() -> None:
     assert with_sow(Silent(silent)) == Silent(silent)
 
 
+def test_a_module_may_have_features_of_its_own() -> None:
+    class Features(nn.Module):
+        def __init__(self, *layers: nn.Module) -> None:
+            super().__init__()
+            self.features = nn.Sequential(*layers)
+
+        def forward(self, x: Any) -> Any:
+            return self.features(x)
+
+    names = {name: f"features.{own}" for name, own in NAMES.items()}
+
+    def make(e: Experiment) -> Session:
+        layers = nn.Linear(3, 4).double(), nn.Tanh(), nn.Linear(4, 2, bias=False).double()
+        return session(e, Features(*layers), names)
+
+    assert verify(experiment(Textbook()), using=make).verdict == "certified"
+
+
+@pytest.mark.parametrize(("place", "tensor"), [("y", "loss"), ("z1", "z1")])
+def test_a_value_detached_from_the_parameters_is_told(place: str, tensor: str) -> None:
+    class Detached(Told):
+        def forward(self, x: Any, sow: Any = lambda _, value: value) -> Any:
+            if place == "y":
+                return sow("y", super().forward(x).detach())
+            return super().forward(x, lambda name, v: sow(name, v.detach() if name == place else v))
+
+    with pytest.raises(InputError, match=f"tensor ({tensor}|y): expected a value of torch that depends on the par"):
+        verify(experiment(Sown() if place == "z1" else Textbook()), using=using(Detached))
+
+
 def test_a_network_must_have_its_functions() -> None:
     with pytest.raises(InputError, match=r"network: expected an object with shapes\(\), forward\(\) and backward\(\)"):
         experiment(object())
+    bare = type("Bare", (), {"shapes": Textbook.shapes, "forward": Textbook.forward, "backward": Textbook.backward})
+    with pytest.raises(InputError, match="inputs of the network: expected the number of columns of x, got 'none'"):
+        experiment(bare())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reference
-from reference import SGD, Experiment, SquaredError
+from reference import SGD, Experiment, SquaredError, experiments
 from reference.arrays import keep
 from reference.errors import InputError
 from torch_mirror import certify
@@ -120,6 +120,48 @@ def test_what_backward_overwrites_in_place_is_told() -> None:
 
     with pytest.raises(InputError, match="tensor dz: expected a value that stays as it was sown"):
         reference.train(experiment(gradient=gradient))
+
+
+def written_to(a: Any) -> Any:
+    a += 1
+    return a
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"affine": lambda x, p: written_to(x) @ p.W.mT}, "tensor x: expected to be left as it is by"),
+        ({"affine": lambda x, p: x @ p.W.mT + written_to(p.b)}, "tensor b: expected to be left as it is by"),
+        ({"affine": lambda x, p: x @ p.W.mT + np.zeros(2)}, "tensor z: expected dtype float32, .*got dtype float64"),
+        ({"names": without("dW"), "result": lambda y, c: (y, c)}, "tensor dW: expected to be sown by backward"),
+    ],
+)
+def test_what_a_network_must_leave_alone_is_told_and_put_back(changes: dict[str, Any], message: str) -> None:
+    e = experiments.rounded(experiment(**changes), "float32")
+    before = e.x.copy(), e.parameters.b.copy()
+    with pytest.raises(InputError, match=message):
+        reference.train(e)
+    np.testing.assert_array_equal(e.x, before[0])
+    np.testing.assert_array_equal(e.parameters.b, before[1])
+
+
+def test_a_gradient_other_than_the_one_that_was_sown() -> None:
+    class Doubled(Regression):
+        def backward(self, p: Any, cache: Any, dy: Any, sow: Any = keep) -> Any:
+            dp = super().backward(p, cache, dy, sow)
+            return dp._replace(W=2 * dp.W)
+
+    with pytest.raises(InputError, match="gradient of W: expected the value that was sown as dW, got another one"):
+        reference.train(replace(experiment(), network=Doubled()))
+
+
+def test_equations_that_ask_for_what_balls_cannot_do_are_told_by_the_tensor_above() -> None:
+    e = experiment(result=lambda y, c: (y, c), affine=lambda x, p: np.sin(x @ p.W.mT + p.b[..., None, :]))
+    with pytest.raises(InputError, match=r"equations behind the start: .*numpy\.sin; @Ball\.rule\(numpy\.sin\)"):
+        certify(e, reference.train(e), "numpy")
+    cast = experiment(gradient=lambda dz, x: Parameters(dz.astype(np.float32).astype(float).mT @ x, dz.sum(axis=-2)))
+    with pytest.raises(InputError, match="equations behind dz: expected NumPy functions that run on balls"):
+        certify(cast, reference.train(cast), "numpy")
 
 
 def test_one_name_for_two_tensors() -> None:
