@@ -1,7 +1,8 @@
 """The squared error, with its gradient beside it.
 
 L  = scale * sum (y - t)^2 / N          N = 1 (sum) or the number of elements of y (mean)
-dy = 2 * scale * (y - t) / N           written (y - t) / (N / (2 scale)): one operation on the array
+dy = 2 * scale * (y - t) / N           written (y - t) / (N / 2), one operation on the array, where there is
+                                       no scale: N and scale are rounded apart, as in torch
 
 Source: torch.nn.MSELoss (documentation of ``reduction``); scale 1/2 gives the half sum of squares of
 the seed document 001. Note that "mean" divides by batch * out, not by the batch.
@@ -28,6 +29,7 @@ class SquaredError(NamedTuple):
 
     def gradient(self, y: Array, t: Array) -> Array:
         """dy = dL/dy. y, t: (..., batch, out); returns (..., batch, out)."""
-        if self.reduction == "mean":
-            return (y - t) / (y.shape[-2] * y.shape[-1] / (2 * self.scale))
-        return (2 * self.scale) * (y - t)
+        d, n = y - t, y.shape[-2] * y.shape[-1]
+        if self.reduction == "sum":
+            return (2 * self.scale) * d
+        return d / (n / (2 * self.scale)) if self.scale == 1 else self.scale * (2 * d / n)

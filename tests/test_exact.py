@@ -231,3 +231,15 @@ def test_the_sigmoid_at_0(z: float) -> None:
 def test_a_number_shows_its_value() -> None:
     assert repr(Exact().number(0.5)) == "Number(1/2)"
     assert [Number(Fraction(s * 10**400), Exact()).nearest() for s in (1, -1)] == [np.inf, -np.inf]
+
+
+def test_a_jump_has_no_derivative_and_takes_no_time() -> None:
+    def f(h: Fraction) -> Value:
+        return Value(Exact().number(h + (1 if h > 0 else -1)), [(h > 0) - (h < 0), 1 if h > 0 else -1])
+
+    assert not differentiate(f).exists
+
+
+def test_a_kink_without_a_comparison_is_seen() -> None:
+    assert not differentiate(lambda h: Value(Exact().number(abs(h)), [])).exists
+    assert differentiate(lambda h: Value(Exact().number(h * h + h), [])).exists

@@ -195,3 +195,41 @@ def put(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
 def test_a_trace_that_does_not_fit_is_told(trace: Callable[[], Trace], message: str) -> None:
     with pytest.raises((InputError, UnknownNameError), match=message):
         certify(mlp(), trace())
+
+
+@pytest.mark.parametrize(("samples", "scale"), [(10, 5.0), (6, 3.0), (7, 7.0), (28, 7.0)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_scale_that_makes_a_power_of_two_of_the_mean_s_number(samples: int, scale: float, dtype: str) -> None:
+    """N / (2 scale) is 1, 0.5 or 2; torch multiplies by 2 / N and by the scale, neither of which is a power of two."""
+    e = experiments.load("two-layer-linear", dtype)
+    draw = np.random.default_rng(0)
+    x, t = (draw.normal(size=(samples, 1)).astype(dtype) for _ in range(2))
+    assert verify(replace(e, x=x, t=t, loss=SquaredError("mean", scale), steps=20)).verdict == "certified"
+
+
+class Restless(torch.optim.SGD):
+    """Drops the gradients at first, and zeroes them in place from the third step on; or scales them after the step."""
+
+    calls = 0
+    after = 1.0
+
+    def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: FBT001, FBT002 - torch's own signature
+        self.calls += 1
+        super().zero_grad(set_to_none=set_to_none and self.calls <= 2)
+
+    def step(self, closure: Any = None) -> Any:
+        super().step(closure)
+        for group in self.param_groups:
+            for w in group["params"]:
+                w.grad.mul_(self.after if self.calls > 2 else 1.0)
+
+
+@pytest.mark.parametrize("after", [1.0, 0.0])
+def test_gradients_that_somebody_writes_to_later_are_those_of_their_step(after: float) -> None:
+    def using(e: Experiment) -> Any:
+        usual = session(e)
+        optimizer = Restless(usual.module.parameters(), e.sgd.lr)
+        optimizer.after = after
+        return usual._replace(optimizer=optimizer)
+
+    assert verify(replace(experiments.load("mlp-relu"), steps=6), using=using).verdict == "certified"

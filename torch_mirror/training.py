@@ -2,8 +2,8 @@
 
 Torch runs free from the experiment's start: it is never set back to the reference's state, so that
 stale gradients and optimizer state show. What is recorded costs as little as it can: every forward
-pass makes new tensors and zero_grad drops the gradients, so a reference to them is enough; only what
-is written to again, the parameters and gradients that are not dropped, is copied.
+pass makes new tensors, so a reference to them is enough; only what may be written to again, the
+parameters, their gradients and the momentum buffers, is copied.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -140,14 +140,12 @@ def segments(
             if not isinstance(e.sgd.lr, float):
                 set_rate(optimizer, e.sgd.lr[first + i])
             optimizer.zero_grad()
-            gradients.zeroed(first + i)
             loss = criterion(model(x_t, sow), t_t)
             sow("loss", loss)
             check_in_graph("loss", loss)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
             gradients.keep(record_of.rows, i)
             optimizer.step()
-            gradients.stepped(first + i)
             for state in kept:
                 state.keep(i + 1)
         rows = record_of.finished() | {name: record_of.gradients_of(of) for name, of in watched.items()}
@@ -236,11 +234,9 @@ def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 class _Gradients:
-    """The parameters' gradients: copied, unless the first steps show that nobody writes to them again.
+    """The parameters' gradients at each step, copied: whether somebody writes to one later is not known in time.
 
-    That is so if zero_grad drops them, so that the next ones are other tensors, and the optimizer's step
-    leaves them as they are. Large ones are copied at once: while they are in the cache that is cheap, and
-    the next step gets their memory.
+    Large ones are copied to memory that all segments share.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], size: int) -> None:
@@ -250,9 +246,6 @@ class _Gradients:
             for name, weight in weights.items()
             if weight.numel() >= LARGE
         }
-        self.copy = True
-        self.versions: list[int | None] = []
-        self.overwritten = False
 
     def keep(self, rows: Mapping[str, list[Any]], step: int) -> None:
         for name, weight in self.weights.items():
@@ -260,24 +253,10 @@ class _Gradients:
             if gradient is not None and name in self.large:
                 self.large[name][step].copy_(gradient)
             else:
-                rows[name].append(gradient.clone() if self.copy and gradient is not None else gradient)
-        if not self.versions:
-            self.versions = self._versions()
+                rows[name].append(None if gradient is None else gradient.clone())
 
     def kept(self, name: str, steps: int) -> Array:
         return self.large[name][:steps].numpy()
-
-    def stepped(self, step: int) -> None:
-        if step == 0:
-            self.overwritten = self.versions != self._versions()
-
-    def zeroed(self, step: int) -> None:
-        if step == 1:
-            self.copy = self.overwritten or any(weight.grad is not None for weight in self.weights.values())
-
-    def _versions(self) -> list[int | None]:
-        gradients = [weight.grad for weight in self.weights.values()]
-        return [None if g is None else g._version for g in gradients]  # noqa: SLF001 - torch has no public name for it
 
 
 class _Record:

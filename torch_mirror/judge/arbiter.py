@@ -18,8 +18,8 @@ tells which of two is the right one; a difference that float32 explains is said 
 
 The reference's backward. B = D if it belongs to the forward, as the constants of loss and optimizer are exact
 here, too. They may differ by the error of D, which is measured, and by what constants of the network's own were
-rounded by in Python (a / n here, a * (1 / n) there): the local radius of the tensor's equation has room for one
-such rounding, at it or above it. More than that, and it does not belong: a theorem, where those constants are exact.
+rounded by in Python (a / n here, a * (1 / n) there), which what follows may amplify: the allowance of the mirror,
+below, has room for that. More than that, and it does not belong.
 
 The mirror's gradient. If B = D but for the error of D, the equation is right, and what contradicts it is wrong:
 a theorem. Otherwise D measures the mirror too, whose rounding needs an allowance, and no equation is left to
@@ -291,6 +291,7 @@ def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
         return _of_element("the mirror strays", case, at, reference, truth, note=note)
     allowance = _allowance(case, by, name, at, largest)
     mirror_strays = _strays(by, case.seen[at], truth, None if allowance is None else allowance + error)
+    room = None if room is None or allowance is None else max(room, allowance)
     if room is not None and _exceeds(by, off, room + error):
         verdict: Words = "both stray" if mirror_strays else NOT_ITS_OWN
     elif mirror_strays:

@@ -11,7 +11,8 @@ f is made of branches. Every comparison that it makes has a sign at 0; h is redu
 not 0 are the same at h and -h, so that no branch ends between, except at 0 itself. If no comparison is a
 tie at 0, f is smooth there. If one is, the two sides may have different derivatives, a kink, or not (z < 0 in
 a stable sigmoid): S(h) tends to their difference. Without a kink it is (f''(0+) + f''(0-)) h / 2 + ..., which
-halves (or shrinks even faster) with h; at a kink it does not shrink. It is a kink if S(h/2) is nearer to S(h)
+halves (or shrinks even faster) with h; at a kink it does not shrink, nor where a function such as a root has one
+without any comparison. It is a kink if S(h/2) is nearer to S(h)
 than to S(h) / 2. Between two branches D(h), too, may have a term in h, (f''(0+) - f''(0-)) h / 4, which
 2 D(h/2) - D(h) is free of; |D(h) - D(h/2)| is then about 2^-62, and a bound still.
 """
@@ -23,6 +24,10 @@ from typing import NamedTuple
 from torch_mirror.judge.exact import Number
 
 STEP = Fraction(1, 2**60)
+
+NEARER = 40
+"""How often the step is reduced: to 2^-2400 at least, nearer than floats lie. Where a comparison then still has
+another sign beside 0 than at 0, f jumps there."""
 
 
 class Value(NamedTuple):
@@ -45,17 +50,19 @@ class Derivative(NamedTuple):
 def differentiate(f: Callable[[Fraction], Value], step: Fraction = STEP) -> Derivative:
     """The derivative of f at 0, from values at 0 and at +-h and +-h/2, h = step or smaller."""
     here = f(Fraction(0))
-    ahead, behind = f(step), f(-step)
-    while not (_same_branch(here, ahead) and _same_branch(here, behind)):
-        step *= STEP
+    for _ in range(NEARER):
         ahead, behind = f(step), f(-step)
+        settled = _same_branch(here, ahead) and _same_branch(here, behind)
+        if settled:
+            break
+        step *= STEP
     wide = _quotients(here, ahead, behind, step)
     half = step / 2
     narrow = _quotients(here, f(half), f(-half), half)
     coarse, fine = ((left + right) / 2 for left, right in (wide, narrow))
     bends = [(right - left).magnitude() for left, right in (wide, narrow)]
     branches = _ties_end(here, ahead) or _ties_end(here, behind)
-    kink = branches and (4 * bends[1]).certainly_exceeds(3 * bends[0])
+    kink = not settled or (4 * bends[1]).certainly_exceeds(3 * bends[0])
     # a one-sided quotient is off by f'' h / 2, which this takes away
     left, right = (2 * n - w for n, w in zip(narrow, wide, strict=True))
     value = (left + right) / 2 if branches else fine

@@ -83,7 +83,7 @@ def multiply(x: "Ball", y: "Ball") -> "Ball":
     fmt = x.format
     if x.number is not None:
         x, y = y, x
-    if y.number is not None and _is_power_of_two(y.number):
+    if y.number is not None and _is_power_of_two(y.number) and _in_range(y.number, fmt):
         number = abs(y.number)
         return x.derived(value, lambda take: _by_power_of_two(x, number, take(value), take))
 
@@ -129,7 +129,7 @@ def square(x: "Ball") -> "Ball":
 def divide(x: "Ball", y: "Ball") -> "Ball":
     value = x.value / y.value
     fmt = x.format
-    if y.number is not None:
+    if y.number is not None and _in_range(y.number, fmt):
         number = abs(y.number)
         if _is_power_of_two(number):
             return x.derived(value, lambda take: _by_power_of_two(x, 1 / number, take(value), take))
@@ -232,6 +232,11 @@ def _least(x: "Ball", take: Take) -> Any:
     """x - R e: no evaluation of x is below; rounded down, as what is left of a difference may be its rounding."""
     v, e, u = take(x.value), x.e(take), x.format.u
     return np.where(e == 0, v, v - np.abs(v) * (4 * u) - x.slack * e * (1 + 4 * u))
+
+
+def _in_range(number: float, fmt: Format) -> bool:
+    """Whether the format holds it as a normal number, rounded once."""
+    return fmt.tiny <= abs(number) <= fmt.huge
 
 
 def _is_power_of_two(number: float) -> bool:

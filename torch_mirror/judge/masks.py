@@ -134,6 +134,8 @@ class Mask(NDArrayOperatorsMixin):
                 return LOGICAL[ufunc](*(as_mask(self.like, x) for x in inputs))
             if ufunc in BITWISE and all(_is_bool(x) for x in inputs):
                 return BITWISE[ufunc](*(as_mask(self.like, x) for x in inputs))
+        if ufunc is np.matmul and all(_is_bool(x) for x in inputs):
+            raise TypeError("numpy.matmul of two masks is one of bools, which has no radius: use m.astype(x.dtype)")
         return getattr(ufunc, method)(*(x.number() if isinstance(x, Mask) else x for x in inputs), **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
