@@ -243,3 +243,16 @@ def test_a_jump_has_no_derivative_and_takes_no_time() -> None:
 def test_a_kink_without_a_comparison_is_seen() -> None:
     assert not differentiate(lambda h: Value(Exact().number(abs(h)), [])).exists
     assert differentiate(lambda h: Value(Exact().number(h * h + h), [])).exists
+
+
+@pytest.mark.parametrize("power", [lambda v: v * v, lambda v: v**3])
+def test_long_numbers_are_worth_many_operations(power: Any) -> None:
+    """Raised again and again, a number has a million digits soon, and a hundred operations would take minutes."""
+
+    def raise_again() -> None:
+        value = Exact(operations=1000).array([0.1])
+        for _ in range(40):
+            value = power(value)
+
+    with pytest.raises(TooManyError):
+        raise_again()

@@ -117,7 +117,7 @@ class Number:
             y = self.by.lift(other)
         else:
             return NotImplemented  # an array, which goes through its elements
-        self.by.spend(1)
+        self.by.spend(1 + _further(self.value) + _further(y))
         return Number(operation(self.value, y), self.by)
 
     def __add__(self, other: Any) -> Any:
@@ -146,7 +146,7 @@ class Number:
         whole = exponent == int(exponent)
         if not whole and self.by.bits is None:
             raise IrrationalError("power")
-        self.by.spend(1)
+        self.by.spend(1 + _further(self.value) * int(exponent) ** 2)
         return Number(self.value ** (int(exponent) if whole else self.by.lift(exponent)), self.by)
 
     def __neg__(self) -> "Number":
@@ -213,3 +213,15 @@ class Number:
 
     def tanh(self) -> "Number":
         return self._function("tanh")
+
+
+LONG = 8192
+"""Bits of a fraction from which an operation takes as long as many, and quadratically more."""
+
+
+def _further(value: Any) -> int:
+    """How many operations more one on this number is worth: repeated squares double the digits each time."""
+    if not isinstance(value, Fraction):
+        return 0
+    bits = value.numerator.bit_length() + value.denominator.bit_length()
+    return 64 * (bits // LONG) ** 2
