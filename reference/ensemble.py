@@ -116,7 +116,7 @@ class Ensemble:
     @property
     def buffers(self) -> list[str]:
         """The names of the momentum buffers, as in Experiment."""
-        return [f"v{name}" for name in named(self.parameters)] if self.sgd.momentum else []
+        return self.first.buffers
 
     def member(self, k: int) -> Experiment:
         """One of the runs, 0 ... K - 1, as an experiment of its own; its arrays are views."""

@@ -108,7 +108,7 @@ def _part(e: Experiment, trace: Trace, givens: Givens, steps: list[int]) -> Part
         steps, x, t,
         rebuild(e.parameters, before),
         rebuild(e.parameters, v) if e.buffers and steps[0] > 0 else None,
-        e.sgd._replace(lr=_rates(e, steps, before)),
+        e.sgd._replace(lr=rates(e.sgd, steps, next(iter(before.values())))),
         {name: a[1:][here] for name, a in states.items()},
         tensors,
         givens.roomy,
@@ -125,12 +125,12 @@ def _without_filling(tensors: Mapping[str, Array], shapes: Mapping[str, tuple[in
     return {name: a[(slice(None), *map(slice, shapes[name]))] for name, a in tensors.items()}
 
 
-def _rates(e: Experiment, steps: Sequence[int], like: Mapping[str, Ball]) -> Any:
+def rates(sgd: SGD, steps: Sequence[int], like: Ball) -> Any:
     """The learning rate of these steps: one number, or a ball (steps,), each rounded to the format."""
-    if isinstance(e.sgd.lr, float):
-        return e.sgd.lr
-    rates = [e.sgd.lr[step] for step in steps]
-    return rates[0] if len(set(rates)) == 1 else next(iter(like.values())).operand(np.array(rates))
+    if isinstance(sgd.lr, float):
+        return sgd.lr
+    each = [sgd.lr[step] for step in steps]
+    return each[0] if len(set(each)) == 1 else like.operand(np.array(each))
 
 
 def single(part: Part, i: int) -> Part:

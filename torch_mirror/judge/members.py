@@ -22,6 +22,7 @@ from torch_mirror.judge.ball import Ball
 from torch_mirror.judge.certificate import Check, Finding
 from torch_mirror.judge.compare import Findings, Where, compare, merge
 from torch_mirror.judge.format import format_of
+from torch_mirror.judge.local import rates
 
 CACHED = 1 << 17
 """Numbers that the largest tensor of one call has at most: some of its kind then fit a cache."""
@@ -86,13 +87,8 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: C
     if e.batches is not None:
         rows = np.stack([np.arange(x.shape[1])[e.batches.rows(s, x.shape[1])] for s in block.steps])
         x, t = (_per_step(ball, rows) for ball in (x, t))
-    lr = e.sgd.lr
-    if not isinstance(lr, float):
-        rates = [lr[s] for s in block.steps]
-        lr = rates[0] if len(set(rates)) == 1 else t.operand(np.array(rates))
-    buffers = None
-    if v and block.steps[0] > 0:
-        buffers = rebuild(e.parameters, v)
+    lr = rates(e.sgd, block.steps, t)
+    buffers = rebuild(e.parameters, v) if v and block.steps[0] > 0 else None
     step(e.network, rebuild(e.parameters, p), x, t, e.loss, e.sgd._replace(lr=lr), buffers, collect)
     balls["loss"] = e.loss.value(balls["y"], t)
     seen = {name: run.tensors[name] for name in ("loss", *(f"d{name}" for name in run.parameters))}
