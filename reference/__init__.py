@@ -7,16 +7,16 @@
 The equations of a network are in ``reference.networks``, one file each. Nothing here imports torch.
 """
 
-from reference import experiments, figures
-from reference.batches import Batches
-from reference.ensemble import Ensemble
+from reference import experiments, printed
+from reference.claim.batches import Batches
+from reference.claim.ensemble import Ensemble
+from reference.claim.experiment import Experiment
+from reference.claim.objective import predict
 from reference.errors import InputError, TorchMirrorError, UnknownNameError
-from reference.experiment import Experiment
 from reference.losses import SquaredError
-from reference.network import predict
-from reference.sgd import SGD
-from reference.trace import Trace
-from reference.training import train
+from reference.optimizers.sgd import SGD
+from reference.traces.trace import Trace
+from reference.traces.training import train
 
 __all__ = [
     "SGD",
@@ -29,7 +29,7 @@ __all__ = [
     "Trace",
     "UnknownNameError",
     "experiments",
-    "figures",
     "predict",
+    "printed",
     "train",
 ]

@@ -14,12 +14,12 @@ import numpy as np
 
 from reference import initial
 from reference.arrays import Array
+from reference.claim.experiment import Experiment
+from reference.claim.tree import zip_with
 from reference.errors import InputError, UnknownNameError
-from reference.experiment import Experiment
 from reference.losses import SquaredError
 from reference.networks import cubic, linear_regression, mlp, two_layer_linear, two_layer_relu
-from reference.parameters import zip_with
-from reference.sgd import SGD
+from reference.optimizers.sgd import SGD
 
 SUM = SquaredError("sum")
 MEAN = SquaredError("mean")

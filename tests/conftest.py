@@ -6,7 +6,7 @@ Profiles: ``default`` (quick), ``ci`` (the same examples every time; chosen wher
 
 import os
 
-from torch_mirror.threads import VARIABLES
+from torch_mirror.training.threads import VARIABLES
 
 if not any(variable in os.environ for variable in VARIABLES):
     os.environ |= dict.fromkeys(VARIABLES, "1")  # before NumPy and torch load, hence above the other imports

@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 import reference.networks
 import torch_mirror.networks
 from reference.arrays import Array
+from reference.claim.experiment import Experiment
+from reference.claim.objective import Network, features
+from reference.claim.rehearsal import tensor_names
 from reference.errors import InputError
-from reference.experiment import Experiment
 from reference.losses import SquaredError
-from reference.network import Network, features
 from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
-from reference.rehearsal import tensor_names
-from reference.sgd import SGD
+from reference.optimizers.sgd import SGD
 from torch_mirror.networks import MIRRORS, mirror_of
-from torch_mirror.training import load
+from torch_mirror.training.loop import load
 
 HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
 OUTPUTS: tuple[Literal["identity", "sigmoid"], ...] = ("identity", "sigmoid")

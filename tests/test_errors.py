@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference import SGD, SquaredError, Trace, experiments, predict, train
-from reference.batches import Batches
+from reference.claim.batches import Batches
 from reference.errors import InputError, TorchMirrorError, UnknownNameError
 from reference.networks import linear_regression, mlp
 

@@ -8,25 +8,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch_mirror.ensembles import verify_ensemble
-    from torch_mirror.judge.ball import Ball
-    from torch_mirror.judge.certificate import Certificate
-    from torch_mirror.judge.certify import certify
-    from torch_mirror.properties import minimised
-    from torch_mirror.training import train
-    from torch_mirror.verification import verify
+    from torch_mirror.balls.ball import Ball
+    from torch_mirror.doors.certify import certify
+    from torch_mirror.doors.ensembles import verify_ensemble
+    from torch_mirror.doors.minimised import minimised
+    from torch_mirror.doors.verify import verify
+    from torch_mirror.judge.verdict import Certificate
+    from torch_mirror.training.loop import Session, session, train
 
-__all__ = ["Ball", "Certificate", "__version__", "certify", "minimised", "train", "verify", "verify_ensemble"]
+__all__ = [
+    "Ball",
+    "Certificate",
+    "Session",
+    "__version__",
+    "certify",
+    "minimised",
+    "session",
+    "train",
+    "verify",
+    "verify_ensemble",
+]
 __version__ = "0.1.0"
 
 _HOME = {
-    "Ball": "torch_mirror.judge.ball",
-    "Certificate": "torch_mirror.judge.certificate",
-    "certify": "torch_mirror.judge.certify",
-    "minimised": "torch_mirror.properties",
-    "train": "torch_mirror.training",
-    "verify": "torch_mirror.verification",
-    "verify_ensemble": "torch_mirror.ensembles",
+    "Ball": "torch_mirror.balls.ball",
+    "Certificate": "torch_mirror.judge.verdict",
+    "Session": "torch_mirror.training.loop",
+    "certify": "torch_mirror.doors.certify",
+    "minimised": "torch_mirror.doors.minimised",
+    "session": "torch_mirror.training.loop",
+    "train": "torch_mirror.training.loop",
+    "verify": "torch_mirror.doors.verify",
+    "verify_ensemble": "torch_mirror.doors.ensembles",
 }
 
 

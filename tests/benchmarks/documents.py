@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array
-from reference.experiment import Experiment
+from reference.claim.experiment import Experiment
 
 
 class Run(NamedTuple):

@@ -14,11 +14,11 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from reference.arrays import Array
+from reference.claim.step import gradients, step
+from reference.claim.tree import named
 from reference.losses import SquaredError
 from reference.networks.mlp import MLP, Parameters
-from reference.parameters import named
-from reference.sgd import SGD
-from reference.step import gradients, step
+from reference.optimizers.sgd import SGD
 
 LOSS = SquaredError("mean")
 RTOL, ATOL = 1e-5, 1e-8

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from reference.ensemble import Ensemble
+from reference.claim.ensemble import Ensemble
 from reference.networks.mlp import MLP
 from tests.benchmarks import obvious
 from tests.benchmarks.conftest import SideBySide
-from torch_mirror import strategies
-from torch_mirror.ensembles import verify_ensemble
+from torch_mirror.doors import strategies
+from torch_mirror.doors.ensembles import verify_ensemble
 
 RATE = 0.01
 EXAMPLES = 40  # of either

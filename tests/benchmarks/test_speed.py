@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import reference
-from reference import experiments, figures
-from reference.experiment import Experiment
-from reference.parameters import named
+from reference import experiments, printed
+from reference.claim.experiment import Experiment
+from reference.claim.tree import named
 from tests.benchmarks import documents
 from tests.benchmarks.conftest import SideBySide
 from torch_mirror import certify, verify
-from torch_mirror.training import session
+from torch_mirror.training.loop import session
 
 FEW = 3
 """Steps of a run when nothing is timed."""
@@ -88,8 +88,8 @@ def test_train(case: str, side_by_side: SideBySide) -> None:
     def train() -> reference.Trace:
         trace = reference.train(e, record)
         if record is HISTORIES:
-            figures.mean_absolute_gradients(trace)
-            figures.weight_history(trace.at(slice(0, None)))[::10]
+            printed.mean_absolute_gradients(trace)
+            printed.weight_history(trace.at(slice(0, None)))[::10]
         return trace
 
     side_by_side(train, lambda: script(e), asked=asked, rounds=rounds)
@@ -118,7 +118,7 @@ def test_help(side_by_side: SideBySide) -> None:
         [sys.executable, "-X", "importtime", *COMMAND[1:], "--help"], check=True, capture_output=True, text=True
     )
     imported = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
-    assert "torch_mirror.cli" in imported
+    assert "torch_mirror.doors.cli" in imported
     assert "torch" not in imported
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.errors import InputError
-from torch_mirror.judge import sums
-from torch_mirror.judge.ball import Ball
-from torch_mirror.judge.certificate import Check, Finding, Side
+from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.rules import sums
+from torch_mirror.judge.verdict import Check, Finding, Side
 
 DEEPEST = 1024
 """Roundings, in units of u, that the evaluation of a radius itself may add up to: 128 rules of 8."""

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array
-from reference.ensemble import Ensemble
-from reference.network import features
-from reference.parameters import named, rebuild
-from reference.rehearsal import tensor_shapes
-from reference.step import step
-from reference.trace import Trace
-from torch_mirror.judge.ball import Ball
-from torch_mirror.judge.certificate import Check, Finding
+from reference.claim.ensemble import Ensemble
+from reference.claim.objective import features
+from reference.claim.rehearsal import tensor_shapes
+from reference.claim.step import step
+from reference.claim.tree import named, rebuild
+from reference.traces.trace import Trace
+from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import Findings, Where, compare, merge
-from torch_mirror.judge.format import format_of
-from torch_mirror.judge.local import rates
+from torch_mirror.judge.replay import rates
+from torch_mirror.judge.verdict import Check, Finding
 
 CACHED = 1 << 17
 """Numbers that the largest tensor of one call has at most: some of its kind then fit a cache."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from reference.claim.objective import Silent
 from reference.errors import InputError
-from reference.network import Silent
 from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from reference.network import Network
+    from reference.claim.objective import Network
 
 MIRRORS: dict[type, str] = {
     Cubic: "cubic",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from reference.networks import mlp
-from torch_mirror.linear import linear
+from torch_mirror.affine import linear
 from torch_mirror.networks import Sow, keep
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}

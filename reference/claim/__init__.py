@@ -1,0 +1,1 @@
+"""What a user brings: parameters, a network, an experiment; each part validates itself."""

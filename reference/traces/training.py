@@ -1,0 +1,169 @@
+"""The NumPy producer of traces."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from reference.arrays import Array, Sow, keep
+from reference.claim.experiment import Experiment
+from reference.claim.objective import features
+from reference.claim.rehearsal import numbers_a_step, tensor_names
+from reference.claim.step import step
+from reference.claim.tree import named
+from reference.optimizers.sgd import SGD
+from reference.traces.trace import Trace, check_record, gather, stack
+
+SEGMENT_BYTES = 24 << 20
+"""Size of the segments that a long run is produced and judged in: few enough calls, and little memory."""
+
+SEGMENT_STEPS = 1024
+"""Steps of a segment at most: by then the calls are few, and a small network's arrays still fit a cache."""
+
+
+def segment_steps(experiment: Experiment) -> int:
+    """How many steps one segment holds, so that it stays near SEGMENT_BYTES and memory stays bounded."""
+    return max(1, min(SEGMENT_BYTES // (numbers_a_step(experiment) * experiment.dtype.itemsize), SEGMENT_STEPS))
+
+
+def segments(
+    experiment: Experiment,
+    record: Sequence[str] | Callable[[range], Sequence[str] | None] | None = None,
+    size: int | None = None,
+    plant: Sow = keep,
+) -> Iterator[Trace]:
+    """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
+
+    record may be a function from the steps of a segment to what is kept of it. A segment's arrays are
+    overwritten by the next one's.
+    """
+    e = experiment
+    _, each = tensor_names(e)
+    start = named(e.parameters)
+    constants: dict[str, Array] = {"x": e.x, "t": e.t}
+
+    def note_constant(name: str, value: Array, /) -> Array:
+        constants[name] = plant(name, value)
+        return constants[name]
+
+    x = features(e.network, e.x, note_constant)
+    network, p, v, loss = e.network, e.parameters, None, e.loss
+    size = size or segment_steps(e)
+    room: dict[str, Array] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
+    last = {name: np.full_like(start[name[1:]], np.nan) for name in e.buffers}  # before each segment
+    for first in range(0, e.steps, size) if e.steps else (0,):
+        steps = range(first, min(first + size, e.steps))
+        here = record(steps) if callable(record) else record
+        wanted = check_record(here, [*each, *start, *last])
+        needed = {"y" if name == "loss" else name for name in wanted}
+        rows: dict[str, list[Array]] = {name: [] for name in each if name in needed}
+        states = {name: [value] for name, value in named(p).items() if name in wanted}
+        buffers = {name: [value] for name, value in last.items()}
+        sow = _recorder({**rows, **states, **buffers}, plant)
+        data = _batches(e, x, steps)
+        for (x_t, t_t), sgd in zip(data, _schedule(e, steps), strict=True):
+            p, v = step(network, p, x_t, t_t, loss, sgd, v, sow)
+        last = {name: row[-1] for name, row in buffers.items()}
+        if "loss" in wanted and steps:
+            rows["loss"] = [plant("loss", _losses(e, rows["y"], data, room, size))]
+        yield Trace(
+            len(steps),
+            constants,
+            {name: _stack(name, row, room, size + 1) for name, row in states.items()},
+            _Stacks({name: rows[name] for name in each if name in wanted and steps}, room, size),
+            first,
+            {name: _stack(name, row, room, size + 1) for name, row in buffers.items() if name in wanted},
+        )
+
+
+def _batches(e: Experiment, x: Array, steps: range) -> list[tuple[Array, Array]]:
+    """What each step sees of the features x and of t."""
+    if e.batches is None:
+        return [(x, e.t)] * len(steps)
+    return [(x[rows], e.t[rows]) for rows in map(e.rows, steps)]
+
+
+def _schedule(e: Experiment, steps: range) -> list[SGD]:
+    """The settings of each step."""
+    return [e.sgd] * len(steps) if isinstance(e.sgd.lr, float) else [e.sgd.at(t) for t in steps]
+
+
+def _losses(
+    e: Experiment, ys: list[Array], data: list[tuple[Array, Array]], room: dict[str, Array], size: int
+) -> Array:
+    """The loss of each step: (steps,)."""
+    if e.batches is None:
+        return e.loss.value(_stack("y", ys, room, size), e.t)
+    return np.stack([e.loss.value(y, t) for y, (_, t) in zip(ys, data, strict=True)])
+
+
+def train(experiment: Experiment, record: Sequence[str] | None = None, plant: Sow = keep) -> Trace:
+    """Train with the hand-derived equations.
+
+    record: names of the tensors to keep, default all; parameters have steps + 1 entries.
+    plant: a sow that sees, and may replace, every named value as it is computed.
+    Raises UnknownNameError for a name in ``record`` that the run does not have.
+    """
+    return gather(experiment.steps, segments(experiment, record, plant=plant))
+
+
+def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:
+    """A sow that appends the values to the row of their name; nothing is copied, as nothing is written to."""
+    if plant is not keep:
+
+        def plant_and_record(name: str, value: Array, /) -> Array:
+            value = plant(name, value)
+            if name in rows:
+                rows[name].append(value)
+            return value
+
+        return plant_and_record
+
+    append = {name: row.append for name, row in rows.items()}
+
+    def record(name: str, value: Array, /) -> Array:
+        if name in append:
+            append[name](value)
+        return value
+
+    return record
+
+
+class _Stacks(Mapping[str, Array]):
+    """The tensors of a segment, each stacked over its steps when it is asked for: not every reader wants all."""
+
+    def __init__(self, rows: dict[str, list[Array]], room: dict[str, Array], size: int) -> None:
+        self.rows, self.room, self.size = rows, room, size
+
+    def __getitem__(self, name: str) -> Array:
+        if name == "loss":
+            return self.rows[name][0]
+        return _stack(name, self.rows[name], self.room, self.size)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at(self, steps: slice) -> dict[str, Array]:
+        """The tensors of some of the steps only."""
+        return {name: row[0][steps] if name == "loss" else _stacked(row[steps]) for name, row in self.rows.items()}
+
+
+def _stack(name: str, rows: list[Array], room: dict[str, Array], size: int) -> Array:
+    """Arrays along a new first axis, in memory that is kept under their name."""
+    if len(rows) == 1:
+        return rows[0][None]
+    if name not in room:
+        room[name] = np.empty((size, *_largest(rows)), rows[0].dtype)
+    return stack(rows, room[name])
+
+
+def _stacked(rows: list[Array]) -> Array:
+    """Arrays along a new first axis, in memory of their own."""
+    return stack(rows, np.empty((len(rows), *_largest(rows)), rows[0].dtype)) if rows else np.empty(0)
+
+
+def _largest(rows: list[Array]) -> tuple[int, ...]:
+    """The shape of the largest: one of two in a row belongs to a whole batch, unless an epoch is one batch."""
+    return max(row.shape for row in rows[:2])

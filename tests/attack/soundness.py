@@ -1,0 +1,95 @@
+"""Attack the judge's radii with exact arithmetic, for as long as is asked for.
+
+    python -m tests.attack.soundness --elements 1e8
+
+An element is one comparison of one number of one evaluation (NumPy's, torch's, another order or environment, or
+the ball's own centre) with the exact number. Where the radius is infinite there is nothing to compare, which is
+counted as vacuous; where the exact number does not exist, as open. Ratio is the largest error / radius with exact
+operands, moved that with operands that are moved inside their balls; exact the share of elements of radius 0.
+"""
+
+import sys
+from collections.abc import Iterator
+
+import click
+from tqdm import tqdm
+
+from tests.attack.adversary import FORMATS
+from tests.attack.bulk import Tally, Violation, strike
+from tests.attack.operations import OPERATIONS
+from torch_mirror.balls.format import Format
+
+Key = tuple[str, str]
+"""The name of an operation and of a dtype."""
+
+
+def campaign(
+    names: tuple[str, ...], formats: tuple[Format, ...], elements: float, seed: int
+) -> Iterator[tuple[Key, Tally]]:
+    """Draws until each format has that many elements, each operation its share of them."""
+    for fmt in formats:
+        numbers, spent, done = dict.fromkeys(names, 0), dict.fromkeys(names, 0.0), 0
+        while done < elements:
+            name = min(names, key=spent.__getitem__)
+            tally = strike(name, fmt, seed, numbers[name])
+            numbers[name] += 1
+            spent[name] += (tally.elements + tally.vacuous) / OPERATIONS[name].share
+            done += tally.elements
+            yield (name, fmt.dtype.name), tally
+
+
+def table(tallies: dict[Key, Tally]) -> list[str]:
+    """A line for each operation and dtype, and one for each dtype together."""
+    together: dict[Key, Tally] = {}
+    for (_, dtype), tally in tallies.items():
+        together["all", dtype] = together.get(("all", dtype), Tally()) + tally
+    head = f"{'operation':22} {'dtype':8} {'elements':>11} {'vacuous':>8} {'exact':>7} {'ratio':>6} {'moved':>6} "
+    return [f"{head}{'open':>5} {'violations':>10}"] + [
+        f"{name:22} {dtype:8} {t.elements:11} {t.vacuous / max(t.elements + t.vacuous, 1):8.1%} "
+        f"{t.exact / max(t.elements, 1):7.1%} {t.ratio:6.3f} {t.moved:6.3f} {t.open:5} {t.violations:10}"
+        for (name, dtype), t in [*sorted(tallies.items()), *together.items()]
+    ]
+
+
+def again(violation: Violation) -> str:
+    """A violation, and the command that shows it."""
+    v = violation
+    return (
+        f"{v.operation}, {v.dtype}: {v.evaluation} is outside at {list(v.at)}\n{v.text}\n"
+        f'python -m tests.attack.soundness --operation "{v.operation}" --dtype {v.dtype} '
+        f"--seed {v.seed} --draw {v.number}"
+    )
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, help=__doc__)
+@click.option("--elements", type=click.FloatRange(1, 1e15), default=1e6, show_default=True, help="For each dtype.")
+@click.option("--dtype", type=click.Choice(["float32", "float64", "both"]), default="both", show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--operation", "names", type=click.Choice(list(OPERATIONS)), multiple=True, help="Only these.")
+@click.option("--draw", type=click.IntRange(0), help="Only the draw of that number.")
+def main(elements: float, dtype: str, seed: int, names: tuple[str, ...], draw: int | None) -> None:
+    formats = tuple(f for f in FORMATS if dtype in (f.dtype.name, "both"))
+    names = names or tuple(OPERATIONS)
+    tallies: dict[Key, Tally] = {}
+    draws = campaign(names, formats, elements, seed)
+    if draw is not None:
+        draws = (((n, f.dtype.name), strike(n, f, seed, draw)) for f in formats for n in names)
+    stopped = False
+    try:
+        with tqdm(total=int(elements) * len(formats), unit="element", unit_scale=True, disable=None) as bar:
+            for key, tally in draws:
+                before = tallies.get(key, Tally())
+                tallies[key] = before + tally
+                if tally.first and not before.first:
+                    bar.write(again(tally.first), file=sys.stderr)
+                bar.update(tally.elements)
+    except KeyboardInterrupt:
+        stopped = True
+    click.echo("\n".join(table(tallies)))
+    if any(t.violations for t in tallies.values()):
+        sys.exit(1)
+    sys.exit(130 if stopped else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""The attack in bulk: two million elements of each dtype, none outside, and no bound looser than it has to be."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from reference.activations import sigmoid_backward
+from tests.attack.adversary import F32, F64, FORMATS, rational, worst
+from tests.attack.bulk import Tally, strike
+from tests.attack.evaluations import with_torch
+from tests.attack.expressions import NODES, drawn
+from tests.attack.operations import OPERATIONS
+from tests.attack.soundness import campaign, main
+from torch_mirror.balls import dispatch, masks, table
+from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.rules import elementwise
+
+ELEMENTS = 2_000_000
+
+
+@pytest.fixture(scope="module", params=FORMATS, ids=lambda fmt: fmt.dtype.name)
+def tallies(request: pytest.FixtureRequest) -> dict[str, Tally]:
+    """What comes of ELEMENTS elements of a format, by operation: attacked once."""
+    found: dict[str, Tally] = {}
+    for (name, _), tally in campaign(tuple(OPERATIONS), (request.param,), ELEMENTS, seed=0):
+        found[name] = found.get(name, Tally()) + tally
+    return found
+
+
+def test_two_million_elements_lie_within_their_radii(tallies: dict[str, Tally]) -> None:
+    assert {*tallies} == {*OPERATIONS}
+    assert [t.first for t in tallies.values() if t.violations] == []
+    total = sum(t.elements for t in tallies.values())
+    assert total >= ELEMENTS
+    assert sum(t.vacuous for t in tallies.values()) < total / 4
+
+
+def test_exact_numbers_decide(tallies: dict[str, Tally]) -> None:
+    """Nothing is left open but by an expression that asks for the sign of what divides by 0, or of what is 0.
+
+    Arb encloses the difference of two exponentials that are the same, at any precision, by an interval about 0.
+    """
+    assert {name for name, t in tallies.items() if t.open} <= {"drawn expression"}
+    assert tallies["drawn expression"].open < tallies["drawn expression"].elements / 100
+
+
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.attained])
+def test_no_bound_is_looser_than_it_has_to_be(tallies: dict[str, Tally], name: str) -> None:
+    assert OPERATIONS[name].attained <= tallies[name].ratio <= 1
+
+
+@pytest.mark.parametrize("name", [name for name, o in OPERATIONS.items() if o.share >= 0.1])
+def test_moved_operands_reach_the_rim(tallies: dict[str, Tally], name: str) -> None:
+    """What is moved by an operand's radius moves the result by nearly as much as is allowed, somewhere."""
+    assert 0.5 <= tallies[name].moved <= 1
+
+
+def test_every_rule_is_attacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name, in the tables of functions that a ball or a mask knows: a rule that is new needs an operation."""
+    asked: set[tuple[str, str]] = set()
+
+    def noted(entry: tuple[str, str], rule: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **keywords: Any) -> Any:
+            asked.add(entry)
+            return rule(*arguments, **keywords)
+
+        return wrapped
+
+    tables: dict[str, dict[Any, Callable[..., Any]]] = {
+        "ufunc": table.UFUNCS, "function": table.FUNCTIONS, "reduce": table.REDUCTIONS,
+        "logic of masks": masks.LOGICAL, "ufunc of masks": masks.BITWISE, "reduce of masks": masks.OVER,
+    }  # fmt: skip
+    known = {(kind, key.__name__) for kind, entries in tables.items() for key in entries}
+    monkeypatch.setattr(dispatch, "_takes", lambda *_: True)  # the wrapper has no names of its own
+    for kind, entries in tables.items():
+        for key, rule in list(entries.items()):
+            monkeypatch.setitem(entries, key, noted((kind, key.__name__), rule))
+    for name in OPERATIONS:
+        for number in range(20 if name == "drawn expression" else 1):
+            strike(name, F64, 0, number)
+    assert known - asked == set()
+
+
+def test_every_operation_is_drawn_in_expressions_of_every_depth() -> None:
+    def depth(tree: Any) -> int:
+        return 0 if isinstance(tree, int) else 1 + max(map(depth, tree[1:]))
+
+    def names(tree: Any) -> set[str]:
+        return set() if isinstance(tree, int) else {tree[0]}.union(*map(names, tree[1:]))
+
+    trees = [drawn(np.random.default_rng(seed))[0] for seed in range(300)]
+    assert set(map(depth, trees)) == {2, 3, 4, 5}
+    assert set().union(*map(names, trees)) == set(NODES)
+
+
+def test_a_draw_is_the_same_each_time_and_none_is_another() -> None:
+    assert strike("add", F32, 3, 4) == strike("add", F32, 3, 4)
+    assert len({strike("exp", fmt, seed, number).ratio for fmt in FORMATS for seed in (0, 1) for number in (0, 1)}) > 4
+
+
+# --- what it found ---------------------------------------------------------------------------------------
+
+
+def test_the_sign_of_what_may_be_not_a_number_is_unbounded() -> None:
+    with np.errstate(all="ignore"):
+        large: Any = Ball(np.array([1e200]), 0, F64) * Ball(np.array([1e200]), 0, F64)
+        assert np.sign(large - large).radius.tolist() == [np.inf]
+
+
+def test_the_tanh_of_what_may_be_not_a_number_decides_nothing() -> None:
+    """1 / 0 is infinite, or minus that; its tanh is 1 at the centre, and -1 where the zero is negative."""
+    zero: Any = Ball(np.zeros(1, np.float32))
+    with np.errstate(all="ignore"):
+        z = np.tanh(1 / zero)
+        assert z.radius.tolist() == [np.inf]
+        assert (Ball(np.full(1, 5.0, np.float32)) * (z > 0)).radius >= 5  # 5 or 0
+
+
+def test_a_radius_that_is_not_a_number_decides_no_comparison() -> None:
+    x: Any = Ball(np.array([2.0]), np.array([np.nan]))
+    assert (x > 1).undecided().tolist() == [True]
+    assert (x != 1).undecided().tolist() == [True]
+
+
+def test_a_sigmoid_s_backward_rounds_as_often_as_torch_does() -> None:
+    """Where (1 - a) a is exact: multiplied from the left as torch does, with two roundings and not with one."""
+    da = np.random.default_rng(0).normal(size=1000)
+    a = np.full(1000, 0.625)
+    ball: Any = sigmoid_backward(Ball(da), Ball(a), Ball(a))  # type: ignore[arg-type]  # a ball is a duck array
+    seen = with_torch(torch.ops.aten.sigmoid_backward)(da, a)
+    exact = rational(da) * rational(a) * (1 - rational(a))
+    assert worst(ball, exact, [seen]) <= 1
+    one_rounding: Any = Ball(da) * (Ball(a) * (1 - Ball(a)))
+    assert worst(one_rounding, exact, [seen]) > 1
+
+
+# --- the command -------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(main, arguments)
+
+
+def test_the_command_prints_a_table() -> None:
+    result = run("--elements", "2e4", "--operation", "add", "--operation", "sum of 2", "--seed", "7")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert re.sub(" +", " ", lines[0]) == "operation dtype elements vacuous exact ratio moved open violations"
+    assert [re.split(r"  +", line)[:2] for line in lines[1:]] == [
+        ["add", "float32"], ["add", "float64"], ["sum of 2", "float32"], ["sum of 2", "float64"],
+        ["all", "float32"], ["all", "float64"],
+    ]  # fmt: skip
+    assert all(int(line.split()[-7]) >= 20_000 for line in lines[-2:])
+
+
+def test_a_violation_is_described_and_can_be_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The roundings of exp are not one, at most: the command fails, and says which command shows only this."""
+    monkeypatch.setitem(elementwise.FUNCTION_ROUNDINGS, "exp", 0.5)
+    result = run("--elements", "1e4", "--operation", "exp", "--dtype", "float64")
+    assert result.exit_code == 1
+    shown = r'tests\.attack\.soundness --operation "exp" --dtype float64 --seed 0 --draw (\d+)'
+    command = re.search(shown, result.stderr)
+    assert command
+    for word in ("operand 0: ", "seen ", "exact ", "centre ", "radius "):
+        assert word in result.stderr
+    assert "0x1." in result.stderr
+    once = run("--operation", "exp", "--dtype", "float64", "--seed", "0", "--draw", command[1])
+    assert once.exit_code == 1
+    assert command[0] in once.stderr
+    monkeypatch.undo()
+    assert run("--operation", "exp", "--dtype", "float64", "--draw", command[1]).exit_code == 0
+
+
+def test_an_interrupt_prints_the_table_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any) -> Any:
+        yield next(campaign(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tests.attack.soundness.campaign", interrupted)
+    result = run("--operation", "add")
+    assert result.exit_code == 130
+    assert "add                    float32" in result.stdout
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--elements", "0"), "--elements"), (("--elements", "many"), "--elements"), (("--dtype", "float16"), "--dtype"),
+    (("--operation", "adding"), "--operation"), (("--seed", "-1"), "--seed"), (("--draw", "x"), "--draw"),
+])  # fmt: skip
+def test_bad_options_are_named(arguments: tuple[str, ...], message: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -1,0 +1,299 @@
+"""The command: what it asks for, what it prints, how it ends."""
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import torch_mirror
+from reference import experiments
+from reference.claim.experiment import Experiment
+from reference.errors import InputError
+from torch_mirror.doors.cli import cli
+from torch_mirror.judge.verdict import Certificate, Finding
+
+WRONG = Finding(4e3, 3, "dW", "torch", "local", (0, 2), 1.5, 1.25, 2.0**-14, 1.1259e15, 2, 10)
+
+
+@dataclass
+class Judge:
+    """Stands in for ``verify``: notes what it was asked, answers what a test wants."""
+
+    asked: list[Experiment] = field(default_factory=list)
+    answer: Callable[[Certificate], Certificate] = lambda certificate: certificate
+
+    def __call__(self, e: Experiment, progress: Callable[[int], None] | None = None) -> Certificate:
+        self.asked.append(e)
+        if progress is not None:
+            progress(e.steps)
+        worst = Finding(0.5, 1, "W", "numpy", "local", (0, 0), 1.0, 1.0, 1e-16, 0.5)
+        return self.answer(Certificate(e.name, str(e.dtype), e.seed, e.steps, 7, 21, 0, worst, end_distance=0.0))
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
+    """The judge that the command finds."""
+    stand_in = Judge()
+    monkeypatch.setattr(torch_mirror, "verify", stand_in)
+    return stand_in
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """The command may set variables for its own process; here that is the test's."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def run(*arguments: str) -> Result:
+    """The command in this process; an exception of any other kind than an exit is the test's."""
+    return CliRunner().invoke(cli, ["verify", *arguments], prog_name="torch-mirror", catch_exceptions=False)
+
+
+def torch_mirror_command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "torch_mirror", *arguments],
+        env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_every_experiment_is_verified_in_both_precisions(judge: Judge) -> None:
+    result = run()
+    assert result.exit_code == 0
+    runs = [(name, dtype) for name in experiments.names() for dtype in ("float64", "float32")]
+    assert [(e.name, str(e.dtype)) for e in judge.asked] == runs
+    assert [tuple(line.split()[:2]) for line in result.stdout.splitlines()] == runs
+    assert all(e.steps == experiments.load(e.name).steps for e in judge.asked)
+
+
+def test_names_and_options_choose(judge: Judge) -> None:
+    result = run("linear-batch", "cubic-sine", "linear-batch", "--dtype", "float32", "--steps", "7", "--seed", "5")
+    assert result.exit_code == 0
+    assert [(e.name, str(e.dtype), e.steps, e.seed) for e in judge.asked] == [
+        ("linear-batch", "float32", 7, 5),
+        ("cubic-sine", "float32", 7, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "status"),
+    [
+        ({}, "certified", 0),
+        ({"refutations": (WRONG,)}, "refuted", 1),
+        ({"vacuous": 3}, "vacuous", 1),
+        ({"idle": ("the loss never moved",)}, "vacuous", 1),
+    ],
+)
+def test_the_exit_status_is_the_verdict(judge: Judge, answer: dict[str, object], verdict: str, status: int) -> None:
+    judge.answer = lambda c: replace(c, **answer) if c.experiment == "linear-neuron" else c  # type: ignore[arg-type]  # the fields of the table above
+    result = run("linear-neuron", "linear-batch", "--dtype", "float64")
+    assert result.exit_code == status
+    assert result.stdout.splitlines()[0].endswith("  " + verdict)
+    assert result.stdout.splitlines()[-1].endswith("  certified"), "the others are verified all the same"
+
+
+def test_a_refuted_run_is_explained(judge: Judge) -> None:
+    judge.answer = lambda c: replace(c, refutations=(WRONG,))
+    shown = run("linear-neuron", "--dtype", "float64").stdout
+    assert "\n    first wrong: dW, step 3, torch" in shown
+    assert "4e+03 times its radius" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["diabetes-linar"], ["unknown experiment 'diabetes-linar'", "did you mean 'diabetes-linear'?"]),
+        (["linear-batch", "zzzzzz"], ["unknown experiment 'zzzzzz'", "known are", "two-layer-relu"]),
+        ([""], ["unknown experiment ''"]),
+        (["--dtype", "float16"], ["--dtype", "'float64'", "'float32'", "'both'", "'float16'"]),
+        (["--steps", "-1"], ["--steps", "-1"]),
+        (["--steps", "many"], ["--steps", "'many'", "integer"]),
+        (["--steps", "1.5"], ["--steps", "'1.5'", "integer"]),
+        (["--seed", "-3"], ["--seed", "-3"]),
+        (["--json"], ["--json", "requires an argument"]),
+        (["--no-such-option"], ["No such option", "--no-such-option"]),
+    ],
+)
+def test_bad_usage_is_one_message_before_any_work(judge: Judge, arguments: list[str], said: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert not judge.asked
+    assert sum(line.startswith("Error: ") for line in result.stderr.splitlines()) == 1
+    assert all(words in result.stderr for words in said), result.stderr
+
+
+def test_bad_usage_shows_no_traceback_to_a_user() -> None:
+    result = torch_mirror_command("verify", "no-such-experiment")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: unknown experiment 'no-such-experiment'")
+    assert "Traceback" not in result.stderr
+
+
+def test_bad_input_that_only_the_work_meets_has_status_2(judge: Judge) -> None:
+    def refuse(_: Certificate) -> Certificate:
+        raise InputError("tensor x", "finite numbers", "nan at (0, 0)")
+
+    judge.answer = refuse
+    result = run("linear-neuron")
+    assert (result.exit_code, result.stderr) == (2, "Error: tensor x: expected finite numbers, got nan at (0, 0)\n")
+
+
+def test_an_interrupted_run_does_not_look_like_a_refuted_one(judge: Judge) -> None:
+    def interrupt(_: Certificate) -> Certificate:
+        raise KeyboardInterrupt
+
+    judge.answer = interrupt
+    assert run("linear-neuron").exit_code == 130
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")  # noqa: PTH110  # a device, not a path of ours
+def test_output_that_cannot_be_written_does_not_look_like_a_refuted_run() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123  # the same
+        result = subprocess.run(
+            [sys.executable, "-m", "torch_mirror", "verify", "linear-neuron", "--steps", "1", "--dtype", "float64"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: standard output: expected to be writable")
+    assert "Traceback" not in result.stderr
+
+
+def unwritable(tmp_path: Path) -> dict[str, tuple[str, str]]:
+    """Paths that cannot be written, whoever asks, and what the message must say."""
+    (tmp_path / "file").touch()
+    (tmp_path / "pipe").unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "pipe")
+    return {
+        "no such directory": (str(tmp_path / "missing" / "out.json"), "No such file or directory"),
+        "a file as directory": (str(tmp_path / "file" / "out.json"), os.strerror(errno.ENOTDIR)),
+        "a directory": (str(tmp_path), "which is a directory"),
+        "no name": ("", "which is a directory"),
+        "no regular file": (str(tmp_path / "pipe"), "which is no regular file"),
+        "a name too long": (str(tmp_path / ("x" * 5000)), os.strerror(errno.ENAMETOOLONG)),
+    }
+
+
+@pytest.mark.parametrize("case", ["no such directory", "a file as directory", "a directory", "no name",
+                                  "no regular file", "a name too long"])  # fmt: skip
+def test_an_unwritable_json_path_is_found_before_the_work(judge: Judge, tmp_path: Path, case: str) -> None:
+    path, said = unwritable(tmp_path)[case]
+    before = sorted(tmp_path.iterdir())
+    result = run("linear-neuron", "--json", path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: --json: expected ")
+    assert said in result.stderr
+    assert not judge.asked
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_json_holds_every_run(judge: Judge, tmp_path: Path) -> None:
+    judge.answer = lambda c: replace(c, refutations=(WRONG,)) if c.dtype == "float32" else c
+    path = tmp_path / "report.json"
+    assert run("linear-neuron", "--json", str(path)).exit_code == 1
+    report = json.loads(path.read_text())
+    assert {"python", "numpy", "torch", "torch-mirror"} <= set(report["versions"])
+    assert report["threads"]["torch"] >= 1
+    assert [(r["experiment"], r["dtype"], r["verdict"]) for r in report["runs"]] == [
+        ("linear-neuron", "float64", "certified"),
+        ("linear-neuron", "float32", "refuted"),
+    ]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_replaces_a_file_only_when_it_is_whole(judge: Judge, tmp_path: Path) -> None:
+    path, link = tmp_path / "report.json", tmp_path / "link.json"
+    path.write_text("old")
+    link.symlink_to(path)
+    judge.answer = lambda c: c if path.read_text() == "old" else replace(c, judged=0)
+    assert run("linear-neuron", "--json", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert json.loads(path.read_text())["runs"]
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, InputError("tensor x", "a", "b"), ZeroDivisionError])
+def test_a_run_that_ends_early_leaves_the_file_as_it_was(
+    judge: Judge, tmp_path: Path, ending: BaseException | type[BaseException]
+) -> None:
+    def end(_: Certificate) -> Certificate:
+        raise ending
+
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    judge.answer = end
+    with contextlib.suppress(ZeroDivisionError):  # a fault of ours, which nobody catches
+        run("linear-neuron", "--json", str(path))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_both_ways_to_call_it_are_one() -> None:
+    script = Path(sys.executable).with_name("torch-mirror")
+    installed = subprocess.run([script, "--help"], capture_output=True, text=True, check=True, timeout=60)
+    assert installed.stdout == torch_mirror_command("--help").stdout
+    assert "verify" in installed.stdout
+    assert torch_mirror_command("--version").stdout == f"torch-mirror {torch_mirror.__version__}\n"
+
+
+def test_a_pipe_gets_lines_and_nothing_else() -> None:
+    result = torch_mirror_command("verify", "linear-neuron", "linear-batch", "--steps", "5")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) == 4
+    assert not {"\r", "\x1b"} & set(result.stdout)
+
+
+@pytest.mark.parametrize(("variables", "threads"), [({}, 1), ({"OMP_NUM_THREADS": "2"}, 2)])
+def test_one_thread_unless_the_user_says_otherwise(tmp_path: Path, variables: dict[str, str], threads: int) -> None:
+    quiet = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    path = tmp_path / "report.json"
+    subprocess.run(
+        [sys.executable, "-m", "torch_mirror", "verify", "linear-neuron", "--steps", "2", "--json", path],
+        env={**quiet, **variables}, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    report = json.loads(path.read_text())
+    assert report["threads"]["torch"] == threads
+    assert variables or set(report["threads"].values()) == {1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_gets_a_bar_and_colour_unless_it_wants_none(no_color: str) -> None:
+    shown = on_a_terminal(["verify", "linear-neuron", "--steps", "5", "--dtype", "float64"], NO_COLOR=no_color)
+    assert "linear-neuron float64:   0%" in shown, shown
+    assert ("\x1b[32mcertified" in shown) == (not no_color)
+    assert ("\x1b[3" in shown) == (not no_color)
+    assert "certified" in shown.splitlines()[-1], "the bar is gone in the end"
+
+
+def on_a_terminal(arguments: list[str], **variables: str) -> str:
+    """What the command writes to a terminal."""
+    import pty
+    import termios
+
+    mine, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 200))
+    with subprocess.Popen(
+        [sys.executable, "-m", "torch_mirror", *arguments],
+        env={**os.environ, "TERM": "xterm", **variables}, stdin=theirs, stdout=theirs, stderr=theirs,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(mine, 4096):
+                shown += chunk
+        except OSError:  # how Linux says that the other end was closed
+            pass
+        assert process.wait(timeout=120) == 0, shown.decode()
+    os.close(mine)
+    return shown.decode()

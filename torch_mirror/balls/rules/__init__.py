@@ -1,0 +1,1 @@
+"""Radii, one file a family of functions."""

@@ -1,0 +1,276 @@
+"""Elementwise operations: one rounding each, on top of what the operands bring.
+
+    x + y     e_x + e_y + u (|x + y| + R (e_x + e_y)) + tiny
+    x y       e_x A_y + A_x e_y + u A_x A_y + tiny
+    x / n     e_x / n + gamma_4 A_x / n + 4 tiny max(1, N / n)  n a number, N the elements of x
+    x / y     (e_x + q e_y) / (|y| - R e_y) + u q + tiny       q = A_x / (|y| - R e_y)
+    x^n       n A^(n - 1) e and max(n - 1, 4) roundings of A^n
+    prod x    prod A (sum of e / A + gamma_K) + K tiny prod max(A, 1)
+    exp x     e^(x + R e) (e + 8 u) + tiny
+    tanh x    e times the largest slope within reach, + 8 u |tanh x| + tiny
+    1 / x     as x / y
+    sqrt x    e / (sqrt(l + e) + sqrt l) + 2 u sqrt(|x| + R e)            l = x - R e; infinite if l < 0
+    log x     log(1 + e / l) + 8 u (|log x| + R log(1 + e / l)) + tiny    infinite if l <= 0
+
+A number such as N / (2 scale) may be rounded when it is formed and when it is held, and torch multiplies
+by fl(2 / N) and by the scale instead, each held in its own rounding: four roundings at most, either way.
+exp, tanh, sqrt and log rest on FUNCTION_ROUNDINGS, which is assumed and not proven. sqrt is not correctly
+rounded everywhere, though IEEE 754 demands it: torch's in float32 is off by 1.5 u at times, so that no root
+but that of 0 is taken to be exact. It cannot underflow. sqrt and log are concave and increasing: two numbers at most e
+apart, neither below l, have the images that are furthest apart at l and l + e. An operation whose operands
+are exact and which loses no bit (exactness.py) has the radius 0.
+Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), section 2.2.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.exactness import exact_product, exact_sum
+from torch_mirror.balls.format import Format
+from torch_mirror.balls.rules import sums
+from torch_mirror.balls.take import Take, everything
+
+if TYPE_CHECKING:
+    from torch_mirror.balls.ball import Ball
+
+FUNCTION_ROUNDINGS = {"exp": 8, "tanh": 8, "log": 8, "sqrt": 2}
+"""Error of an elementary function in units of u: the vendors' documented figures, with room (NumPy's
+SIMD exp and log in float32 document 2.52 and 3.83 ulp = 5.04 u and 7.66 u; SLEEF's u10 functions, which
+torch uses, 2 u; MKL's vector functions, which torch uses too, less than 1 ulp = 2 u)."""
+
+MANY = 4096
+"""Elements from which a test of exactness looks at a few first."""
+
+
+def add(x: "Ball", y: "Ball") -> "Ball":
+    return _sum_or_difference(x, y, 1)
+
+
+def subtract(x: "Ball", y: "Ball") -> "Ball":
+    return _sum_or_difference(x, y, -1)
+
+
+def _sum_or_difference(x: "Ball", y: "Ball", sign: int) -> "Ball":
+    value = x.value + y.value if sign > 0 else x.value - y.value
+    fmt = x.format
+    if x.open or y.open:
+        return sums.add(x, y, value)
+
+    def rule(take: Take) -> Any:
+        propagated = x.e(take) + y.e(take)
+        s = take(value)
+        rounding = fmt.u * (np.abs(s) + x.slack * propagated) + fmt.tiny
+        exact = _where_exact(propagated, lambda: exact_sum(take(x.value), sign * take(y.value), s, fmt))
+        return _overflow(propagated + _zero_where(exact, rounding), s, fmt)
+
+    return x.derived(value, rule)
+
+
+def negative(x: "Ball") -> "Ball":
+    return x.derived(-x.value, None if x.exact else x.e)
+
+
+def absolute(x: "Ball") -> "Ball":
+    return x.derived(np.abs(x.value), None if x.exact else x.e)
+
+
+def multiply(x: "Ball", y: "Ball") -> "Ball":
+    value = x.value * y.value
+    fmt = x.format
+    if x.number is not None:
+        x, y = y, x
+    if y.number is not None and _is_power_of_two(y.number) and _in_range(y.number, fmt):
+        number = abs(y.number)
+        return x.derived(value, lambda take: _by_power_of_two(x, number, take(value), take))
+
+    def rule(take: Take) -> Any:
+        ex, ey, p = x.e(take), y.e(take), take(value)
+        ax, ay = x.A(take), y.A(take)
+        largest = ax * ay
+        propagated = ex * ay + ax * ey
+        exact = _where_exact(ex + ey, lambda: _exact_products(take(x.value), take(y.value), p, fmt))
+        return _overflow(propagated + _zero_where(exact, fmt.u * largest + fmt.tiny), largest, fmt)
+
+    return x.derived(value, rule)
+
+
+def outer(like: "Ball", a: Any, b: Any) -> "Ball":
+    return multiply(like.operand(a).reshape(-1, 1), like.operand(b).reshape(1, -1))
+
+
+def prod(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+    """The product of K elements over some axes, in any order."""
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    value = x.value.prod(axis=axes, keepdims=keepdims)
+    terms = x.size // max(np.size(value), 1)
+    if not x.size or (terms == 1 and x.exact):
+        return x.derived(value, None)
+    fmt = x.format
+
+    def rule(take: Take) -> Any:
+        A, e = x.A(everything), np.broadcast_to(x.e(everything), x.shape)
+        largest = np.maximum(A, 1).prod(axis=axes, keepdims=keepdims)  # of every partial product
+        relative = np.where(A > 0, e / np.where(A > 0, A, 1), 0)
+        propagated = A.prod(axis=axes, keepdims=keepdims) * relative.sum(axis=axes, keepdims=keepdims)
+        rounding = fmt.gamma(terms) * A.prod(axis=axes, keepdims=keepdims) + terms * fmt.tiny * largest
+        return take(np.asarray(_overflow((propagated + rounding) * (1 + 2 * fmt.gamma(terms + 2)), largest, fmt)))
+
+    return x.derived(value, rule)
+
+
+def square(x: "Ball") -> "Ball":
+    return multiply(x, x)
+
+
+def divide(x: "Ball", y: "Ball") -> "Ball":
+    value = x.value / y.value
+    fmt = x.format
+    if y.number is not None and _in_range(y.number, fmt):
+        number = abs(y.number)
+        if _is_power_of_two(number):
+            return x.derived(value, lambda take: _by_power_of_two(x, 1 / number, take(value), take))
+
+        def by_number(take: Take) -> Any:
+            underflow = 4 * fmt.tiny * max(1.0, x.size / number)  # times the scale, if that comes last
+            rounding = fmt.gamma(4) * x.A(take) / number + underflow
+            return _overflow(x.e(take) / number + rounding, take(value), fmt)
+
+        return x.derived(value, by_number)
+
+    def rule(take: Take) -> Any:
+        ex, ey = x.e(take), y.e(take)
+        reach = np.abs(take(y.value)) - y.slack * ey
+        smallest = np.where(reach > 0, reach, 0)  # of every evaluation of y
+        largest = x.A(take) / smallest            # of every evaluation of x / y
+        propagated = ex / smallest + largest * (ey / smallest)
+        return _overflow(propagated + fmt.u * largest + fmt.tiny, largest, fmt)
+
+    return x.derived(value, rule)
+
+
+def power(x: "Ball", y: "Ball") -> "Ball":
+    """Whole exponents only: n - 1 products, or a library's pow with an error of at most 2 ulp = 4 u."""
+    n = float(y.value) if y.exact and y.ndim == 0 else 0.5
+    if n != int(n) or n < 1:
+        raise TypeError("no radius is known for numpy.power unless the exponent is a whole number above 0")
+    if n == 2:
+        return multiply(x, x)
+    value = x.value ** int(n)
+    fmt = x.format
+
+    def rule(take: Take) -> Any:
+        largest = x.A(take) ** int(n)
+        propagated = n * x.A(take) ** (int(n) - 1) * x.e(take)
+        return _overflow(propagated + fmt.gamma(max(int(n) - 1, 4)) * largest + n * fmt.tiny, largest, fmt)
+
+    return x.derived(value, rule)
+
+
+def exp(x: "Ball") -> "Ball":
+    value = np.exp(x.value)
+    fmt, roundings = x.format, FUNCTION_ROUNDINGS["exp"]
+
+    def rule(take: Take) -> Any:
+        e = x.e(take)
+        # e^t over the interval, whose slope it is; tiny, for a centre that underflows alone
+        largest = (take(value) + fmt.tiny) * np.exp(x.slack * e) * (1 + 2 * roundings * fmt.u)
+        return _overflow(largest * (e + roundings * fmt.u) + fmt.tiny, largest, fmt)
+
+    return x.derived(value, rule)
+
+
+def tanh(x: "Ball") -> "Ball":
+    value = np.tanh(x.value)
+    fmt, roundings = x.format, FUNCTION_ROUNDINGS["tanh"]
+
+    def rule(take: Take) -> Any:
+        e = x.e(take)
+        nearest = np.tanh(np.fmax(np.abs(take(x.value)) - x.slack * e, 0))  # 0 for inf - inf: x may be anything
+        slope = np.minimum(1 - nearest * nearest + 2 * roundings * fmt.u, 1)  # the largest over the interval
+        return e * slope + roundings * fmt.u * np.abs(take(value)) + fmt.tiny
+
+    return x.derived(value, rule)
+
+
+def reciprocal(x: "Ball") -> "Ball":
+    return divide(x.operand(1.0), x)
+
+
+def sqrt(x: "Ball") -> "Ball":
+    value = np.sqrt(x.value)
+    fmt, roundings = x.format, FUNCTION_ROUNDINGS["sqrt"]
+
+    def rule(take: Take) -> Any:
+        e, least = x.e(take), _least(x, take)
+        reach = np.maximum(least, 0)
+        width = np.sqrt(reach + e) + np.sqrt(reach)
+        propagated = np.where(e == 0, 0, e / np.where(width > 0, width, 1))
+        rounding = roundings * fmt.u * (1 + 4 * fmt.u) * np.sqrt(x.A(take))
+        return np.where(least >= 0, _overflow(propagated + rounding, take(value), fmt), np.inf)
+
+    return x.derived(value, rule)
+
+
+def log(x: "Ball") -> "Ball":
+    value = np.log(x.value)
+    fmt, roundings = x.format, FUNCTION_ROUNDINGS["log"]
+
+    def rule(take: Take) -> Any:
+        least = _least(x, take)
+        propagated = np.log1p(x.e(take) / np.where(least > 0, least, 1))
+        largest = np.abs(take(value)) * (1 + 2 * roundings * fmt.u) + x.slack * propagated
+        return np.where(least > 0, _overflow(propagated + roundings * fmt.u * largest + fmt.tiny, largest, fmt), np.inf)
+
+    return x.derived(value, rule)
+
+
+def _least(x: "Ball", take: Take) -> Any:
+    """x - R e: no evaluation of x is below; rounded down, as what is left of a difference may be its rounding."""
+    v, e, u = take(x.value), x.e(take), x.format.u
+    return np.where(e == 0, v, v - np.abs(v) * (4 * u) - x.slack * e * (1 + 4 * u))
+
+
+def _in_range(number: float, fmt: Format) -> bool:
+    """Whether the format holds it as a normal number, rounded once."""
+    return fmt.tiny <= abs(number) <= fmt.huge
+
+
+def _is_power_of_two(number: float) -> bool:
+    return abs(math.frexp(number)[0]) == 0.5
+
+
+def _by_power_of_two(x: "Ball", number: float, p: Any, take: Take) -> Any:
+    """The radius of p = number x: exact, unless it leaves the normal numbers."""
+    ex, tiny = x.e(take), x.format.tiny
+    e = ex * number
+    normal = (np.abs(p) - x.slack * e >= tiny) & ((ex == 0) | (e >= tiny))  # in every evaluation, and the radius itself
+    underflow = np.where(normal | ((take(x.value) == 0) & (ex == 0)), 0, tiny)
+    return _overflow(e + underflow, p, x.format)
+
+
+def _exact_products(a: Any, b: Any, p: Any, fmt: Format) -> Array:
+    """exact_product; of many elements a few are asked first, and where none of them is exact, none is claimed."""
+    few = slice(None, None, max(p.size // 64, 1))
+    many = a.shape == b.shape == p.shape and p.size >= MANY
+    if many and not exact_product(a.reshape(-1)[few], b.reshape(-1)[few], p.reshape(-1)[few], fmt).any():
+        return np.asarray(False)
+    return exact_product(a, b, p, fmt)
+
+
+def _where_exact(propagated: Any, test: Callable[[], Array]) -> Any:
+    """The test's outcome where no error came in; not asked where one came in everywhere."""
+    clean = np.asarray(propagated) == 0
+    return clean & test() if clean.any() else False
+
+
+def _zero_where(exact: Any, rounding: Any) -> Any:
+    return rounding if exact is False else np.where(exact, 0, rounding)
+
+
+def _overflow(e: Any, magnitude: Any, fmt: Format) -> Any:
+    """Infinite where an evaluation may overflow, and where the bound itself did."""
+    return np.where((np.abs(magnitude) + 2 * e < fmt.huge / 2), e, np.inf)

@@ -1,0 +1,181 @@
+"""What moves elements about or repeats them: nothing is computed, so radii go along.
+
+    view          radius of the same elements; the view of a sum still open is open too
+    stack         radii stacked
+    x[index] = y  radii of y there, of x elsewhere
+
+A sum stays open because a bias may start its accumulator however the result is laid out afterwards
+(torch.addmv is x @ w as a matrix product, a view of it, and the bias). What is put together from several
+sums is open as well: each element may take a further term. Memory order is not part of an
+array's value, so the order "A" or "K" of ravel and reshape has no rule.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.exactness import NO_BIT
+from torch_mirror.balls.masks import Mask, settled_index
+from torch_mirror.balls.rules.sums import OpenSum, as_sum
+from torch_mirror.balls.take import Take
+
+if TYPE_CHECKING:
+    from torch_mirror.balls.ball import Ball
+
+Axes = int | tuple[int, ...] | None
+Look = Callable[[Array], Array]
+
+
+def view(x: "Ball", look: Look) -> "Ball":
+    """The elements of x that ``look`` gives for any array of x's shape, where it puts them; x as it is now."""
+    return moved([x], lambda parts: look(parts[0]))
+
+
+def moved(parts: "Sequence[Ball]", join: Callable[[list[Array]], Array]) -> "Ball":
+    """The elements of some balls where ``join`` puts those of any arrays of their shapes; 0 may be among them."""
+
+    def rule(take: Take) -> Any:
+        return take(np.asarray(join([x.radius for x in parts])))
+
+    total = _joined_sums(parts, join) if any(x.open for x in parts) else None
+    return parts[0].derived(join([x.value for x in parts]), None if all(x.exact for x in parts) else rule, total)
+
+
+def _joined_sums(parts: "Sequence[Ball]", join: Callable[[list[Array]], Array]) -> OpenSum:
+    """Sums of as many terms as the longest of them."""
+    shapes, sums = [x.shape for x in parts], [as_sum(x) for x in parts]
+
+    def bound(gamma: float) -> Array:
+        return np.asarray(join([np.broadcast_to(s.bound(gamma), n) for s, n in zip(sums, shapes, strict=True)]))
+
+    def grid() -> Array | None:
+        lowest = [s.grid() if s.grid else None for s in sums]
+        if all(low is None for low in lowest):
+            return None
+        known = [np.asarray(-NO_BIT if low is None else low) for low in lowest]
+        return np.asarray(join([np.broadcast_to(low, n) for low, n in zip(known, shapes, strict=True)]))
+
+    return OpenSum(max(s.terms for s in sums), bound, grid if any(s.grid for s in sums) else None)
+
+
+def placed(like: Array, old: Array, index: Any, new: Array) -> Array:
+    """old with new at the index, laid out in memory as ``like`` is."""
+    result = np.empty_like(like, dtype=np.result_type(old, new), subok=False)
+    result[...] = old
+    result[index] = new
+    return result
+
+
+# --- views, which write through to what they are views of if NumPy's would (Ball.view) -----------------
+
+
+def transpose(like: "Ball", a: Any, axes: tuple[int, ...] | None = None) -> "Ball | Mask":
+    return like.beside(a).view(lambda v: np.transpose(v, axes))
+
+
+def matrix_transpose(like: "Ball", x: Any) -> "Ball | Mask":
+    return like.beside(x).mT
+
+
+def swapaxes(like: "Ball", a: Any, axis1: int, axis2: int) -> "Ball | Mask":
+    return like.beside(a).view(lambda v: np.swapaxes(v, axis1, axis2))
+
+
+def moveaxis(like: "Ball", a: Any, source: Any, destination: Any) -> "Ball | Mask":
+    return like.beside(a).view(lambda v: np.moveaxis(v, source, destination))
+
+
+def reshape(like: "Ball", a: Any, shape: int | tuple[int, ...]) -> "Ball | Mask":
+    return like.beside(a).view(lambda v: np.reshape(v, shape))
+
+
+def ravel(like: "Ball", a: Any) -> "Ball | Mask":
+    return like.beside(a).view(np.ravel)
+
+
+def squeeze(like: "Ball", a: Any, axis: Axes = None) -> "Ball | Mask":
+    return like.beside(a).view(lambda v: np.squeeze(v, axis))
+
+
+def expand_dims(like: "Ball", a: Any, axis: int | tuple[int, ...]) -> "Ball | Mask":
+    return like.beside(a).view(lambda v: np.expand_dims(v, axis))
+
+
+def broadcast_to(like: "Ball", array: Any, shape: int | tuple[int, ...]) -> "Ball | Mask":
+    return like.beside(array).view(lambda v: np.broadcast_to(v, shape))
+
+
+def flip(like: "Ball", m: Any, axis: Axes = None) -> "Ball | Mask":
+    return like.beside(m).view(lambda v: np.flip(v, axis))
+
+
+def diagonal(like: "Ball", a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> "Ball | Mask":
+    return like.beside(a).view(lambda v: np.diagonal(v, offset, axis1, axis2))
+
+
+def of_one_array(function: Callable[..., Array]) -> "Callable[..., Ball | Mask]":
+    """The rule of a function of one array that only moves, repeats or drops elements, or sets them to 0."""
+
+    def rule(like: "Ball", a: Any, *numbers: Any, **named: Any) -> "Ball | Mask":
+        numbers = settled_index(numbers)
+        named = {name: settled_index(n) for name, n in named.items()}
+        return like.beside(a).view(lambda v: function(v, *numbers, **named))
+
+    return rule
+
+
+PADDED_WITH = ("constant", "edge", "reflect", "symmetric", "wrap")
+"""Modes of np.pad that compute nothing; the constant is 0."""
+
+
+def pad(like: "Ball", array: Any, pad_width: Any, mode: str = "constant") -> "Ball | Mask":
+    if mode not in PADDED_WITH:
+        raise TypeError(f"no radius is known for numpy.pad with mode {mode}, only with {', '.join(PADDED_WITH)}")
+    width = np.array(pad_width)
+    return like.beside(array).view(lambda v: np.pad(v, width, mode))  # type: ignore[call-overload]  # one of those
+
+
+def at_least(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule of atleast_1d and kin, which take several arrays as well."""
+
+    def rule(like: "Ball", *arrays: Any) -> Any:
+        balls = tuple(like.beside(a).view(function) for a in arrays)
+        return balls[0] if len(balls) == 1 else balls
+
+    return rule
+
+
+def split(function: Callable[..., Any]) -> "Callable[..., list[Ball | Mask]]":
+    """The rule of split and kin: a list of views."""
+
+    def rule(like: "Ball", ary: Any, indices_or_sections: Any, axis: int = 0) -> "list[Ball | Mask]":
+        where = indices_or_sections if isinstance(indices_or_sections, int) else tuple(indices_or_sections)
+        x = like.beside(ary)
+        return [
+            x.view(lambda v, i=i: function(v, where, axis)[i])  # type: ignore[misc]  # mypy cannot infer i
+            for i in range(len(function(x.value, where, axis)))
+        ]
+
+    return rule
+
+
+# --- arrays put together ----------------------------------------------------------------------------
+
+
+def concatenate(like: "Ball", arrays: Any, axis: int | None = 0) -> "Ball":
+    return moved([like.operand(a) for a in arrays], lambda parts: np.concatenate(parts, axis))
+
+
+def stack(like: "Ball", arrays: Any, axis: int = 0) -> "Ball":
+    return moved([like.operand(a) for a in arrays], lambda parts: np.stack(parts, axis))
+
+
+def side_by_side(function: Callable[[Any], Array]) -> "Callable[[Ball, Any], Ball]":
+    """The rule of hstack, vstack and kin."""
+
+    def rule(like: "Ball", tup: Any) -> "Ball":
+        return moved([like.operand(a) for a in tup], function)
+
+    return rule

@@ -1,0 +1,221 @@
+"""Sums and matrix products: one sum of K terms or products an element, in any order, with or without FMA.
+
+    radius    sum of e + gamma_K * (sum of A) + (2 K + 1) tiny
+    mean      the sum's, and then as x / n
+
+A bias may start the accumulator of a product, or follow it, so it is a term of the same sum: a sum
+stays open for further terms. Where every operand is exact and no partial sum can leave the format's
+grid, the radius is 0 (exactness.fits_grid).
+
+Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 3.1 and 4.2: the
+bound gamma_K holds for every order, and a fused multiply-add only omits roundings.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.exactness import NO_BIT, fits_grid, lowest_bit
+from torch_mirror.balls.format import Format
+from torch_mirror.balls.rules import products
+from torch_mirror.balls.take import Take, everything
+
+if TYPE_CHECKING:
+    from torch_mirror.balls.ball import Ball
+
+
+class OpenSum(NamedTuple):
+    """A sum of products or terms that may still take a term.
+
+    bound(gamma) is at least gamma * sum of A + sum of e; grid() the lowest bit over all terms of each
+    element, or None where nothing can be exact; at(index) the sum of A at some elements, if every
+    operand is exact and that is cheaper to have than all of it.
+    """
+
+    terms: int
+    bound: Callable[[float], Array]
+    grid: Callable[[], Array | None] | None = None
+    at: Callable[[tuple[Array, ...]], Array] | None = None
+
+
+def open_sum(like: "Ball", value: Array, total: OpenSum) -> "Ball":
+    """The ball of a sum."""
+
+    def rule(take: Take) -> Any:
+        return take(_radius(total, like.format))
+
+    return like.derived(value, rule, total)
+
+
+def _radius(total: OpenSum, fmt: Format) -> Array:
+    gamma = fmt.gamma(total.terms)
+    bound = total.bound(gamma) * (1 + 4 * gamma)  # itself a sum of that many terms, rounded as badly
+    e = bound + (2 * total.terms + 1) * fmt.tiny
+    grid = total.grid() if total.grid else None
+    if grid is not None:
+        e = np.where(fits_grid(bound / gamma, grid, fmt), 0, e)
+    if not float(np.max(bound, initial=0)) < gamma * fmt.huge / 2:
+        e = np.where(bound < gamma * fmt.huge / 2, e, np.inf)
+    return e
+
+
+def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | None:
+    """The radius at some elements, where that is cheaper; the caller has seen that nothing overflows."""
+    if total.at is None or total.grid is None or total.grid() is not None:
+        return None
+    gamma = fmt.gamma(total.terms)
+    radius: Array = gamma * (1 + 4 * gamma) * total.at(at) + (2 * total.terms + 1) * fmt.tiny
+    return radius
+
+
+def matmul(x: "Ball", w: "Ball") -> "Ball":
+    """x @ w: one sum of products an element. A vector is a matrix of one row or column, and its result a view."""
+    if x.ndim == 1:
+        return matmul(x[None], w).settled()[(..., 0, slice(None)) if w.ndim > 1 else 0]
+    if w.ndim == 1:
+        return matmul(x, w[:, None]).settled()[..., 0]
+    kept = w.kept_products
+    if kept is not None and (id(x), id(w)) in kept:
+        product: Ball = kept[id(x), id(w)][-1]
+        return product
+    exact = x.exact and w.exact
+
+    def bound(gamma: float) -> Array:
+        if exact and products.large(x.value, w.value) and (rows := x.scaled(-1)) and (columns := w.scaled(-2)):
+            cheap = products.large_magnitude(rows, columns, gamma)
+            if cheap is not None:
+                return cheap
+        # gamma A A + e A + A e in as few products as there may be; e / gamma, as gamma A might underflow
+        ax, aw = x.A(everything), w.A(everything)
+        if x.exact:
+            return gamma * products.magnitude(ax, aw if w.exact else aw + w.radius / gamma)
+        total: Array = gamma * products.magnitude(ax + x.radius / gamma, aw)
+        return total if w.exact else total + products.magnitude(ax, w.radius)
+
+    total = OpenSum(
+        x.shape[-1],
+        bound,
+        lambda: _product_grid(x, w),
+        (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
+    )
+    result = open_sum(x, products.product(x.value, w.value), total)
+    if kept is not None:
+        result = result.settled()
+        kept[id(x), id(w)] = x, w, result
+    return result
+
+
+def _product_grid(x: "Ball", w: "Ball") -> Array | None:
+    """The lowest bit over the products of each element whose operands are all exact; of others, below any grid."""
+    lowest = products.product_grid(x.value, w.value, x.format)
+    if lowest is None or (x.exact and w.exact):
+        return lowest
+    rows, columns = (x.radius == 0).all(axis=-1), (w.radius == 0).all(axis=-2)
+    if not rows.any() or not columns.any():
+        return None
+    return np.where(rows[..., :, None] & columns[..., None, :], lowest, -NO_BIT)
+
+
+def dot(like: "Ball", a: Any, b: Any) -> "Ball":
+    """The product of vectors and matrices, which is matmul's."""
+    x, w = like.operand(a), like.operand(b)
+    if {x.ndim, w.ndim} <= {1, 2}:
+        return matmul(x, w)
+    raise TypeError(f"no radius is known for numpy.dot of {x.ndim} and {w.ndim} dimensions, only of 1 and 2")
+
+
+def mean(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+    """The sum, divided by the number of its terms or multiplied by the reciprocal of that."""
+    total = add_over(x, axis, keepdims=keepdims)
+    result: Ball = total / (x.size / max(total.size, 1))
+    return result
+
+
+def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> "Ball":
+    """The sum of x over some axes."""
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    value = x.value.sum(axis=axes, keepdims=keepdims)
+    terms = x.value.size // max(value.size, 1)
+    if not x.size or (terms == 1 and x.exact):
+        return x.derived(value, None)
+
+    def bound(gamma: float) -> Array:
+        total: Array = np.asarray((gamma * x.A(everything) + x.e(everything)).sum(axis=axes, keepdims=keepdims))
+        return total
+
+    def grid() -> Array | None:
+        lowest = _lowest_bits(x)
+        return None if lowest is None else np.asarray(lowest.min(axis=axes, keepdims=keepdims))
+
+    return open_sum(x, value, OpenSum(terms, bound, grid))
+
+
+def cumsum(like: "Ball", a: Any, axis: int | None = None) -> "Ball":
+    """The sums of the first 1, 2, ... elements along an axis, each in any order."""
+    x = like.operand(a) if axis is not None else like.operand(a).ravel()
+    along = axis or 0
+    value = x.value.cumsum(axis=along)
+    if not x.size:
+        return x.derived(value, None)
+
+    def bound(gamma: float) -> Array:
+        return np.cumsum(np.broadcast_to(gamma * x.A(everything) + x.e(everything), x.shape), along)
+
+    def grid() -> Array:
+        lowest = np.where(x.e(everything) == 0, lowest_bit(x.value, x.format), -NO_BIT)
+        return np.minimum.accumulate(lowest, along)
+
+    return open_sum(x, value, OpenSum(x.shape[along], bound, grid))
+
+
+def _lowest_bits(x: "Ball") -> Array | None:
+    """The lowest bit of each element that is exact, -NO_BIT elsewhere; None if none is taken to be."""
+    e = np.broadcast_to(x.e(everything), x.shape)
+    few = (slice(None, None, max(x.value.size // FEW, 1)),)
+    if not (e.reshape(-1)[few] == 0).any():
+        return None
+    exact = e == 0
+    zeros = not (exact & (x.value != 0)).any()  # as of a ReLU's gradient; the bits of the others need no look
+    return np.where(exact, NO_BIT if zeros else lowest_bit(x.value, x.format), -NO_BIT)
+
+
+FEW = 64
+"""Elements that are looked at first: if none of them is exact, the others are taken not to be."""
+
+
+def add(x: "Ball", y: "Ball", value: Array) -> "Ball":
+    """x + y or x - y, one of which is a sum still open: one sum with the terms of both."""
+    return open_sum(x, value, joined(as_sum(x), as_sum(y)))
+
+
+def joined(s: OpenSum, t: OpenSum) -> OpenSum:
+    """The sum of two sums."""
+    a, b, f, g = s.grid, t.grid, s.at, t.at
+
+    def grid() -> Array | None:
+        first = a() if a else None
+        second = b() if b and first is not None else None
+        return None if first is None or second is None else np.minimum(first, second)
+
+    return OpenSum(
+        s.terms + t.terms,
+        lambda gamma: s.bound(gamma) + t.bound(gamma),
+        grid if a and b else None,
+        (lambda at: f(at) + g(at)) if f and g else None,
+    )
+
+
+def as_sum(x: "Ball") -> OpenSum:
+    """The sum that x is, or one of x alone."""
+    if x.open:
+        return x.open
+    if not x.exact:
+        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything), lambda: _lowest_bits(x))
+    return OpenSum(
+        1,
+        lambda gamma: gamma * np.abs(x.value),
+        lambda: lowest_bit(x.value, x.format),
+        lambda at: np.abs(x.value[products.picks(x.shape, at)]),
+    )

@@ -1,0 +1,1 @@
+"""The ways in: verify, certify, the command, hypothesis strategies."""

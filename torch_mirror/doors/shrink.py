@@ -1,0 +1,96 @@
+"""A counterexample of few and round numbers.
+
+A shrinker that draws a seed can make shapes smaller but not numbers. This goes on where it stops: the
+numbers of a failing experiment are replaced by 0, then by 1, then by ever more of their own digits, as
+long as it still fails. Many numbers are tried at once, and the halves of them where that is too many, so
+that it takes few evaluations to get rid of most (delta debugging: Zeller and Hildebrandt, Simplifying and
+Isolating Failure-Inducing Input, 2002).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.ensemble import Ensemble
+from reference.claim.experiment import Experiment
+from reference.claim.tree import named, rebuild
+
+E = TypeVar("E", Experiment, Ensemble)
+
+def _rounded(decimals: int, a: Array) -> Array:
+    return np.round(a, decimals)
+
+
+SIMPLER: list[Callable[[Array], Array]] = [
+    np.zeros_like,
+    lambda a: np.where(a == 0, a, np.ones_like(a)),
+    *(partial(_rounded, decimals) for decimals in range(5)),
+]
+"""Each makes numbers simpler: 0, then 1, then few decimal places. What is as simple already stays as it is."""
+
+
+def smallest(experiment: E, fails: Callable[[E], bool], evaluations: int = 1000) -> E:
+    """The experiment, or an ensemble with one of its members, with numbers as simple as they may be.
+
+    fails: what must stay true; it is asked ``evaluations`` times at most. The result is the experiment
+    itself where nothing simpler fails. Shapes, options and everything but start and data stay as they are.
+    """
+    best, left = experiment, evaluations
+
+    def accepted(candidate: E) -> bool:
+        nonlocal best, left
+        left -= 1
+        if left < 0 or not fails(candidate):
+            return False
+        best = candidate
+        return True
+
+    def simplify(simpler: Callable[[Array], Array]) -> None:
+        places = [(name, int(i)) for name, a in numbers(best).items() for i in np.flatnonzero(simpler(a) != a)]
+        _try(places, lambda some: accepted(_with(best, some, simpler)))
+
+    if isinstance(experiment, Ensemble):
+        _fewer_members(experiment, accepted)
+    before = None
+    while before is not best:
+        before = best
+        for simpler in SIMPLER:
+            simplify(simpler)
+    return best
+
+
+def numbers(experiment: Experiment | Ensemble) -> dict[str, Array]:
+    """The arrays that are minimised, by name: x, t and the parameters."""
+    return {"x": experiment.x, "t": experiment.t, **named(experiment.parameters)}
+
+
+def _with(experiment: E, places: list[tuple[str, int]], simpler: Callable[[Array], Array]) -> E:
+    """The experiment with simpler numbers at these places: an array's name and a flat position in it."""
+    arrays = {name: a.copy() for name, a in numbers(experiment).items()}
+    for name, i in places:
+        arrays[name].flat[i] = simpler(arrays[name].flat[i])
+    p = rebuild(experiment.parameters, arrays)
+    return replace(experiment, parameters=p, x=arrays["x"], t=arrays["t"])
+
+
+def _try(places: list[tuple[str, int]], accepted: Callable[[list[tuple[str, int]]], bool]) -> None:
+    """All at once; if that is not accepted, one half and then the other."""
+    if places and not accepted(places) and len(places) > 1:
+        half = len(places) // 2
+        _try(places[:half], accepted)
+        _try(places[half:], accepted)
+
+
+def _fewer_members(ensemble: Ensemble, accepted: Callable[[Any], bool]) -> None:
+    """Halve an ensemble as long as one of its halves is accepted."""
+    while ensemble.members > 1:
+        half = ensemble.members // 2
+        halves = (ensemble.some(slice(half)), ensemble.some(slice(half, None)))
+        failing = next((part for part in halves if accepted(part)), None)
+        if failing is None:
+            return
+        ensemble = failing

@@ -1,0 +1,56 @@
+"""Experiments and ensembles as Python to paste: the same numbers, bit for bit, without a file."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.ensemble import Ensemble
+from reference.claim.experiment import Experiment
+
+
+def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> str:
+    """Statements that import what they need and make the experiment, under that name.
+
+    The network and the parameters must be of classes that their module has under their own name, and the
+    network's repr must be Python, as that of a dataclass is.
+    """
+    e = experiment
+    kinds = [type(value) for value in (e, e.loss, e.sgd, e.network, e.parameters, e.batches) if value is not None]
+    modules = sorted({kind.__module__ for kind in kinds})
+    imports = [
+        f"from {module} import {', '.join(sorted({k.__name__ for k in kinds if k.__module__ == module}))}"
+        for module in modules
+    ]
+    fields = [(f.name, getattr(e, f.name)) for f in dataclasses.fields(e)]
+    given = [(f, v) for f, v in fields if f not in DEFAULTS or v != DEFAULTS[f]]
+    lines = [f"    {field}={_value(value)}," for field, value in given]
+    return "\n".join(["import numpy as np", *imports, "", f"{name} = {type(e).__name__}(", *lines, ")"])
+
+
+DEFAULTS = {"name": "unnamed", "seed": None, "batches": None}
+"""Of the fields that have one in Experiment and Ensemble."""
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return _array(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        fields = ", ".join(f"{field}={_value(v)}" for field, v in zip(value._fields, value, strict=True))
+        return f"{type(value).__name__}({fields})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_value, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+def _array(a: Array) -> str:
+    """The shortest decimals that tell the numbers of the dtype apart."""
+    if not a.any() and not np.signbit(a).any():
+        return f"np.zeros({a.shape}{_dtype(a)})"
+    shortest = np.array([float(str(v)) for v in a.flat]).reshape(a.shape)
+    return f"np.array({shortest.tolist()}{_dtype(a)})"
+
+
+def _dtype(a: Array) -> str:
+    return "" if a.dtype == np.float64 else f", dtype=np.{a.dtype}"

@@ -1,0 +1,1 @@
+"""Fixed tolerances beside the radius: ``python -m torch_mirror.figures``."""

@@ -1,0 +1,181 @@
+"""The plain comparison, made rigorous: NumPy against torch from identical weights, and run against run.
+
+From identical weights. One reference step F is taken from torch's own parameters phi[t], as balls, with
+nothing known of torch's intermediate values: the radii propagate through the network, both branches of
+an undecided ReLU are inside, and torch's loss, gradients and next parameters must lie within them.
+
+Run against run. With theta NumPy's parameters, d[t] = |phi[t] - theta[t]| (Euclidean norm over all of
+them) and theta[t+1] = F(theta[t]), the triangle inequality gives
+
+    d[t+1]  <=  |F(phi[t]) - F(theta[t])| + |phi[t+1] - F(phi[t])|  <=  a[t] d[t] + r[t]
+
+where a[t] = |F(phi[t]) - F(theta[t])| / d[t] is the reference's own measured amplification and r[t] the
+norm of the radii that torch's step from phi[t] is allowed. A distance that this does not explain is a
+difference between the two programs, however small it is beside the parameters.
+
+Radii that propagate cost several products a step. For a large network they are evaluated on a sample
+of steps, and otherwise only where a part of r[t] that is cheap to have, the update's own rounding on
+some of the parameters, does not already explain the distance.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.experiment import Experiment
+from reference.claim.tree import named, zip_with
+from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.format import format_of
+from torch_mirror.judge.compare import Findings, Where, allowed, compare, merge
+from torch_mirror.judge.replay import Part, evaluate, forget, single
+from torch_mirror.judge.verdict import Finding
+
+PART = 499
+"""Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
+
+
+CACHED = 10_000
+"""Numbers from which an array of one step is worth a call of its own."""
+
+
+class Distances(NamedTuple):
+    """Per step: d[t+1], a[t] d[t] and r[t] (or, where that suffices, a part of it)."""
+
+    distance: Array   # (steps,)
+    amplified: Array  # (steps,)
+    radius: Array     # (steps,)
+
+
+def judge_directly(
+    experiment: Experiment, part: Part, numpy: Mapping[str, Array], sample: Collection[int] | None = None
+) -> tuple[Findings, Distances]:
+    """Judge a part of torch's run against the same steps of NumPy's, both as they ran.
+
+    numpy: NumPy's parameters after each of these steps. sample: the steps of the run at which radii are
+    propagated whatever the distances; every step if None.
+    """
+    e = experiment
+    with np.errstate(all="ignore"):
+        free = _free_step(e, part)
+        after = {name: free[name] for name in named(e.parameters)}
+        distance, amplified = _distances(part, numpy, after)
+        if sample is None:
+            found, radius = [_judge_free(free, part)], _norm([allowed(ball) for ball in after.values()])
+        else:
+            found, radius = [], np.zeros(len(part.steps))
+            if _unexplained(Distances(distance, amplified, radius), part).any():
+                radius = _part_of_radius(e, part, free)
+            unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius), part))
+            sampled = np.flatnonzero(np.isin(part.steps, list(sample)))
+            for i in sorted({*sampled.tolist(), *unexplained.tolist()}):
+                findings, radius[i] = _propagate(e, single(part, i))
+                found.append(findings)
+        distances = Distances(distance, amplified, radius)
+        return merge([*found, *_explain(part, distances)]), distances
+
+
+def _propagate(e: Experiment, one: Part) -> tuple[Findings, float]:
+    """The findings on one step's loss and gradients, with radii end to end, and its r."""
+    free = _free_step(e, one)
+    findings = _judge_free(free, one)
+    radius = float(_norm([allowed(free[name]) for name in named(e.parameters)])[0])
+    forget(one)
+    return findings, radius
+
+
+def _free_step(e: Experiment, part: Part) -> dict[str, Ball]:
+    """Every tensor of one reference step from torch's parameters and buffers, nothing known of its other tensors."""
+    balls: dict[str, Any] = {}
+
+    def collect(name: str, equation: Any) -> Any:
+        balls[name] = equation
+        return equation
+
+    evaluate(e, part, collect)
+    return balls | {"loss": e.loss.value(balls["y"], part.t)}
+
+
+def _judge_free(balls: dict[str, Ball], part: Part) -> Findings:
+    """torch's loss and parameter gradients against the balls of a free step."""
+    wanted = ["loss", *(f"d{name}" for name in named(part.p))]
+    return merge(
+        compare(part.tensors[name], balls[name], Where(name, "both", "end to end", part.steps))
+        for name in wanted
+        if name in part.tensors
+    )
+
+
+def _part_of_radius(e: Experiment, whole: Part, free: dict[str, Ball]) -> Array:
+    """The norm of the update's own radii over every PART-th parameter: at most r.
+
+    The free step's gradients are taken as exact, and a radius only grows with those of its operands.
+    """
+    fmt = format_of(e.dtype)
+
+    def part(a: Array) -> Ball:
+        return Ball(a.reshape(len(a), -1)[:, ::PART], 0, fmt)
+
+    w = zip_with(lambda _, a: part(a.value), whole.p)
+    dw = zip_with(lambda name, _: part(free[f"d{name}"].value), whole.p)
+    v = None if whole.v is None else zip_with(lambda _, a: part(a.value), whole.v)
+    after, _ = whole.sgd.step(w, dw, v)
+    return _norm([allowed(ball) for ball in named(after).values()])
+
+
+def _explain(part: Part, distances: Distances) -> list[Findings]:
+    """A refutation of the first distance that is not explained, if there is one."""
+    unexplained = np.flatnonzero(_unexplained(distances, part))
+    if not len(unexplained):
+        return []
+    i = int(unexplained[0])
+    d, amplified, r = (float(a[i]) for a in distances)
+    ratio = (d - amplified) / r if r > 0 else float("inf")
+    finding = Finding(
+        ratio, int(part.steps[i]), "parameters", "both", "trajectory", (),
+        seen=d, expected=amplified, radius=r, ulp=float("nan"),
+    )  # fmt: skip
+    return [Findings(refutations=(finding,))]
+
+
+def _distances(part: Part, numpy: Mapping[str, Array], after: dict[str, Ball]) -> tuple[Array, Array]:
+    """d[t+1] and a[t] d[t] of each step."""
+    distance = _apart([(part.after[name], numpy[name]) for name in after])
+    return distance, _apart([(ball.value, numpy[name]) for name, ball in after.items()])
+
+
+def _apart(pairs: list[tuple[Array, Array]]) -> Array:
+    """The Euclidean norm of a - b over all pairs, for each step.
+
+    In float64, where the difference of two float32 numbers is not rounded a second time. Differences of
+    a large network are taken a step at a time: they then stay in the cache until they are squared.
+    """
+    total = np.zeros(len(pairs[0][0]))
+    for a, b in pairs:
+        if a[0].size < CACHED:
+            difference = np.subtract(a, b, dtype=np.float64).reshape(len(a), -1)
+            total += np.vecdot(difference, difference)
+            continue
+        for t in range(len(a)):
+            difference = np.subtract(a[t], b[t], dtype=np.float64).reshape(-1)
+            total[t] += np.vdot(difference, difference)
+    return np.sqrt(total)
+
+
+def _norm(parts: list[Array]) -> Array:
+    """The Euclidean norm over everything but the first axis, which counts steps; in float64."""
+    return _apart([(part, np.broadcast_to(part.dtype.type(0), part.shape)) for part in parts])
+
+
+def _unexplained(distances: Distances, part: Part) -> Array:
+    """True where d[t+1] > a[t] d[t] + r[t], whatever the rounding of the three norms.
+
+    A sum of n squares and its root are off by at most gamma_{n+4} relative (Higham, section 3.1).
+    """
+    d, amplified, r = distances
+    size = sum(ball.value[0].size for ball in named(part.p).values())
+    rounding = format_of(np.dtype(np.float64)).gamma(size + 4)
+    explained = d * (1 - rounding) <= (amplified + r) * (1 + rounding)
+    unexplained: Array = ~explained & np.isfinite(d + amplified + r)
+    return unexplained

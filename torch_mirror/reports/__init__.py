@@ -1,0 +1,1 @@
+"""Certificates as text and as JSON, and the files that they are written to."""
