@@ -205,7 +205,9 @@ def checked_seed(seed: object) -> int:
 
 
 def rounded(experiment: Experiment, dtype: str) -> Experiment:
-    """The same experiment with every array rounded to the dtype."""
+    """The same experiment with every array of floats rounded to the dtype."""
     e = experiment
-    parameters = zip_with(lambda _, a: a.astype(dtype), e.parameters)
-    return replace(e, parameters=parameters, x=e.x.astype(dtype), t=e.t.astype(dtype))
+    parameters, x, t = (
+        zip_with(lambda _, a: a.astype(dtype) if a.dtype.kind == "f" else a, tree) for tree in (e.parameters, e.x, e.t)
+    )
+    return replace(e, parameters=parameters, x=x, t=t)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from torch_mirror.doors.minimised import minimised
     from torch_mirror.doors.verify import verify
     from torch_mirror.judge.verdict import Certificate
-    from torch_mirror.training.loop import Session, session, train
+    from torch_mirror.training.loop import train
+    from torch_mirror.training.session import Session, session
 
 __all__ = [
     "Ball",
@@ -33,10 +34,10 @@ __version__ = "0.1.0"
 _HOME = {
     "Ball": "torch_mirror.balls.ball",
     "Certificate": "torch_mirror.judge.verdict",
-    "Session": "torch_mirror.training.loop",
+    "Session": "torch_mirror.training.session",
     "certify": "torch_mirror.doors.certify",
     "minimised": "torch_mirror.doors.minimised",
-    "session": "torch_mirror.training.loop",
+    "session": "torch_mirror.training.session",
     "train": "torch_mirror.training.loop",
     "verify": "torch_mirror.doors.verify",
     "verify_ensemble": "torch_mirror.doors.ensembles",

@@ -5,7 +5,7 @@ losses have an axis in front, the members'. Small networks are all overhead, and
 more than one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,52 +15,50 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.batches import Batches
 from reference.claim.experiment import Experiment
-from reference.claim.objective import Network, Parameters
-from reference.claim.tree import named, zip_with
+from reference.claim.tree import Tree, named, zip_with
 from reference.errors import InputError
-from reference.losses import SquaredError
-from reference.optimizers.sgd import SGD
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ensemble:
     """K training runs, its members: an Experiment each, that share everything but start and data.
 
-    parameters: the starts, (K, ...) each, in the network's own Parameters type; x: (K, samples, in);
-    t: (K, samples, out). Everything else is as in Experiment, and every member sees the same rows of its
-    data at the same step. Raises InputError when a member would be no Experiment, or where the numbers of
-    members differ.
+    parameters, x, t: trees as in Experiment whose arrays have an axis of K members in front. Everything else is as in
+    Experiment, and every member sees the same rows of its data at the same step. Raises InputError when a member
+    would be no Experiment, or where the numbers of members differ.
     """
 
-    network: Network
-    parameters: Parameters
-    x: Array
-    t: Array
-    loss: SquaredError
-    sgd: SGD
+    network: Any
+    parameters: Tree
+    x: Tree
+    t: Tree
+    loss: Any
+    optimizer: Any
     steps: int
     name: str = "unnamed"
     seed: int | None = None
     batches: Batches | None = None
+    penalty: Any = None
 
     def __post_init__(self) -> None:
-        if not hasattr(self.parameters, "_fields"):
-            raise InputError("parameters", "a NamedTuple of arrays", type(self.parameters).__name__)
-        tensors = {"x": self.x, "t": self.t, **named(self.parameters)}
+        tensors = self._arrays
+        if not named(self.parameters):
+            raise InputError("parameters", "a tree of arrays", type(self.parameters).__name__)
         for name, array in tensors.items():
             if not isinstance(array, np.ndarray):
                 raise InputError(f"tensor {name}", "a NumPy array", type(array).__name__)
-            if array.ndim == 0 or len(array) != len(self.x) or len(array) == 0:
-                members = len(self.x) if self.x.ndim else 0
-                expected = f"{members} members, as x has" if members else "one member or more along its first axis"
+            if array.ndim == 0 or len(array) != self.members or len(array) == 0:
+                expected = "one member or more along its first axis"
+                if self.members:
+                    expected = f"{self.members} members, as x has"
                 raise InputError(f"tensor {name}", expected, f"shape {array.shape}")
         first = self.first
-        for what in ("network", "sgd", "loss"):  # in the form that an experiment gives them
+        for what in ("network", "optimizer"):  # in the form that an experiment gives them
             object.__setattr__(self, what, getattr(first, what))
         for name, array in tensors.items():
-            bad = () if np.isfinite(array).all() else np.argwhere(~np.isfinite(array))[0]
+            bad = np.argwhere(~np.isfinite(array))[:1] if array.dtype.kind == "f" else ()
             if len(bad):
-                where = tuple(int(i) for i in bad)
+                where = tuple(int(i) for i in bad[0])
                 raise InputError(f"tensor {name}", "finite numbers", f"{array[where]} at {where}")
 
     @staticmethod
@@ -70,27 +68,32 @@ class Ensemble:
             raise InputError("members", "one experiment or more", "none")
         first = members[0]
         for k, e in enumerate(members):
-            for what in ("network", "loss", "sgd", "steps", "batches", "dtype"):
+            for what in ("network", "loss", "optimizer", "steps", "batches", "dtype", "penalty"):
                 if getattr(e, what) != getattr(first, what):
                     expected = f"the {what} of member 0, {getattr(first, what)}"
                     raise InputError(f"member {k}", expected, str(getattr(e, what)))
-            if e.x.shape != first.x.shape:
-                raise InputError(f"tensor x of member {k}", f"shape {first.x.shape}, as member 0 has", str(e.x.shape))
-        starts = [named(e.parameters) for e in members]
+            for name, a in e.named_data.items():
+                shape = first.named_data[name].shape if name in first.named_data else None
+                if a.shape != shape:
+                    raise InputError(f"tensor {name} of member {k}", f"shape {shape}, as member 0 has", str(a.shape))
+
+        def stacked(trees: list[Tree]) -> Tree:
+            return zip_with(lambda _, *arrays: np.stack(arrays), *trees)
+
         return Ensemble(
             first.network,
-            zip_with(lambda name, _: np.stack([start[name] for start in starts]), first.parameters),
-            np.stack([e.x for e in members]),
-            np.stack([e.t for e in members]),
-            first.loss, first.sgd, first.steps, first.name, first.seed, first.batches,
+            stacked([e.parameters for e in members]),
+            stacked([e.x for e in members]),
+            stacked([e.t for e in members]),
+            first.loss, first.optimizer, first.steps, first.name, first.seed, first.batches, first.penalty,
         )  # fmt: skip
 
     def __repr__(self) -> str:
         if self.members == 1:
             return f"Ensemble.of([{self.member(0)!r}])"
-        numbers = f"{self.members} members of {self.x.shape[1]} samples, {self.dtype}"  # too many to be told
+        numbers = f"{self.members} members of {self.first.samples} samples, {self.dtype}"  # too many to be told
         return (
-            f"<Ensemble of {self.network!r}: {numbers}, {self.loss!r}, {self.sgd!r}, steps={self.steps}, "
+            f"<Ensemble of {self.network!r}: {numbers}, {self.loss!r}, {self.optimizer!r}, steps={self.steps}, "
             f"batches={self.batches!r}>"
         )
 
@@ -98,10 +101,22 @@ class Ensemble:
         """The same for IPython and hypothesis, which would otherwise tell every field of a dataclass."""
         printer.text(repr(self))
 
+    @cached_property
+    def _arrays(self) -> Mapping[str, Array]:
+        """Every array by name: x, t and the parameters."""
+        data = {f"{what}.{name}": a for what, part in (("x", self.x), ("t", self.t)) for name, a in named(part).items()}
+        return {name.removesuffix(".p"): a for name, a in data.items()} | named(self.parameters)
+
     @property
+    def named_data(self) -> dict[str, Array]:
+        """The arrays of x and t by name, as in Experiment, (K, samples, ...) each."""
+        return {name: a for name, a in self._arrays.items() if name not in named(self.parameters)}
+
+    @cached_property
     def members(self) -> int:
         """K, the number of members."""
-        return len(self.x)
+        first = next(iter(self._arrays.values()))
+        return len(first) if getattr(first, "ndim", 0) else 0
 
     @cached_property
     def first(self) -> Experiment:
@@ -111,28 +126,17 @@ class Ensemble:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The precision of the runs."""
-        return self.x.dtype
-
-    @property
-    def buffers(self) -> list[str]:
-        """The names of the momentum buffers, as in Experiment."""
-        return self.first.buffers
+        return self.first.dtype
 
     def member(self, k: int) -> Experiment:
         """One of the runs, 0 ... K - 1, as an experiment of its own; its arrays are views."""
+        parameters, x, t = (zip_with(lambda _, a: a[k], tree) for tree in (self.parameters, self.x, self.t))
         return Experiment(
-            self.network,
-            zip_with(lambda _, a: a[k], self.parameters),
-            self.x[k],
-            self.t[k],
-            self.loss, self.sgd, self.steps, self.name, self.seed, self.batches,
+            self.network, parameters, x, t,
+            self.loss, self.optimizer, self.steps, self.name, self.seed, self.batches, self.penalty,
         )  # fmt: skip
 
     def some(self, members: slice) -> "Ensemble":
         """The ensemble of some of the members alone. Raises InputError if there is none."""
-        return replace(
-            self,
-            parameters=zip_with(lambda _, a: a[members], self.parameters),
-            x=self.x[members],
-            t=self.t[members],
-        )
+        parameters, x, t = (zip_with(lambda _, a: a[members], tree) for tree in (self.parameters, self.x, self.t))
+        return replace(self, parameters=parameters, x=x, t=t)

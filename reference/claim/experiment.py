@@ -1,132 +1,156 @@
-"""One training run, fully described: network, start, data, loss, optimizer, batches, number of steps."""
+"""One training run, fully described: what is descended, start, data, optimizer, batches, number of steps."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from reference.arrays import FLOATS, Array
 from reference.claim.batches import Batches
-from reference.claim.objective import Network, Parameters, with_sow
-from reference.claim.tree import named
+from reference.claim.objective import Data, Objective, objective_of
+from reference.claim.rehearsal import rehearse
+from reference.claim.slots import Slots
+from reference.claim.tree import Tree, named, rebuild
 from reference.errors import InputError
-from reference.losses import SquaredError
-from reference.optimizers.sgd import SGD
 
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """A training run. ``dataclasses.replace(experiment, steps=50)`` makes a variant.
 
-    parameters: the start, a tuple of the network's own Parameters type, in torch's layout;
-    x: (samples, in); t: (samples, out). All arrays have one dtype, float32 or float64, which is the
-    precision of the run. batches: which samples each step sees; None for all of them at every step.
+    network: forward and backward, with a ``loss``; or a function (p, x, t) -> (loss, gradients), with None for the
+    loss. parameters: the start, a tree of float32 or float64 arrays of one dtype, which is the precision of the run.
+    x, t: an array each, or a tree of arrays; floats have the dtype of the parameters, whole numbers and bools stay
+    what they are; t is None where the function takes none. loss, penalty: see ``reference.claim.objective``.
+    optimizer: ``init(p) -> state`` and ``step(p, gradients, state, t, sow) -> (p, state)``. batches: which samples
+    (along the first axis) each step sees; None for all of them at every step.
     Raises InputError when anything does not fit.
     """
 
-    network: Network
-    parameters: Parameters
-    x: Array
-    t: Array
-    loss: SquaredError
-    sgd: SGD
+    network: Any
+    parameters: Tree
+    x: Tree
+    t: Tree
+    loss: Any
+    optimizer: Any
     steps: int
     name: str = "unnamed"
     seed: int | None = None
     batches: Batches | None = None
+    penalty: Any = None
 
     def __post_init__(self) -> None:
-        _check_options(self)
-        object.__setattr__(self, "network", with_sow(self.network))
-        # numbers of a NumPy type would decide the dtype of what they multiply
-        object.__setattr__(self, "sgd", _plain_numbers(self.sgd))
-        object.__setattr__(self, "loss", self.loss._replace(scale=float(self.loss.scale)))
-        if not hasattr(self.parameters, "_fields"):
-            raise InputError("parameters", "a NamedTuple of arrays", type(self.parameters).__name__)
-        tensors = {"x": self.x, "t": self.t, **named(self.parameters)}
-        for name, array in tensors.items():
-            _check_array(name, array, self.x.dtype if isinstance(self.x, np.ndarray) else None)
-        shapes = self.network.shapes()
-        if list(shapes) != list(named(self.parameters)):
-            raise InputError("parameters", f"{', '.join(shapes)}", f"{', '.join(named(self.parameters))}")
-        for name, shape in shapes.items():
-            if tensors[name].shape != tuple(shape):
-                raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {tensors[name].shape}")
-        _check_data(self)
-        for what, number in (*_numbers(self.sgd), ("loss scale", self.loss.scale)):
-            if abs(number) > np.finfo(self.dtype).max:
-                raise InputError(what, f"a number that {self.dtype} can hold", repr(number))
+        if not isinstance(self.steps, (int, np.integer)) or isinstance(self.steps, bool) or self.steps < 0:
+            raise InputError("steps", "a whole number, 0 or more", repr(self.steps))
+        objective = self.objective  # whose protocols are checked before anything that they compute with
+        if hasattr(objective, "network"):
+            object.__setattr__(self, "network", objective.network)
+        object.__setattr__(self, "optimizer", _checked_optimizer(self.optimizer, self.steps))
+        _check_batches(self.batches)
+        given = self._checked_arrays()
+        _check_shapes(self, given)
+        _check_numbers(self)
+
+    # --- what it descends --------------------------------------------------------------------------------
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The loss and gradients of a step."""
+        loss = self.loss.validated() if hasattr(self.loss, "validated") else self.loss
+        return objective_of(self.network, loss, self.penalty)
+
+    @cached_property
+    def slots(self) -> Slots:
+        """Every tensor of the run by name: see ``rehearse``, which raises InputError where the user's code falls short."""
+        return rehearse(self)
+
+    def stacked(self, lead: int = 1) -> Objective:
+        """The objective for steps stacked along so many axes in front."""
+        ndim = len(self.slots["y"].shape) if "y" in self.slots else 0
+        return self.objective.stacked(ndim, lead)
+
+    # --- arrays by name ----------------------------------------------------------------------------------
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The precision of the run."""
-        return self.x.dtype
+        dtype: np.dtype[Any] = next(iter(named(self.parameters).values())).dtype
+        return dtype
 
     @property
-    def buffers(self) -> list[str]:
-        """The names of the momentum buffers: ``v`` and the parameter's; none without momentum."""
-        return [f"v{name}" for name in named(self.parameters)] if self.sgd.momentum else []
+    def data(self) -> Data:
+        """x and t; x alone where there is no t."""
+        return (self.x,) if self.t is None else (self.x, self.t)
+
+    @cached_property
+    def named_data(self) -> Mapping[str, Array]:
+        """The arrays of x and t by name: ``x``, or ``x.ids`` for one of several."""
+        return {
+            what if name == "p" else f"{what}.{name}": a
+            for what, part in zip("xt", self.data, strict=False)
+            for name, a in named(part).items()
+        }
+
+    def data_of(self, values: Mapping[str, Any]) -> Data:
+        """x and t of these values, by name, in the form of the experiment's."""
+        parts = zip("xt", self.data, strict=False)
+        return tuple(
+            rebuild(part, {n: values[what if n == "p" else f"{what}.{n}"] for n in named(part)}) for what, part in parts
+        )
+
+    def parameters_of(self, values: Mapping[str, Any]) -> Tree:
+        """The parameters of these values, by name, in the form of the experiment's."""
+        return rebuild(self.parameters, values)
+
+    # --- which samples -----------------------------------------------------------------------------------
+
+    @cached_property
+    def samples(self) -> int:
+        """How many samples there are, along the first axis of the data; 1 where that has none."""
+        first = next(iter(self.named_data.values()))
+        return len(first) if first.ndim else 1
 
     def rows(self, step: int) -> slice | Array:
         """The rows of x and t that a step sees: a slice, or (batch,) indices."""
-        return slice(None) if self.batches is None else self.batches.rows(step, len(self.x))
+        return slice(None) if self.batches is None else self.batches.rows(step, self.samples)
 
     def batch_length(self, step: int) -> int:
         """How many samples a step sees; none sees more than the first."""
-        return len(self.x) if self.batches is None else self.batches.length(step, len(self.x))
+        return self.samples if self.batches is None else self.batches.length(step, self.samples)
+
+    def _checked_arrays(self) -> dict[str, Array]:
+        parameters = named(self.parameters)
+        if not parameters:
+            raise InputError("parameters", "a tree of arrays", type(self.parameters).__name__)
+        dtype: np.dtype[Any] | None = None
+        for name, a in parameters.items():
+            _check_array(name, a)
+            if a.dtype not in FLOATS[:2]:
+                raise InputError(f"tensor {name}", "dtype float32 or float64", f"dtype {a.dtype}")
+            dtype = dtype or a.dtype
+            if a.dtype != dtype:
+                raise InputError(f"tensor {name}", f"dtype {dtype}, as the first parameter has", f"dtype {a.dtype}")
+        if not self.named_data:
+            raise InputError("tensor x", "a NumPy array", type(self.x).__name__)
+        for name, a in self.named_data.items():
+            _check_array(name, a)
+            if a.dtype != dtype and a.dtype.kind not in "iub":
+                raise InputError(
+                    f"tensor {name}", f"dtype {dtype}, as the parameters have, or whole numbers", f"dtype {a.dtype}"
+                )
+        both = {*parameters} & {*self.named_data}
+        if both:
+            raise InputError(f"tensor {min(both)}", "a name that nothing else has", "a second tensor of that name")
+        return {**self.named_data, **parameters}
 
 
-def _check_options(e: Experiment) -> None:
-    if not isinstance(e.steps, (int, np.integer)) or isinstance(e.steps, bool) or e.steps < 0:
-        raise InputError("steps", "a whole number, 0 or more", repr(e.steps))
-    members = (getattr(e.network, name, None) for name in ("shapes", "forward", "backward"))
-    if isinstance(e.network, type) or not all(map(callable, members)):
-        raise InputError("network", "an object with shapes(), forward() and backward()", repr(e.network))
-    for name in ("inputs", "outputs"):
-        if not isinstance(getattr(e.network, name, None), (int, np.integer)):
-            came = repr(getattr(e.network, name, "none"))
-            raise InputError(f"{name} of the network", f"the number of columns of {'xy'[name == 'outputs']}", came)
-    for what, value, kind in (("sgd", e.sgd, SGD), ("loss", e.loss, SquaredError)):
-        if not isinstance(value, kind):
-            raise InputError(what, f"a {kind.__name__}", repr(value))
-    _check_sgd(e.sgd, e.steps)
-    _check_batches(e.batches)
-    if e.loss.reduction not in ("sum", "mean"):
-        raise InputError("loss reduction", "'sum' or 'mean'", repr(e.loss.reduction))
-    _check_number("loss scale", e.loss.scale)
-    if e.loss.scale == 0:
-        raise InputError("loss scale", "a number other than 0", repr(e.loss.scale))
-
-
-def _check_sgd(sgd: SGD, steps: int) -> None:
-    """What torch.optim.SGD asks of its options, and a learning rate for every step."""
-    if isinstance(sgd.lr, Sequence) and not isinstance(sgd.lr, str) and len(sgd.lr) < steps:
-        raise InputError("learning rate", f"one for each of {steps} steps", f"{len(sgd.lr)} of them")
-    for what, number in _numbers(sgd):
-        _check_number(what, number)
-        if number < 0 and what != "dampening":
-            raise InputError(what, "0 or more, as torch.optim.SGD does", repr(number))
-    for what, flag in (("nesterov", sgd.nesterov), ("maximize", sgd.maximize)):
-        if not isinstance(flag, (bool, np.bool_)):
-            raise InputError(what, "True or False", repr(flag))
-    if sgd.nesterov and (sgd.momentum == 0 or sgd.dampening != 0):
-        came = f"momentum {sgd.momentum} and dampening {sgd.dampening}"
-        raise InputError("nesterov", "a momentum and no dampening, as torch.optim.SGD does", came)
-
-
-def _numbers(sgd: SGD) -> list[tuple[str, Any]]:
-    """The numbers among the options, by what they are called."""
-    rates = sgd.lr if isinstance(sgd.lr, Sequence) and not isinstance(sgd.lr, str) else [sgd.lr]
-    options = {"momentum": sgd.momentum, "dampening": sgd.dampening, "weight decay": sgd.weight_decay}
-    return [*(("learning rate", rate) for rate in rates), *options.items()]
-
-
-def _plain_numbers(sgd: SGD) -> SGD:
-    rates = tuple(float(rate) for rate in sgd.lr) if isinstance(sgd.lr, Sequence) else float(sgd.lr)
-    numbers = float(sgd.momentum), float(sgd.dampening), float(sgd.weight_decay)
-    return SGD(rates, *numbers, bool(sgd.nesterov), bool(sgd.maximize))
+def _checked_optimizer(optimizer: Any, steps: int) -> Any:
+    if isinstance(optimizer, type) or not all(callable(getattr(optimizer, m, None)) for m in ("init", "step")):
+        raise InputError("optimizer", "an object with init() and step(), such as reference.SGD", repr(optimizer))
+    check = getattr(optimizer, "checked", None)
+    return optimizer if check is None else check(steps)
 
 
 def _check_batches(batches: object) -> None:
@@ -140,35 +164,42 @@ def _check_batches(batches: object) -> None:
             raise InputError(what, f"a whole number, {least} or more", repr(number))
 
 
-def _check_number(what: str, value: Any) -> None:
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    with np.errstate(all="ignore"):
-        held = number and bool(abs(value) <= sys.float_info.max)  # not so NaN, and a whole number beyond all floats
-    if not held:
-        raise InputError(what, "a finite number", repr(value))
-
-
-def _check_array(name: str, array: object, dtype: np.dtype[Any] | None) -> None:
+def _check_array(name: str, array: object) -> None:
     if not isinstance(array, np.ndarray) or isinstance(array, (np.ma.MaskedArray, np.matrix)):  # other products
         raise InputError(f"tensor {name}", "a NumPy array", type(array).__name__)
-    if array.dtype not in FLOATS[:2]:
-        raise InputError(f"tensor {name}", "dtype float32 or float64", f"dtype {array.dtype}")
-    if dtype is not None and array.dtype != dtype:
-        raise InputError(f"tensor {name}", f"dtype {dtype}, as x has", f"dtype {array.dtype}")
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        where = tuple(int(i) for i in bad[0])
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"tensor {name}", "finite numbers", f"{array[where]} at {where}")
 
 
-def _check_data(e: Experiment) -> None:
-    if e.x.ndim != 2 or e.x.shape[1] != e.network.inputs:
-        raise InputError("tensor x", f"shape (batch, {e.network.inputs})", f"shape {e.x.shape}")
-    if len(e.x) == 0:
-        raise InputError("tensor x", "at least one sample", "an empty batch")
-    if e.t.shape != (len(e.x), e.network.outputs):
-        raise InputError(
-            "tensor t",
-            f"shape {(len(e.x), e.network.outputs)}, that of y (nothing is broadcast)",
-            f"shape {e.t.shape}",
-        )
+def _check_shapes(e: Experiment, given: Mapping[str, Array]) -> None:
+    """What the network says of its own shapes, where it does; and a first axis of as many samples for batches."""
+    own: Any = getattr(e.network, "shapes", None)
+    shapes = own() if callable(own) else {}
+    parameters = named(e.parameters)
+    if shapes and list(shapes) != list(parameters):
+        raise InputError("parameters", f"{', '.join(shapes)}", f"{', '.join(parameters)}")
+    for name, shape in shapes.items():
+        if parameters[name].shape != tuple(shape):
+            raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {parameters[name].shape}")
+    inputs = getattr(e.network, "inputs", None)
+    x = given.get("x")
+    if isinstance(inputs, (int, np.integer)) and x is not None and x.dtype.kind == "f" and x.ndim == 2:
+        if x.shape[1] != inputs:
+            raise InputError("tensor x", f"shape (batch, {inputs})", f"shape {x.shape}")
+    for name, a in e.named_data.items():
+        if a.ndim and len(a) == 0:
+            raise InputError(f"tensor {name}", "at least one sample", "an empty batch")
+        if e.batches is not None and (a.ndim == 0 or len(a) != e.samples):
+            raise InputError(f"tensor {name}", f"{e.samples} samples along its first axis", f"shape {a.shape}")
+
+
+def _check_numbers(e: Experiment) -> None:
+    """Options that the precision of the run cannot hold."""
+    for what, part in (("", e.optimizer), ("loss ", e.loss), ("penalty ", e.penalty)):
+        for field in getattr(part, "_fields", ()):
+            value = getattr(part, field)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and abs(number) > np.finfo(e.dtype).max:
+                    name = "learning rate" if field == "lr" else f"{what}{field}".replace("_", " ")
+                    raise InputError(name, f"a number that {e.dtype} can hold", repr(number))

@@ -1,23 +1,32 @@
-"""What a network is: two pure functions over named parameters.
+"""What is descended: a network with a loss, or a function that returns a loss and its gradients.
 
-Any object with these members will do: a module of functions, a NamedTuple, a frozen dataclass. The
-networks of this package are frozen dataclasses whose fields are the sizes and options. A network whose
-functions do not take ``sow`` offers no intermediate values (``Silent``): it is judged end to end.
+Three small protocols. Any object with these members will do: a module of functions, a NamedTuple, a frozen dataclass.
+
+    network      forward(p, x, sow) -> (y, cache), backward(p, cache, dy, sow) -> gradients
+    loss         value(y, t), gradient(y, t)
+    penalty      value(p), gradient(p): what is added to the loss for the parameters' own sake
+
+A function (p, x, t) -> (loss, gradients) takes the place of all three. Where functions do not take ``sow``, the one
+hook that is told every value by name, what they return is known of them and nothing in between.
+
+p is a tree of arrays (reference.claim.tree), and the gradients are one with the same leaves: of the same form, or a
+dict by their names, ``W1`` or ``dW1``.
 """
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from reference.arrays import Array, Shapes, Sow, keep
-from reference.claim.tree import zip_with
+from reference.arrays import Array, Sow, keep
+from reference.claim.tree import Tree, named, rebuild, zip_with
 from reference.errors import InputError
 
-Parameters = Any
-"""A NamedTuple of arrays; see ``reference.claim.tree``."""
+Parameters: TypeAlias = Tree
+Data: TypeAlias = tuple[Tree, ...]
+"""x, or x and t; each an array or a tree of arrays."""
 
 
 class Network(Protocol):
@@ -27,22 +36,107 @@ class Network(Protocol):
     first step.
     """
 
-    @property
-    def inputs(self) -> int:
-        """Number of columns of x."""
-
-    @property
-    def outputs(self) -> int:
-        """Number of columns of y."""
-
-    def shapes(self) -> Shapes:
-        """The shape of each parameter, by name, in the order of ``reference.claim.tree.named``."""
-
-    def forward(self, p: Parameters, x: Array, sow: Sow = keep) -> tuple[Array, Any]:
-        """x (..., batch, in) to y (..., batch, out), and the cache that backward needs."""
+    def forward(self, p: Parameters, x: Any, sow: Sow = keep) -> tuple[Array, Any]:
+        """x to y (batch, out), and the cache that backward needs."""
 
     def backward(self, p: Parameters, c: Any, dy: Array, sow: Sow = keep) -> Parameters:
-        """The gradient of each parameter from the upstream gradient dy (..., batch, out)."""
+        """The gradient of each parameter from the upstream gradient dy (batch, out)."""
+
+
+class Objective(Protocol):
+    """What a step descends. ``deferred``: the loss is not sown in a step, but ``loss_of`` tells it from y."""
+
+    @property
+    def deferred(self) -> bool: ...
+
+    def prepare(self, data: Data, sow: Sow = keep) -> Data:
+        """What every step sees of the data: computed once, before the first one."""
+
+    def gradients(self, p: Parameters, data: Data, sow: Sow = keep) -> Parameters:
+        """The gradient of each parameter, sown as ``d<name>``."""
+
+    def loss_of(self, y: Array, data: Data) -> Array:
+        """The loss from the output, where it is deferred."""
+
+    def stacked(self, ndim: int, lead: int) -> "Objective":
+        """The same for steps stacked along so many axes in front of a step's own; ndim: the axes of y in one step."""
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """A network and a loss, with or without a penalty on the parameters."""
+
+    network: Any
+    loss: Any
+    penalty: Any = None
+
+    @property
+    def deferred(self) -> bool:
+        return self.penalty is None
+
+    def prepare(self, data: Data, sow: Sow = keep) -> Data:
+        x, *rest = data
+        return features(self.network, x, sow), *rest
+
+    def gradients(self, p: Parameters, data: Data, sow: Sow = keep) -> Parameters:
+        x, t = data
+        y, cache = self.network.forward(p, x, sow)
+        if self.penalty is not None:
+            return self._penalised(p, y, cache, t, sow)
+        dy = sow("dy", self.loss.gradient(y, t))
+        return self.network.backward(p, cache, dy, sow)
+
+    def _penalised(self, p: Parameters, y: Array, cache: Any, t: Any, sow: Sow) -> Parameters:
+        """L + R and dL + dR, whose first parts are sown as ``dW1.data``."""
+        sow("loss", self.loss.value(y, t) + self.penalty.value(p))
+        dy = sow("dy", self.loss.gradient(y, t))
+        own = {f"d{name}" for name in named(p)}
+        dp = self.network.backward(p, cache, dy, lambda name, v: sow(f"{name}.data" if name in own else name, v))
+        added = matched(self.penalty.gradient(p), p)
+        return zip_with(lambda name, dw, r: sow(f"d{name}", dw if r is None else dw + r), dp, added)
+
+    def loss_of(self, y: Array, data: Data) -> Array:
+        value: Array = self.loss.value(y, data[1])
+        return value
+
+    def stacked(self, ndim: int, lead: int) -> "Supervised":
+        loss = self.loss._replace(axes=ndim) if hasattr(self.loss, "axes") else self.loss
+        penalty = self.penalty._replace(lead=lead) if hasattr(self.penalty, "lead") else self.penalty
+        return replace(self, loss=loss, penalty=penalty)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function (p, x, t) -> (loss, gradients), which may take ``sow`` as well."""
+
+    function: Callable[..., Any]
+    sows: bool = False
+
+    deferred = False
+
+    def prepare(self, data: Data, sow: Sow = keep) -> Data:
+        return data
+
+    def gradients(self, p: Parameters, data: Data, sow: Sow = keep) -> Parameters:
+        sown: set[str] = set()
+
+        def noted(name: str, value: Any, /) -> Any:
+            sown.add(name)
+            return sow(name, value)
+
+        result = self.function(p, *data, sow=noted) if self.sows else self.function(p, *data)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InputError("the function", "to return (loss, gradients)", type(result).__name__)
+        loss, dp = result[0], matched(result[1], p)
+        if "loss" not in sown:
+            sow("loss", loss if hasattr(loss, "shape") else np.float64(loss))
+        return zip_with(lambda name, dw: dw if f"d{name}" in sown else sow(f"d{name}", dw), dp)
+
+    def loss_of(self, y: Array, data: Data) -> Array:
+        raise InputError("loss of a function", "to be returned by it", f"y {np.shape(y)} and {len(data)} data")
+
+    def stacked(self, ndim: int, lead: int) -> "Function":
+        return self
 
 
 @dataclass(frozen=True)
@@ -51,19 +145,63 @@ class Silent:
 
     network: Any
 
-    inputs = property(lambda self: self.network.inputs)
-    outputs = property(lambda self: self.network.outputs)
+    def __getattr__(self, name: str) -> Any:
+        if name == "network" or name.startswith("__"):  # while it is copied or unpickled there is no network yet
+            raise AttributeError(name)
+        return getattr(self.network, name)
 
-    def shapes(self) -> Shapes:
-        shapes: Shapes = self.network.shapes()
-        return shapes
-
-    def forward(self, p: Parameters, x: Array, sow: Sow = keep) -> tuple[Array, Any]:
+    def forward(self, p: Parameters, x: Any, sow: Sow = keep) -> tuple[Array, Any]:
         y, cache = checked_output(self.network.forward(p, x))
         return sow("y", y), cache
 
     def backward(self, p: Parameters, c: Any, dy: Array, sow: Sow = keep) -> Parameters:
-        return zip_with(lambda name, dw: sow(f"d{name}", dw), checked_gradients(self.network.backward(p, c, dy), p))
+        return zip_with(lambda name, dw: sow(f"d{name}", dw), matched(self.network.backward(p, c, dy), p))
+
+
+def objective_of(network: Any, loss: Any, penalty: Any = None) -> Objective:
+    """The objective of a network and a loss; or of a function, which has both in it.
+
+    Raises InputError for what is neither, and for a loss or penalty that lacks a member of its protocol.
+    """
+    if not isinstance(network, type) and all(callable(getattr(network, m, None)) for m in ("forward", "backward")):
+        for what, part in (("loss", loss), ("penalty", penalty)):
+            needed = what == "loss" or part is not None
+            if needed and (isinstance(part, type) or not _has(part, ("value", "gradient"))):
+                raise InputError(what, "an object with value() and gradient()", repr(part))
+        return Supervised(with_sow(network), loss, penalty)
+    if callable(network) and not isinstance(network, type):
+        if loss is not None or penalty is not None:
+            raise InputError("loss and penalty", "None, as the function has them in it", repr(loss or penalty))
+        return Function(network, takes_sow(network))
+    expected = "an object with forward() and backward(), or a function (p, x, t) -> (loss, gradients)"
+    raise InputError("network", expected, repr(network))
+
+
+def _has(part: Any, members: tuple[str, ...]) -> bool:
+    return all(callable(getattr(part, member, None)) for member in members)
+
+
+def step(
+    objective: Objective, p: Parameters, data: Data, optimizer: Any, state: Tree, t: Any, sow: Sow = keep
+) -> tuple[Parameters, Tree]:
+    """One training step: the next parameters and state of the optimizer. t: its number, from 0."""
+    result: tuple[Parameters, Tree] = optimizer.step(p, objective.gradients(p, data, sow), state, t, sow)
+    return result
+
+
+def matched(dp: Any, p: Parameters) -> Parameters:
+    """The gradients in the form of the parameters. Raises InputError where one is missing, or of another shape."""
+    wanted, came = named(p), named(dp)
+    if list(came) == list(wanted) and type(dp) is type(p):
+        return dp
+    found: dict[str, Any] = {}
+    for name in wanted:
+        both = [other for other in (name, f"d{name}") if other in came]
+        if len(both) != 1:
+            expected = f"a gradient of each parameter by its name: {', '.join(wanted)}"
+            raise InputError("gradients", expected, ", ".join(came) or type(dp).__name__)
+        found[name] = came[both[0]]
+    return rebuild(p, found)
 
 
 def checked_output(result: Any) -> tuple[Array, Any]:
@@ -71,13 +209,6 @@ def checked_output(result: Any) -> tuple[Array, Any]:
     if not isinstance(result, tuple) or len(result) != 2:
         raise InputError("forward of the network", "to return (y, cache)", type(result).__name__)
     return result
-
-
-def checked_gradients(dp: Any, p: Parameters) -> Parameters:
-    """What backward returned. Raises InputError for anything but the type of the parameters."""
-    if type(dp) is not type(p):
-        raise InputError("gradients", f"a {type(p).__name__}, as the parameters are", type(dp).__name__)
-    return dp
 
 
 def takes_sow(function: Callable[..., Any]) -> bool:
@@ -95,18 +226,19 @@ def with_sow(network: Any) -> Network:
     return Silent(network) if silent else network
 
 
-def features(network: Network, x: Array, sow: Sow = keep) -> Array:
+def features(network: Any, x: Any, sow: Sow = keep) -> Any:
     """What ``network.forward`` takes: the network's features of x, or x itself."""
-    own = getattr(network.network if isinstance(network, Silent) else network, "features", None)
+    own = getattr(network, "features", None)
     if own is None:
         return x
     return own(x, sow) if takes_sow(own) else own(x)
 
 
-def predict(network: Network, parameters: Parameters, x: Array) -> Array:
-    """The network's output. x (..., batch, in); returns (..., batch, out). Raises InputError for another shape."""
+def predict(network: Any, parameters: Parameters, x: Array) -> Array:
+    """The network's output y for x, as forward takes it. Raises InputError where x does not fit its ``inputs``."""
     x = np.asarray(x)
-    if x.ndim < 2 or x.shape[-1] != network.inputs:
-        raise InputError("tensor x", f"shape (..., batch, {network.inputs})", f"shape {x.shape}")
-    y, _ = network.forward(parameters, features(network, x), keep)
+    inputs = getattr(network, "inputs", None)
+    if inputs is not None and x.dtype.kind == "f" and (x.ndim < 2 or x.shape[-1] != inputs):
+        raise InputError("tensor x", f"shape (..., batch, {inputs})", f"shape {x.shape}")
+    y, _ = with_sow(network).forward(parameters, features(network, x), keep)
     return y

@@ -1,156 +1,209 @@
-"""One step of an experiment, run to learn its tensors and to see that the network keeps to its side.
+"""One step of an experiment, run on copies to learn its tensors and to see that the user's code keeps to its side.
 
-A network that somebody wrote may fall short of what a trace and its judge rely on; it is told here, by
-the name of the tensor, before any training.
+What somebody wrote may fall short of what a trace and its judge rely on; it is told here, by the name of the
+tensor, before any training. Nothing that was given is changed.
 """
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reference.arrays import Array, Sow
-from reference.claim.experiment import Experiment
-from reference.claim.objective import checked_gradients, checked_output, features
-from reference.claim.step import gradients
+from reference.claim.objective import Supervised
+from reference.claim.slots import Role, Slot, Slots
 from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 
+if TYPE_CHECKING:
+    from reference.claim.experiment import Experiment
 
-def tensor_names(experiment: Experiment) -> tuple[list[str], list[str]]:
-    """Names in the order of evaluation: what features sow once, and what every step sows (with ``loss``).
 
-    Raises InputError where the network does not sow what it must, or where a shape is not what it is to be.
+def rehearse(experiment: "Experiment") -> Slots:
+    """The slot of every tensor of the run.
+
+    Raises InputError where a network does not sow what it must, where a shape or dtype is not what it is to be,
+    where the user's code writes to what it is given, or gives two results from one input.
     """
     e = experiment
+    given = {**_data(e), **named(e.parameters)}
+    copies = {name: np.array(a) for name, a in given.items()}
+    data, p = e.data_of(copies), e.parameters_of(copies)
     once: dict[str, Array] = {}
-    each: dict[str, Array] = {}
-    as_sown: dict[str, Array] = {}
-    with _left_alone(e):
-        x, t = features(e.network, e.x, _note(once))[e.rows(0)], e.t[e.rows(0)]
-        y, cache = checked_output(e.network.forward(e.parameters, x, _note(each, as_sown)))
-        if np.shape(y) != t.shape:
-            raise InputError("tensor y", f"shape {t.shape}, that of t", f"shape {np.shape(y)}")
-        _check_sown("y", each, "forward")
-        forward = list(each)
-        each["dy"] = e.loss.gradient(y, t)
-        _check_gradients(e, e.network.backward(e.parameters, cache, each["dy"], _note(each, as_sown)), each)
-    _check_dtypes(e, once | each)
-    _check_kept(each, as_sown)
-    _check_names(e, once, each)
-    names = list(each)
-    return list(once), [*forward, "loss", *names[len(forward) :]]
-
-
-def tensor_shapes(experiment: Experiment, step: int = 0) -> dict[str, tuple[int, ...]]:
-    """The shapes of what that step yields: every sown tensor, the loss, the next buffers and parameters."""
-    e = experiment
-    values: dict[str, Array] = {}
-    x, t = features(e.network, e.x)[e.rows(step)], e.t[e.rows(step)]
-    gradients(e.network, e.parameters, x, t, e.loss, _note(values))
-    parameters = {name: a.shape for name, a in named(e.parameters).items()}
-    buffers = dict(zip(e.buffers, parameters.values(), strict=False))
-    return {name: np.shape(value) for name, value in values.items()} | {"loss": ()} | buffers | parameters
-
-
-def numbers_a_step(experiment: Experiment) -> int:
-    """How many numbers the equations of one step yield, intermediate values and all."""
-    return sum(math.prod(shape) for shape in tensor_shapes(experiment).values())
-
-
-def stacking_flaw(experiment: Experiment) -> str | None:
-    """Why the equations cannot be evaluated for many steps at once, stacked in front; None if they can.
-
-    Two steps' parameters are stacked (and the data, where each step has its own). Every tensor must be two
-    of those of one step, and the first of them must not depend on the parameters of the second.
-    """
-    e = experiment
-    one: dict[str, Array] = {}
-    x, t = features(e.network, e.x)[e.rows(0)], e.t[e.rows(0)]
-    gradients(e.network, e.parameters, x, t, e.loss, _note(one))
-    if e.batches is not None:
-        x, t = np.stack([x, x]), np.stack([t, t])
-    twice: list[dict[str, Array]] = [{}, {}]
-    for values, second in zip(twice, (1.0, 0.5), strict=True):
-        stacked = zip_with(lambda _, a, share=second: np.stack([a, a.dtype.type(share) * a]), e.parameters)
+    first, second = _Sown(), _Sown()
+    seen = _rows(e, e.objective.prepare(data, _note(once)), 0)
+    for sown in (first, second):
         try:
-            with np.errstate(all="ignore"):
-                gradients(e.network, stacked, x, t, e.loss, _note(values))
-        except (ValueError, IndexError, TypeError) as error:
-            return f"the equation of {next((name for name in one if name not in values), 'y')}: {error}"
-    for name, value in one.items():
-        same, other = (values[name] for values in twice)
-        if np.shape(same) != (2, *value.shape):
-            return f"{name} of two steps has shape {np.shape(same)} and not {(2, *value.shape)}"
-        if not np.array_equal(same[0], other[0], equal_nan=True):
-            return f"{name} of one step depends on another step's parameters"
-    return None
+            sown.gradients = named(e.objective.gradients(p, seen, sown.sow))
+        except ValueError as error:
+            _check_untouched(given, copies)
+            raise error from None
+        if e.objective.deferred and "y" in sown.values:
+            sown.loss = e.objective.loss_of(sown.values["y"], seen)
+        _check_untouched(given, copies)
+    each = _in_order(e, first)
+    if e.objective.deferred:
+        _check_output(e, each, seen)
+    _check_gradients(p, first)
+    _check_dtypes(e, once | each)
+    first.check_kept()
+    _check_repeated(first, second)
+    state = e.optimizer.init(p)
+    _check_names(e, [*once, *first.values, *named(state)], given)
+    return _slots(e, given, once, each, state)
 
 
-def _note(values: dict[str, Array], copies: dict[str, Array] | None = None) -> Sow:
+def shapes_at(experiment: "Experiment", step: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of what that step sows, and of the loss: of a batch smaller than the first."""
+    e = experiment
+    sown = _Sown()
+    e.objective.gradients(e.parameters, _rows(e, e.objective.prepare(e.data), step), sown.sow)
+    return {name: np.shape(value) for name, value in sown.values.items()} | {"loss": ()}
+
+
+def _data(e: "Experiment") -> dict[str, Array]:
+    return dict(e.named_data)
+
+
+def _rows(e: "Experiment", data: Any, step: int) -> Any:
+    rows = e.rows(step)
+    whole = isinstance(rows, slice) and rows == slice(None)
+    return data if whole else tuple(zip_with(lambda _, a: a[rows], part) for part in data)
+
+
+class _Sown:
+    """What one run of the equations sows, and copies of it as it was sown."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Array] = {}
+        self.copies: dict[str, Array] = {}
+        self.gradients: dict[str, Array] = {}
+        self.loss: Array | None = None
+
+    def sow(self, name: str, value: Array, /) -> Array:
+        if name in self.values:
+            raise InputError(f"tensor {name}", "to be sown once a step", "a second value")
+        self.values[name] = value
+        self.copies[name] = np.array(value)
+        return value
+
+    def check_kept(self) -> None:
+        """A trace holds what was sown, not a copy of it; nothing may write to it later in the step."""
+        for name, copy in self.copies.items():
+            if not np.array_equal(self.values[name], copy, equal_nan=copy.dtype.kind == "f"):
+                came = "one overwritten in place: copy it"
+                raise InputError(f"tensor {name}", "a value that stays as it was sown", came)
+
+
+def _note(values: dict[str, Array]) -> Sow:
     def sow(name: str, value: Array, /) -> Array:
         if name in values:
-            raise InputError(f"tensor {name}", "to be sown once a step", "a second value")
+            raise InputError(f"tensor {name}", "to be sown once", "a second value")
         values[name] = value
-        if copies is not None:
-            copies[name] = np.array(value)  # as it is now
         return value
 
     return sow
 
 
-@contextmanager
-def _left_alone(e: Experiment) -> Iterator[None]:
-    """Raise InputError if the network writes to what it is given, which is then put back."""
-    given = {"x": e.x, "t": e.t, **named(e.parameters)}
-    before = {name: array.copy() for name, array in given.items()}
-    yield
+def _in_order(e: "Experiment", sown: _Sown) -> dict[str, Array]:
+    """What a step sows, with the loss behind what its forward pass does."""
+    if not e.objective.deferred or sown.loss is None:
+        return dict(sown.values)
+    each: dict[str, Array] = {}
+    for name, value in sown.values.items():
+        if name == "dy":
+            each["loss"] = sown.loss
+        each[name] = value
+    return each
+
+
+def _check_untouched(given: dict[str, Array], copies: dict[str, Array]) -> None:
+    """Raise InputError if the user's code wrote to what it was given, which was a copy."""
     for name, array in given.items():
-        if not np.array_equal(array, before[name]):
-            array[...] = before[name]
+        if not np.array_equal(array, copies[name]):
             raise InputError(f"tensor {name}", "to be left as it is by the network", "one written to: copy it")
 
 
-def _check_dtypes(e: Experiment, values: dict[str, Any]) -> None:
+def _check_output(e: "Experiment", each: dict[str, Array], data: Any) -> None:
+    if "y" not in each:
+        raise InputError("tensor y", "to be sown by forward", ", ".join(each) or "nothing")
+    assert isinstance(e.objective, Supervised)  # noqa: S101 - nothing else defers its loss
+    check = getattr(e.objective.loss, "checked", None)
+    t = data[1] if len(data) > 1 else None
+    if check is not None:
+        check(t, np.shape(each["y"]))
+    if np.shape(each["dy"]) != np.shape(each["y"]):
+        raise InputError("tensor dy", f"shape {np.shape(each['y'])}, that of y", f"shape {np.shape(each['dy'])}")
+    if np.ndim(each["loss"]) != 0:
+        raise InputError("loss", "one number", f"shape {np.shape(each['loss'])}")
+
+
+def _check_dtypes(e: "Experiment", values: dict[str, Any]) -> None:
     """A number or array of a wider dtype makes the run one of another precision, without a word from NumPy."""
     for name, value in values.items():
-        came = getattr(value, "dtype", type(value).__name__)
-        if came != e.dtype:
-            raise InputError(f"tensor {name}", f"dtype {e.dtype}, as x has", f"dtype {came}")
+        came = np.asarray(value).dtype
+        if came != e.dtype and came.kind not in "iub":
+            raise InputError(f"tensor {name}", f"dtype {e.dtype}, as the parameters have", f"dtype {came}")
 
 
-def _check_kept(values: dict[str, Array], copies: dict[str, Array]) -> None:
-    """A trace holds what was sown, not a copy of it; backward may not write to what forward or itself has sown."""
-    for name, copy in copies.items():
-        if not np.array_equal(values[name], copy, equal_nan=True):
-            raise InputError(f"tensor {name}", "a value that stays as it was sown", "one overwritten in place: copy it")
-
-
-def _check_sown(name: str, sown: dict[str, Array], where: str) -> None:
-    if name not in sown:
-        raise InputError(f"tensor {name}", f"to be sown by {where}", ", ".join(sown) or "nothing")
-
-
-def _check_gradients(e: Experiment, dp: Any, sown: dict[str, Array]) -> None:
-    came = named(checked_gradients(dp, e.parameters))
-    for name, parameter in named(e.parameters).items():
-        _check_sown(f"d{name}", sown, "backward")
-        for gradient in (came.get(name), sown[f"d{name}"]):
+def _check_gradients(p: Any, sown: _Sown) -> None:
+    for name, parameter in named(p).items():
+        own = f"d{name}"
+        if own not in sown.values:
+            raise InputError(f"tensor {own}", "to be sown by backward", ", ".join(sown.values) or "nothing")
+        for gradient in (sown.gradients.get(name), sown.values[own]):
             if gradient is None:
                 raise InputError(f"gradient of {name}", f"shape {parameter.shape}", "None")
             if np.shape(gradient) != parameter.shape:
                 raise InputError(f"gradient of {name}", f"shape {parameter.shape}", f"shape {np.shape(gradient)}")
-        if came[name] is not sown[f"d{name}"] and not np.array_equal(came[name], sown[f"d{name}"], equal_nan=True):
-            raise InputError(f"gradient of {name}", f"the value that was sown as d{name}", "another one")
+        came, value = sown.gradients[name], sown.values[own]
+        if came is not value and not np.array_equal(came, value, equal_nan=True):
+            raise InputError(f"gradient of {name}", f"the value that was sown as {own}", "another one")
 
 
-def _check_names(e: Experiment, once: dict[str, Array], each: dict[str, Array]) -> None:
-    parameters = named(e.parameters)
-    for name in [*once, *each]:
-        if name in parameters or name in e.buffers or name in ("x", "t", "loss"):
+def _check_repeated(first: _Sown, second: _Sown) -> None:
+    """Raise InputError if the same numbers gave other ones the second time, as with a mask drawn at random."""
+    for name, value in first.copies.items():
+        again = second.copies.get(name)
+        if again is None or not np.array_equal(value, again, equal_nan=value.dtype.kind == "f"):
+            expected = "the same value from the same numbers each time"
+            raise InputError(f"tensor {name}", expected, "another one at the second call: is something drawn at random?")
+
+
+def _check_names(e: "Experiment", sown: list[str], given: dict[str, Array]) -> None:
+    seen = {*given, *(["loss"] if e.objective.deferred else [])}
+    for name in sown:
+        if name in seen:
             raise InputError(f"tensor {name}", "a name that nothing else has", "a second tensor of that name")
-        if name.startswith("d") and not (name[1:] in parameters or name[1:] in each):
-            expected = f"a gradient of something sown: {name[1:]} is not"
-            raise InputError(f"tensor {name}", expected, ", ".join(each))
+        seen.add(name)
+
+
+def _owners(state: Any, parameters: dict[str, Array]) -> dict[str, str]:
+    """Which parameter each leaf of the state belongs to: where a part of the state is a tree of the same leaves."""
+    parts = state.items() if isinstance(state, Mapping) else ()
+    same = [key for key, part in parts if list(named(part)) == list(parameters)]
+    return {f"{key}.{name}": name for key in same for name in parameters}
+
+
+def _slots(e: "Experiment", given: Any, once: Any, each: Any, state: Any) -> Slots:
+    slots: dict[str, Slot] = {}
+    parameters = named(e.parameters)
+
+    def add(role: Role, values: dict[str, Any], of: Callable[[str], str | None] = lambda _: None) -> None:
+        for name, a in values.items():
+            slots[name] = Slot(name, role, np.shape(a), np.asarray(a).dtype, of(name))
+
+    add("data", {name: a for name, a in given.items() if name not in parameters})
+    add("constant", once)
+    add("parameter", parameters)
+    add("state", named(state), _owners(state, parameters).get)
+    backward = False
+    for name, a in each.items():
+        backward = backward or name in ("dy", "loss")
+        base = name[1:] if name[:1] == "d" else ""
+        gradient = base in slots and slots[base].shape == np.shape(a)
+        gradient = gradient and (backward or base in parameters) and slots[base].role not in ("gradient", "loss")
+        role: Role = "loss" if name == "loss" else "gradient" if gradient else "value"
+        slots[name] = Slot(name, role, np.shape(a), np.asarray(a).dtype, base if gradient else None)
+    return slots
+

@@ -1,44 +1,138 @@
-"""Parameters as tuples of named arrays, and the three ways to walk over them.
+"""Trees of arrays: parameters, gradients and an optimizer's state, in the form that somebody keeps them in.
 
-A network's ``Parameters`` is a NamedTuple. A field holds one array, a tuple of arrays (one a layer)
-or None (a bias that the network does not have). Gradients wear the same type as their parameters.
+A tree is an array; a dict, list, tuple or NamedTuple of trees; a dataclass or other object with trees among its
+attributes; or None, where there is nothing (a bias that a layer does not have). Its arrays are its leaves. Each
+has a path as its name:
+
+    {"W1": a}                   W1
+    [(W, b), (W, b)]            0.0, 0.1, 1.0, 1.1
+    {"layers": [{"W": a}]}      layers.0.W
+    a                           p
+    Parameters(W=(a, b))        W1, W2: arrays in a field of a NamedTuple are counted from 1, as equations count layers
+
+What else stands in a tree, such as an object's name or its learning rate, is left as it is.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar
 
-P = TypeVar("P", bound=tuple[Any, ...])
+import numpy as np
 
+from reference.errors import InputError
 
-def zip_with(f: Callable[..., Any], p: P, q: P | None = None) -> P:
-    """Apply ``f(name, a)``, or ``f(name, a, b)`` with q, to each parameter and its namesake, in their order."""
-    if q is None:
-        return zip_with(lambda name, a, _: f(name, a), p, p)
-    fields: tuple[str, ...] = p._fields  # type: ignore[attr-defined]  # every Parameters is a NamedTuple
-    rows: list[Any] = []
-    for field, a, b in zip(fields, p, q, strict=True):
-        if a is None:
-            rows.append(None)
-        elif isinstance(a, tuple):
-            layers = enumerate(zip(a, b, strict=True), 1)
-            rows.append(tuple([None if c is None else f(f"{field}{l}", c, d) for l, (c, d) in layers]))
-        else:
-            rows.append(f(field, a, b))
-    return type(p)(*rows)
+Tree: TypeAlias = Any
+T = TypeVar("T")
 
 
-def named(p: tuple[Any, ...]) -> dict[str, Any]:
-    """The parameters by name: ``W1``; a tuple field ``W`` gives ``W1``, ``W2``, ...; None is left out."""
+def zip_with(f: Callable[..., Any], tree: T, *others: Tree) -> T:
+    """A tree like the first, of ``f(name, a, ...)`` for each leaf a and the leaves in its place in the other trees.
+
+    Leaves are visited in their order. Raises InputError where a tree has nothing in such a place.
+    """
+    result: T = _zip(f, "", tree, others)
+    return result
+
+
+def named(tree: Tree) -> dict[str, Any]:
+    """The leaves by name, in their order."""
     names: dict[str, Any] = {}
 
     def note(name: str, value: Any) -> Any:
+        if name in names:
+            raise InputError(f"tensor {name}", "a name of its own", "a second tensor of that name")
         names[name] = value
         return value
 
-    zip_with(note, p)
+    zip_with(note, tree)
     return names
 
 
-def rebuild(like: P, values: Mapping[str, Any]) -> P:
-    """A tuple of the type of ``like`` with the array of that name in each place."""
+def rebuild(like: T, values: Mapping[str, Any]) -> T:
+    """A tree of the form of ``like`` with the value of that name in each place."""
     return zip_with(lambda name, _: values[name], like)
+
+
+def _zip(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> Any:
+    if a is None:
+        return None
+    if not hasattr(a, "_fields") and _is_leaf(a):
+        return f(path or "p", a, *others)
+    if hasattr(a, "_fields"):
+        if not path and all([v.__class__ is np.ndarray for v in a]):  # what most networks have is the quickest way
+            return type(a)(*map(f, a._fields, a, *others))
+        prefix = f"{path}." if path else ""
+        rows = zip(a._fields, zip(a, *others, strict=True), strict=True)
+        return type(a)(*[_zip_field(f, prefix + field, *row) for field, row in rows])
+    if isinstance(a, (list, tuple)):
+        lists = [_same_length(path, a, other) for other in others]
+        return type(a)([_zip(f, _below(path, i), *_split(row)) for i, row in enumerate(zip(a, *lists, strict=True))])
+    result = copy.copy(a)
+    for key, value in _children(a):
+        rest = tuple(_child(path, other, key) for other in others)
+        _put(result, key, _zip(f, _below(path, key), value, rest))
+    return result
+
+
+def _zip_field(f: Callable[..., Any], path: str, a: Any, *others: Any) -> Any:
+    """A field of a NamedTuple, whose arrays are counted from 1 where there are several."""
+    if isinstance(a, (tuple, list)) and not hasattr(a, "_fields") and all(b is None or _is_leaf(b) for b in a):
+        lists = [_same_length(path, a, other) for other in others]
+        rows = enumerate(zip(a, *lists, strict=True), 1)
+        return type(a)([None if row[0] is None else f(f"{path}{l}", *row) for l, row in rows])
+    return _zip(f, path, a, others)
+
+
+def _split(row: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    return row[0], row[1:]
+
+
+def _below(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _is_leaf(a: Any) -> bool:
+    """An array, or what stands for one; a number too, so that it is told where an array was expected."""
+    return hasattr(a, "shape") or isinstance(a, (float, complex))
+
+
+def _children(a: Any) -> Iterator[tuple[Any, Any]]:
+    """The keys or attributes of a container that lead to a leaf, with what stands there."""
+    if isinstance(a, Mapping):
+        return ((key, value) for key, value in a.items() if value is None or _has_leaves(value))
+    attributes = getattr(a, "__dict__", {})
+    return ((key, value) for key, value in attributes.items() if not isinstance(value, float) and _has_leaves(value))
+
+
+def _has_leaves(a: Any) -> bool:
+    if a is None or isinstance(a, (str, bytes, type)):
+        return False
+    if _is_leaf(a):
+        return True
+    if isinstance(a, Mapping):
+        return any(_has_leaves(value) for value in a.values())
+    if isinstance(a, (list, tuple)):
+        return any(_has_leaves(value) for value in a)
+    return not callable(a) and any(_has_leaves(value) for _, value in _children(a))
+
+
+def _child(path: str, a: Any, key: Any) -> Any:
+    try:
+        return a[key] if isinstance(a, Mapping) else getattr(a, str(key))
+    except (KeyError, AttributeError):
+        known = a if isinstance(a, Mapping) else getattr(a, "__dict__", type(a).__name__)
+        raise InputError(f"tree at {_below(path, key)}", "an array", f"only {', '.join(map(str, known))}") from None
+
+
+def _same_length(path: str, a: Any, other: Any) -> Any:
+    if not isinstance(other, (list, tuple)) or len(other) != len(a):
+        came = f"{len(other)} of them" if isinstance(other, (list, tuple)) else type(other).__name__
+        raise InputError(f"tree at {path or 'its root'}", f"{len(a)} entries", came)
+    return other
+
+
+def _put(container: Any, key: Any, value: Any) -> None:
+    if isinstance(container, Mapping):
+        container[key] = value  # type: ignore[index]  # a copy of what somebody keeps arrays in, which can be written to
+    else:
+        object.__setattr__(container, key, value)  # a dataclass may be frozen

@@ -6,21 +6,20 @@
     g  = v'                                      with momentum; g + momentum v' with Nesterov's
     p' = p - lr g
 
-v is the momentum buffer. Source: torch.optim.SGD (documentation, its algorithm). Without momentum a
-buffer that an earlier step left is neither read nor changed, as in torch.
+v is the momentum buffer, 0 before the first step. Source: torch.optim.SGD (documentation, its algorithm).
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from reference.arrays import Array, Sow, keep
+import numpy as np
+
+from reference.arrays import Sow, keep
 from reference.claim.tree import zip_with
+from reference.errors import InputError
+from reference.optimizers.schedule import Rate, Step, beside, checked_rate, rate
+from reference.options import checked_flag, checked_number
 
-P = TypeVar("P", bound=tuple[object, ...])
-
-
-Rate: TypeAlias = Any
-"""A learning rate: a float; or one a step, as a sequence of floats, or an array of them where steps are stacked."""
+P = TypeVar("P")
 
 
 class SGD(NamedTuple):
@@ -33,34 +32,48 @@ class SGD(NamedTuple):
     nesterov: bool = False
     maximize: bool = False
 
-    def at(self, step: int) -> "SGD":
-        """The settings of one step of a run: its own learning rate, where there is a sequence of them."""
-        return self._replace(lr=self.lr[step]) if isinstance(self.lr, Sequence) else self
+    elementwise = True  # each parameter is updated from its own gradient alone, element by element
 
-    def step(self, p: P, dp: P, v: P | None = None, sow: Sow = keep) -> tuple[P, P | None]:
-        """The next parameters and momentum buffers, from the gradients and the buffers (None before the first step).
+    def checked(self, steps: int) -> "SGD":
+        """The same with plain floats. Raises InputError for what torch.optim.SGD refuses, and for too few rates."""
+        lr = checked_rate(self.lr, steps)
+        momentum = checked_number("momentum", self.momentum, least=0)
+        dampening = checked_number("dampening", self.dampening)
+        decay = checked_number("weight decay", self.weight_decay, least=0)
+        nesterov, maximize = checked_flag("nesterov", self.nesterov), checked_flag("maximize", self.maximize)
+        if nesterov and (momentum == 0 or dampening != 0):
+            came = f"momentum {self.momentum} and dampening {self.dampening}"
+            raise InputError("nesterov", "a momentum and no dampening, as torch.optim.SGD does", came)
+        return SGD(lr, momentum, dampening, decay, nesterov, maximize)
 
-        Each parameter is sown under its own name, ``W1``, and its buffer as ``vW1``. lr is one number here, or an
-        array (...) where p has those leading axes in front of its own; ``at`` picks it from a sequence.
+    def init(self, p: P) -> dict[str, P]:
+        """The momentum buffers before the first step; none without momentum."""
+        return {"v": zip_with(lambda _, w: np.zeros_like(w), p)} if self.momentum else {}
+
+    def step(self, p: P, dp: P, state: dict[str, P], t: Step, sow: Sow = keep) -> tuple[P, dict[str, P]]:
+        """The next parameters and momentum buffers, from the gradients and the buffers.
+
+        Each buffer is sown as ``v.W1``, and each parameter under its own name. t: number of the step, from 0, or an
+        array (...) of them where p has those axes in front of its own.
         """
-        lr, momentum, decay = self.lr, self.momentum, self.weight_decay
-        g = dp
+        lr, momentum, decay, g = rate(self.lr, t), self.momentum, self.weight_decay, dp
         if self.maximize:
             g = zip_with(lambda _, dw: -dw, g)
         if decay:
             g = zip_with(lambda _, dw, w: dw + decay * w, g, p)
         if momentum:
-            kept = 1 - self.dampening
-            if v is None:
-                v = zip_with(lambda name, dw: sow(f"v{name}", dw), g)
-            else:
-                v = zip_with(lambda name, vw, dw: sow(f"v{name}", momentum * vw + kept * dw), v, g)
+            kept = self._kept(t)
+            v = zip_with(
+                lambda name, vw, dw: sow(f"v.{name}", momentum * vw + beside(kept, dw, t) * dw), state["v"], g
+            )
             g = zip_with(lambda _, dw, vw: dw + momentum * vw, g, v) if self.nesterov else v
-        if isinstance(lr, float) or not hasattr(lr, "ndim"):  # a float is the usual case, and the cheaper question
-            return zip_with(lambda name, w, dw: sow(name, w - lr * dw), p, g), v
-        return zip_with(lambda name, w, dw: sow(name, w - _beside(lr, w) * dw), p, g), v
+            state = {"v": v}
+        if isinstance(lr, float):  # the usual case, and the cheapest question
+            return zip_with(lambda name, w, dw: sow(name, w - lr * dw), p, g), state
+        return zip_with(lambda name, w, dw: sow(name, w - beside(lr, w, t) * dw), p, g), state
 
-
-def _beside(lr: Rate, w: Array) -> Any:
-    """The learning rates of stacked steps with the axes of one step's parameter behind them."""
-    return lr[(..., *(None,) * (w.ndim - lr.ndim))]
+    def _kept(self, t: Step) -> Any:
+        """What a buffer takes of the gradient: all of it at the first step."""
+        if np.ndim(t):
+            return np.where(t == 0, 1.0, 1 - self.dampening) if self.dampening else 1.0
+        return 1.0 if t == 0 else 1 - self.dampening

@@ -15,7 +15,7 @@ from reference.arrays import Array
 from reference.errors import InputError, UnknownNameError
 
 _RESERVED = "__torch_mirror__"
-_KINDS = ("constants", "parameters", "tensors", "buffers")
+_KINDS = ("constants", "parameters", "tensors", "states")
 _NO_TRACE = (
     ValueError, KeyError, TypeError, AttributeError, OverflowError,                # another file of NumPy's
     EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,  # an empty, cut or damaged one
@@ -36,7 +36,7 @@ class Trace(Mapping[str, Array]):
     constants: what does not change from step to step (x, t, features), (...) without a step axis;
     parameters: (steps + 1, ...) each: before the first step, and after each;
     tensors: (steps, ...) each: intermediate values, ``loss`` (steps,), gradients ``d<name>``;
-    buffers: momentum buffers ``v<name>``, (steps + 1, ...) each as the parameters; NaN where there is none yet.
+    states: of the optimizer, (steps + 1, ...) each as the parameters: ``v.W1`` is a momentum buffer.
     Where the last batch of an epoch is smaller than the others, what it lacks is filled up with NaN.
     """
 
@@ -45,22 +45,22 @@ class Trace(Mapping[str, Array]):
     parameters: Mapping[str, Array]
     tensors: Mapping[str, Array] = field(default_factory=dict)
     first: int = 0
-    buffers: Mapping[str, Array] = field(default_factory=dict)
+    states: Mapping[str, Array] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Array:
-        for group in (self.tensors, self.parameters, self.buffers, self.constants):
+        for group in (self.tensors, self.parameters, self.states, self.constants):
             if name in group:
                 return group[name]
         raise UnknownNameError("tensor", name, self)
 
     def __iter__(self) -> Iterator[str]:
-        return iter([*self.constants, *self.parameters, *self.buffers, *self.tensors])
+        return iter([*self.constants, *self.parameters, *self.states, *self.tensors])
 
     def __len__(self) -> int:
-        return len(self.constants) + len(self.parameters) + len(self.buffers) + len(self.tensors)
+        return len(self.constants) + len(self.parameters) + len(self.states) + len(self.tensors)
 
     def __contains__(self, name: object) -> bool:
-        return any(name in group for group in (self.tensors, self.parameters, self.buffers, self.constants))
+        return any(name in group for group in (self.tensors, self.parameters, self.states, self.constants))
 
     def at(self, steps: slice) -> "Trace":
         """The part of the run between two steps (counted from this trace's own first), without copies."""
@@ -74,7 +74,7 @@ class Trace(Mapping[str, Array]):
             {name: a[start : stop + 1] for name, a in self.parameters.items()},
             self._tensors_at(slice(start, stop)),
             self.first + start,
-            {name: a[start : stop + 1] for name, a in self.buffers.items()},
+            {name: a[start : stop + 1] for name, a in self.states.items()},
         )
 
     def _tensors_at(self, steps: slice) -> Mapping[str, Array]:
@@ -86,10 +86,10 @@ class Trace(Mapping[str, Array]):
         """The same values in a wider dtype."""
 
         def lift(group: Mapping[str, Array]) -> dict[str, Array]:
-            return {name: a.astype(dtype) for name, a in group.items()}
+            return {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in group.items()}
 
         groups = lift(self.constants), lift(self.parameters), lift(self.tensors)
-        return Trace(self.steps, *groups, self.first, lift(self.buffers))
+        return Trace(self.steps, *groups, self.first, lift(self.states))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace as .npz (numpy.savez, no pickle). Raises InputError if the file cannot be written."""
@@ -123,28 +123,28 @@ class Trace(Mapping[str, Array]):
         except _NO_TRACE as error:
             came = str(error) or "an empty or cut file"
             raise InputError(f"trace file {path}", "a trace that Trace.save wrote", came) from error
-        for kind, rows in (("parameters", steps + 1), ("buffers", steps + 1), ("tensors", steps)):
+        for kind, rows in (("parameters", steps + 1), ("states", steps + 1), ("tensors", steps)):
             for name, array in groups[kind].items():
                 if array.shape[:1] != (rows,):
                     raise InputError(f"trace file {path}", f"{rows} entries of {name}", f"shape {array.shape}")
         return Trace(
-            steps, groups["constants"], groups["parameters"], groups["tensors"], first, groups["buffers"]
+            steps, groups["constants"], groups["parameters"], groups["tensors"], first, groups["states"]
         )
 
 
 def gather(steps: int, segments: Iterable[Trace]) -> Trace:
     """One trace from the consecutive segments of a run of that many steps; their values are copied."""
-    groups: dict[str, dict[str, Array]] = {"parameters": {}, "tensors": {}, "buffers": {}}
+    groups: dict[str, dict[str, Array]] = {"parameters": {}, "tensors": {}, "states": {}}
     for segment in segments:
         for kind, gathered in groups.items():
             more = kind != "tensors"  # one entry before the first step
             for name, a in getattr(segment, kind).items():
                 if not segment.first:
-                    gathered[name] = np.full((steps + more, *a.shape[1:]), np.nan, a.dtype)
+                    gathered[name] = np.full((steps + more, *a.shape[1:]), np.nan if a.dtype.kind == "f" else 0, a.dtype)
                 here = slice(segment.first, segment.first + segment.steps + more)
                 gathered[name][here][tuple(slice(n) for n in a.shape)] = a
         constants = segment.constants
-    return Trace(steps, constants, groups["parameters"], groups["tensors"], buffers=groups["buffers"])
+    return Trace(steps, constants, groups["parameters"], groups["tensors"], states=groups["states"])
 
 
 def stack(rows: Sequence[Array], out: Array) -> Array:
@@ -156,7 +156,7 @@ def stack(rows: Sequence[Array], out: Array) -> Array:
     try:
         np.concatenate(rows, out=stacked.reshape(-1, *rows[0].shape[1:]))
     except ValueError:  # some are smaller, or scalars
-        stacked[...] = np.nan
+        stacked[...] = np.nan if stacked.dtype.kind == "f" else 0
         for space, row in zip(stacked, rows, strict=True):
             space[tuple(slice(n) for n in row.shape)] = row
     return stacked

@@ -6,11 +6,9 @@ import numpy as np
 
 from reference.arrays import Array, Sow, keep
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features
-from reference.claim.rehearsal import numbers_a_step, tensor_names
-from reference.claim.step import step
-from reference.claim.tree import named
-from reference.optimizers.sgd import SGD
+from reference.claim.objective import Data, Objective, step
+from reference.claim.slots import STEP, names, size
+from reference.claim.tree import named, zip_with
 from reference.traces.trace import Trace, check_record, gather, stack
 
 SEGMENT_BYTES = 24 << 20
@@ -18,6 +16,11 @@ SEGMENT_BYTES = 24 << 20
 
 SEGMENT_STEPS = 1024
 """Steps of a segment at most: by then the calls are few, and a small network's arrays still fit a cache."""
+
+
+def numbers_a_step(experiment: Experiment) -> int:
+    """How many numbers the equations of one step yield: intermediate values, the next state and parameters."""
+    return size(slot for slot in experiment.slots.values() if slot.role in (*STEP, "parameter", "state"))
 
 
 def segment_steps(experiment: Experiment) -> int:
@@ -37,69 +40,73 @@ def segments(
     overwritten by the next one's.
     """
     e = experiment
-    _, each = tensor_names(e)
+    each = names(e.slots, *STEP)
     start = named(e.parameters)
-    constants: dict[str, Array] = {"x": e.x, "t": e.t}
+    constants: dict[str, Array] = dict(e.named_data)
 
     def note_constant(name: str, value: Array, /) -> Array:
         constants[name] = plant(name, value)
         return constants[name]
 
-    x = features(e.network, e.x, note_constant)
-    network, p, v, loss = e.network, e.parameters, None, e.loss
+    objective, optimizer = e.objective, e.optimizer
+    prepared = objective.prepare(read_only(e.data), note_constant)
+    p = zip_with(lambda _, a: a.copy(), e.parameters)
+    state = optimizer.init(p)
     size = size or segment_steps(e)
     room: dict[str, Array] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
-    last = {name: np.full_like(start[name[1:]], np.nan) for name in e.buffers}  # before each segment
     for first in range(0, e.steps, size) if e.steps else (0,):
         steps = range(first, min(first + size, e.steps))
         here = record(steps) if callable(record) else record
-        wanted = check_record(here, [*each, *start, *last])
-        needed = {"y" if name == "loss" else name for name in wanted}
+        wanted = check_record(here, [*each, *start, *named(state)])
+        needed = {"y" if name == "loss" and objective.deferred else name for name in wanted}
         rows: dict[str, list[Array]] = {name: [] for name in each if name in needed}
-        states = {name: [value] for name, value in named(p).items() if name in wanted}
-        buffers = {name: [value] for name, value in last.items()}
-        sow = _recorder({**rows, **states, **buffers}, plant)
-        data = _batches(e, x, steps)
-        for (x_t, t_t), sgd in zip(data, _schedule(e, steps), strict=True):
-            p, v = step(network, p, x_t, t_t, loss, sgd, v, sow)
-        last = {name: row[-1] for name, row in buffers.items()}
-        if "loss" in wanted and steps:
+        parameters = {name: [value] for name, value in named(p).items() if name in wanted}
+        states = {name: [value] for name, value in named(state).items() if name in wanted}
+        sow = _recorder({**rows, **parameters, **states}, plant)
+        data = _batches(e, prepared, steps)
+        for t, seen in zip(steps, data, strict=True):
+            p, state = step(objective, p, seen, optimizer, state, t, sow)
+        if "loss" in wanted and objective.deferred and steps:
             rows["loss"] = [plant("loss", _losses(e, rows["y"], data, room, size))]
         yield Trace(
             len(steps),
             constants,
-            {name: _stack(name, row, room, size + 1) for name, row in states.items()},
-            _Stacks({name: rows[name] for name in each if name in wanted and steps}, room, size),
+            {name: _stack(name, row, room, size + 1) for name, row in parameters.items()},
+            _Stacks({name: rows[name] for name in each if name in wanted and steps}, room, size, objective),
             first,
-            {name: _stack(name, row, room, size + 1) for name, row in buffers.items() if name in wanted},
+            {name: _stack(name, row, room, size + 1) for name, row in states.items()},
         )
 
 
-def _batches(e: Experiment, x: Array, steps: range) -> list[tuple[Array, Array]]:
-    """What each step sees of the features x and of t."""
+def read_only(data: Data) -> Data:
+    """The same arrays as views that nothing is written to."""
+
+    def view(_name: str, a: Array) -> Array:
+        a = a.view()
+        a.flags.writeable = False
+        return a
+
+    return tuple(zip_with(view, part) for part in data)
+
+
+def _batches(e: Experiment, prepared: Data, steps: range) -> list[Data]:
+    """What each step sees of the prepared data."""
     if e.batches is None:
-        return [(x, e.t)] * len(steps)
-    return [(x[rows], e.t[rows]) for rows in map(e.rows, steps)]
+        return [prepared] * len(steps)
+    return [tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in prepared) for rows in map(e.rows, steps)]
 
 
-def _schedule(e: Experiment, steps: range) -> list[SGD]:
-    """The settings of each step."""
-    return [e.sgd] * len(steps) if isinstance(e.sgd.lr, float) else [e.sgd.at(t) for t in steps]
-
-
-def _losses(
-    e: Experiment, ys: list[Array], data: list[tuple[Array, Array]], room: dict[str, Array], size: int
-) -> Array:
+def _losses(e: Experiment, ys: list[Array], data: list[Data], room: dict[str, Array], size: int) -> Array:
     """The loss of each step: (steps,)."""
-    if e.batches is None:
-        return e.loss.value(_stack("y", ys, room, size), e.t)
-    return np.stack([e.loss.value(y, t) for y, (_, t) in zip(ys, data, strict=True)])
+    if e.batches is None and hasattr(e.loss, "axes"):
+        return e.stacked().loss_of(_stack("y", ys, room, size), data[0])
+    return np.stack([e.objective.loss_of(y, seen) for y, seen in zip(ys, data, strict=True)])
 
 
 def train(experiment: Experiment, record: Sequence[str] | None = None, plant: Sow = keep) -> Trace:
     """Train with the hand-derived equations.
 
-    record: names of the tensors to keep, default all; parameters have steps + 1 entries.
+    record: names of the tensors to keep, default all; parameters and states have steps + 1 entries.
     plant: a sow that sees, and may replace, every named value as it is computed.
     Raises UnknownNameError for a name in ``record`` that the run does not have.
     """
@@ -131,11 +138,12 @@ def _recorder(rows: dict[str, list[Array]], plant: Sow) -> Sow:
 class _Stacks(Mapping[str, Array]):
     """The tensors of a segment, each stacked over its steps when it is asked for: not every reader wants all."""
 
-    def __init__(self, rows: dict[str, list[Array]], room: dict[str, Array], size: int) -> None:
+    def __init__(self, rows: dict[str, list[Array]], room: dict[str, Array], size: int, objective: Objective) -> None:
         self.rows, self.room, self.size = rows, room, size
+        self.whole = {"loss"} if objective.deferred else set()  # what is stacked already
 
     def __getitem__(self, name: str) -> Array:
-        if name == "loss":
+        if name in self.whole:
             return self.rows[name][0]
         return _stack(name, self.rows[name], self.room, self.size)
 
@@ -147,7 +155,7 @@ class _Stacks(Mapping[str, Array]):
 
     def at(self, steps: slice) -> dict[str, Array]:
         """The tensors of some of the steps only."""
-        return {name: row[0][steps] if name == "loss" else _stacked(row[steps]) for name, row in self.rows.items()}
+        return {name: row[0][steps] if name in self.whole else _stacked(row[steps]) for name, row in self.rows.items()}
 
 
 def _stack(name: str, rows: list[Array], room: dict[str, Array], size: int) -> Array:

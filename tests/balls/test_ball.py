@@ -22,7 +22,7 @@ from reference.activations import relu, relu_backward, sigmoid
 from reference.affine import affine
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.step import step
+from reference.claim.objective import step
 from reference.claim.tree import zip_with
 from reference.losses import SquaredError
 from reference.networks import mlp

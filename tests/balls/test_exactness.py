@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from reference.affine import affine
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features
-from reference.claim.step import step
+from reference.claim.objective import features, step
 from reference.claim.tree import named, zip_with
 from reference.losses import SquaredError
 from reference.optimizers.sgd import SGD
@@ -204,7 +203,7 @@ def step_of(e: Experiment, number: Callable[[Array], Any], scalar: Callable[[flo
     x, t = number(e.x[e.rows(0)]), number(e.t[e.rows(0)])
     p = zip_with(lambda _, a: number(a), e.parameters)
     loss = e.loss._replace(scale=scalar(e.loss.scale))
-    options = {name: scalar(v) if isinstance(v, float) and v else v for name, v in e.sgd._asdict().items()}
+    options = {name: scalar(v) if isinstance(v, float) and v else v for name, v in e.optimizer._asdict().items()}
     step(e.network, p, features(e.network, x, sow), t, loss, SGD(**options), sow=sow)
     values["loss"] = loss.value(values["y"], t)
     return values

@@ -25,7 +25,7 @@ def cubic_sine(e: Experiment) -> Run:
     """Document 000: four scalars, and powers taken anew wherever they are needed."""
     x, y = e.x[:, 0], e.t[:, 0]
     (b, c, d), (a,) = e.parameters.W[0], e.parameters.bias
-    lr, losses = e.sgd.lr, []
+    lr, losses = e.optimizer.lr, []
     for _ in range(e.steps):
         out = a + b * x + c * x**2 + d * x**3
         losses.append(np.square(out - y).sum())
@@ -76,7 +76,7 @@ def _regression(e: Experiment, x: Array, y: Array) -> Run:
 def _descend(
     e: Experiment, loss: Callable[[Array, Any], Any], gradient: Callable[[Array, Any], tuple[Any, Any]]
 ) -> Run:
-    lr, losses = e.sgd.lr, []
+    lr, losses = e.optimizer.lr, []
 
     def update(w: Array, b: Any) -> tuple[Array, Any]:
         dw, db = gradient(w, b)
@@ -100,7 +100,7 @@ def mlp_relu_histories(e: Experiment) -> Run:
 
 
 def _mlp(e: Experiment, *, histories: bool) -> Run:
-    X, Y, lr = e.x.astype(int), e.t[:, 0].astype(int), e.sgd.lr
+    X, Y, lr = e.x.astype(int), e.t[:, 0].astype(int), e.optimizer.lr
     layers = [(W.T.copy(), b[None].copy()) for W, b in zip(e.parameters.W, e.parameters.b, strict=True)]
     losses, kept, means = [], [], []
 
@@ -137,7 +137,7 @@ def _mlp(e: Experiment, *, histories: bool) -> Run:
 
 def two_layer_linear(e: Experiment) -> Run:
     """Document 002: the loss is computed at every hundredth epoch."""
-    x, y, lr, losses = e.x.astype(int), e.t.astype(int), e.sgd.lr, []
+    x, y, lr, losses = e.x.astype(int), e.t.astype(int), e.optimizer.lr, []
     W1, W2 = e.parameters.W1.T.copy(), e.parameters.W2.T.copy()
 
     def forward(W1: Array, W2: Array) -> tuple[Array, Array]:
@@ -162,7 +162,7 @@ def two_layer_linear(e: Experiment) -> Run:
 
 def two_layer_linear_bias(e: Experiment) -> Run:
     """Document 002 with biases, which are plain numbers there."""
-    x, y, lr, losses = e.x.astype(int), e.t.astype(int), e.sgd.lr, []
+    x, y, lr, losses = e.x.astype(int), e.t.astype(int), e.optimizer.lr, []
     W1, W2 = e.parameters.W1.T.copy(), e.parameters.W2.T.copy()
     b1, b2 = float(e.parameters.b1[0]), float(e.parameters.b2[0])
 
@@ -193,7 +193,7 @@ def two_layer_linear_bias(e: Experiment) -> Run:
 
 def two_layer_relu(e: Experiment) -> Run:
     """Documents 003 and 004."""
-    x, y, lr, losses = e.x, e.t, e.sgd.lr, []
+    x, y, lr, losses = e.x, e.t, e.optimizer.lr, []
     w1, w2 = e.parameters.W1.T.copy(), e.parameters.W2.T.copy()
     for _ in range(e.steps):
         h = x.dot(w1)

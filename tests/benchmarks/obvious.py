@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from reference.arrays import Array
-from reference.claim.step import gradients, step
+from reference.claim.objective import gradients, step
 from reference.claim.tree import named
 from reference.losses import SquaredError
 from reference.networks.mlp import MLP, Parameters

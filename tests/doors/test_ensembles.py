@@ -148,7 +148,7 @@ def test_nothing_to_fail_is_vacuous(change: dict[str, Any], why: str) -> None:
 
 def test_the_runs_are_those_of_the_members() -> None:
     """Each is a trace of the member's experiment, which the judge of single runs certifies, and of no other's."""
-    e = ensemble(sgd=SGD((0.1, 0.05, 0.2), 0.9), batches=Batches(2, seed=1))
+    e = ensemble(optimizer=SGD((0.1, 0.05, 0.2), 0.9), batches=Batches(2, seed=1))
     run = train(e)
 
     def of(k: int) -> Trace:
@@ -259,7 +259,7 @@ def test_a_wrong_last_bit_of_one_member_is_refuted(dtype: DTypeName, data: st.Da
 
     def using(e: Experiment) -> Session:
         right = session(e)
-        return right._replace(optimizer=OneUlpOff(right.module.parameters(), lr=e.sgd.lr))
+        return right._replace(optimizer=OneUlpOff(right.module.parameters(), lr=e.optimizer.lr))
 
     certificate = verify_ensemble(Ensemble.of([e, replace(e, t=-e.t), e]), using)
     vmapped = [f for f in certificate.refutations if f.check == "end to end"]
@@ -297,7 +297,7 @@ def test_a_start_that_is_not_the_ensembles_is_refuted(monkeypatch: pytest.Monkey
 @settings(max_examples=10)
 def test_blocks_of_any_size_find_the_same(members: int, steps: int, data: st.DataObject) -> None:
     """What is evaluated in one call is a matter of the cache: findings, steps and members are the same."""
-    e = ensemble(members, steps, sgd=SGD(0.1, 0.5), batches=data.draw(strategies.batchings(sizes=(2, 3))))
+    e = ensemble(members, steps, optimizer=SGD(0.1, 0.5), batches=data.draw(strategies.batchings(sizes=(2, 3))))
     k = data.draw(st.integers(0, members - 1))
     whole = verify_ensemble(e, of_member(e, k))
     assume(whole.refutations)  # not so where every neuron of the member is dead
@@ -331,7 +331,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         r"tensor x: expected finite numbers, got nan at \(2, 0, 0\)",
     ),
     "another learning rate": (
-        lambda: Ensemble.of([ONE, replace(ONE, sgd=SGD(0.2))]),
+        lambda: Ensemble.of([ONE, replace(ONE, optimizer=SGD(0.2))]),
         "member 1: expected the sgd of member 0, SGD.*got SGD",
     ),
     "another batch": (

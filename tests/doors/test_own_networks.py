@@ -144,7 +144,7 @@ def test_both_branches_of_an_undecided_relu_are_inside() -> None:
     for share in (0.0, 1.0):
         dz1 = share * (trace["dy"][0] @ e.parameters.W2)
         dp = Parameters(dz1.T @ e.x, dz1.sum(axis=0), trace["dW2"][0])
-        after = e.sgd.step(e.parameters, dp)[0]
+        after = e.optimizer.step(e.parameters, dp)[0]
         tensors = {"dW1": dp.W1[None], "db1": dp.b1[None]}
         states = {name: np.stack([a, b]) for name, a, b in zip(p._fields, e.parameters, after, strict=True)}
         ends = reference.Trace(

@@ -119,18 +119,18 @@ CASES: dict[str, Callable[[Experiment], bool]] = {
     "mini-batches in order": lambda e: e.batches is not None and e.batches.seed is None and e.batches.size < len(e.x),
     "shuffled mini-batches": lambda e: e.batches is not None and e.batches.seed is not None and e.batches.size > 1,
     "a last batch that is smaller": lambda e: e.batch_length(e.steps - 1) < e.batch_length(0),
-    "plain": lambda e: e.sgd[1:] == SGD(0.1)[1:],
-    "momentum with dampening": lambda e: bool(e.sgd.momentum and e.sgd.dampening),
-    "Nesterov with weight decay": lambda e: bool(e.sgd.nesterov and e.sgd.weight_decay),
-    "maximize": lambda e: e.sgd.maximize,
-    "a schedule": lambda e: isinstance(e.sgd.lr, tuple) and len(set(e.sgd.lr)) > 2,
+    "plain": lambda e: e.optimizer[1:] == SGD(0.1)[1:],
+    "momentum with dampening": lambda e: bool(e.optimizer.momentum and e.optimizer.dampening),
+    "Nesterov with weight decay": lambda e: bool(e.optimizer.nesterov and e.optimizer.weight_decay),
+    "maximize": lambda e: e.optimizer.maximize,
+    "a schedule": lambda e: isinstance(e.optimizer.lr, tuple) and len(set(e.optimizer.lr)) > 2,
     "float32": lambda e: e.dtype == np.float32,
     "float64": lambda e: e.dtype == np.float64,
     "sum": lambda e: e.loss.reduction == "sum",
     "mean whose N is no power of two": lambda e: e.loss.reduction == "mean" and e.t.size not in (1, 2, 4, 8, 16, 32),
     "scale that is no power of two": lambda e: e.loss.scale == 0.3,
-    "lr that is no power of two": lambda e: bool(np.all(np.frexp(e.sgd.lr)[0] != 0.5)),
-    "lr that is a power of two": lambda e: bool(np.all(np.frexp(e.sgd.lr)[0] == 0.5)),
+    "lr that is no power of two": lambda e: bool(np.all(np.frexp(e.optimizer.lr)[0] != 0.5)),
+    "lr that is a power of two": lambda e: bool(np.all(np.frexp(e.optimizer.lr)[0] == 0.5)),
     "several steps": lambda e: e.steps > 4,
     "every parameter moves": moved,
     "dead network": lambda e: not moved(e),
@@ -177,7 +177,7 @@ def test_every_bound_is_kept(experiment: Experiment) -> None:
     assert max(network.widths) <= 3
     assert experiment.dtype == np.float32
     assert experiment.loss == reference.SquaredError("mean", 0.5)
-    assert (experiment.sgd, experiment.steps, len(experiment.x)) == (reference.SGD(0.25), 4, 6)
+    assert (experiment.optimizer, experiment.steps, len(experiment.x)) == (reference.SGD(0.25), 4, 6)
     assert np.array_equal(experiment.x, (np.round(10 * experiment.x) / 10).astype(np.float32))
 
 
@@ -197,8 +197,8 @@ ENSEMBLES: dict[str, Callable[[Ensemble], bool]] = {
     "one member": lambda e: e.members == 1,
     "many members": lambda e: e.members == 64,
     "float32": lambda e: e.dtype == np.float32,
-    "momentum": lambda e: bool(e.sgd.momentum),
-    "a schedule": lambda e: isinstance(e.sgd.lr, tuple),
+    "momentum": lambda e: bool(e.optimizer.momentum),
+    "a schedule": lambda e: isinstance(e.optimizer.lr, tuple),
     "smaller last batches": lambda e: e.batches is not None and e.x.shape[1] % e.batches.size > 0,
     "starts that differ": lambda e: e.members > 1 and all((a[0] != a[1]).any() for a in named(e.parameters).values()),
 }

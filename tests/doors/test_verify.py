@@ -25,7 +25,7 @@ def mlp(steps: int = 20) -> Experiment:
 def with_optimizer(make: Callable[[Any, float], torch.optim.Optimizer]) -> Callable[[Experiment], Session]:
     def using(e: Experiment) -> Session:
         usual = session(e)
-        return usual._replace(optimizer=make(usual.module.parameters(), e.sgd.lr))
+        return usual._replace(optimizer=make(usual.module.parameters(), e.optimizer.lr))
 
     return using
 
@@ -55,7 +55,7 @@ def test_an_optimizer_may_write_to_its_gradients(optimizer: Any) -> None:
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.longdouble])
 def test_numbers_of_a_numpy_type_decide_no_dtype(number: Any, dtype: str) -> None:
     e = replace(experiments.load("linear-batch", dtype), steps=5)
-    e = replace(e, sgd=SGD(number(0.01)), loss=SquaredError("mean", number(0.3)))
+    e = replace(e, optimizer=SGD(number(0.01)), loss=SquaredError("mean", number(0.3)))
     assert reference.train(e)["W"].dtype == dtype
     assert verify(e).verdict == "certified"
 
@@ -228,7 +228,7 @@ class Restless(torch.optim.SGD):
 def test_gradients_that_somebody_writes_to_later_are_those_of_their_step(after: float) -> None:
     def using(e: Experiment) -> Any:
         usual = session(e)
-        optimizer = Restless(usual.module.parameters(), e.sgd.lr)
+        optimizer = Restless(usual.module.parameters(), e.optimizer.lr)
         optimizer.after = after
         return usual._replace(optimizer=optimizer)
 

@@ -81,7 +81,7 @@ def test_the_error_of_free_runs_is_that_of_two_traces(dtype: str) -> None:
 def test_the_local_error_is_that_of_the_equation_on_torchs_own_operands(dtype: str) -> None:
     e = experiment(dtype)
     found, torch = measure(e, using=off_by(3e-6)), torch_mirror.train(e, using=off_by(3e-6)(e))
-    lr, n = e.sgd.lr, e.t.size
+    lr, n = e.optimizer.lr, e.t.size
     equations = {  # each operation rounds once, so that there is one way to compute them
         "a1": np.maximum(torch["z1"], 0),
         "dy": (torch["y"] - e.t) / (n / 2),
@@ -138,11 +138,11 @@ def test_correct_code_is_within_its_radius(dtype: str) -> None:
 
 
 def test_batches_and_momentum_fill_every_step() -> None:
-    e = replace(experiment(), batches=Batches(4, seed=1), sgd=SGD(0.1, momentum=0.9))
+    e = replace(experiment(), batches=Batches(4, seed=1), optimizer=SGD(0.1, momentum=0.9))
     found = measure(e)
     assert_ordered(found, e.steps)
     assert found["y"].elements.tolist() == 4 * [4 * 5, 4 * 5, 1 * 5], "of nine samples the last batch has one"
-    assert {"vW1", "vW2"} <= set(found)
+    assert {"v.W1", "v.W2"} <= set(found)
 
 
 def test_a_module_that_tells_nothing_is_measured_by_what_is_known_of_it() -> None:

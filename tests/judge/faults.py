@@ -150,7 +150,7 @@ def summed_over_all(_e: Experiment, dz: Tensor, x: Tensor, W: Tensor) -> tuple[T
 
 def updated_early(e: Experiment, dz: Tensor, x: Tensor, W: Tensor) -> tuple[Tensor, ...]:
     dW = dz.mT @ x
-    return dz @ W.sub_(e.sgd.lr * dW), dW, dz.sum(dim=-2)
+    return dz @ W.sub_(e.optimizer.lr * dW), dW, dz.sum(dim=-2)
 
 
 def single(z: Array) -> Array:
@@ -179,7 +179,7 @@ def with_W2_stored_transposed(_e: Experiment, y: Array, v: Values) -> Array:
 
 
 def with_early_W2(e: Experiment, _da: Array, v: Values) -> Array:
-    return v["dy"] @ (v["W2"] - e.sgd.lr * v["dW2"])
+    return v["dy"] @ (v["W2"] - e.optimizer.lr * v["dW2"])
 
 
 def with_stale(gradient: str) -> Wrong:
@@ -187,7 +187,7 @@ def with_stale(gradient: str) -> Wrong:
 
 
 def with_rate(parameter: str, rate: Callable[[float], float]) -> Wrong:
-    return lambda e, _after, v: v[parameter] - rate(e.sgd.lr) * v[f"d{parameter}"]
+    return lambda e, _after, v: v[parameter] - rate(e.optimizer.lr) * v[f"d{parameter}"]
 
 
 def with_all_axes(upstream: str) -> Wrong:
@@ -207,9 +207,9 @@ lumped1 = affine_gradient("layer1", summed_over_all)
 lumped2 = affine_gradient("layer2", summed_over_all)
 early = affine_gradient("layer2", updated_early)
 cast = hooked("layer1", lambda _e, _m, _x, z: z.float().to(z.dtype))
-ascending = optimizer(lambda e, weights: torch.optim.SGD(weights, lr=e.sgd.lr, maximize=True))
-forgetful = optimizer(lambda e, weights: ForgetfulSGD(weights, lr=e.sgd.lr))
-rounded = optimizer(lambda e, weights: torch.optim.SGD(weights, lr=in_single(e.sgd.lr)))
+ascending = optimizer(lambda e, weights: torch.optim.SGD(weights, lr=e.optimizer.lr, maximize=True))
+forgetful = optimizer(lambda e, weights: ForgetfulSGD(weights, lr=e.optimizer.lr))
+rounded = optimizer(lambda e, weights: torch.optim.SGD(weights, lr=in_single(e.optimizer.lr)))
 
 DOUBLE: tuple[DTypeName, ...] = ("float64",)
 

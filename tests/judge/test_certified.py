@@ -101,7 +101,7 @@ def test_overflow_is_vacuous(network: str, dtype: DTypeName, data: st.DataObject
     experiment = data.draw(two_steps)
     assume(experiment.t.any())
     # finite numbers, the squares of which are not
-    huge = replace(experiment, t=experiment.t * (np.finfo(dtype).max / 16), sgd=SGD(1.0))
+    huge = replace(experiment, t=experiment.t * (np.finfo(dtype).max / 16), optimizer=SGD(1.0))
     certificate = verify(huge)
     assert certificate.refutations == ()
     assert certificate.vacuous

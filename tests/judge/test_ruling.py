@@ -428,7 +428,7 @@ def test_a_distance_is_not_ruled_on() -> None:
 
 def test_momentum_buffers_and_batches() -> None:
     """From the second step on, in the smaller batch of an epoch: the buffer is the mirror's to get right."""
-    e = replace(experiments.load("mlp-relu"), sgd=SGD(0.01, 0.9, nesterov=True), steps=4, batches=Batches(2))
+    e = replace(experiments.load("mlp-relu"), optimizer=SGD(0.01, 0.9, nesterov=True), steps=4, batches=Batches(2))
 
     def using(e: Experiment) -> Session:
         usual = session(e)

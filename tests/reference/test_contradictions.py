@@ -10,8 +10,7 @@ import reference
 from reference import experiments, printed
 from reference.activations import relu_backward
 from reference.arrays import Array
-from reference.claim.objective import features
-from reference.claim.step import gradients
+from reference.claim.objective import features, gradients
 from reference.losses import SquaredError
 from reference.networks.linear_regression import LinearRegression, Parameters
 
@@ -127,11 +126,11 @@ def test_002_trains_on_the_far_side_of_stability() -> None:
     e = experiments.load("two-layer-linear")
     trace = reference.train(e)
     assert 2 * np.mean(e.x**2) * 4 == 228
-    assert e.sgd.lr * 228 > 2
+    assert e.optimizer.lr * 228 > 2
     assert {f"{loss:.4f}" for loss in trace["loss"][100::2]} == {"8.4656"}
     assert {f"{loss:.4f}" for loss in trace["loss"][101::2]} == {"17.8151"}
     assert f"{(trace['W1'] * trace['W2'])[-1].item():.3f}" == "2.545"
-    slower = reference.train(replace(e, sgd=reference.SGD(0.008)))  # 228 * 0.008 < 2
+    slower = reference.train(replace(e, optimizer=reference.SGD(0.008)))  # 228 * 0.008 < 2
     assert f"{(slower['W1'] * slower['W2'])[-1].item():.8f}" == "2.00000000"
 
 

@@ -78,13 +78,13 @@ def test_one_parameter_by_hand(sgd: SGD, seed: int) -> None:
 def test_a_trace_holds_the_buffers_and_none_before_the_first_step() -> None:
     e = experiment(SGD(0.1, 0.5, 0.25))
     for trace in (reference.train(e), torch_mirror.train(e)):
-        assert list(trace.buffers) == ["vW1", "vW2"]
-        assert np.isnan(trace["vW1"][0]).all()
-        assert (trace["vW1"][1] == trace["dW1"][0]).all()  # not dampened
-        assert trace["vW1"].shape == (7, 4, 3)
+        assert list(trace.buffers) == ["v.W1", "v.W2"]
+        assert np.isnan(trace["v.W1"][0]).all()
+        assert (trace["v.W1"][1] == trace["dW1"][0]).all()  # not dampened
+        assert trace["v.W1"].shape == (7, 4, 3)
 
 
-@pytest.mark.parametrize("record", [["vW1"], ["loss", "W2", "vW2"]])
+@pytest.mark.parametrize("record", [["v.W1"], ["loss", "W2", "v.W2"]])
 def test_buffers_can_be_recorded_alone(record: list[str]) -> None:
     e = experiment(SGD(0.1, 0.5))
     whole = reference.train(e)
@@ -99,7 +99,7 @@ def test_segments_hand_the_buffers_on() -> None:
 
     whole, pieces = reference.train(e), list_of(segments(e, size=2))
     for piece in pieces:
-        for name in ("vW1", "W2"):
+        for name in ("v.W1", "W2"):
             here = slice(piece.first, piece.first + piece.steps + 1)
             np.testing.assert_array_equal(piece[name], whole[name][here])
 
@@ -210,15 +210,15 @@ class KeepsItsRate(torch.optim.SGD):
 
 
 def sgd_of(e: Experiment, **changes: Any) -> dict[str, Any]:
-    options = e.sgd._replace(**changes)._asdict()
+    options = e.optimizer._replace(**changes)._asdict()
     return options | {"lr": 0.1}
 
 
 RATES = (0.1, 0.1, 0.2, 0.1, 0.1, 0.1)
 WRONG: dict[str, tuple[SGD, Callable[[Experiment, Any], torch.optim.Optimizer], str, int]] = {
-    "momentum forgotten": (SGD(0.1, 0.9), lambda e, w: torch.optim.SGD(w, **sgd_of(e, momentum=0.0)), "vW1", 0),
+    "momentum forgotten": (SGD(0.1, 0.9), lambda e, w: torch.optim.SGD(w, **sgd_of(e, momentum=0.0)), "v.W1", 0),
     "dampening forgotten": (
-        SGD(0.1, 0.9, 0.5), lambda e, w: torch.optim.SGD(w, **sgd_of(e, dampening=0.0)), "vW1", 1,
+        SGD(0.1, 0.9, 0.5), lambda e, w: torch.optim.SGD(w, **sgd_of(e, dampening=0.0)), "v.W1", 1,
     ),
     "weight decay forgotten": (
         SGD(0.1, 0.0, 0.0, 0.1), lambda e, w: torch.optim.SGD(w, **sgd_of(e, weight_decay=0.0)), "W1", 0,
@@ -227,12 +227,12 @@ WRONG: dict[str, tuple[SGD, Callable[[Experiment, Any], torch.optim.Optimizer], 
         SGD(0.1, 0.9, nesterov=True), lambda e, w: torch.optim.SGD(w, **sgd_of(e, nesterov=False)), "W1", 0,
     ),
     "maximize forgotten": (
-        SGD(0.1, 0.9, maximize=True), lambda e, w: torch.optim.SGD(w, **sgd_of(e, maximize=False)), "vW1", 0,
+        SGD(0.1, 0.9, maximize=True), lambda e, w: torch.optim.SGD(w, **sgd_of(e, maximize=False)), "v.W1", 0,
     ),
     "momentum of float32": (
-        SGD(0.1, 0.9), lambda e, w: torch.optim.SGD(w, **sgd_of(e, momentum=float(np.float32(0.9)))), "vW1", 1,
+        SGD(0.1, 0.9), lambda e, w: torch.optim.SGD(w, **sgd_of(e, momentum=float(np.float32(0.9)))), "v.W1", 1,
     ),
-    "buffers lost": (SGD(0.1, 0.9), lambda e, w: Forgetful(w, **sgd_of(e)), "vW1", 3),
+    "buffers lost": (SGD(0.1, 0.9), lambda e, w: Forgetful(w, **sgd_of(e)), "v.W1", 3),
     "a schedule that nobody applies": (SGD(RATES), lambda e, w: KeepsItsRate(w, **sgd_of(e)), "W1", 2),
 }  # fmt: skip
 
@@ -292,7 +292,7 @@ def test_a_wrong_number_in_what_numpy_carries_on_is_located() -> None:
         wrong[step] *= 1 + 1e-9
         return wrong
 
-    for name, step in (("vW2", 2), ("W1", 5)):
+    for name, step in (("v.W2", 2), ("W1", 5)):
         parameters, buffers = dict(trace.parameters), dict(trace.buffers)
         (buffers if name in buffers else parameters)[name] = off(name, step)
         changed = replace(trace, parameters=parameters, buffers=buffers)
@@ -307,6 +307,6 @@ def named_array(trace: Trace, name: str) -> Array:
 
 def test_parameters_and_options_of_an_experiment_are_plain_numbers() -> None:
     e = experiment(SGD([np.float64(0.1)] * 6, np.float32(0.5), np.float64(0), 0, np.bool_(True), False))  # type: ignore[arg-type]  # on purpose
-    assert [type(option) for option in e.sgd] == [tuple, float, float, float, bool, bool]
-    assert all(type(rate) is float for rate in e.sgd.lr)
+    assert [type(option) for option in e.optimizer] == [tuple, float, float, float, bool, bool]
+    assert all(type(rate) is float for rate in e.optimizer.lr)
     assert list(named(e.parameters)) == ["W1", "W2"]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from reference.arrays import Array
-from reference.claim.step import gradients
+from reference.claim.objective import gradients
 from reference.claim.tree import named, rebuild, zip_with
 from reference.losses import SquaredError
 from reference.networks import mlp, two_layer_linear, two_layer_relu

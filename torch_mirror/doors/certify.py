@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.claim.experiment import Experiment
-from reference.claim.rehearsal import stacking_flaw, tensor_names
-from reference.claim.tree import named
+from reference.claim.slots import STEP, gradient_of, names
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
+from torch_mirror.judge.checks.local import judge_locally
+from torch_mirror.judge.checks.start import judge_start
 from torch_mirror.judge.compare import Findings, merge
-from torch_mirror.judge.replay import forget, judge_givens, judge_locally, judge_start, parts
+from torch_mirror.judge.replay import judge_givens, parts, remembering
 from torch_mirror.judge.ruling import evidence, ruling
+from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate, Side
 
 
@@ -25,9 +27,10 @@ class Motion(NamedTuple):
     losses: tuple[float, float] = (np.inf, -np.inf)  # smallest and largest loss
 
 
-def watch(motion: Motion, trace: Trace) -> Motion:
+def watch(experiment: Experiment, motion: Motion, trace: Trace) -> Motion:
     """The motion so far, with a segment's."""
-    gradients = [trace.tensors[f"d{name}"] for name in trace.parameters if f"d{name}" in trace.tensors]
+    own = [gradient_of(experiment.slots, name) for name in trace.parameters]
+    gradients = [trace.tensors[name] for name in own if name is not None and name in trace.tensors]
     loss = trace.tensors.get("loss", np.empty(0))
     low, high = motion.losses
     if loss.size:
@@ -82,9 +85,9 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     findings, motion = merge([*start, found]), Motion()
     for segment in _pieces(trace, segment_steps(experiment)):
         for part in parts(experiment, segment, givens, stacks=flaw is None):
-            findings = merge([findings, judge_locally(experiment, part, side)])
-            forget(part)
-        motion = watch(motion, segment)
+            with remembering(part):
+                findings = merge([findings, judge_locally(experiment, part, side)])
+        motion = watch(experiment, motion, segment)
     ruled = ruling(experiment, evidence(findings, trace, trace))
     seconds = time.perf_counter() - started
     return certificate(experiment, trace.steps, findings, motion, ruling=ruled, notes=notes(flaw), seconds=seconds)
@@ -97,25 +100,26 @@ def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
 
 def _check_trace(experiment: Experiment, trace: Trace) -> None:
     """Raise InputError unless the trace holds what it says, and only what the experiment has."""
-    once, each = tensor_names(experiment)
-    start = list(named(experiment.parameters))
+    e = experiment
+    start, states = names(e.slots, "parameter"), names(e.slots, "state")
+    data = names(e.slots, "data")
     for what, group, known in (
-        ("constants", trace.constants, ["x", "t", *once]),
+        ("constants", trace.constants, [*data, *names(e.slots, "constant")]),
         ("parameters", trace.parameters, start),
-        ("momentum buffers", trace.buffers, experiment.buffers),
-        ("tensors", trace.tensors, each),
+        ("states", trace.states, states),
+        ("tensors", trace.tensors, names(e.slots, *STEP)),
     ):
         for name in group:
             if name not in known:
                 raise UnknownNameError(f"tensor among the {what} of the trace:", name, known)
             came: object = getattr(group[name], "dtype", type(group[name]).__name__)
-            if came != experiment.dtype:
-                raise InputError(f"tensor {name} of the trace", f"an array of {experiment.dtype}", came)
-    for name in ["x", "t", *start, *experiment.buffers]:
+            wanted = e.slots[name].dtype
+            if came != wanted and not (isinstance(came, np.dtype) and {came.kind, wanted.kind} <= set("iub")):
+                raise InputError(f"tensor {name} of the trace", f"an array of {wanted}", came)
+    for name in [*data, *start, *states]:
         if name not in trace:
             raise InputError("trace", f"to hold {name}", f"only {', '.join(trace)}")
-    states = {**trace.parameters, **trace.buffers}
-    for group, rows in ((states, trace.steps + 1), (trace.tensors, trace.steps)):
+    for group, rows in (({**trace.parameters, **trace.states}, trace.steps + 1), (trace.tensors, trace.steps)):
         for name, array in group.items():
             if array.shape[:1] != (rows,):
                 raise InputError(f"tensor {name} of the trace", f"{rows} rows for {trace.steps} steps", array.shape[:1])

@@ -17,7 +17,7 @@ def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> st
     network's repr must be Python, as that of a dataclass is.
     """
     e = experiment
-    kinds = [type(value) for value in (e, e.loss, e.sgd, e.network, e.parameters, e.batches) if value is not None]
+    kinds = [type(value) for value in (e, e.loss, e.optimizer, e.network, e.parameters, e.batches, e.penalty) if value is not None]
     modules = sorted({kind.__module__ for kind in kinds})
     imports = [
         f"from {module} import {', '.join(sorted({k.__name__ for k in kinds if k.__module__ == module}))}"
@@ -29,7 +29,7 @@ def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> st
     return "\n".join(["import numpy as np", *imports, "", f"{name} = {type(e).__name__}(", *lines, ")"])
 
 
-DEFAULTS = {"name": "unnamed", "seed": None, "batches": None}
+DEFAULTS = {"name": "unnamed", "seed": None, "batches": None, "penalty": None}
 """Of the fields that have one in Experiment and Ensemble."""
 
 

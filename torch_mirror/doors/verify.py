@@ -7,19 +7,22 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.rehearsal import numbers_a_step, stacking_flaw
-from reference.claim.tree import named
+from reference.claim.slots import names
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
-from reference.traces.training import segment_steps
+from reference.traces.training import numbers_a_step, segment_steps
 from torch_mirror.doors.certify import Motion, certificate, notes, watch
+from torch_mirror.judge.checks.local import judge_locally
+from torch_mirror.judge.checks.start import judge_start
+from torch_mirror.judge.checks.trajectory import judge_free_run
 from torch_mirror.judge.compare import Findings, merge
-from torch_mirror.judge.end_to_end import judge_directly
-from torch_mirror.judge.replay import entries, forget, judge_givens, judge_locally, judge_start, parts
+from torch_mirror.judge.replay import entries, judge_givens, parts, remembering
 from torch_mirror.judge.ruling import Evidence, evidence, ruling
+from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.memory import keep_freed_memory
+from torch_mirror.training.session import Session, gradients_on, session, unmapped
 from torch_mirror.training.threads import one_thread
 
 SMALL = 20_000
@@ -33,7 +36,7 @@ takes a hundred times as long there: one step, and one more for every thousand."
 def verify(
     experiment: Experiment,
     progress: Callable[[int], None] | None = None,
-    using: Callable[[Experiment], torch_training.Session] = torch_training.session,
+    using: Callable[[Experiment], Session] = session,
 ) -> Certificate:
     """Certify torch's training run, and NumPy's, against the reference's equations.
 
@@ -48,13 +51,14 @@ def verify(
     relative: float | None = None
     seen: Evidence | None = None
     keep_freed_memory()
-    with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
+    with one_thread(), gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
         flaw = stacking_flaw(e)
         small = numbers_a_step(e) <= SMALL
         sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
         size = segment_steps(e)
+        one = torch_training.checked_session(using(e))
         runs = zip(
-            torch_training.segments(e, size=size, using=using(e)),
+            torch_training.segments(e, size=size, using=one),
             reference_training.segments(e, None if small else _record(e, sample), size),
             strict=True,
         )
@@ -71,29 +75,29 @@ def verify(
             above = findings.worst.ratio if findings.worst else 0
             found += _judge_sample(e, numpy, sample, above, stacks=flaw is None)
             for part in parts(e, torch, givens, stacks=flaw is None):
-                found.append(judge_locally(e, part, "torch", above))
                 after = {name: a[1:][entries(part.steps, numpy)] for name, a in numpy.parameters.items()}
-                direct, distances = judge_directly(e, part, after, None if small else sample)
-                found.append(direct)
-                forget(part)
+                with remembering(part):
+                    found.append(judge_locally(e, part, "torch", above))
+                    of_free_run, distances = judge_free_run(e, part, after, None if small else sample)
+                found.append(of_free_run)
                 if part.steps[-1] == torch.first + torch.steps - 1:
                     ends = float(distances.distance[-1])
             findings = merge(found)
             seen = seen or evidence(findings, torch, numpy)
-            motion = watch(motion, torch)
+            motion = watch(e, motion, torch)
             if torch.first + torch.steps == e.steps and ends is not None:
                 relative = ends / (_norm(numpy) or 1.0)
             if progress:
                 progress(torch.steps)
     return certificate(
         e, e.steps, findings, motion, ruling=ruling(e, seen),
-        end_distance=ends, end_distance_relative=relative, notes=notes(flaw), seconds=time.perf_counter() - started,
+        end_distance=ends, end_distance_relative=relative, notes=(*notes(flaw), *unmapped(one)), seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 
 def _record(e: Experiment, sample: Array) -> Callable[[range], list[str] | None]:
     """Of NumPy's run of a large network: its parameters, and every tensor where a sampled step is."""
-    parameters = [*named(e.parameters), *e.buffers]
+    parameters = names(e.slots, "parameter", "state")
     return lambda steps: None if any(int(t) in steps for t in sample) else parameters
 
 
@@ -106,8 +110,8 @@ def _judge_sample(e: Experiment, numpy: Trace, sample: Array, above: float, *, s
         of_features, givens = judge_givens(e, part, "numpy")
         found.append(of_features)
         for one in parts(e, part, givens, stacks=stacks):
-            found.append(judge_locally(e, one, "numpy", above))
-            forget(one)
+            with remembering(one):
+                found.append(judge_locally(e, one, "numpy", above))
     return found
 
 

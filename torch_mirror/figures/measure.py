@@ -19,16 +19,17 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.rehearsal import stacking_flaw
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.training import segment_steps
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import allowed
-from torch_mirror.judge.replay import Part, evaluate, forget, judge_givens, parts
+from torch_mirror.judge.replay import Part, evaluate, judge_givens, loss_of, parts, remembering
+from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.memory import keep_freed_memory
+from torch_mirror.training.session import Session, gradients_on, session
 from torch_mirror.training.threads import one_thread
 
 RTOLS = (1e-5, 1e-7)
@@ -56,7 +57,7 @@ class Measured(NamedTuple):
 def measure(
     experiment: Experiment,
     progress: Callable[[int], None] | None = None,
-    using: Callable[[Experiment], torch_training.Session] = torch_training.session,
+    using: Callable[[Experiment], Session] = session,
 ) -> dict[str, Measured]:
     """Train both frameworks, and measure every tensor of every step that torch's trace holds.
 
@@ -70,7 +71,7 @@ def measure(
         raise InputError("steps", "1 or more, as every figure is of a step", e.steps)
     rows: dict[str, Measured] = {}
     keep_freed_memory()
-    with one_thread(), torch_training.gradients_on(), np.errstate(all="ignore"):  # overflow is infinite, and shown so
+    with one_thread(), gradients_on(), np.errstate(all="ignore"):  # overflow is infinite, and shown so
         stacks = stacking_flaw(e) is None
         size = segment_steps(e)
         of_torch = torch_training.segments(e, size=size, using=using(e))
@@ -79,8 +80,8 @@ def measure(
                 _, givens = judge_givens(e, torch, "torch")
             both = (parts(e, trace, givens, stacks=stacks) for trace in (torch, numpy))
             for part, other in zip(*both, strict=True):
-                _measure_part(e, part, other, rows)
-                forget(part)
+                with remembering(part):
+                    _measure_part(e, part, other, rows)
             if progress:
                 progress(torch.steps)
     return rows
@@ -104,8 +105,8 @@ def _measure_part(e: Experiment, part: Part, other: Part, rows: dict[str, Measur
 
     def plant(name: str, equation: Any) -> Any:
         planted: Any = look(name, equation) if name in part.after or name in part.tensors else equation
-        if name == "y":
-            look("loss", e.loss.value(planted, part.t))
+        if name == "y" and e.objective.deferred:
+            look("loss", loss_of(e, part, planted))
         return planted
 
     evaluate(e, part, plant)

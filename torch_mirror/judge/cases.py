@@ -4,6 +4,7 @@ A refuted tensor is looked at by itself: ``equation`` evaluates it on the operan
 ``backward`` and ``loss_by`` evaluate the reference's gradient and its loss from a point of the trace.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -12,13 +13,12 @@ import numpy as np
 
 from reference.arrays import Array, Sow
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features
-from reference.claim.rehearsal import tensor_names
-from reference.claim.step import gradients, step
-from reference.claim.tree import named, zip_with
+from reference.claim.objective import Data, Objective, step
+from reference.claim.slots import gradient_of, names
+from reference.claim.tree import Tree, named, zip_with
 from reference.traces.trace import Trace
 from torch_mirror.balls.ball import Ball
-from torch_mirror.balls.exact import Exact
+from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, UndecidedError
 from torch_mirror.balls.format import Format
 from torch_mirror.judge.quotients import Value
 from torch_mirror.judge.replay import Part, judge_givens, parts
@@ -63,7 +63,7 @@ class Case(NamedTuple):
     finding: Finding
     kind: Kind
     part: Part
-    constants: Mapping[str, Array]  # x, and features of it: all samples
+    constants: Mapping[str, Array]  # x, t, and features: all samples
     held: Mapping[str, Array]       # what is taken from the trace, by name; nothing end to end
     sown: list[str]                 # by the forward, in its order
     seen: Array                     # the tensor; of an update the finding's element alone, (1,)
@@ -77,70 +77,80 @@ def case_of(experiment: Experiment, trace: Trace, finding: Finding) -> Case:
     one = trace.at(slice(i, i + 1))
     _, givens = judge_givens(e, one, f.side)
     (part,) = parts(e, one, givens)
-    once, each = tensor_names(e)
-    sown = each[: each.index("loss")]
+    once = names(e.slots, "constant")
+    sown = names(e.slots, "value") if not e.objective.deferred else _before_the_loss(e)
     values = {name: np.asarray(a[0]) for name, a in {**part.tensors, **part.after}.items()}
     seen, at = one.constants[f.tensor] if f.tensor in once else values[f.tensor], f.index
     held = values if f.check == "local" else {}
-    kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, sown, held)
+    kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, held)
     if kind == "update":
         seen, at = seen[at].reshape(1), (0,)
     return Case(e, f, kind, part, one.constants, held, sown, seen, at)
 
 
-def _kind(e: Experiment, tensor: str, sown: list[str], held: Mapping[str, Array]) -> Kind:
-    if tensor in named(e.parameters) or tensor in e.buffers:
-        return "update" if f"d{updated(e, tensor)}" in held else "implied gradient"
-    return "gradient" if tensor[:1] == "d" and tensor[1:] in [*named(e.parameters), *sown] else "other"
+def _before_the_loss(e: Experiment) -> list[str]:
+    each = names(e.slots, "value", "loss", "gradient")
+    return each[: each.index("loss")]
+
+
+def _kind(e: Experiment, tensor: str, held: Mapping[str, Array]) -> Kind:
+    role = e.slots[tensor].role
+    if role in ("parameter", "state"):
+        return "update" if gradient_of(e.slots, updated(e, tensor)) in held else "implied gradient"
+    return "gradient" if role == "gradient" else "other"
 
 
 def updated(e: Experiment, tensor: str) -> str:
-    """The parameter that a parameter or a buffer after the step belongs to."""
-    return tensor[1:] if tensor in e.buffers else tensor
+    """The parameter that a parameter, or a tensor of the state after the step, belongs to."""
+    return e.slots[tensor].of or tensor
 
 
 def equation(case: Case, system: System) -> Any:
     """The tensor's equation on the operands that the trace holds: shaped as ``case.seen``."""
-    e, part, tensor = case.experiment, case.part, case.finding.tensor
+    e, tensor = case.experiment, case.finding.tensor
     held = {**case.constants, **case.held}
     if case.kind == "update":
         index = case.finding.index
-        return update(case, index, system, system.array(held[f"d{updated(e, tensor)}"][index].reshape(1)))
+        gradient = held[str(gradient_of(e.slots, updated(e, tensor)))]
+        return update(case, index, system, system.array(gradient[index].reshape(1)))
 
     def plant(name: str, value: Array, /) -> Array:
         return system.array(held[name]) if name in held else value
 
     if tensor in case.constants:
-        x = system.array(case.constants["x"])
-        return _reach(tensor, lambda sow: features(e.network, x, sow), plant)
-    given = _given(case, system)
-    if tensor == "loss":
-        return _running(lambda: given.loss.value(e.network.forward(given.p, given.x, plant)[0], given.t))
-    v = None if part.v is None else zip_with(lambda _, ball: system.array(ball.value[0]), part.v)
-    return _reach(tensor, lambda sow: step(e.network, *given, _sgd(part, system), v, sow), plant)
-
-
-class _Element(NamedTuple):
-    """One element of a parameter, of its gradient or of its buffer: (1,)."""
-
-    w: Any
+        data = e.data_of({name: _lift(system, case.constants[name]) for name in e.named_data})
+        return _reach(tensor, lambda sow: e.objective.prepare(data, sow), plant)
+    p, data, objective = _given(case, system)
+    if tensor == "loss" and objective.deferred:
+        return _running(lambda: objective.loss_of(_output(objective, p, data, plant), data))
+    state = zip_with(lambda _, a: system.array(_value(a)), case.part.state)
+    options = _options(e.optimizer, system)
+    t = case.part.steps[0]
+    return _reach(tensor, lambda sow: step(objective, p, data, options, state, t, sow), plant)
 
 
 def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) -> Any:
-    """One element of a parameter or buffer after the step, (1,), by the optimizer, from a gradient (1,)."""
+    """One element of a parameter or a state after the step, (1,), by the optimizer, from a gradient (1,)."""
     e, part, tensor = case.experiment, case.part, case.finding.tensor
     name = updated(e, tensor)
-    held: Any = case.held.get(f"v{name}")
+    if not getattr(e.optimizer, "elementwise", False):
+        raise UnfitError("an update in which one element depends on others")
 
-    def of(p: Any) -> _Element | None:
-        return None if p is None else _Element(system.array(named(p)[name].value[0][index].reshape(1)))
+    def element(a: Any) -> Any:
+        return system.array(_value(a)[index].reshape(1))
+
+    p = {name: element(named(part.p)[name])}
+    own = {s: a for s, a in named(part.state).items() if e.slots[s].of == name}
+    state = {s.removesuffix(f".{name}"): {name: element(a)} for s, a in own.items()}
 
     def plant(sown: str, value: Array, /) -> Array:
-        into_buffer = sown != "vw" or tensor in e.buffers or held is None
-        return value if into_buffer else system.array(held[index].reshape(1))
+        if sown == tensor or sown not in case.held:
+            return value
+        return system.array(case.held[sown][index].reshape(1))
 
-    after, v = _sgd(part, system).step(of(part.p), _Element(gradient), of(part.v), plant)
-    return (v if tensor in e.buffers else after).w
+    t = part.steps[0]
+    after, states = _options(e.optimizer, system).step(p, {name: gradient}, state, t, plant)
+    return (named(states) | named(after))[tensor]
 
 
 def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
@@ -153,8 +163,9 @@ def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
     def plant(sown: str, value: Array, /) -> Array:
         return tell(sown, system.array(planted[sown]) if sown in planted else value)
 
-    given = _given(case, system)
-    return _reach(f"d{name}", lambda sow: gradients(case.experiment.network, *given, sow), plant)
+    p, data, objective = _given(case, system)
+    own = str(gradient_of(case.experiment.slots, name))
+    return _reach(own, lambda sow: objective.gradients(p, data, sow), plant)
 
 
 def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callable[[Fraction], Value]:
@@ -163,7 +174,7 @@ def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callabl
     The forward goes on from the trace's own values up to the sown one.
     """
     system = exact(by)
-    given = _given(case, system)
+    given, data, objective = _given(case, system)
     planted = {sown: system.array(a) for sown, a in _up_to(case, name).items()}
 
     def moved(value: Array, h: Fraction) -> Array:
@@ -177,9 +188,10 @@ def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callabl
             return moved(value, h) if sown == name else value
 
         def loss() -> Any:
-            p = zip_with(lambda parameter, w: moved(w, h) if parameter == name else w, given.p)
-            y, _ = case.experiment.network.forward(p, given.x, sow)
-            return given.loss.value(y, given.t)
+            p = zip_with(lambda parameter, w: moved(w, h) if parameter == name else w, given)
+            if objective.deferred:
+                return objective.loss_of(_output(objective, p, data, sow), data)
+            return _reach("loss", lambda told: objective.gradients(p, data, told), sow)
 
         by.signs = []
         return Value(by.number(np.asarray(_running(loss))[()]), by.signs)
@@ -188,28 +200,56 @@ def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callabl
 
 
 class _Given(NamedTuple):
-    """What a step starts from, in the order of ``gradients``."""
+    """What a step starts from."""
 
-    p: Any
-    x: Any
-    t: Any
-    loss: Any
+    p: Tree
+    data: Data
+    objective: Objective
 
 
 def _given(case: Case, system: System) -> _Given:
-    part, loss = case.part, case.experiment.loss
-    x, t = (part.x, part.t) if case.experiment.batches is None else (part.x[0], part.t[0])
+    part, e = case.part, case.experiment
+    data = tuple(zip_with(lambda _, a: a[0], tree) for tree in part.data) if part.batched else part.data
     return _Given(
-        zip_with(lambda _, ball: system.array(ball.value[0]), part.p),
-        system.array(x.value),
-        system.array(t.value),
-        loss._replace(scale=system.number(loss.scale)),
+        zip_with(lambda _, a: system.array(_value(a)), part.p),
+        tuple(zip_with(lambda _, a: _lift(system, a.value if isinstance(a, Ball) else a), tree) for tree in data),
+        _exact_loss(e.objective, system),
     )
 
 
-def _sgd(part: Part, system: System) -> Any:
-    options = ("lr", "momentum", "dampening", "weight_decay")
-    return part.sgd._replace(**{name: system.number(getattr(part.sgd, name)) for name in options})
+def _value(ball: Any) -> Array:
+    """What the trace holds of one step, of a ball with an axis for steps."""
+    value: Array = (ball.value if isinstance(ball, Ball) else ball)[0]
+    return value
+
+
+def _lift(system: System, a: Array) -> Any:
+    """Whole numbers, such as labels, stay what they are."""
+    return system.array(a) if a.dtype.kind == "f" else a
+
+
+def _exact_loss(objective: Any, system: System) -> Objective:
+    """The objective with the constants of its loss and penalty as numbers of the system."""
+    changes = {
+        what: _options(part, system)
+        for what in ("loss", "penalty")
+        if (part := getattr(objective, what, None)) is not None and not callable(part)
+    }
+    return dataclasses.replace(objective, **changes) if changes else objective
+
+
+def _options(part: Any, system: System) -> Any:
+    """Options, a NamedTuple, whose floats are numbers of the system; those of what is inside it as well."""
+    if isinstance(part, float):
+        return system.number(part)
+    if isinstance(part, tuple) and hasattr(part, "_fields"):
+        return type(part)(*(_options(value, system) for value in part))
+    return tuple(_options(value, system) for value in part) if isinstance(part, tuple) else part
+
+
+def _output(objective: Any, p: Tree, data: Data, sow: Sow) -> Any:
+    """y, by the forward pass alone."""
+    return objective.network.forward(p, data[0], sow)[0]
 
 
 def _up_to(case: Case, name: str) -> dict[str, Array]:
@@ -241,5 +281,7 @@ def _running(run: Callable[[], Any]) -> Any:
     """What some equations return. What they raise on numbers that they were not written for is told as such."""
     try:
         return run()
-    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+    except (_ReachedError, IrrationalError, UndecidedError, TooManyError, ImportError):
+        raise
+    except Exception as error:  # whatever somebody's code raises, SystemError of an object matmul among it
         raise UnfitError(error) from error

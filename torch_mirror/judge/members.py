@@ -1,8 +1,8 @@
 """An ensemble's run, judged end to end: every member, every step, in as few calls as stay in the cache.
 
-From torch's own parameters (and momentum buffers) before each step, one reference step on balls is taken,
+From torch's own parameters and state of the optimizer before each step, one reference step on balls is taken,
 steps and members stacked along two axes in front, with nothing known of torch's intermediate values: the
-radii propagate through the network, and torch's loss, gradients, next buffers and next parameters must
+radii propagate through the network, and torch's loss, gradients, next state and next parameters must
 lie within them. Torch itself has run free, from the ensemble's start.
 """
 
@@ -13,15 +13,14 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.ensemble import Ensemble
-from reference.claim.objective import features
-from reference.claim.rehearsal import tensor_shapes
-from reference.claim.step import step
-from reference.claim.tree import named, rebuild
+from reference.claim.objective import step
+from reference.claim.tree import named, rebuild, zip_with
 from reference.traces.trace import Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
+from torch_mirror.judge.checks.start import floats
 from torch_mirror.judge.compare import Findings, Where, compare, merge
-from torch_mirror.judge.replay import rates
+from torch_mirror.judge.replay import lifted
 from torch_mirror.judge.verdict import Check, Finding
 
 CACHED = 1 << 17
@@ -29,7 +28,7 @@ CACHED = 1 << 17
 
 
 class Block(NamedTuple):
-    """Steps and members that one call of the equations evaluates: all steps with a buffer before them or none."""
+    """Steps and members that one call of the equations evaluates."""
 
     steps: list[int]
     members: slice
@@ -38,18 +37,19 @@ class Block(NamedTuple):
 def judge_members(ensemble: Ensemble, run: Trace, check: Check) -> Findings:
     """Judge torch's run of an ensemble; a finding names the member.
 
-    run: parameters and buffers (steps + 1, K, ...), and ``loss`` (steps, K) and the parameters' gradients
+    run: parameters and states (steps + 1, K, ...), and ``loss`` (steps, K) and the parameters' gradients
     (steps, K, ...) among the tensors; a run of fewer members is of the first of them.
     """
     e = ensemble
-    members = len(run.constants["x"])
+    members = _members(run)
     found = [_start(e, run)]
     worst = 0.0
     with np.errstate(all="ignore"):
-        x = features(e.network, Ball(e.x[:members], 0, format_of(e.dtype)))  # type: ignore[arg-type]  # a duck array
-        t = Ball(e.t[:members], 0, format_of(e.dtype))
+        fmt = format_of(e.dtype)
+        given = {name: lifted(a[:members], fmt) for name, a in e.named_data.items()}
+        data = e.first.objective.prepare(e.first.data_of(given))
         for block in _blocks(e, members):
-            findings = _judge_block(e, run, x, t, block, check, worst)
+            findings = _judge_block(e, run, data, block, check, worst)
             worst = findings.worst.ratio if findings.worst else worst
             found.append(findings)
     findings = merge(found)
@@ -72,7 +72,7 @@ def idle(run: Trace) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: Check, above: float) -> Findings:
+def _judge_block(e: Ensemble, run: Trace, data: Any, block: Block, check: Check, above: float) -> Findings:
     balls: dict[str, Any] = {}
 
     def collect(name: str, equation: Any) -> Any:
@@ -82,18 +82,19 @@ def _judge_block(e: Ensemble, run: Trace, x: Any, t: Any, block: Block, check: C
     fmt = format_of(e.dtype)
     here = (_index(block.steps), block.members)
     p = {name: Ball(a[:-1][here], 0, fmt) for name, a in run.parameters.items()}
-    v = {name[1:]: Ball(a[:-1][here], 0, fmt) for name, a in run.buffers.items()}
-    x, t = x[block.members], t[block.members]
+    state = {name: Ball(a[:-1][here], 0, fmt) for name, a in run.states.items()}
+    data = tuple(zip_with(lambda _, a: a[block.members], part) for part in data)
     if e.batches is not None:
-        rows = np.stack([np.arange(x.shape[1])[e.batches.rows(s, x.shape[1])] for s in block.steps])
-        x, t = (_per_step(ball, rows) for ball in (x, t))
-    lr = rates(e.sgd, block.steps, t)
-    buffers = rebuild(e.parameters, v) if v and block.steps[0] > 0 else None
-    step(e.network, rebuild(e.parameters, p), x, t, e.loss, e.sgd._replace(lr=lr), buffers, collect)
-    balls["loss"] = e.loss.value(balls["y"], t)
+        rows = np.stack([np.arange(e.first.samples)[e.first.rows(s)] for s in block.steps])
+        data = tuple(zip_with(lambda _, a: _per_step(a, rows), part) for part in data)
+    objective, t = e.first.stacked(2), np.array(block.steps)[:, None]
+    before = e.first.parameters_of(p), rebuild(e.first.optimizer.init(e.first.parameters), state)
+    step(objective, before[0], data, e.optimizer, before[1], t, collect)
+    if objective.deferred:
+        balls["loss"] = objective.loss_of(balls["y"], data)
     seen = {name: run.tensors[name] for name in ("loss", *(f"d{name}" for name in run.parameters))}
-    seen |= {name: a[1:] for name, a in {**run.buffers, **run.parameters}.items()}
-    members = run.constants["x"].shape[0]
+    seen |= {name: a[1:] for name, a in {**run.states, **run.parameters}.items()}
+    members = _members(run)
     codes = (np.array(block.steps)[:, None] * members + np.arange(members)[block.members]).ravel()
     found = [Findings()]
     for name, whole in seen.items():
@@ -113,21 +114,28 @@ def _per_step(ball: Any, rows: Array) -> Any:
 
 def _start(e: Ensemble, run: Trace) -> Findings:
     """The given values, which must be the ensemble's to the last bit."""
-    members = len(run.constants["x"])
-    given = {"x": e.x, "t": e.t, **named(e.parameters)}
-    seen = {name: run.parameters[name][0] if name in run.parameters else run.constants[name] for name in given}
+    members = _members(run)
+    state = named(e.first.optimizer.init(e.parameters))
+    given = {**e.named_data, **named(e.parameters), **state}
+    handed_on = {**run.parameters, **run.states}
+    seen = {name: handed_on[name][0] if name in handed_on else run.constants[name] for name in given}
     return merge(
-        compare(seen[name], Ball(value[:members]), Where(name, "torch", "start", range(members)), roomy=True)
+        compare(floats(seen[name]), Ball(floats(value[:members])), Where(name, "torch", "start", range(members)), roomy=True)
         for name, value in given.items()
     )
 
 
+def _members(run: Trace) -> int:
+    """How many members a run has: the first so many of the ensemble."""
+    return len(next(iter(run.constants.values())))
+
+
 def _blocks(e: Ensemble, members: int) -> Iterator[Block]:
-    """Every step of every member, in the order of the steps where that is possible."""
-    together: dict[tuple[int, bool], list[int]] = {}
+    """Every step of every member, in the order of the steps where that is possible; of one batch length in a block."""
+    together: dict[int, list[int]] = {}
     for s in range(e.steps):
-        together.setdefault((e.first.batch_length(s), bool(e.sgd.momentum) and s == 0), []).append(s)
-    largest = max(int(np.prod(shape)) for shape in tensor_shapes(e.first).values())
+        together.setdefault(e.first.batch_length(s), []).append(s)
+    largest = max(int(np.prod(slot.shape)) for slot in e.first.slots.values() if slot.role not in ("data", "constant"))
     at_once = max(1, CACHED // largest)  # networks
     for steps in together.values():
         stride = max(1, at_once // members)

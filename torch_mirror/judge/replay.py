@@ -1,54 +1,66 @@
-"""Every tensor of every step of a trace, each against its own equation.
+"""The one evaluator: the equations of a run, on the values that a trace holds.
 
-The equation of a tensor is evaluated on the values that the trace itself holds for its operands,
-which are exact by definition. So nothing propagates: a wrong tensor is the root, never a victim, and
-a ReLU's branch is taken from the trace's own pre-activation. All steps of a segment are one call.
+    findings, givens = judge_givens(experiment, trace, side)
+    for part in parts(experiment, trace, givens):
+        with remembering(part):
+            evaluate(experiment, part, sow)
+
+``evaluate`` runs the training step on balls for all steps of a part at once, stacked along an axis in front, where
+the equations stack, and otherwise for one. What sow returns for a value is what the equations go on with: so a check
+decides what is taken from the trace and what propagates.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array, Sow
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features
-from reference.claim.rehearsal import tensor_shapes
-from reference.claim.step import step
+from reference.claim.objective import Data, Objective, step
+from reference.claim.rehearsal import shapes_at
 from reference.claim.tree import named, rebuild, zip_with
 from reference.errors import InputError
-from reference.optimizers.sgd import SGD
 from reference.traces.trace import Sliced, Trace
 from torch_mirror.balls.ball import Ball
-from torch_mirror.balls.format import format_of
+from torch_mirror.balls.format import Format, format_of
 from torch_mirror.judge.compare import Findings, Where, compare, merge
 from torch_mirror.judge.verdict import Side
 
 
 class Givens(NamedTuple):
-    """What every equation of a run starts from and no step changes, as exact balls."""
+    """What every equation of a run starts from and no step changes, as exact balls; whole numbers as they are."""
 
-    x: Any  # what the network's forward takes: its features of x, or x
-    t: Any
+    data: Data
     roomy: bool
 
 
 class Part(NamedTuple):
-    """Steps of a trace that one call of the equations evaluates, stacked.
-
-    They have as many samples each, and all of them or none start from a momentum buffer.
-    """
+    """Steps of a trace that one call of the equations evaluates, stacked; they have as many samples each."""
 
     steps: Sequence[int]           # of the run
-    x: Any                         # (batch, in); (steps, batch, in) where each step has a batch of its own
-    t: Any                         # the same
-    p: Any                         # parameters before each step, exact, in the network's own Parameters type
-    v: Any                         # momentum buffers before each step, the same; or None
-    sgd: SGD                       # whose learning rate is one number, or a ball (steps,)
-    after: Mapping[str, Array]     # parameters and buffers after each step, as the trace holds them
+    data: Data                     # without an axis for steps; with one where each step has a batch of its own
+    p: Any                         # parameters before each step, exact, in the form of the network's own
+    state: Any                     # of the optimizer before each step, the same
+    after: Mapping[str, Array]     # parameters and states after each step, as the trace holds them
     tensors: Mapping[str, Array]   # what else it holds of each step
     roomy: bool
+    batched: bool                  # whether the data have an axis for steps
     stacks: bool = True            # False: one step, without an axis for steps when the equations run
+
+
+def lifted(a: Array, fmt: Format) -> Any:
+    """An array as an exact ball; whole numbers and bools are no numbers with radii."""
+    return Ball(a, 0, fmt) if a.dtype.kind == "f" else a
+
+
+def as_ball(equation: Any, fmt: Format) -> Ball:
+    """What an equation gives as a ball: a mask and whole numbers too, whose radius is 0 where they are decided."""
+    if isinstance(equation, Ball):
+        return equation
+    number = getattr(equation, "number", None)
+    return number() if callable(number) else Ball(np.asarray(equation, fmt.dtype), 0, fmt)
 
 
 def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Findings, Givens]:
@@ -61,27 +73,27 @@ def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Find
     def plant(name: str, equation: Any) -> Any:
         if name not in held:
             return equation
-        found.append(compare(held[name], equation, Where(name, side, "local", (trace.first,), stacked=False)))
-        return Ball(held[name], 0, fmt)
+        where = Where(name, side, "local", (trace.first,), stacked=False)
+        found.append(compare(held[name], as_ball(equation, fmt), where))
+        return lifted(held[name], fmt)
 
     with np.errstate(all="ignore"):
-        x: Any = features(e.network, Ball(held["x"], 0, fmt), plant)  # type: ignore[arg-type]  # a ball is a duck array
-    return merge(found), Givens(x, Ball(held["t"], 0, fmt), x.exact and roomy(held.values(), fmt.huge))
+        data = e.objective.prepare(e.data_of({name: lifted(held[name], fmt) for name in e.named_data}), plant)
+    leaves = [a for part in data for a in named(part).values()]
+    exact = all(not isinstance(a, Ball) or a.exact for a in leaves)
+    return merge(found), Givens(data, exact and roomy(held.values(), fmt.huge))
 
 
 def parts(experiment: Experiment, trace: Trace, givens: Givens, *, stacks: bool = True) -> Iterator[Part]:
-    """The steps of a trace, in as few parts as there may be; one by one if the equations do not stack.
-
-    The balls of the parameters remember their products; whoever made them must ``forget`` them in the end.
-    """
+    """The steps of a trace, in as few parts as there may be; one by one if the equations do not stack."""
     e = experiment
     steps = range(trace.first, trace.first + trace.steps)
-    together: dict[tuple[int, bool], list[int]] = {}
-    if e.batches is None and not e.buffers:
-        together[0, False] = list(steps)
+    together: dict[int, list[int]] = {}
+    if e.batches is None:
+        together[0] = list(steps)
     else:
-        for step in steps:
-            together.setdefault((e.batch_length(step), step == 0), []).append(step)
+        for t in steps:
+            together.setdefault(e.batch_length(t), []).append(t)
     for some in filter(None, together.values()):
         part = _part(e, trace, givens, some)
         if stacks:
@@ -94,25 +106,29 @@ def _part(e: Experiment, trace: Trace, givens: Givens, steps: list[int]) -> Part
     fmt = format_of(e.dtype)
     whole = len(steps) == trace.steps
     here = entries(steps, trace)
-    before = {name: Ball(a[:-1][here], 0, fmt).remember() for name, a in trace.parameters.items()}
-    v = {name[1:]: Ball(a[:-1][here], 0, fmt) for name, a in trace.buffers.items()}
-    states = {**trace.parameters, **trace.buffers}
+    before = {name: lifted(a[:-1][here], fmt) for name, a in trace.parameters.items()}
+    state = {name: lifted(a[:-1][here], fmt) for name, a in trace.states.items()}
     tensors = trace.tensors if whole else {name: a[here] for name, a in trace.tensors.items()}
     if e.batch_length(steps[0]) < e.batch_length(0):
-        tensors = _without_filling(tensors, tensor_shapes(e, steps[0]))
-    x, t = givens.x, givens.t
-    if e.batches is not None:
-        rows = np.stack([np.arange(len(e.x))[e.rows(step)] for step in steps])
-        x, t = x[rows], t[rows]
+        tensors = _without_filling(tensors, shapes_at(e, steps[0]))
     return Part(
-        steps, x, t,
-        rebuild(e.parameters, before),
-        rebuild(e.parameters, v) if e.buffers and steps[0] > 0 else None,
-        e.sgd._replace(lr=rates(e.sgd, steps, next(iter(before.values())))),
-        {name: a[1:][here] for name, a in states.items()},
+        steps,
+        rows_of(e, givens.data, steps),
+        e.parameters_of(before),
+        rebuild(e.optimizer.init(e.parameters), state),
+        {name: a[1:][here] for name, a in {**trace.parameters, **trace.states}.items()},
         tensors,
         givens.roomy,
-    )  # fmt: skip
+        e.batches is not None,
+    )
+
+
+def rows_of(e: Experiment, data: Data, steps: Sequence[int]) -> Data:
+    """What these steps see of the data: with an axis of steps in front where each has a batch of its own."""
+    if e.batches is None:
+        return data
+    rows = np.stack([np.arange(e.samples)[e.rows(t)] for t in steps])
+    return tuple(zip_with(lambda _, a: a[rows], part) for part in data)
 
 
 def entries(steps: Sequence[int], trace: Trace) -> Any:
@@ -125,33 +141,23 @@ def _without_filling(tensors: Mapping[str, Array], shapes: Mapping[str, tuple[in
     return {name: a[(slice(None), *map(slice, shapes[name]))] for name, a in tensors.items()}
 
 
-def rates(sgd: SGD, steps: Sequence[int], like: Ball) -> Any:
-    """The learning rate of these steps: one number, or a ball (steps,), each rounded to the format."""
-    if isinstance(sgd.lr, float):
-        return sgd.lr
-    each = [sgd.lr[step] for step in steps]
-    return each[0] if len(set(each)) == 1 else like.operand(np.array(each))
-
-
 def single(part: Part, i: int) -> Part:
-    """One of the steps alone, which remembers products of its own."""
+    """One of the steps alone."""
     one = slice(i, i + 1)
-    stacked = part.x.ndim > 2
-    lr: Any = part.sgd.lr  # of one step it is one number
 
-    def at(_name: str, ball: Ball) -> Ball:
-        return Ball(ball.value[one], 0, ball.format)
+    def at(_name: str, ball: Any) -> Any:
+        return Ball(ball.value[one], 0, ball.format) if isinstance(ball, Ball) else ball[one]
 
     return Part(
         part.steps[one],
-        part.x[one] if stacked else part.x,
-        part.t[one] if stacked else part.t,
-        zip_with(lambda name, ball: at(name, ball).remember(), part.p),
-        None if part.v is None else zip_with(at, part.v),
-        part.sgd if isinstance(lr, float) else part.sgd._replace(lr=lr[i]),
+        tuple(zip_with(lambda _, a: a[one], tree) for tree in part.data) if part.batched else part.data,
+        zip_with(at, part.p),
+        zip_with(at, part.state),
         {name: a[one] for name, a in part.after.items()},
         part.tensors.at(one) if isinstance(part.tensors, Sliced) else {n: a[one] for n, a in part.tensors.items()},
         part.roomy,
+        part.batched,
+        part.stacks,
     )
 
 
@@ -170,74 +176,50 @@ def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
     def first(_name: str, ball: Any) -> Any:
         return ball[0]
 
-    p, x, t, v = part.p, part.x, part.t, part.v
+    p, state, data, t = part.p, part.state, part.data, np.array(part.steps)
+    objective: Objective = e.stacked() if part.stacks else e.objective
     if not part.stacks:
-        p, v = zip_with(first, p), None if v is None else zip_with(first, v)
-        x, t = (x, t) if e.batches is None else (x[0], t[0])
+        p, state, t = zip_with(first, p), zip_with(first, state), part.steps[0]
+        data = tuple(zip_with(first, tree) for tree in data) if part.batched else data
     try:
-        step(e.network, p, x, t, e.loss, part.sgd, v, noted)
+        step(objective, p, data, e.optimizer, state, t, noted)
     except TypeError as error:
         raise InputError(f"equations behind {last}", "NumPy functions that run on balls", error) from error
 
 
-def forget(part: Part) -> None:
-    """Free the memory that the products of a part hold."""
-    zip_with(lambda _, ball: ball.forget(), part.p)
-
-
-def judge_locally(experiment: Experiment, part: Part, side: Side, above: float = 0) -> Findings:
-    """Judge each tensor of each step that the trace holds; the balls of those it does not hold propagate.
-
-    The part is in the dtype that the equations are evaluated in: the run's own, or a wider one, which
-    shows the trace's own error, not its distance from another evaluation. above: see ``compare``.
-    """
+def loss_of(experiment: Experiment, part: Part, y: Any) -> Any:
+    """The loss of the part's steps from their y, (steps,)."""
     e = experiment
-    fmt = format_of(e.dtype)
-    # as long as the trace holds what the equations start from
-    room = part.roomy and roomy([*_before(part), *part.after.values(), *part.tensors.values()], fmt.huge)
-    found = [Findings()]
-    worst = above
-
-    def judge(name: str, value: Array, equation: Any) -> Any:
-        nonlocal worst
-        findings = compare(value, equation, Where(name, side, "local", part.steps), roomy=room, above=worst)
-        worst = findings.worst.ratio if findings.worst else worst
-        found.append(findings)
-        return Ball(value, 0, fmt)
-
-    def plant(name: str, equation: Any) -> Any:
-        if name in part.after:
-            return judge(name, part.after[name], equation)
-        nonlocal room
-        room = room and name in part.tensors
-        planted = judge(name, part.tensors[name], equation) if name in part.tensors else equation
-        if name == "y" and "loss" in part.tensors:
-            judge("loss", part.tensors["loss"], e.loss.value(planted, part.t))
-        return planted
-
-    with np.errstate(all="ignore"):
-        evaluate(e, part, plant)
-    return merge(found)
+    if part.stacks:
+        return e.stacked().loss_of(y, part.data)
+    data = tuple(zip_with(lambda _, a: a[0], tree) for tree in part.data) if part.batched else part.data
+    return e.objective.loss_of(y[0], data)[None]
 
 
-def _before(part: Part) -> list[Array]:
-    """The states before each step, without those that are also after one."""
+@contextmanager
+def remembering(part: Part) -> Iterator[Part]:
+    """Within it the part's parameters keep their products, as two evaluations of one step ask for the same ones."""
+    balls = [ball for ball in named(part.p).values() if isinstance(ball, Ball)]
+    for ball in balls:
+        ball.remember()
+    try:
+        yield part
+    finally:
+        for ball in balls:
+            ball.forget()
+
+
+def states_before(part: Part) -> list[Array]:
+    """The parameters and states before each step, without those that are also after one."""
     consecutive = part.steps[-1] - part.steps[0] + 1 == len(part.steps)
-    balls = [*named(part.p).values(), *({} if part.v is None else named(part.v)).values()]
-    return [ball.value[:1] if consecutive else ball.value for ball in balls]
-
-
-def judge_start(experiment: Experiment, trace: Trace, side: Side) -> Findings:
-    """The run's given values, which must be the experiment's to the last bit."""
-    e = experiment
-    given = {"x": e.x, "t": e.t, **named(e.parameters)}
-    seen = {name: trace.parameters[name][0] if name in trace.parameters else trace[name] for name in given}
-    where = {name: Where(name, side, "start", (trace.first,), stacked=False) for name in given}
-    return merge(compare(seen[name], Ball(value), where[name]) for name, value in given.items())
+    balls = [*named(part.p).values(), *named(part.state).values()]
+    values = [ball.value if isinstance(ball, Ball) else ball for ball in balls]
+    return [value[:1] if consecutive else value for value in values]
 
 
 def roomy(tensors: Iterable[Array], huge: float) -> bool:
     """True if no equation of a step can come near overflow: no sum exceeds the product of two norms."""
     limit = np.ldexp(huge, -20)
     with np.errstate(all="ignore"):
-        return all(float(np.vdot(a, a)) < limit for a in tensors)
+        return all(float(np.vdot(a, a)) < limit for a in tensors if a.dtype.kind == "f")
+

@@ -97,7 +97,7 @@ def evidence(findings: Findings, torch: Trace, numpy: Trace) -> Evidence | None:
         return {name: np.array(a) for name, a in group.items()}
 
     groups = copied(one.constants), copied(one.parameters), copied(one.tensors)
-    return Evidence(first, Trace(one.steps, *groups, one.first, copied(one.buffers)))
+    return Evidence(first, Trace(one.steps, *groups, one.first, copied(one.states)))
 
 
 def ruling(experiment: Experiment, seen: Evidence | None) -> Ruling | None:
@@ -153,7 +153,7 @@ def _operations(case: Case) -> int:
         return 0
     passes = PASSES if "gradient" in case.kind else 1
     weights = sum(w.size for w in named(case.experiment.parameters).values())
-    return 2 * passes * case.part.x.shape[-2] * weights
+    return 2 * passes * case.experiment.batch_length(case.part.steps[0]) * weights
 
 
 # --- by the equation ------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ class _Sides(NamedTuple):
 def _by_derivative(case: Case, by: Exact, local: _Local) -> Ruling:
     """The ruling on a gradient: at the finding's element, or at another refuted one if there is a kink."""
     tensor = case.finding.tensor
-    name = tensor[1:] if case.kind == "gradient" else updated(case.experiment, tensor)
+    name = updated(case.experiment, tensor)
     reference = by.array(backward(case, name, exact(by), keep))
 
     def sides(at: tuple[int, ...]) -> _Sides:
@@ -285,7 +285,7 @@ def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
             update(case, at, exact(by), by.array([g]))[0] for g in (d.value, d.value + d.error, reference, 0)
         )
         error, largest = (further - truth).magnitude(), (truth - unmoved).magnitude()
-        note = f"{case.finding.tensor} by that derivative: the trace does not hold d{name}"
+        note = f"{case.finding.tensor} by that derivative: the trace does not hold the gradient of {name}"
     off, room = (reference - truth).magnitude(), _room(case, by, local.radius[at])
     if not _exceeds(by, off, error):
         return _of_element("the mirror strays", case, at, reference, truth, note=note)

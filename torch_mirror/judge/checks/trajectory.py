@@ -1,11 +1,7 @@
-"""The plain comparison, made rigorous: NumPy against torch from identical weights, and run against run.
+"""The two free runs against each other: the distance between them is explained, not gated.
 
-From identical weights. One reference step F is taken from torch's own parameters phi[t], as balls, with
-nothing known of torch's intermediate values: the radii propagate through the network, both branches of
-an undecided ReLU are inside, and torch's loss, gradients and next parameters must lie within them.
-
-Run against run. With theta NumPy's parameters, d[t] = |phi[t] - theta[t]| (Euclidean norm over all of
-them) and theta[t+1] = F(theta[t]), the triangle inequality gives
+With phi torch's parameters, theta NumPy's, d[t] = |phi[t] - theta[t]| (Euclidean norm over all of
+them), F one step of the reference and theta[t+1] = F(theta[t]), the triangle inequality gives
 
     d[t+1]  <=  |F(phi[t]) - F(theta[t])| + |phi[t+1] - F(phi[t])|  <=  a[t] d[t] + r[t]
 
@@ -19,17 +15,19 @@ some of the parameters, does not already explain the distance.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
+from reference.claim.slots import gradient_of
 from reference.claim.tree import named, zip_with
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
-from torch_mirror.judge.compare import Findings, Where, allowed, compare, merge
-from torch_mirror.judge.replay import Part, evaluate, forget, single
+from torch_mirror.judge.checks.end_to_end import free_step, judge_end_to_end
+from torch_mirror.judge.compare import Findings, allowed, merge
+from torch_mirror.judge.replay import Part, remembering, single
 from torch_mirror.judge.verdict import Finding
 
 PART = 499
@@ -48,7 +46,7 @@ class Distances(NamedTuple):
     radius: Array     # (steps,)
 
 
-def judge_directly(
+def judge_free_run(
     experiment: Experiment, part: Part, numpy: Mapping[str, Array], sample: Collection[int] | None = None
 ) -> tuple[Findings, Distances]:
     """Judge a part of torch's run against the same steps of NumPy's, both as they ran.
@@ -58,14 +56,16 @@ def judge_directly(
     """
     e = experiment
     with np.errstate(all="ignore"):
-        free = _free_step(e, part)
+        free = free_step(e, part)
         after = {name: free[name] for name in named(e.parameters)}
         distance, amplified = _distances(part, numpy, after)
         if sample is None:
-            found, radius = [_judge_free(free, part)], _norm([allowed(ball) for ball in after.values()])
+            found, radius = [judge_end_to_end(e, free, part)], _norm([allowed(ball) for ball in after.values()])
         else:
             found, radius = [], np.zeros(len(part.steps))
-            if _unexplained(Distances(distance, amplified, radius), part).any():
+            # a part of the parameters tells something only where each of them is updated by itself
+            apart = getattr(e.optimizer, "elementwise", False) and part.stacks
+            if apart and _unexplained(Distances(distance, amplified, radius), part).any():
                 radius = _part_of_radius(e, part, free)
             unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius), part))
             sampled = np.flatnonzero(np.isin(part.steps, list(sample)))
@@ -78,33 +78,10 @@ def judge_directly(
 
 def _propagate(e: Experiment, one: Part) -> tuple[Findings, float]:
     """The findings on one step's loss and gradients, with radii end to end, and its r."""
-    free = _free_step(e, one)
-    findings = _judge_free(free, one)
-    radius = float(_norm([allowed(free[name]) for name in named(e.parameters)])[0])
-    forget(one)
-    return findings, radius
-
-
-def _free_step(e: Experiment, part: Part) -> dict[str, Ball]:
-    """Every tensor of one reference step from torch's parameters and buffers, nothing known of its other tensors."""
-    balls: dict[str, Any] = {}
-
-    def collect(name: str, equation: Any) -> Any:
-        balls[name] = equation
-        return equation
-
-    evaluate(e, part, collect)
-    return balls | {"loss": e.loss.value(balls["y"], part.t)}
-
-
-def _judge_free(balls: dict[str, Ball], part: Part) -> Findings:
-    """torch's loss and parameter gradients against the balls of a free step."""
-    wanted = ["loss", *(f"d{name}" for name in named(part.p))]
-    return merge(
-        compare(part.tensors[name], balls[name], Where(name, "both", "end to end", part.steps))
-        for name in wanted
-        if name in part.tensors
-    )
+    with remembering(one):
+        free = free_step(e, one)
+        findings = judge_end_to_end(e, free, one)
+        return findings, float(_norm([allowed(free[name]) for name in named(e.parameters)])[0])
 
 
 def _part_of_radius(e: Experiment, whole: Part, free: dict[str, Ball]) -> Array:
@@ -114,13 +91,12 @@ def _part_of_radius(e: Experiment, whole: Part, free: dict[str, Ball]) -> Array:
     """
     fmt = format_of(e.dtype)
 
-    def part(a: Array) -> Ball:
-        return Ball(a.reshape(len(a), -1)[:, ::PART], 0, fmt)
+    def part(a: Ball) -> Ball:
+        return Ball(a.value.reshape(len(a.value), -1)[:, ::PART], 0, fmt)
 
-    w = zip_with(lambda _, a: part(a.value), whole.p)
-    dw = zip_with(lambda name, _: part(free[f"d{name}"].value), whole.p)
-    v = None if whole.v is None else zip_with(lambda _, a: part(a.value), whole.v)
-    after, _ = whole.sgd.step(w, dw, v)
+    w, state = (zip_with(lambda _, a: part(a), tree) for tree in (whole.p, whole.state))
+    dw = zip_with(lambda name, _: part(free[str(gradient_of(e.slots, name))]), whole.p)
+    after, _ = e.optimizer.step(w, dw, state, np.array(whole.steps))
     return _norm([allowed(ball) for ball in named(after).values()])
 
 

@@ -1,0 +1,1 @@
+"""What is held up to what: one file a check."""

@@ -1,0 +1,53 @@
+"""Every tensor of every step of a trace, each against its own equation.
+
+The equation of a tensor is evaluated on the values that the trace itself holds for its operands,
+which are exact by definition. So nothing propagates: a wrong tensor is the root, never a victim, and
+a ReLU's branch is taken from the trace's own pre-activation. All steps of a part are one call.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.experiment import Experiment
+from torch_mirror.balls.format import format_of
+from torch_mirror.judge.compare import Findings, Where, compare, merge
+from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, roomy, states_before
+from torch_mirror.judge.verdict import Side
+
+
+def judge_locally(experiment: Experiment, part: Part, side: Side, above: float = 0) -> Findings:
+    """Judge each tensor of each step that the trace holds; the balls of those it does not hold propagate.
+
+    The part is in the dtype that the equations are evaluated in: the run's own, or a wider one, which
+    shows the trace's own error, not its distance from another evaluation. above: see ``compare``.
+    """
+    e = experiment
+    fmt = format_of(e.dtype)
+    # as long as the trace holds what the equations start from
+    room = part.roomy and roomy([*states_before(part), *part.after.values(), *part.tensors.values()], fmt.huge)
+    found = [Findings()]
+    worst = above
+
+    def judge(name: str, value: Array, equation: Any) -> Any:
+        nonlocal worst
+        where = Where(name, side, "local", part.steps)
+        findings = compare(value, as_ball(equation, fmt), where, roomy=room, above=worst)
+        worst = findings.worst.ratio if findings.worst else worst
+        found.append(findings)
+        return lifted(value, fmt)
+
+    def plant(name: str, equation: Any) -> Any:
+        if name in part.after:
+            return judge(name, part.after[name], equation)
+        nonlocal room
+        room = room and name in part.tensors
+        planted = judge(name, part.tensors[name], equation) if name in part.tensors else equation
+        if name == "y" and e.objective.deferred and "loss" in part.tensors:
+            judge("loss", part.tensors["loss"], loss_of(e, part, planted))
+        return planted
+
+    with np.errstate(all="ignore"):
+        evaluate(e, part, plant)
+    return merge(found)

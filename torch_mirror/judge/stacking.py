@@ -1,0 +1,136 @@
+"""Whether equations may be evaluated for many steps at once, stacked along axes in front: tried, and not believed.
+
+Some steps are evaluated one by one and then stacked, as the judge would stack them, and every tensor must be the
+same: bit for bit, or within the radius of the single one. The steps start from parameters that differ in size, sign
+and place, so that nothing of one step can pass for another's; and there are as many of them as no other axis of the
+run has elements, so that no axis is taken for another. Whatever the user's code raises in the trial means that it
+does not stack.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.experiment import Experiment
+from reference.claim.objective import Objective, step
+from reference.claim.tree import Tree, zip_with
+from torch_mirror.balls.format import format_of
+from torch_mirror.judge.compare import allowed
+from torch_mirror.judge.replay import as_ball, lifted
+
+FACTORS = (1.0, -0.5, 0.75, -0.25, 0.375, -0.875, 0.125)
+"""What the starts differ by in size and sign; exact in every format."""
+
+
+class _Trial(NamedTuple):
+    """One of the steps: where it starts, and what it sees."""
+
+    p: Tree
+    state: Tree
+    data: Any
+    t: Any
+
+
+def stacking_flaw(experiment: Experiment, lead: int = 1) -> str | None:
+    """Why the equations cannot be evaluated stacked along so many axes in front; None if they can.
+
+    lead: 1 for the steps of a run; 2 for steps and members of an ensemble, whose data have an axis of members.
+    """
+    e, counts = experiment, _counts(experiment, lead)
+    values: dict[str, Any] = {}
+    try:
+        with np.errstate(all="ignore"):
+            trials = [_trial(e, k, counts) for k in range(int(np.prod(counts)))]
+            alone = [_run(e, e.objective, trial, {}) for trial in trials]
+            _run(e, e.stacked(lead), _together(e, trials, counts), values)
+            return _difference(e, trials, alone, values, counts)
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+        behind = next((name for name in e.slots if e.slots[name].role != "data" and name not in values), "a step")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return f"the equation of {behind}: {reason}"
+
+
+def _counts(e: Experiment, lead: int) -> tuple[int, ...]:
+    taken = {n for slot in e.slots.values() for n in slot.shape} | {e.batch_length(0)}
+    free = [n for n in range(3, 4 + len(taken) + lead) if n not in taken]
+    return tuple(free[:lead])
+
+
+def _trial(e: Experiment, k: int, counts: tuple[int, ...]) -> _Trial:
+    def moved(a: Array) -> Array:
+        return np.roll(a, k) * a.dtype.type(FACTORS[k % len(FACTORS)]) if a.dtype.kind == "f" else a
+
+    def seen(a: Array) -> Array:
+        own = a[e.rows(0)] if a.ndim else a
+        shift = (k if e.batches is not None else 0) + (k % counts[-1] if len(counts) > 1 else 0)
+        return np.roll(own, shift, axis=0) if own.ndim else own
+
+    return _Trial(
+        zip_with(lambda _, a: moved(a), e.parameters),
+        zip_with(lambda _, a: np.abs(moved(a + a.dtype.type(1))), e.optimizer.init(e.parameters)),
+        tuple(zip_with(lambda _, a: seen(a), part) for part in e.objective.prepare(e.data)),
+        (k if len(counts) == 1 else k // counts[-1]) % max(e.steps, 1),
+    )
+
+
+def _together(e: Experiment, trials: list[_Trial], counts: tuple[int, ...]) -> _Trial:
+    """All of them stacked, the data only as the judge stacks them."""
+
+    def stacked(trees: list[Tree], *shape: int) -> Tree:
+        return zip_with(lambda _, *rows: np.stack(rows).reshape(*shape, *np.shape(rows[0])), *trees)
+
+    def data(part: int) -> Tree:
+        trees = [trial.data[part] for trial in trials]
+        if e.batches is not None:
+            return stacked(trees, *counts)
+        return trees[0] if len(counts) == 1 else stacked(trees[: counts[-1]], counts[-1])
+
+    steps = (np.arange(counts[0]) % max(e.steps, 1)).reshape(-1, *(1,) * (len(counts) - 1))
+    return _Trial(
+        stacked([trial.p for trial in trials], *counts),
+        stacked([trial.state for trial in trials], *counts),
+        tuple(data(i) for i in range(len(trials[0].data))),
+        steps,
+    )
+
+
+def _run(e: Experiment, objective: Objective, trial: _Trial, values: dict[str, Any]) -> dict[str, Any]:
+    """One evaluation of a step, or of stacked ones: what it sows, by name."""
+
+    def note(name: str, value: Any, /) -> Any:
+        values[name] = value
+        return value
+
+    step(objective, trial.p, trial.data, e.optimizer, trial.state, trial.t, note)
+    if objective.deferred:
+        note("loss", objective.loss_of(values["y"], trial.data))
+    return values
+
+
+def _difference(
+    e: Experiment, trials: list[_Trial], alone: list[dict[str, Any]], stacked: dict[str, Any], counts: tuple[int, ...]
+) -> str | None:
+    """The first tensor whose stacked value is not that of each step alone, in words."""
+    balls: dict[int, dict[str, Any]] = {}
+    for name in alone[0]:
+        shape = np.shape(alone[0][name])
+        if np.shape(stacked[name]) != (*counts, *shape):
+            return f"{name} of {counts} stacked steps has shape {np.shape(stacked[name])} and not {(*counts, *shape)}"
+        rows = np.asarray(stacked[name]).reshape(-1, *shape)
+        for k, (row, one) in enumerate(zip(rows, alone, strict=True)):
+            if np.array_equal(row, one[name], equal_nan=row.dtype.kind == "f"):
+                continue
+            if k not in balls:
+                balls[k] = _on_balls(e, trials[k])
+            ball = as_ball(balls[k][name], format_of(e.dtype))
+            if not (np.abs(row - ball.value) <= allowed(ball)).all():
+                return f"{name} of stacked steps is not that of each step by itself"
+    return None
+
+
+def _on_balls(e: Experiment, trial: _Trial) -> dict[str, Any]:
+    fmt = format_of(e.dtype)
+    lift = [zip_with(lambda _, a: lifted(a, fmt), tree) for tree in (trial.p, trial.state, *trial.data)]
+    p, state, *data = lift
+    return _run(e, e.objective, _Trial(p, state, tuple(data), trial.t), {})

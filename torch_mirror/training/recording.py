@@ -1,0 +1,173 @@
+"""What is kept of a torch training run, and at which cost.
+
+Every forward pass makes new tensors, so a reference to them is enough; only what may be written to again, the
+parameters, their gradients and the optimizer's state, is copied. A segment of steps shares one block of memory a
+tensor with all others: fresh memory is slow memory.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reference.arrays import Array
+from reference.errors import InputError
+from torch_mirror.training.session import Place
+
+LARGE = 10_000
+"""Numbers in a gradient from which it is copied at once."""
+
+
+class Parameters:
+    """A parameter after each step of a segment."""
+
+    def __init__(self, place: Place, size: int) -> None:
+        self.place = place
+        weight = place.weight.detach()  # the same memory, which the optimizer writes to
+        self.weight = weight
+        self.room = torch.empty((size + 1, *weight.shape), dtype=weight.dtype, device=weight.device)
+        self.slots = list(self.room.unbind())
+
+    def keep(self, step: int) -> None:
+        self.slots[step].copy_(self.weight)
+
+    def kept(self, steps: int) -> Array:
+        return self.place.of(self.room[: steps + 1]).numpy()
+
+
+class State:
+    """One tensor of the optimizer's state after each step of a segment; NaN where the optimizer has none.
+
+    before: what it is before the first step, where torch makes it at the first step only.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, place: Place, key: str, before: Array, size: int) -> None:
+        self.optimizer, self.place, self.key = optimizer, place, key
+        self.before = torch.from_numpy(np.array(before))
+        weight = place.weight
+        shape = weight.shape if self.before.ndim else ()
+        self.room = torch.empty((size + 1, *shape), dtype=weight.dtype, device=weight.device)
+        self.started = False
+
+    def keep(self, step: int) -> None:
+        value = self.optimizer.state.get(self.place.weight, {}).get(self.key)
+        if value is not None:
+            self.room[step] = value
+        elif self.started:
+            self.room[step] = torch.nan
+        else:
+            self.place.of(self.room[step]).copy_(self.before)
+        self.started = True
+
+    def kept(self, steps: int) -> Array:
+        return self.place.of(self.room[: steps + 1]).numpy()
+
+
+class Gradients:
+    """The parameters' gradients at each step, copied: whether somebody writes to one later is not known in time.
+
+    source: what a parameter's gradient is read from. Large ones are copied to memory that all segments share.
+    """
+
+    def __init__(self, of: Mapping[str, Place], size: int, source: Callable[[Tensor], Tensor | None]) -> None:
+        self.of, self.source = of, source
+        self.large = {
+            name: torch.empty((size, *place.weight.shape), dtype=place.weight.dtype, device=place.weight.device)
+            for name, place in of.items()
+            if place.weight.numel() >= LARGE
+        }
+
+    def keep(self, rows: Mapping[str, list[Any]], step: int) -> None:
+        for name, place in self.of.items():
+            gradient = self.source(place.weight)
+            if gradient is not None and name in self.large:
+                self.large[name][step].copy_(gradient)
+            else:
+                rows[name].append(None if gradient is None else gradient.clone())
+
+    def stacked(self, name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int, steps: int) -> Array:
+        if not rows and name in self.large:
+            return self.of[name].of(self.large[name][:steps]).numpy()
+        array = stacked(name, rows, room, size)
+        return array.mT if self.of[name].transposed else array
+
+
+class Hooks:
+    """Gradients caught as torch accumulates them, for a training step that clears them itself."""
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self.caught: dict[Tensor, Tensor] = {}
+        self.handles = [place.weight.register_post_accumulate_grad_hook(self._catch) for place in places.values()]
+
+    def _catch(self, weight: Tensor) -> None:
+        if weight.grad is not None:
+            self.caught[weight] = weight.grad.clone()
+
+    def take(self, weight: Tensor) -> Tensor | None:
+        """The last gradient of this step."""
+        return self.caught.pop(weight, None)
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+class Record:
+    """What a segment's steps leave: a row of tensors a name. ``retained``: those that are to keep their gradient."""
+
+    def __init__(self, names: Sequence[str], retained: set[str]) -> None:
+        self.rows: dict[str, list[Any]] = {name: [] for name in (*names, *retained)}
+        self.versions: dict[str, list[int]] = {name: [] for name in self.rows}
+        self.retained = retained
+
+    def sow(self, name: str, value: Tensor) -> Tensor:
+        row = self.rows.get(name)
+        if row is not None:
+            row.append(value)
+            self.versions[name].append(value._version)  # noqa: SLF001 - torch's only word for a write in place
+            if name in self.retained:
+                check_in_graph(name, value)
+                value.retain_grad()
+        return value
+
+    def gradients_of(self, name: str) -> list[Tensor | None]:
+        return [value.grad for value in self.rows[name]]
+
+    def finished(self) -> dict[str, list[Any]]:
+        """The rows. Raises InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""
+        for name, seen in self.versions.items():
+            for value, version in zip(self.rows[name], seen, strict=False):
+                if value._version != version:  # noqa: SLF001 - as above
+                    raise InputError(f"tensor {name}", "a value that stays as it was sown", "one overwritten in place")
+        return self.rows
+
+
+def check_in_graph(name: str, value: Tensor) -> None:
+    """Raise InputError for a value whose gradient torch cannot tell."""
+    if not value.requires_grad:
+        raise InputError(f"tensor {name}", "a value of torch that depends on the parameters", "one detached from them")
+
+
+def stacked(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int) -> Array:
+    """One array from the tensors of all steps, along a new first axis; smaller batches are filled up with NaN."""
+    if not rows:
+        raise InputError(f"tensor {name}", "one value a step from the torch module", "none: is it sown?")
+    if any(row is None for row in rows):
+        raise InputError(f"tensor {name}", "a gradient from torch", "None: is it part of the graph?")
+    tensors: list[Tensor] = rows  # type: ignore[assignment]  # the None are excluded above
+    with torch.no_grad():
+        if len(tensors) == 1:
+            return tensors[0].detach()[None].numpy()
+        shape = max(tuple(row.shape) for row in tensors[:2])  # one of two in a row is a whole batch's
+        if name not in room:
+            room[name] = torch.empty((size, *shape), dtype=tensors[0].dtype, device=tensors[0].device)
+        out = room[name][: len(tensors)]
+        try:
+            return torch.stack(tensors, out=out).numpy()
+        except RuntimeError:  # some are smaller
+            out.fill_(torch.nan if out.is_floating_point() else 0)
+            for space, row in zip(out, tensors, strict=True):
+                space[tuple(slice(n) for n in row.shape)] = row
+            return out.numpy()

@@ -1,0 +1,133 @@
+"""Many networks at once: the real module under torch.vmap, as torch trains the members of an ensemble.
+
+Small networks are all overhead: nearly all the time of a test goes into drawing a shape, building a module
+and calling small operations. So torch trains all members in one loop: the module itself is called through
+torch.func.functional_call on stacked parameters under torch.vmap, with the real criterion, and the real
+optimizer steps on the stacked parameters, which is the same as one optimizer each where it is elementwise.
+
+Source: torch.func (documentation: functional_call, vmap, "Model ensembling").
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from reference.arrays import Array
+from reference.claim.ensemble import Ensemble
+from reference.claim.objective import takes_sow
+from reference.claim.tree import named, zip_with
+from reference.errors import InputError
+from reference.traces.trace import Trace
+from torch_mirror.networks import keep
+from torch_mirror.optimizers import set_rate
+from torch_mirror.training import loop
+from torch_mirror.training.session import TRANSPOSED, Session, gradients_on, session, state_keys, tensor, tensors
+
+
+def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
+    """Train all members of the ensemble in torch, at once.
+
+    using: the module, loss and optimizer of one member, in place of the mirror's; none of them is changed.
+
+    The trace has an axis of the members behind that of the steps: parameters and states of the optimizer
+    (steps + 1, K, ...), ``loss`` (steps, K), the parameters' gradients (steps, K, ...); intermediate
+    values are not among them, as they exist within vmap only. Raises InputError when the module has no
+    such parameter, or no gradient for one, or cannot be batched.
+    """
+    e = ensemble
+    with gradients_on():
+        module, names, criterion, like, *_ = one = using or session(e.first)
+        stacked = {name: nn.Parameter(tensor(a)) for name, a in named(e.parameters).items()}
+        optimizer = type(like)(stacked.values(), **like.defaults)
+        weights = {_own(names, name): weight for name, weight in stacked.items()}
+        data: Any = (tensors(e.x), *(() if e.t is None else (tensors(e.t),)))
+        constants = {name: a.copy() for name, a in e.named_data.items()}
+        features: Any = getattr(module, "features", None) if hasattr(e.first.network, "features") else None
+        data = data if features is None else (_batched(lambda x: features(x, keep))(data[0]), *data[1:])
+        sow = (keep,) if takes_sow(module.forward) else ()
+        loss_of = _batched(lambda p, x, *t: criterion(functional_call(module, p, (x, *sow)), *t))
+        keys = state_keys(e.first, one)
+        before = named(e.first.optimizer.init(e.parameters))
+        parameters = {name: _room(weight, e.steps + 1) for name, weight in stacked.items()}
+        gradients = {name: _room(weight, e.steps) for name, weight in stacked.items()}
+        states = {name: _room(stacked[of], e.steps + 1) for name, (of, _) in keys.items()}
+        example = next(iter(stacked.values()))
+        losses = example.new_empty((e.steps, e.members))
+        ones = example.new_ones(e.members)  # dL/dL of every member
+        for name, weight in stacked.items():
+            parameters[name][0] = weight.detach()
+        for name, room in states.items():
+            room[0] = tensor(before[name])
+        for s in range(e.steps):
+            rows = e.first.rows(s)
+            lr = getattr(e.optimizer, "lr", None)
+            if isinstance(lr, tuple):
+                set_rate(optimizer, lr[s])
+            optimizer.zero_grad()
+            seen = data if e.batches is None else (zip_with(lambda _, a, r=rows: a[:, r], part) for part in data)
+            loss = loss_of(weights, *seen)
+            loss.backward(ones)  # type: ignore[no-untyped-call]  # untyped in torch
+            losses[s] = loss.detach()
+            for name, weight in stacked.items():
+                if weight.grad is None:
+                    raise InputError(f"tensor d{name}", "a gradient from torch", "None: is it part of the graph?")
+                gradients[name][s] = weight.grad
+            optimizer.step()
+            for name, weight in stacked.items():
+                parameters[name][s + 1] = weight.detach()
+            for name, room in states.items():
+                of, key = keys[name]
+                value = optimizer.state.get(stacked[of], {}).get(key)
+                room[s + 1] = torch.nan if value is None else value
+        return Trace(
+            e.steps,
+            constants,
+            _arrays(parameters),
+            {"loss": losses.numpy(), **{f"d{name}": a for name, a in _arrays(gradients).items()}},
+            states=_arrays(states),
+        )
+
+
+def alone(e: Ensemble, one: Session) -> Trace:
+    """The first member's run by ``torch_mirror.training.loop``, as an ensemble's of one."""
+    wanted = [*named(e.parameters), *state_keys(e.first, one)]
+    run = loop.train(e.first, ["loss", *(f"d{name}" for name in named(e.parameters)), *wanted], one)
+
+    def of_one(group: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: a[:, None] for name, a in group.items()}
+
+    constants = {name: run.constants[name][None] for name in e.first.named_data}
+    return Trace(run.steps, constants, of_one(run.parameters), of_one(run.tensors), states=of_one(run.states))
+
+
+def _own(names: Mapping[str, str], name: str) -> str:
+    """The module's name of a parameter. Raises InputError for a transposed one, which an ensemble does not have."""
+    if names[name].endswith(TRANSPOSED):
+        raise InputError(f"parameter {name} of an ensemble", "the layout of torch", names[name])
+    return names[name]
+
+
+def _batched(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """torch.vmap, whose complaint about what it cannot batch is an InputError."""
+    batched = vmap(function)
+
+    def call(*arguments: Any) -> Tensor:
+        try:
+            result: Tensor = batched(*arguments)
+        except (RuntimeError, ValueError) as error:
+            raise InputError("torch module", "one that torch.vmap can batch", str(error)) from error
+        return result
+
+    return call
+
+
+def _room(like: Tensor, entries: int) -> Tensor:
+    """Memory for a tensor at every step; NaN where nothing is written."""
+    return torch.full((entries, *like.shape), torch.nan, dtype=like.dtype)
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    return {name: a.numpy() for name, a in tensors.items()}
