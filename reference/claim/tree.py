@@ -10,24 +10,26 @@ from typing import Any, TypeVar
 P = TypeVar("P", bound=tuple[Any, ...])
 
 
-def zip_with(f: Callable[..., Any], p: P, q: P | None = None) -> P:
-    """Apply ``f(name, a)``, or ``f(name, a, b)`` with q, to each parameter and its namesake, in their order."""
-    if q is None:
-        return zip_with(lambda name, a, _: f(name, a), p, p)
-    fields: tuple[str, ...] = p._fields  # type: ignore[attr-defined]  # every Parameters is a NamedTuple
+def zip_with(f: Callable[..., Any], p: Any, *others: Any) -> Any:
+    """Apply ``f(name, a, b, ...)`` to each parameter of p and its namesakes in the others, in p's order.
+
+    A dict of arrays by name will do as well as a NamedTuple.
+    """
+    if isinstance(p, dict):
+        return {name: None if a is None else f(name, a, *(q[name] for q in others)) for name, a in p.items()}
     rows: list[Any] = []
-    for field, a, b in zip(fields, p, q, strict=True):
+    for field, a, *b in zip(p._fields, p, *others, strict=True):
         if a is None:
             rows.append(None)
         elif isinstance(a, tuple):
-            layers = enumerate(zip(a, b, strict=True), 1)
-            rows.append(tuple([None if c is None else f(f"{field}{l}", c, d) for l, (c, d) in layers]))
+            layers = enumerate(zip(a, *b, strict=True), 1)
+            rows.append(tuple([None if c is None else f(f"{field}{l}", c, *d) for l, (c, *d) in layers]))
         else:
-            rows.append(f(field, a, b))
+            rows.append(f(field, a, *b))
     return type(p)(*rows)
 
 
-def named(p: tuple[Any, ...]) -> dict[str, Any]:
+def named(p: Any) -> dict[str, Any]:
     """The parameters by name: ``W1``; a tuple field ``W`` gives ``W1``, ``W2``, ...; None is left out."""
     names: dict[str, Any] = {}
 

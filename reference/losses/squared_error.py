@@ -8,15 +8,17 @@ Source: torch.nn.MSELoss (documentation of ``reduction``); scale 1/2 gives the h
 the seed document 001. Note that "mean" divides by batch * out, not by the batch.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from reference.arrays import Array
+from reference.losses.reduction import Reduction, check_shape_of_y, checked_reduction
+from reference.options import number_that
 
 
 class SquaredError(NamedTuple):
     """Squared error; ``reduction`` over the batch and the outputs, times ``scale``."""
 
-    reduction: Literal["sum", "mean"] = "sum"
+    reduction: Reduction = "sum"
     scale: float = 1.0
 
     def value(self, y: Array, t: Array) -> Array:
@@ -33,3 +35,9 @@ class SquaredError(NamedTuple):
         if self.reduction == "sum":
             return (2 * self.scale) * d
         return d / (n / (2 * self.scale)) if self.scale == 1 else self.scale * (2 * d / n)
+
+    def checked(self, t: Array, y_shape: tuple[int, ...]) -> "SquaredError":
+        """The loss with a plain number. Raises InputError where an option or t does not fit."""
+        check_shape_of_y(t, y_shape)
+        scale = number_that("loss scale", self.scale, lambda n: n != 0, "a number other than 0")
+        return self._replace(reduction=checked_reduction(self.reduction), scale=scale)
