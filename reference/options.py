@@ -1,5 +1,10 @@
-"""Options of losses and optimizers, checked: numbers and flags as plain Python values."""
+"""Checks of the options of losses and optimizers: each returns the plain value, or raises an InputError that names it.
 
+Plain, because a number of a NumPy type would decide the dtype of what it multiplies.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,22 +12,45 @@ import numpy as np
 from reference.errors import InputError
 
 
-def checked_number(what: str, value: Any, *, least: float | None = None, below: float | None = None) -> float:
-    """The value as a float. Raises InputError for what is no finite number, below ``least``, or not ``below``."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    with np.errstate(all="ignore"):
-        held = number and bool(abs(value) <= np.finfo(float).max)  # not so NaN, and a whole number beyond all floats
-    if not held:
+def number(what: str, value: Any) -> float:
+    """A finite number as a Python float."""
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise InputError(what, "a finite number", repr(value))
-    if least is not None and value < least:
-        raise InputError(what, f"{least} or more, as torch.optim does", repr(value))
-    if below is not None and value >= below:
-        raise InputError(what, f"a number below {below}, as torch.optim does", repr(value))
-    return float(value)  # a number of a NumPy type would decide the dtype of what it multiplies
+    try:
+        plain = float(value)
+    except OverflowError:  # a whole number beyond all floats
+        plain = math.inf
+    if not math.isfinite(plain):
+        raise InputError(what, "a finite number", repr(value))
+    return plain
 
 
-def checked_flag(what: str, value: Any) -> bool:
-    """The value as a bool. Raises InputError for anything else."""
+def number_that(what: str, value: Any, holds: Callable[[float], bool], expected: str) -> float:
+    """A finite number for which ``holds``; expected: which those are, in words."""
+    plain = number(what, value)
+    if not holds(plain):
+        raise InputError(what, expected, repr(value))
+    return plain
+
+
+def not_negative(what: str, value: Any, of: str) -> float:
+    """0 or more, as ``of`` asks for."""
+    return number_that(what, value, lambda n: n >= 0, f"0 or more, as {of} does")
+
+
+def flag(what: str, value: Any) -> bool:
+    """True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(what, "True or False", repr(value))
     return bool(value)
+
+
+def rates(lr: Any, steps: int, of: str) -> float | tuple[float, ...]:
+    """A learning rate, or one for each of ``steps`` steps; none is negative."""
+    if isinstance(lr, np.ndarray) and lr.ndim == 1:
+        lr = lr.tolist()
+    if not isinstance(lr, Sequence) or isinstance(lr, str):
+        return not_negative("learning rate", lr, of)
+    if len(lr) < steps:
+        raise InputError("learning rate", f"one for each of {steps} steps", f"{len(lr)} of them")
+    return tuple(not_negative("learning rate", rate, of) for rate in lr)

@@ -17,7 +17,8 @@ import torch_mirror.networks
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.objective import Network, features
-from reference.claim.rehearsal import tensor_names
+from reference.claim.slots import STEP
+from reference.claim.slots import names as names_of
 from reference.errors import InputError
 from reference.losses import SquaredError
 from reference.networks.cubic import Cubic
@@ -27,7 +28,7 @@ from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
 from torch_mirror.networks import MIRRORS, mirror_of
-from torch_mirror.training.loop import load
+from torch_mirror.training.session import load
 
 HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
 OUTPUTS: tuple[Literal["identity", "sigmoid"], ...] = ("identity", "sigmoid")
@@ -62,14 +63,14 @@ def perceptrons() -> st.SearchStrategy[MLP]:
     return st.builds(MLP, widths(), st.sampled_from(HIDDEN), st.sampled_from(OUTPUTS), st.booleans())
 
 
-def whole_numbers(network: Network, seed: int) -> tuple[dict[str, Array], Array]:
+def whole_numbers(network: Any, seed: int) -> tuple[dict[str, Array], Array]:
     """Parameters by name, and inputs (5, in), from small whole numbers: sums of them are exact in any order."""
     draws = np.random.default_rng(seed)
     parameters = {name: draws.integers(-4, 5, shape).astype(float) for name, shape in network.shapes().items()}
     return parameters, draws.integers(-4, 5, (5, network.inputs)).astype(float)
 
 
-def tuple_of(network: Network, values: dict[str, Array]) -> Any:
+def tuple_of(network: Any, values: dict[str, Array]) -> Any:
     """The network's own Parameters tuple from arrays by name."""
     kind = sys.modules[type(network).__module__].Parameters
     if isinstance(network, MLP):
@@ -78,7 +79,7 @@ def tuple_of(network: Network, values: dict[str, Array]) -> Any:
     return kind(*(values.get(name) for name in kind._fields))
 
 
-def reference_forward(network: Network, values: dict[str, Array], x: Array) -> dict[str, Array]:
+def reference_forward(network: Any, values: dict[str, Array], x: Array) -> dict[str, Array]:
     """The named values of the reference's forward pass, in order."""
     sown: dict[str, Array] = {}
 
@@ -90,7 +91,7 @@ def reference_forward(network: Network, values: dict[str, Array], x: Array) -> d
     return sown
 
 
-def mirror_forward(network: Network, values: dict[str, Array], x: Array, names: dict[str, str]) -> dict[str, Array]:
+def mirror_forward(network: Any, values: dict[str, Array], x: Array, names: dict[str, str]) -> dict[str, Array]:
     """The named values of the mirror's forward pass, in order."""
     sown: dict[str, Array] = {}
 
@@ -106,7 +107,7 @@ def mirror_forward(network: Network, values: dict[str, Array], x: Array, names: 
     return sown
 
 
-def correspond(network: Network, names: dict[str, str], seed: int) -> bool:
+def correspond(network: Any, names: dict[str, str], seed: int) -> bool:
     """True if both forward passes sow the same names, in the same order, with the same numbers.
 
     Up to the first sigmoid or tanh every number is a whole one, and equal to the last bit.
@@ -149,7 +150,7 @@ def test_every_file_is_in_the_table() -> None:
 
 @EACH_NETWORK
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_parameters_and_shapes_biject(network: Network, dtype: torch.dtype) -> None:
+def test_parameters_and_shapes_biject(network: Any, dtype: torch.dtype) -> None:
     mirror = mirror_of(network)
     names, state = mirror.parameters(network), mirror.Module(network, dtype).state_dict()
     assert list(names) == list(network.shapes())
@@ -159,7 +160,7 @@ def test_parameters_and_shapes_biject(network: Network, dtype: torch.dtype) -> N
 
 
 @EACH_NETWORK
-def test_the_named_values_correspond(network: Network) -> None:
+def test_the_named_values_correspond(network: Any) -> None:
     assert correspond(network, mirror_of(network).parameters(network), seed=1)
 
 
@@ -171,18 +172,19 @@ def test_perceptrons_of_any_shape_correspond(network: MLP, seed: int) -> None:
 
 
 @EACH_NETWORK
-def test_what_a_step_sows_is_in_one_order(network: Network) -> None:
+def test_what_a_step_sows_is_in_one_order(network: Any) -> None:
     """The reference's own list: forward names as the mirror has them, then the loss, then gradients."""
     values, x = whole_numbers(network, 2)
     t = np.zeros((len(x), network.outputs))
-    once, each = tensor_names(Experiment(network, tuple_of(network, values), x, t, SquaredError(), SGD(0.5), 1))
+    slots = Experiment(network, tuple_of(network, values), x, t, SquaredError(), SGD(0.5), 1).slots
+    once, each = names_of(slots, "constant"), names_of(slots, *STEP)
     sown = list(mirror_forward(network, values, x, mirror_of(network).parameters(network)))
     assert [*once, *each[: each.index("loss")]] == sown
-    assert all(name.startswith("d") for name in each[each.index("loss") + 1 :])
+    assert all(slots[name].role == "gradient" for name in each[each.index("loss") + 1 :])
 
 
 @pytest.mark.parametrize("network", [TwoLayerReLU(3, 3, 3), TwoLayerLinear(3, 3, 3), MLP((3, 3, 3))], ids=repr)
-def test_swapped_layers_are_seen(network: Network) -> None:
+def test_swapped_layers_are_seen(network: Any) -> None:
     """The comparison can fail: layers of one shape, under each other's names."""
     names = mirror_of(network).parameters(network)
     swapped = names | {"W1": names["W2"], "W2": names["W1"]}

@@ -1,25 +1,175 @@
-"""The reference's optimizers from torch.optim."""
+"""Torch's own optimizers for those of the reference, and where torch keeps their state.
 
-from collections.abc import Mapping
-from typing import Any
+Nothing is imitated: the classes are torch.optim's, groups its ``param_groups``, and clipping is done by
+torch.nn.utils, from a hook before the step.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from reference.errors import InputError
+from reference.optimizers.adagrad import Adagrad
+from reference.optimizers.adam import Adam
+from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
+from reference.optimizers.groups import Groups
+from reference.optimizers.rmsprop import RMSprop
+from reference.optimizers.schedule import rate
 from reference.optimizers.sgd import SGD
 
+Weights = Mapping[str, nn.Parameter]
+"""The module's parameters, by the reference's names."""
 
-def optimizer_of(optimizer: Any, parameters: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
-    assert isinstance(optimizer, SGD)
-    lr = optimizer.lr if isinstance(optimizer.lr, float) else next(iter(optimizer.lr), 0.0)
-    return torch.optim.SGD(parameters.values(), lr, *optimizer[1:5], maximize=optimizer.maximize)
+
+def optimizer_of(optimizer: Any, named_parameters: Weights) -> torch.optim.Optimizer:
+    """Torch's optimizer with these options, over these parameters; of a schedule it has the first rate.
+
+    Raises InputError for an optimizer that is none of the reference's own (a subclass is another one), for an option
+    that torch does not offer, and for groups of several kinds.
+    """
+    groups = list(_groups(optimizer, named_parameters))
+    kinds = {_kind(own).torch_class(own) for own, _ in groups}
+    if len(kinds) > 1:
+        came = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise InputError("parameter groups", "optimizers of one kind, as a torch.optim.Optimizer is", came)
+    (kind,) = kinds
+    rows = [{"params": list(weights.values()), **_options(own, 0)} for own, weights in groups]
+    result = kind(rows)
+    for clip in _clips(optimizer, named_parameters):
+        result.register_step_pre_hook(clip)
+    return result
 
 
 def states_of(optimizer: Any) -> dict[str, str]:
-    return {"v": "momentum_buffer"}
+    """The names of the optimizer's states, each with the key that it has in torch's: ``m`` to ``exp_avg``."""
+    names: dict[str, str] = {}
+    for own in _alone(optimizer):
+        names |= _kind(own).states(own)
+    return names
 
 
-def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of a schedule's next step, as torch.optim.lr_scheduler does."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+def schedule_of(optimizer: Any) -> Callable[[int], list[float]] | None:
+    """The learning rate of each parameter group at a step; None where no group has another one at another step."""
+    own = list(_alone(optimizer))
+    if not any(isinstance(getattr(one, "lr", None), Sequence) for one in own):
+        return None
+    return lambda step: [float(rate(one.lr, step)) for one in own]
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float]) -> None:
+    """Set the learning rate of the next step, as torch.optim.lr_scheduler does: one a group."""
+    for i, group in enumerate(optimizer.param_groups):
+        group["lr"] = rates[min(i, len(rates) - 1)]
+
+
+class _Kind(NamedTuple):
+    """What torch has for one of the reference's optimizers."""
+
+    torch_class: Callable[[Any], Callable[..., torch.optim.Optimizer]]
+    options: tuple[str, ...]                    # that have the same name there
+    states: Callable[[Any], dict[str, str]]
+    lacks: Mapping[str, bool] = {}              # options that torch does not offer, and the value that it stands for
+
+
+def _adam_states(adam: Adam) -> dict[str, str]:
+    return {"m": "exp_avg", "v": "exp_avg_sq"} | ({"x": "max_exp_avg_sq"} if adam.amsgrad else {})
+
+
+def _rmsprop_states(rmsprop: RMSprop) -> dict[str, str]:
+    centered = {"m": "grad_avg"} if rmsprop.centered else {}
+    return {"v": "square_avg"} | centered | ({"b": "momentum_buffer"} if rmsprop.momentum else {})
+
+
+KINDS: Mapping[type, _Kind] = {
+    SGD: _Kind(
+        lambda _: torch.optim.SGD,
+        ("momentum", "dampening", "weight_decay", "nesterov", "maximize"),
+        lambda sgd: {"v": "momentum_buffer"} if sgd.momentum else {},
+    ),
+    Adam: _Kind(
+        lambda adam: torch.optim.AdamW if adam.decoupled else torch.optim.Adam,
+        ("betas", "eps", "weight_decay", "amsgrad", "maximize"),
+        _adam_states,
+        {"eps_inside": False, "bias_correction": True},
+    ),
+    RMSprop: _Kind(
+        lambda _: torch.optim.RMSprop,
+        ("alpha", "eps", "weight_decay", "momentum", "centered", "maximize"),
+        _rmsprop_states,
+        {"eps_inside": False},
+    ),
+    Adagrad: _Kind(
+        lambda _: torch.optim.Adagrad,
+        ("lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize"),
+        lambda _: {"s": "sum"},
+    ),
+}
+"""By the exact type of the reference's optimizer."""
+
+CLIPS: Mapping[type, Callable[..., Any]] = {
+    ClippedByNorm: nn.utils.clip_grad_norm_,
+    ClippedByValue: nn.utils.clip_grad_value_,
+}
+
+
+def _kind(optimizer: Any) -> _Kind:
+    kind = KINDS.get(type(optimizer))
+    if kind is None:
+        known = ", ".join(known.__name__ for known in (*KINDS, Groups, *CLIPS))
+        raise InputError("optimizer", f"one of {known}, or torch's beside your own", type(optimizer).__name__)
+    return kind
+
+
+def _options(optimizer: Any, step: int) -> dict[str, Any]:
+    """The options of one parameter group. Raises InputError for what torch lacks."""
+    kind = _kind(optimizer)
+    for name, value in kind.lacks.items():
+        if getattr(optimizer, name) != value:
+            of = kind.torch_class(optimizer).__name__
+            raise InputError(name, f"{value}, as torch.optim.{of} has no other", repr(getattr(optimizer, name)))
+    first = {"lr": rate(optimizer.lr, step) if not isinstance(optimizer.lr, Sequence) or optimizer.lr else 0.0}
+    return first | {name: getattr(optimizer, name) for name in kind.options}
+
+
+def _alone(optimizer: Any) -> Iterator[Any]:
+    """The optimizer of each group, without what clips."""
+    if type(optimizer) in CLIPS:
+        yield from _alone(optimizer.optimizer)
+    elif type(optimizer) is Groups:
+        for _, own in optimizer.groups:
+            yield from _alone(own)
+    else:
+        yield optimizer
+
+
+def _groups(optimizer: Any, weights: Weights) -> Iterator[tuple[Any, Weights]]:
+    """The optimizer of each group, in the order of ``_alone``, with the group's parameters."""
+    if type(optimizer) in CLIPS:
+        yield from _groups(optimizer.optimizer, weights)
+    elif type(optimizer) is Groups:
+        for own, part in _parts(optimizer, weights):
+            yield from _groups(own, part)
+    else:
+        yield optimizer, weights
+
+
+def _clips(optimizer: Any, weights: Weights) -> Iterator[Callable[..., None]]:
+    """What clips, in the order in which it does: the outer one first."""
+    if type(optimizer) in CLIPS:
+        clip, parameters, largest = CLIPS[type(optimizer)], list(weights.values()), optimizer.largest
+
+        def before_the_step(*_: Any) -> None:
+            clip(parameters, largest)
+
+        yield before_the_step
+        yield from _clips(optimizer.optimizer, weights)
+    elif type(optimizer) is Groups:
+        for own, part in _parts(optimizer, weights):
+            yield from _clips(own, part)
+
+
+def _parts(groups: Groups, weights: Weights) -> Iterator[tuple[Any, Weights]]:
+    for (_, own), names in zip(groups.groups, groups.parts(weights), strict=True):
+        yield own, {name: weights[name] for name in names}

@@ -56,9 +56,9 @@ class Ensemble:
         for what in ("network", "optimizer"):  # in the form that an experiment gives them
             object.__setattr__(self, what, getattr(first, what))
         for name, array in tensors.items():
-            bad = np.argwhere(~np.isfinite(array))[:1] if array.dtype.kind == "f" else ()
-            if len(bad):
-                where = tuple(int(i) for i in bad[0])
+            bad = np.argwhere(~np.isfinite(array)).tolist() if array.dtype.kind == "f" else []
+            if bad:
+                where = tuple(bad[0])
                 raise InputError(f"tensor {name}", "finite numbers", f"{array[where]} at {where}")
 
     @staticmethod

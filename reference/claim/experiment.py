@@ -58,12 +58,12 @@ class Experiment:
     @cached_property
     def objective(self) -> Objective:
         """The loss and gradients of a step."""
-        loss = self.loss.validated() if hasattr(self.loss, "validated") else self.loss
-        return objective_of(self.network, loss, self.penalty)
+        parts = [part.validated() if hasattr(part, "validated") else part for part in (self.loss, self.penalty)]
+        return objective_of(self.network, *parts)
 
     @cached_property
     def slots(self) -> Slots:
-        """Every tensor of the run by name: see ``rehearse``, which raises InputError where the user's code falls short."""
+        """Every tensor of the run by name. Raises InputError where the user's code falls short: see ``rehearse``."""
         return rehearse(self)
 
     def stacked(self, lead: int = 1) -> Objective:
@@ -184,9 +184,9 @@ def _check_shapes(e: Experiment, given: Mapping[str, Array]) -> None:
             raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {parameters[name].shape}")
     inputs = getattr(e.network, "inputs", None)
     x = given.get("x")
-    if isinstance(inputs, (int, np.integer)) and x is not None and x.dtype.kind == "f" and x.ndim == 2:
-        if x.shape[1] != inputs:
-            raise InputError("tensor x", f"shape (batch, {inputs})", f"shape {x.shape}")
+    rows = isinstance(inputs, (int, np.integer)) and x is not None and x.dtype.kind == "f" and x.ndim == 2
+    if rows and x is not None and x.shape[1] != inputs:
+        raise InputError("tensor x", f"shape (batch, {inputs})", f"shape {x.shape}")
     for name, a in e.named_data.items():
         if a.ndim and len(a) == 0:
             raise InputError(f"tensor {name}", "at least one sample", "an empty batch")

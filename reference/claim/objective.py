@@ -92,8 +92,8 @@ class Supervised:
         dy = sow("dy", self.loss.gradient(y, t))
         own = {f"d{name}" for name in named(p)}
         dp = self.network.backward(p, cache, dy, lambda name, v: sow(f"{name}.data" if name in own else name, v))
-        added = matched(self.penalty.gradient(p), p)
-        return zip_with(lambda name, dw, r: sow(f"d{name}", dw if r is None else dw + r), dp, added)
+        added = named(self.penalty.gradient(p))
+        return zip_with(lambda name, dw: sow(f"d{name}", dw + added[name] if name in added else dw), matched(dp, p))
 
     def loss_of(self, y: Array, data: Data) -> Array:
         value: Array = self.loss.value(y, data[1])
@@ -129,7 +129,7 @@ class Function:
             raise InputError("the function", "to return (loss, gradients)", type(result).__name__)
         loss, dp = result[0], matched(result[1], p)
         if "loss" not in sown:
-            sow("loss", loss if hasattr(loss, "shape") else np.float64(loss))
+            sow("loss", loss if hasattr(loss, "shape") else np.asarray(float(loss)))
         return zip_with(lambda name, dw: dw if f"d{name}" in sown else sow(f"d{name}", dw), dp)
 
     def loss_of(self, y: Array, data: Data) -> Array:

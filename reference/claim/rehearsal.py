@@ -167,7 +167,8 @@ def _check_repeated(first: _Sown, second: _Sown) -> None:
         again = second.copies.get(name)
         if again is None or not np.array_equal(value, again, equal_nan=value.dtype.kind == "f"):
             expected = "the same value from the same numbers each time"
-            raise InputError(f"tensor {name}", expected, "another one at the second call: is something drawn at random?")
+            came = "another one at the second call: is something drawn at random?"
+            raise InputError(f"tensor {name}", expected, came)
 
 
 def _check_names(e: "Experiment", sown: list[str], given: dict[str, Array]) -> None:

@@ -59,7 +59,7 @@ def _zip(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> A
     if not hasattr(a, "_fields") and _is_leaf(a):
         return f(path or "p", a, *others)
     if hasattr(a, "_fields"):
-        if not path and all([v.__class__ is np.ndarray for v in a]):  # what most networks have is the quickest way
+        if not path and all([v.__class__ is np.ndarray for v in a]):  # noqa: C419 - the quickest way for most networks
             return type(a)(*map(f, a._fields, a, *others))
         prefix = f"{path}." if path else ""
         rows = zip(a._fields, zip(a, *others, strict=True), strict=True)

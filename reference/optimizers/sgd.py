@@ -16,8 +16,9 @@ import numpy as np
 from reference.arrays import Sow, keep
 from reference.claim.tree import zip_with
 from reference.errors import InputError
-from reference.optimizers.schedule import Rate, Step, beside, checked_rate, rate
-from reference.options import checked_flag, checked_number
+from reference.optimizers.parts import followed
+from reference.optimizers.schedule import beside, rate
+from reference.options import flag, not_negative, number, rates
 
 P = TypeVar("P")
 
@@ -25,42 +26,41 @@ P = TypeVar("P")
 class SGD(NamedTuple):
     """Gradient descent and its options; ``lr`` is the learning rate, or a sequence of them, one a step."""
 
-    lr: Rate
+    lr: Any
     momentum: float = 0.0
     dampening: float = 0.0
     weight_decay: float = 0.0
     nesterov: bool = False
     maximize: bool = False
 
-    elementwise = True  # each parameter is updated from its own gradient alone, element by element
-
     def checked(self, steps: int) -> "SGD":
         """The same with plain floats. Raises InputError for what torch.optim.SGD refuses, and for too few rates."""
-        lr = checked_rate(self.lr, steps)
-        momentum = checked_number("momentum", self.momentum, least=0)
-        dampening = checked_number("dampening", self.dampening)
-        decay = checked_number("weight decay", self.weight_decay, least=0)
-        nesterov, maximize = checked_flag("nesterov", self.nesterov), checked_flag("maximize", self.maximize)
+        of = "torch.optim.SGD"
+        lr, momentum = rates(self.lr, steps, of), not_negative("momentum", self.momentum, of)
+        dampening, decay = number("dampening", self.dampening), not_negative("weight decay", self.weight_decay, of)
+        nesterov, maximize = flag("nesterov", self.nesterov), flag("maximize", self.maximize)
         if nesterov and (momentum == 0 or dampening != 0):
             came = f"momentum {self.momentum} and dampening {self.dampening}"
             raise InputError("nesterov", "a momentum and no dampening, as torch.optim.SGD does", came)
         return SGD(lr, momentum, dampening, decay, nesterov, maximize)
 
+    @property
+    def elementwise(self) -> bool:
+        """Each element of a parameter is updated from its own gradient alone."""
+        return True
+
     def init(self, p: P) -> dict[str, P]:
         """The momentum buffers before the first step; none without momentum."""
         return {"v": zip_with(lambda _, w: np.zeros_like(w), p)} if self.momentum else {}
 
-    def step(self, p: P, dp: P, state: dict[str, P], t: Step, sow: Sow = keep) -> tuple[P, dict[str, P]]:
+    def step(self, p: P, dp: P, state: dict[str, P], t: Any, sow: Sow = keep) -> tuple[P, dict[str, P]]:
         """The next parameters and momentum buffers, from the gradients and the buffers.
 
         Each buffer is sown as ``v.W1``, and each parameter under its own name. t: number of the step, from 0, or an
         array (...) of them where p has those axes in front of its own.
         """
-        lr, momentum, decay, g = rate(self.lr, t), self.momentum, self.weight_decay, dp
-        if self.maximize:
-            g = zip_with(lambda _, dw: -dw, g)
-        if decay:
-            g = zip_with(lambda _, dw, w: dw + decay * w, g, p)
+        lr, momentum = rate(self.lr, t), self.momentum
+        g = followed(dp, p, self.weight_decay, maximize=self.maximize)
         if momentum:
             kept = self._kept(t)
             v = zip_with(
@@ -72,7 +72,7 @@ class SGD(NamedTuple):
             return zip_with(lambda name, w, dw: sow(name, w - lr * dw), p, g), state
         return zip_with(lambda name, w, dw: sow(name, w - beside(lr, w, t) * dw), p, g), state
 
-    def _kept(self, t: Step) -> Any:
+    def _kept(self, t: Any) -> Any:
         """What a buffer takes of the gradient: all of it at the first step."""
         if np.ndim(t):
             return np.where(t == 0, 1.0, 1 - self.dampening) if self.dampening else 1.0

@@ -140,11 +140,16 @@ def gather(steps: int, segments: Iterable[Trace]) -> Trace:
             more = kind != "tensors"  # one entry before the first step
             for name, a in getattr(segment, kind).items():
                 if not segment.first:
-                    gathered[name] = np.full((steps + more, *a.shape[1:]), np.nan if a.dtype.kind == "f" else 0, a.dtype)
+                    gathered[name] = np.full((steps + more, *a.shape[1:]), filling(a), a.dtype)
                 here = slice(segment.first, segment.first + segment.steps + more)
                 gathered[name][here][tuple(slice(n) for n in a.shape)] = a
         constants = segment.constants
     return Trace(steps, constants, groups["parameters"], groups["tensors"], states=groups["states"])
+
+
+def filling(a: Array) -> float:
+    """What fills up a smaller batch's tensor: NaN, or 0 among whole numbers."""
+    return np.nan if a.dtype.kind == "f" else 0
 
 
 def stack(rows: Sequence[Array], out: Array) -> Array:
@@ -156,7 +161,7 @@ def stack(rows: Sequence[Array], out: Array) -> Array:
     try:
         np.concatenate(rows, out=stacked.reshape(-1, *rows[0].shape[1:]))
     except ValueError:  # some are smaller, or scalars
-        stacked[...] = np.nan if stacked.dtype.kind == "f" else 0
+        stacked[...] = filling(stacked)
         for space, row in zip(stacked, rows, strict=True):
             space[tuple(slice(n) for n in row.shape)] = row
     return stacked

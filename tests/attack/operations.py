@@ -58,8 +58,9 @@ class One(NamedTuple):
 
 def sgd_step(w: Any, g: Any, v: Any, sgd: SGD, first: bool) -> Any:  # noqa: FBT001 - a constant among constants
     """The next parameter and, where there is one, its momentum buffer."""
-    p, buffer = sgd.step(One(w), One(g), None if first or not sgd.momentum else One(v))
-    return np.stack([p.w, p.w if buffer is None else buffer.w], axis=1)
+    state = sgd.init(One(w)) if first or not sgd.momentum else {"v": One(v)}
+    p, after = sgd.step(One(w), One(g), state, 0 if first else 1)
+    return np.stack([p.w, after["v"].w if after else p.w], axis=1)
 
 
 def torch_step(**implementation: bool) -> Callable[..., Any]:

@@ -22,7 +22,6 @@ from reference.activations import relu, relu_backward, sigmoid
 from reference.affine import affine
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.objective import step
 from reference.claim.tree import zip_with
 from reference.losses import SquaredError
 from reference.networks import mlp
@@ -52,6 +51,7 @@ from tests.attack.evaluations import (
     updated,
     with_torch,
 )
+from tests.steps import step
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.rules import products

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from reference.affine import affine
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features, step
+from reference.claim.objective import features
 from reference.claim.tree import named, zip_with
 from reference.losses import SquaredError
 from reference.optimizers.sgd import SGD
 from tests.attack.adversary import F32, F64, FORMATS, KINDS, centre_of, hostile, nearest, rational
 from tests.attack.evaluations import product_in_order
+from tests.steps import step
+from tests.steps import value as loss_of
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exactness import NO_BIT, exact_product, exact_sum, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format, format_of
@@ -205,7 +207,7 @@ def step_of(e: Experiment, number: Callable[[Array], Any], scalar: Callable[[flo
     loss = e.loss._replace(scale=scalar(e.loss.scale))
     options = {name: scalar(v) if isinstance(v, float) and v else v for name, v in e.optimizer._asdict().items()}
     step(e.network, p, features(e.network, x, sow), t, loss, SGD(**options), sow=sow)
-    values["loss"] = loss.value(values["y"], t)
+    values["loss"] = loss_of(loss, values["y"], t)
     return values
 
 

@@ -14,11 +14,11 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from reference.arrays import Array
-from reference.claim.objective import gradients, step
 from reference.claim.tree import named
 from reference.losses import SquaredError
 from reference.networks.mlp import MLP, Parameters
 from reference.optimizers.sgd import SGD
+from tests.steps import gradients, step
 
 LOSS = SquaredError("mean")
 RTOL, ATOL = 1e-5, 1e-8
@@ -62,7 +62,7 @@ def check_trajectory(network: MLP, p: Parameters, x: Array, t: Array, lr: float,
         optimizer.zero_grad()
         criterion(module(torch_x), torch_t).backward()
         optimizer.step()
-        p, _ = step(network, p, x, t, LOSS, SGD(lr))
+        p = step(network, p, x, t, LOSS, SGD(lr))
     _assert_close([weight.detach() for weight in module.parameters()], p)
 
 

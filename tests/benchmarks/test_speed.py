@@ -16,7 +16,7 @@ from reference.claim.tree import named
 from tests.benchmarks import documents
 from tests.benchmarks.conftest import SideBySide
 from torch_mirror import certify, verify
-from torch_mirror.training.loop import session
+from torch_mirror.training.session import session
 
 FEW = 3
 """Steps of a run when nothing is timed."""
@@ -32,7 +32,7 @@ def load(name: str, dtype: str, side_by_side: SideBySide) -> Experiment:
 
 def bare(e: Experiment) -> torch.nn.Module:
     """The training loop that everyone writes: nothing recorded, nothing judged."""
-    module, _, criterion, optimizer = session(e)
+    module, _, criterion, optimizer, *_ = session(e)
     x, t = torch.tensor(e.x), torch.tensor(e.t)
     for _ in range(e.steps):
         optimizer.zero_grad()

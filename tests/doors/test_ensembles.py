@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from reference.claim.batches import Batches
 from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
+from reference.claim.slots import names as names_of
 from reference.claim.tree import named
 from reference.errors import InputError
 from reference.losses import SquaredError
@@ -27,10 +28,11 @@ from reference.traces.trace import Trace
 from tests.judge import faults
 from torch_mirror.doors import strategies
 from torch_mirror.doors.certify import certify
-from torch_mirror.doors.ensembles import train, verify_ensemble
+from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.reports import text
-from torch_mirror.training.loop import Session, session
+from torch_mirror.training.session import Session, session
+from torch_mirror.training.vmap import train
 
 each_network = pytest.mark.parametrize("network", strategies.NETWORKS)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -114,9 +116,9 @@ def test_where_nothing_rounds_only_equality_will_do(network: str, dtype: DTypeNa
 @given(strategies.ensembles(members=(1, 3), steps=st.integers(1, 4)))
 def test_every_tensor_of_every_member_and_step_is_judged(ensemble: Ensemble) -> None:
     certificate = verify_ensemble(ensemble)
-    names = named(ensemble.parameters)
-    a_step = 1 + 2 * len(names) + len(ensemble.buffers)        # loss, gradients, parameters, buffers
-    starts = 2 + len(names)                                    # x, t and parameters
+    names, states = named(ensemble.parameters), names_of(ensemble.first.slots, "state")
+    a_step = 1 + 2 * len(names) + len(states)                  # loss, gradients, parameters, states
+    starts = 2 + len(names) + len(states)                      # x, t, parameters and states
     assert certificate.tensors == (ensemble.members + 1) * (ensemble.steps * a_step + starts)  # and member 0 alone
     one = verify_ensemble(ensemble.some(slice(1)))
     assert (certificate.judged + certificate.vacuous) * 2 == (one.judged + one.vacuous) * (ensemble.members + 1)
@@ -152,10 +154,10 @@ def test_the_runs_are_those_of_the_members() -> None:
     run = train(e)
 
     def of(k: int) -> Trace:
-        groups = (run.parameters, run.tensors, run.buffers)
+        groups = (run.parameters, run.tensors, run.states)
         parameters, tensors, buffers = ({name: a[:, k] for name, a in group.items()} for group in groups)
         constants = {name: a[k] for name, a in run.constants.items()}
-        return Trace(run.steps, constants, parameters, tensors, buffers=buffers)
+        return Trace(run.steps, constants, parameters, tensors, states=buffers)
 
     for k in range(e.members):
         assert certify(e.member(k), of(k)).verdict == "certified"

@@ -27,7 +27,7 @@ from torch_mirror.doors.minimised import minimised
 from torch_mirror.doors.shrink import numbers, smallest
 from torch_mirror.doors.source import source_of
 from torch_mirror.doors.verify import verify
-from torch_mirror.training.loop import Session
+from torch_mirror.training.session import Session
 
 
 def experiment(dtype: str = "float64", seed: int = 0) -> Experiment:

@@ -15,7 +15,7 @@ from reference.arrays import Array, keep
 from reference.claim.objective import Silent, with_sow
 from reference.errors import InputError
 from torch_mirror import certify, verify
-from torch_mirror.training.loop import Session, session
+from torch_mirror.training.session import Session, session
 
 
 class Parameters(NamedTuple):
@@ -144,12 +144,12 @@ def test_both_branches_of_an_undecided_relu_are_inside() -> None:
     for share in (0.0, 1.0):
         dz1 = share * (trace["dy"][0] @ e.parameters.W2)
         dp = Parameters(dz1.T @ e.x, dz1.sum(axis=0), trace["dW2"][0])
-        after = e.optimizer.step(e.parameters, dp)[0]
+        after = e.optimizer.step(e.parameters, dp, e.optimizer.init(e.parameters), 0)[0]
         tensors = {"dW1": dp.W1[None], "db1": dp.b1[None]}
         states = {name: np.stack([a, b]) for name, a, b in zip(p._fields, e.parameters, after, strict=True)}
         ends = reference.Trace(
             1, {"x": e.x, "t": e.t}, states, tensors,
-            buffers={f"v{name}": np.stack([np.full_like(g, np.nan), g]) for name, g in zip(p._fields, dp, strict=True)},
+            states={f"v.{name}": np.stack([np.zeros_like(g), g]) for name, g in zip(p._fields, dp, strict=True)},
         )  # fmt: skip
         assert certify(e, ends).refutations == ()
     tensors["dW1"] = 2 * tensors["dW1"]

@@ -154,7 +154,7 @@ def test_dyadic_experiments_sit_on_kinks(dtype: DTypeName) -> None:
 def test_a_first_step_never_overflows(experiment: Experiment) -> None:
     trace = reference.train(replace(experiment, steps=1))
     assert all(np.isfinite(a).all() for group in (trace.tensors, trace.parameters) for a in group.values())
-    assert all(np.isfinite(a[1:]).all() for a in trace.buffers.values())
+    assert all(np.isfinite(a[1:]).all() for a in trace.states.values())
 
 
 @given(

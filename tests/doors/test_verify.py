@@ -10,12 +10,12 @@ import torch
 
 import reference
 from reference import SGD, Experiment, SquaredError, Trace, experiments
-from reference.claim.rehearsal import numbers_a_step
 from reference.errors import InputError, UnknownNameError
 from reference.networks import linear_regression, two_layer_relu
 from reference.traces import training as reference_training
+from reference.traces.training import numbers_a_step
 from torch_mirror import certify, train, verify
-from torch_mirror.training.loop import Session, session
+from torch_mirror.training.session import Session, session
 
 
 def mlp(steps: int = 20) -> Experiment:

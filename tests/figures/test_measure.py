@@ -13,13 +13,14 @@ import torch_mirror
 from reference import SGD, Experiment, SquaredError, Trace
 from reference.arrays import Array, Sow, keep
 from reference.claim.batches import Batches
-from reference.claim.rehearsal import stacking_flaw
 from reference.errors import InputError
 from reference.networks import two_layer_relu
 from torch_mirror.balls.format import format_of
 from torch_mirror.figures.measure import RTOLS, Measured, measure, radii, relative
-from torch_mirror.judge.replay import forget, judge_givens, judge_locally, parts
-from torch_mirror.training.loop import Session, session
+from torch_mirror.judge.checks.local import judge_locally
+from torch_mirror.judge.replay import judge_givens, parts, remembering
+from torch_mirror.judge.stacking import stacking_flaw
+from torch_mirror.training.session import Session, session
 
 NAMES_OF = {"W1": "0.weight", "W2": "2.weight"}
 NAMES = ["z1", "a1", "y", "loss", "dy", "dW2", "da1", "dz1", "dW1", "W1", "W2"]
@@ -100,8 +101,8 @@ def test_the_share_of_the_radius_is_the_judges_own() -> None:
     torch = torch_mirror.train(e)
     _, givens = judge_givens(e, torch, "torch")
     (part,) = parts(e, torch, givens)
-    worst = judge_locally(e, part, "torch").worst
-    forget(part)
+    with remembering(part):
+        worst = judge_locally(e, part, "torch").worst
     found = measure(e)
     assert worst is not None
     assert max(m.share.max() for m in found.values()) == worst.ratio

@@ -16,7 +16,7 @@ from reference.arrays import Array, Sow
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named
 from torch_mirror.doors.strategies import DTypeName
-from torch_mirror.training.loop import Session, session
+from torch_mirror.training.session import Session, session
 
 Values: TypeAlias = Mapping[str, Array]
 Wrong: TypeAlias = Callable[[Experiment, Array, Values], Array]

@@ -22,7 +22,7 @@ from torch_mirror.doors.certify import certify
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.verdict import Certificate
-from torch_mirror.training.loop import session
+from torch_mirror.training.session import session
 
 each_network = pytest.mark.parametrize("network", strategies.NETWORKS)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])

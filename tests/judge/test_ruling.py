@@ -36,7 +36,7 @@ from torch_mirror.judge.cases import backward, case_of, exact, loss_by
 from torch_mirror.judge.quotients import differentiate
 from torch_mirror.judge.ruling import rule_on
 from torch_mirror.judge.verdict import Certificate, Check, Finding, Ruling, Side
-from torch_mirror.training.loop import Session, session
+from torch_mirror.training.session import Session, session
 
 NOT_ITS_OWN = "the reference's backward does not belong to its own forward"
 
@@ -178,7 +178,7 @@ def mlps(kind: Any, dtype: DTypeName, **options: Any) -> st.SearchStrategy[Exper
 
 
 def miswritten(e: Experiment, mistake: Mistake) -> Experiment:
-    return replace(e, network=Miswritten(e.network, mistake.tensor, mistake.wrong))  # type: ignore[arg-type]  # an MLP
+    return replace(e, network=Miswritten(e.network, mistake.tensor, mistake.wrong))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -18,8 +18,9 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features, step
+from reference.claim.objective import features
 from reference.claim.tree import named, rebuild, zip_with
+from tests.steps import step
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
 
@@ -46,16 +47,16 @@ def exact_run(e: Experiment) -> Exact:
     p = zip_with(lambda _, a: a.astype(WIDE), e.parameters)
     states = [p]
     for _ in range(e.steps):
-        p, _ = step(e.network, p, x, t, e.loss, e.optimizer)
+        p = step(e.network, p, x, t, e.loss, e.optimizer)
         states.append(p)
     stacked = zip_with(lambda name, _: np.stack([named(q)[name] for q in states]), p)
     before = zip_with(lambda _, a: a[:-1], stacked)
 
     def one_step(q: Any, x: Any, t: Any) -> Any:
-        return flat(step(e.network, q, x, t, e.loss, e.optimizer)[0])
+        return flat(step(e.network, q, x, t, e.loss, e.optimizer))
 
     given: tuple[Any, Any] = Ball(x, 0, FLOAT64), Ball(t, 0, FLOAT64)
-    after, _ = step(e.network, balls(before), *given, e.loss, e.optimizer)
+    after = step(e.network, balls(before), *given, e.loss, e.optimizer)
     added = flat(zip_with(lambda _, ball: ball.radius, after))
     return Exact(stacked, x, t, added, jacobian(one_step, before, x, t))
 

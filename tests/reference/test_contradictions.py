@@ -10,9 +10,10 @@ import reference
 from reference import experiments, printed
 from reference.activations import relu_backward
 from reference.arrays import Array
-from reference.claim.objective import features, gradients
+from reference.claim.objective import features
 from reference.losses import SquaredError
 from reference.networks.linear_regression import LinearRegression, Parameters
+from tests.steps import gradients
 
 
 def gradients_of(name: str) -> tuple[Parameters, reference.Experiment]:

@@ -198,7 +198,9 @@ def test_the_noise_leaves_digits_to_compare(printed: Printed) -> None:
 
 
 DEVIATIONS: dict[str, Callable[[Experiment], Experiment]] = {
-    "learning rate rounded to float32": lambda e: replace(e, optimizer=reference.SGD(float(np.float32(e.optimizer.lr)))),
+    "learning rate rounded to float32": lambda e: replace(
+        e, optimizer=reference.SGD(float(np.float32(e.optimizer.lr)))
+    ),
     "factor 2 missing": lambda e: replace(e, loss=e.loss._replace(scale=0.5)),
     "start rounded to float32": lambda e: replace(
         e, parameters=zip_with(lambda _, a: a.astype(np.float32).astype(np.float64), e.parameters)

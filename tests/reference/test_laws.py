@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features, gradients, step
+from reference.claim.objective import features
 from reference.claim.tree import named, rebuild, zip_with
+from tests.steps import gradients, step, value
 from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import DTypeName
 
@@ -91,9 +92,9 @@ def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, da
     starts = [strategies.parameters(e.network, draws, "integers", dtype) for _ in range(runs)]
     stacked = rebuild(e.parameters, {name: np.stack([named(p)[name] for p in starts]) for name in named(e.parameters)})
     x = features(e.network, e.x)
-    together = named(step(e.network, stacked, x, e.t, e.loss, e.optimizer)[0])
+    together = named(step(e.network, stacked, x, e.t, e.loss, e.optimizer))
     for i, start in enumerate(starts):
-        alone = named(step(e.network, start, x, e.t, e.loss, e.optimizer)[0])
+        alone = named(step(e.network, start, x, e.t, e.loss, e.optimizer))
         assert_same({name: a[i] for name, a in together.items()}, alone)
 
 
@@ -118,7 +119,7 @@ def evaluate(e: Experiment, p: Any, x: Array, t: Array) -> dict[str, Array]:
         return value
 
     step(e.network, p, features(e.network, x, note), t, e.loss, e.optimizer, sow=note)
-    return values | {"loss": np.asarray(e.loss.value(values["y"], t))}
+    return values | {"loss": np.asarray(value(e.loss, values["y"], t))}
 
 
 def exactly(e: Experiment) -> tuple[Any, Array, Array]:

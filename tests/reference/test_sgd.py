@@ -23,7 +23,7 @@ from reference.traces.trace import Trace
 from torch_mirror import certify, verify
 from torch_mirror.doors import strategies
 from torch_mirror.doors.verify import SMALL
-from torch_mirror.training.loop import Session, session
+from torch_mirror.training.session import Session, session
 
 OPTIONS = [
     SGD(0.1, momentum, dampening, decay, nesterov, maximize)
@@ -59,7 +59,8 @@ def test_all_options_together_are_certified(sgd: SGD, batches: Batches | None) -
 def test_one_parameter_by_hand(sgd: SGD, seed: int) -> None:
     """The algorithm of torch's documentation, line by line on numbers, three steps long."""
     w, v = 1.0, 0.0
-    p, buffers = two_layer_relu.Parameters(np.array([[w]]), np.array([[w]])), None
+    p = two_layer_relu.Parameters(np.array([[w]]), np.array([[w]]))
+    state = sgd.init(p)
     for step, gradient in enumerate(np.random.default_rng(seed).normal(size=3).tolist()):
         g = -gradient if sgd.maximize else gradient
         if sgd.weight_decay != 0:
@@ -69,17 +70,17 @@ def test_one_parameter_by_hand(sgd: SGD, seed: int) -> None:
             g = g + sgd.momentum * v if sgd.nesterov else v
         w = w - sgd.lr * g
         both = two_layer_relu.Parameters(np.array([[gradient]]), np.array([[gradient]]))
-        p, buffers = sgd.step(p, both, buffers)
+        p, state = sgd.step(p, both, state, step)
         assert p.W1.item() == p.W2.item() == w
-        assert (buffers is None) is (sgd.momentum == 0)
-        assert buffers is None or buffers.W1.item() == v
+        assert (state == {}) is (sgd.momentum == 0)
+        assert state == {} or state["v"].W1.item() == v
 
 
-def test_a_trace_holds_the_buffers_and_none_before_the_first_step() -> None:
+def test_a_trace_holds_the_buffers_which_are_0_before_the_first_step() -> None:
     e = experiment(SGD(0.1, 0.5, 0.25))
     for trace in (reference.train(e), torch_mirror.train(e)):
-        assert list(trace.buffers) == ["v.W1", "v.W2"]
-        assert np.isnan(trace["v.W1"][0]).all()
+        assert list(trace.states) == ["v.W1", "v.W2"]
+        assert (trace["v.W1"][0] == 0).all()
         assert (trace["v.W1"][1] == trace["dW1"][0]).all()  # not dampened
         assert trace["v.W1"].shape == (7, 4, 3)
 
@@ -113,7 +114,7 @@ def list_of(segments: Any) -> list[Trace]:
             {name: a.copy() for name, a in s.parameters.items()},
             {name: a.copy() for name, a in s.tensors.items()},
             s.first,
-            {name: a.copy() for name, a in s.buffers.items()},
+            {name: a.copy() for name, a in s.states.items()},
         )
         for s in segments
     ]
@@ -165,7 +166,7 @@ def test_a_large_network_is_certified_with_all_of_it() -> None:
     x, t = rng.normal(size=(40, 200)), rng.normal(size=(40, 10))
     network, sgd = two_layer_relu.TwoLayerReLU(200, 150, 10), SGD((0.01, 0.02) * 3, 0.9, weight_decay=0.01)
     e = Experiment(network, p, x, t, SquaredError("mean"), sgd, 6, batches=Batches(16, 0))
-    from reference.claim.rehearsal import numbers_a_step
+    from reference.traces.training import numbers_a_step
 
     assert numbers_a_step(e) > SMALL
     assert verify(e).verdict == "certified"
@@ -293,16 +294,16 @@ def test_a_wrong_number_in_what_numpy_carries_on_is_located() -> None:
         return wrong
 
     for name, step in (("v.W2", 2), ("W1", 5)):
-        parameters, buffers = dict(trace.parameters), dict(trace.buffers)
+        parameters, buffers = dict(trace.parameters), dict(trace.states)
         (buffers if name in buffers else parameters)[name] = off(name, step)
-        changed = replace(trace, parameters=parameters, buffers=buffers)
+        changed = replace(trace, parameters=parameters, states=buffers)
         first = certify(e, changed, "numpy").first
         assert first is not None
         assert (first.tensor, first.step) == (name, step - 1)
 
 
 def named_array(trace: Trace, name: str) -> Array:
-    return {**trace.parameters, **trace.buffers}[name]
+    return {**trace.parameters, **trace.states}[name]
 
 
 def test_parameters_and_options_of_an_experiment_are_plain_numbers() -> None:

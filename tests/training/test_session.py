@@ -19,18 +19,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from reference.arrays import Array
-from reference.claim.objective import gradients
 from reference.claim.tree import named, rebuild, zip_with
 from reference.losses import SquaredError
 from reference.networks import mlp, two_layer_linear, two_layer_relu
 from reference.optimizers.sgd import SGD
+from tests.steps import gradients
 from torch_mirror.balls.ball import Ball
 from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import draw_array
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.verdict import Side
 from torch_mirror.networks import mirror_of
-from torch_mirror.training.loop import load, optimizer_of, tensor
+from torch_mirror.optimizers import optimizer_of
+from torch_mirror.training.session import load, tensor
 
 SAMPLES = 6
 
@@ -54,8 +55,8 @@ class Batch(NamedTuple):
 class Mistakes(NamedTuple):
     """The parts of a torch program that may be wrong; as they stand they are right."""
 
-    optimizer: Callable[[SGD, Any], torch.optim.SGD] = optimizer_of
-    zero_grad: Callable[[torch.optim.SGD], None] = torch.optim.SGD.zero_grad
+    optimizer: Callable[[SGD, Any], torch.optim.Optimizer] = optimizer_of
+    zero_grad: Callable[[torch.optim.Optimizer], None] = torch.optim.Optimizer.zero_grad
     optimizer_state: Callable[[dict[str, Any]], dict[str, Any]] = lambda saved: saved
 
 
@@ -93,7 +94,8 @@ class Training(RuleBasedStateMachine):
 
     def make_module(self) -> None:
         self.module = mirror_of(self.network).Module(self.network, tensor(self.data.x[:0]).dtype)
-        self.optimizer = self.mistakes.optimizer(self.sgd, self.module.parameters())
+        own = dict(self.module.named_parameters())
+        self.optimizer = self.mistakes.optimizer(self.sgd, {name: own[self.names[name]] for name in self.names})
 
     # --- actions ---------------------------------------------------------------------------------
 
@@ -175,8 +177,10 @@ class Training(RuleBasedStateMachine):
 
     def stepped(self, state: State, number: Callable[[Array], Any] = Ball) -> State:
         p, v, g = (None if a is None else zip_with(lambda _, b: number(b), a) for a in state)
-        after, v = self.sgd.step(p, g, v)
-        return State(after, v, state.g)
+        first = v is None  # the buffer before the first step is 0
+        state_before = self.sgd.init(p) if first else {"v": v}
+        after, states = self.sgd.step(p, g, state_before, 0 if first else 1)
+        return State(after, states.get("v") if self.sgd.momentum else v, state.g)
 
     def torch(self) -> State:
         """What torch holds, copied."""

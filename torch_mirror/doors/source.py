@@ -17,7 +17,8 @@ def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> st
     network's repr must be Python, as that of a dataclass is.
     """
     e = experiment
-    kinds = [type(value) for value in (e, e.loss, e.optimizer, e.network, e.parameters, e.batches, e.penalty) if value is not None]
+    parts = (e, e.loss, e.optimizer, e.network, e.parameters, e.batches, e.penalty)
+    kinds = [type(part) for part in parts if part is not None]
     modules = sorted({kind.__module__ for kind in kinds})
     imports = [
         f"from {module} import {', '.join(sorted({k.__name__ for k in kinds if k.__module__ == module}))}"

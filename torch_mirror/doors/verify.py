@@ -91,7 +91,8 @@ def verify(
                 progress(torch.steps)
     return certificate(
         e, e.steps, findings, motion, ruling=ruling(e, seen),
-        end_distance=ends, end_distance_relative=relative, notes=(*notes(flaw), *unmapped(one)), seconds=time.perf_counter() - started,
+        end_distance=ends, end_distance_relative=relative, notes=(*notes(flaw), *unmapped(one)),
+        seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def _judge_block(e: Ensemble, run: Trace, data: Any, block: Block, check: Check,
     seen = {name: run.tensors[name] for name in ("loss", *(f"d{name}" for name in run.parameters))}
     seen |= {name: a[1:] for name, a in {**run.states, **run.parameters}.items()}
     members = _members(run)
-    codes = (np.array(block.steps)[:, None] * members + np.arange(members)[block.members]).ravel()
+    codes = (np.array(block.steps)[:, None] * members + np.arange(members)[block.members]).ravel().tolist()
     found = [Findings()]
     for name, whole in seen.items():
         a = whole[here]
@@ -119,8 +119,9 @@ def _start(e: Ensemble, run: Trace) -> Findings:
     given = {**e.named_data, **named(e.parameters), **state}
     handed_on = {**run.parameters, **run.states}
     seen = {name: handed_on[name][0] if name in handed_on else run.constants[name] for name in given}
+    where = {name: Where(name, "torch", "start", range(members)) for name in given}
     return merge(
-        compare(floats(seen[name]), Ball(floats(value[:members])), Where(name, "torch", "start", range(members)), roomy=True)
+        compare(floats(seen[name]), Ball(floats(value[:members])), where[name], roomy=True)
         for name, value in given.items()
     )
 

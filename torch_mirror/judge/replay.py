@@ -176,7 +176,8 @@ def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
     def first(_name: str, ball: Any) -> Any:
         return ball[0]
 
-    p, state, data, t = part.p, part.state, part.data, np.array(part.steps)
+    p, state, data = part.p, part.state, part.data
+    t: Any = np.array(part.steps)
     objective: Objective = e.stacked() if part.stacks else e.objective
     if not part.stacks:
         p, state, t = zip_with(first, p), zip_with(first, state), part.steps[0]

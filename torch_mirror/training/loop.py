@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.objective import takes_sow
 from reference.claim.slots import STEP, gradient_of, names
@@ -18,7 +17,7 @@ from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
-from torch_mirror.optimizers import set_rate
+from torch_mirror.optimizers import schedule_of, set_rates
 from torch_mirror.training.recording import Gradients, Hooks, Parameters, Record, State, check_in_graph, stacked
 from torch_mirror.training.session import Session, gradients_on, places, session, state_keys, tensors
 
@@ -38,11 +37,11 @@ def segments(
     module, optimizer = using.module, using.optimizer
     once, start = names(e.slots, "constant"), list(named(e.parameters))
     known = _known(e, using)
-    at = places(module, using.names, start)
+    at = places(module, using.names, named(e.parameters))
     keys = state_keys(e, using)
     wanted = check_record(record, [*known, *start, *keys])
     data: Any = tuple(tensors(part) for part in e.data)
-    constants: dict[str, Array] = {name: a.copy() for name, a in e.named_data.items()}
+    constants = {name: a.copy() for name, a in e.named_data.items()}
 
     def note_constant(name: str, value: Tensor) -> Tensor:
         constants[name] = value.numpy().copy()
@@ -63,6 +62,7 @@ def segments(
         name: State(optimizer, at[of], key, before[name], size) for name, (of, key) in keys.items() if name in wanted
     }
     room: dict[str, Tensor] = {}
+    schedule = schedule_of(e.optimizer) if hooks is None else None
     try:
         for first in range(0, e.steps, size) if e.steps else (0,):
             steps = min(size, e.steps - first)
@@ -76,9 +76,8 @@ def segments(
                 if e.batches is not None:
                     rows = e.rows(first + i)
                     seen = tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in data)
-                lr = getattr(e.optimizer, "lr", None)
-                if isinstance(lr, tuple) and hooks is None:
-                    set_rate(optimizer, lr[first + i])
+                if schedule is not None:
+                    set_rates(optimizer, schedule(first + i))
                 for _ in take_step(seen):  # between the backward pass and the update
                     gradients.keep(record_of.rows, i)
                 for state in kept:
@@ -123,7 +122,7 @@ def checked_session(using: object) -> Session:
 
 
 def _known(e: Experiment, using: Session) -> list[str]:
-    """What torch can tell of a step, in the order of the equations: all, or y, the loss and gradients if it sows nothing."""
+    """What torch can tell of a step, in the order of the equations; of a module without ``sow`` it is little."""
     start = list(named(e.parameters))
     each = names(e.slots, *STEP)
     sows = using.train_step is None and takes_sow(using.module.forward)
@@ -157,7 +156,7 @@ def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any
         loss = criterion(model(data[0], sow), *data[1:])
         sow("loss", loss)
         check_in_graph("loss", loss)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         yield
         optimizer.step()
 
@@ -181,5 +180,5 @@ def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[
 def _with_sow(module: Any) -> Callable[..., Tensor]:
     """The module, or for one whose forward takes no ``sow`` a function that sows what it returns."""
     if takes_sow(module.forward):
-        return module  # type: ignore[no-any-return]  # a module is called as a function is
+        return module
     return lambda x, sow: sow("y", module(x))

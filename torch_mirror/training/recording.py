@@ -87,7 +87,9 @@ class Gradients:
             else:
                 rows[name].append(None if gradient is None else gradient.clone())
 
-    def stacked(self, name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int, steps: int) -> Array:
+    def stacked(
+        self, name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int, steps: int
+    ) -> Array:
         if not rows and name in self.large:
             return self.of[name].of(self.large[name][:steps]).numpy()
         array = stacked(name, rows, room, size)
@@ -99,7 +101,10 @@ class Hooks:
 
     def __init__(self, places: Mapping[str, Place]) -> None:
         self.caught: dict[Tensor, Tensor] = {}
-        self.handles = [place.weight.register_post_accumulate_grad_hook(self._catch) for place in places.values()]
+        self.handles = [
+            place.weight.register_post_accumulate_grad_hook(self._catch)  # type: ignore[no-untyped-call]  # untyped in torch
+            for place in places.values()
+        ]
 
     def _catch(self, weight: Tensor) -> None:
         if weight.grad is not None:

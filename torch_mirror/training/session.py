@@ -16,6 +16,7 @@ from reference.errors import InputError
 from torch_mirror.losses import criterion_of
 from torch_mirror.networks import mirror_of
 from torch_mirror.optimizers import optimizer_of, states_of
+from torch_mirror.penalties import penalty_of
 
 TRANSPOSED = ".T"
 """Behind a name in a state dict: the reference's parameter is the transpose of that one."""
@@ -61,16 +62,16 @@ def session(
     optimizer = optimizer_of(e.optimizer, weights)
     if others:  # trained all the same, as a loop over module.parameters() would; what is not mapped is told
         optimizer.add_param_group({"params": others})
-    return Session(module, names, _criterion(e, module), optimizer, states_of(e.optimizer))
+    return Session(module, names, _criterion(e, module, names), optimizer, states_of(e.optimizer))
 
 
-def _criterion(e: Experiment, module: nn.Module) -> Callable[..., Tensor]:
+def _criterion(e: Experiment, module: nn.Module, names: Mapping[str, str]) -> Callable[..., Tensor]:
     if e.loss is None:
         raise InputError("session", "one of your own (using=...) for a function, whose loss is in it", "none")
     criterion = criterion_of(e.loss)
     if e.penalty is None:
         return criterion
-    penalty = penalty_of(e.penalty, module)
+    penalty = penalty_of(e.penalty, {name: place.weight for name, place in places(module, names, names).items()})
     return lambda y, t: criterion(y, t) + penalty()
 
 
@@ -143,7 +144,8 @@ def state_keys(e: Experiment, using: Session) -> dict[str, tuple[str, str]]:
         of = e.slots[name].of
         part = name if of is None else name.removesuffix(f".{of}")
         if of is None or part not in using.states:
-            expected = f"where torch keeps {part} of {type(e.optimizer).__name__}, as in {{{part!r}: 'momentum_buffer'}}"
+            kind = type(e.optimizer).__name__
+            expected = f"where torch keeps {part} of {kind}, as in {{{part!r}: 'momentum_buffer'}}"
             raise InputError("states of the session", expected, dict(using.states))
         keys[name] = of, using.states[part]
     return keys

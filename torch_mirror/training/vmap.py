@@ -22,7 +22,7 @@ from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 from reference.traces.trace import Trace
 from torch_mirror.networks import keep
-from torch_mirror.optimizers import set_rate
+from torch_mirror.optimizers import schedule_of, set_rates
 from torch_mirror.training import loop
 from torch_mirror.training.session import TRANSPOSED, Session, gradients_on, session, state_keys, tensor, tensors
 
@@ -61,11 +61,11 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
             parameters[name][0] = weight.detach()
         for name, room in states.items():
             room[0] = tensor(before[name])
+        schedule = schedule_of(e.optimizer)
         for s in range(e.steps):
             rows = e.first.rows(s)
-            lr = getattr(e.optimizer, "lr", None)
-            if isinstance(lr, tuple):
-                set_rate(optimizer, lr[s])
+            if schedule is not None:
+                set_rates(optimizer, schedule(s))
             optimizer.zero_grad()
             seen = data if e.batches is None else (zip_with(lambda _, a, r=rows: a[:, r], part) for part in data)
             loss = loss_of(weights, *seen)

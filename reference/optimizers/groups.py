@@ -1,0 +1,79 @@
+"""Parameter groups: an optimizer for each group of parameters, as in torch.optim (``param_groups``).
+
+    Groups((({"b1", "b2"}, AdamW(1e-3, weight_decay=0)), (lambda name: True, AdamW(1e-3))))
+
+A parameter belongs to the first group whose names hold it, or whose function says so of its name. What the
+groups do does not depend on each other: they step one after the other, each as it would alone.
+Source: torch.optim (documentation, "Per-parameter options").
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple, TypeAlias
+
+from reference.arrays import Sow, keep
+from reference.claim.tree import named, zip_with
+from reference.errors import InputError
+
+Members: TypeAlias = Collection[str] | Callable[[str], bool]
+"""The names of a group's parameters, or a function that says of a name whether it is one of them."""
+
+
+class Groups(NamedTuple):
+    """Pairs of a group's members and its optimizer."""
+
+    groups: tuple[tuple[Members, Any], ...]
+
+    def parts(self, names: Collection[str]) -> list[list[str]]:
+        """The names in each group. Raises InputError where a parameter is in none, or a named one is not there."""
+        homes = {name: self._home(name) for name in names}
+        for members, _ in self.groups:
+            for name in () if callable(members) else members:
+                if name not in homes:
+                    raise InputError("a parameter group", f"names among {', '.join(names)}", name)
+        return [[name for name, home in homes.items() if home == i] for i in range(len(self.groups))]
+
+    def init(self, p: Any) -> dict[str, Any]:
+        """The state before the first step, in trees like p: None where a parameter's group has no such state."""
+        leaves = named(p)
+        parts = self.parts(leaves)
+        states = [
+            optimizer.init({name: leaves[name] for name in part})
+            for part, (_, optimizer) in zip(parts, self.groups, strict=True)
+        ]
+        return _merged(states, p)
+
+    def step(self, p: Any, g: Any, state: dict[str, Any], t: Any, sow: Sow = keep) -> tuple[Any, dict[str, Any]]:
+        """The next parameters and state. Sown as each group's optimizer sows, group by group."""
+        leaves, gradients = named(p), named(g)
+        trees = {key: named(tree) for key, tree in state.items()}
+        values: dict[str, Any] = {}
+        states: list[dict[str, Any]] = []
+        for part, (_, optimizer) in zip(self.parts(leaves), self.groups, strict=True):
+            own = {key: {name: tree[name] for name in part if name in tree} for key, tree in trees.items()}
+            own = {key: tree for key, tree in own.items() if tree}
+            q, dq = {name: leaves[name] for name in part}, {name: gradients[name] for name in part}
+            q, after = optimizer.step(q, dq, own, t, sow)
+            values |= q
+            states.append(after)
+        return zip_with(lambda name, _: values[name], p), _merged(states, p)
+
+    def checked(self, steps: int) -> "Groups":
+        """The groups with plain numbers. Raises InputError where one of the optimizers does, or there is no group."""
+        if not self.groups:
+            raise InputError("parameter groups", "at least one", "none")
+        return Groups(tuple((members, optimizer.checked(steps)) for members, optimizer in self.groups))
+
+    def _home(self, name: str) -> int:
+        for i, (members, _) in enumerate(self.groups):
+            if members(name) if callable(members) else name in members:
+                return i
+        raise InputError(f"parameter {name}", "a group that it belongs to: lambda name: True takes all others", "none")
+
+
+def _merged(states: list[dict[str, Any]], p: Any) -> dict[str, Any]:
+    """One state of all groups': each tree in p's shape, None where a group has no such state."""
+    trees: dict[str, dict[str, Any]] = {}
+    for state in states:
+        for key, tree in state.items():
+            trees.setdefault(key, {}).update(tree)
+    return {key: zip_with(lambda name, _, tree=tree: tree.get(name), p) for key, tree in trees.items()}

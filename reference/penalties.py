@@ -1,0 +1,42 @@
+"""What is added to the loss for the parameters' own sake, with its gradient beside it.
+
+R  = strength sum W^2            over all elements of the penalised parameters
+dW = 2 strength W
+
+strength is lambda / 2 in books that write lambda / 2 sum W^2. Source: Goodfellow, Bengio and Courville, Deep Learning
+(2016), section 7.1.1.
+"""
+
+from typing import Any, NamedTuple
+
+from reference.arrays import Array
+from reference.claim.tree import Tree, named, zip_with
+from reference.options import not_negative
+
+
+class L2(NamedTuple):
+    """The sum of squares of the parameters of these names, or of all, times ``strength``.
+
+    lead: how many axes stand in front of a parameter's own, where steps are stacked.
+    """
+
+    strength: float
+    names: tuple[str, ...] | None = None
+    lead: int = 0
+
+    def validated(self) -> "L2":
+        """With a plain number. Raises InputError for a negative strength, or one that is not finite."""
+        return self._replace(strength=not_negative("strength of the penalty", self.strength, "weight decay"))
+
+    def value(self, p: Tree) -> Array:
+        """R. Returns (...)."""
+        squares = [(w * w).sum(axis=tuple(range(self.lead, w.ndim))) for w in self._penalised(p)]
+        return self.strength * sum(squares[1:], start=squares[0])
+
+    def gradient(self, p: Tree) -> Tree:
+        """dR by each parameter, in the form of p; None where a parameter is not penalised."""
+        wanted = set(named(p) if self.names is None else self.names)
+        return zip_with(lambda name, w: (2 * self.strength) * w if name in wanted else None, p)
+
+    def _penalised(self, p: Tree) -> list[Any]:
+        return [w for name, w in named(p).items() if self.names is None or name in self.names]
