@@ -132,7 +132,7 @@ class Experiment:
             dtype = dtype or a.dtype
             if a.dtype != dtype:
                 raise InputError(f"tensor {name}", f"dtype {dtype}, as the first parameter has", f"dtype {a.dtype}")
-        if not self.named_data:
+        if not named(self.x):
             raise InputError("tensor x", "a NumPy array", type(self.x).__name__)
         for name, a in self.named_data.items():
             _check_array(name, a)
@@ -184,8 +184,8 @@ def _check_shapes(e: Experiment, given: Mapping[str, Array]) -> None:
             raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {parameters[name].shape}")
     inputs = getattr(e.network, "inputs", None)
     x = given.get("x")
-    rows = isinstance(inputs, (int, np.integer)) and x is not None and x.dtype.kind == "f" and x.ndim == 2
-    if rows and x is not None and x.shape[1] != inputs:
+    rows = isinstance(inputs, (int, np.integer)) and x is not None and x.dtype.kind == "f" and x.ndim <= 2
+    if rows and x is not None and (x.ndim < 2 or x.shape[1] != inputs):
         raise InputError("tensor x", f"shape (batch, {inputs})", f"shape {x.shape}")
     for name, a in e.named_data.items():
         if a.ndim and len(a) == 0:

@@ -80,11 +80,11 @@ class Supervised:
 
     def gradients(self, p: Parameters, data: Data, sow: Sow = keep) -> Parameters:
         x, t = data
-        y, cache = self.network.forward(p, x, sow)
+        y, cache = checked_output(self.network.forward(p, x, sow))
         if self.penalty is not None:
             return self._penalised(p, y, cache, t, sow)
         dy = sow("dy", self.loss.gradient(y, t))
-        return self.network.backward(p, cache, dy, sow)
+        return matched(self.network.backward(p, cache, dy, sow), p)
 
     def _penalised(self, p: Parameters, y: Array, cache: Any, t: Any, sow: Sow) -> Parameters:
         """L + R and dL + dR, whose first parts are sown as ``dW1.data``."""
@@ -191,6 +191,8 @@ def step(
 
 def matched(dp: Any, p: Parameters) -> Parameters:
     """The gradients in the form of the parameters. Raises InputError where one is missing, or of another shape."""
+    if type(dp) is type(p) and hasattr(p, "_fields"):
+        return dp
     wanted, came = named(p), named(dp)
     if list(came) == list(wanted) and type(dp) is type(p):
         return dp

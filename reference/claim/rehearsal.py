@@ -4,16 +4,17 @@ What somebody wrote may fall short of what a trace and its judge rely on; it is 
 tensor, before any training. Nothing that was given is changed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reference.arrays import Array, Sow
-from reference.claim.objective import Supervised
+from reference.arrays import Array, Sow, keep
+from reference.claim.objective import Supervised, checked_output
 from reference.claim.slots import Role, Slot, Slots
 from reference.claim.tree import named, zip_with
-from reference.errors import InputError
+from reference.errors import InputError, TorchMirrorError
 
 if TYPE_CHECKING:
     from reference.claim.experiment import Experiment
@@ -31,19 +32,18 @@ def rehearse(experiment: "Experiment") -> Slots:
     data, p = e.data_of(copies), e.parameters_of(copies)
     once: dict[str, Array] = {}
     first, second = _Sown(), _Sown()
-    seen = _rows(e, e.objective.prepare(data, _note(once)), 0)
-    for sown in (first, second):
-        try:
+    with _told():
+        seen = _rows(e, e.objective.prepare(data, _note(once)), 0)
+        if isinstance(e.objective, Supervised):
+            _check_target(e.objective, p, seen)
+        for sown in (first, second):
             sown.gradients = named(e.objective.gradients(p, seen, sown.sow))
-        except ValueError as error:
+            if e.objective.deferred and "y" in sown.values:
+                sown.loss = e.objective.loss_of(sown.values["y"], seen)
             _check_untouched(given, copies)
-            raise error from None
-        if e.objective.deferred and "y" in sown.values:
-            sown.loss = e.objective.loss_of(sown.values["y"], seen)
-        _check_untouched(given, copies)
     each = _in_order(e, first)
     if e.objective.deferred:
-        _check_output(e, each, seen)
+        _check_output(each)
     _check_gradients(p, first)
     _check_dtypes(e, once | each)
     first.check_kept()
@@ -59,6 +59,18 @@ def shapes_at(experiment: "Experiment", step: int) -> dict[str, tuple[int, ...]]
     sown = _Sown()
     e.objective.gradients(e.parameters, _rows(e, e.objective.prepare(e.data), step), sown.sow)
     return {name: np.shape(value) for name, value in sown.values.items()} | {"loss": ()}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say of whatever the user's code raises that it was the user's code; its own traceback is kept."""
+    try:
+        yield
+    except TorchMirrorError:
+        raise
+    except Exception as error:
+        came = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError("the network", "to run on the parameters and data that were given", came) from error
 
 
 def _data(e: "Experiment") -> dict[str, Array]:
@@ -124,14 +136,19 @@ def _check_untouched(given: dict[str, Array], copies: dict[str, Array]) -> None:
             raise InputError(f"tensor {name}", "to be left as it is by the network", "one written to: copy it")
 
 
-def _check_output(e: "Experiment", each: dict[str, Array], data: Any) -> None:
+def _check_target(objective: Supervised, p: Any, data: Any) -> None:
+    """Raise InputError where t is not one that the loss takes beside y."""
+    if len(data) < 2:
+        raise InputError("tensor t", "an array for the loss", "None")
+    y, _ = checked_output(objective.network.forward(p, data[0], keep))
+    check = getattr(objective.loss, "checked", None)
+    if check is not None:
+        check(data[1], np.shape(y))
+
+
+def _check_output(each: dict[str, Array]) -> None:
     if "y" not in each:
         raise InputError("tensor y", "to be sown by forward", ", ".join(each) or "nothing")
-    assert isinstance(e.objective, Supervised)  # noqa: S101 - nothing else defers its loss
-    check = getattr(e.objective.loss, "checked", None)
-    t = data[1] if len(data) > 1 else None
-    if check is not None:
-        check(t, np.shape(each["y"]))
     if np.shape(each["dy"]) != np.shape(each["y"]):
         raise InputError("tensor dy", f"shape {np.shape(each['y'])}, that of y", f"shape {np.shape(each['dy'])}")
     if np.ndim(each["loss"]) != 0:

@@ -49,12 +49,12 @@ def _divergence_is_judged_not_warned_of() -> Iterator[None]:
 PLAIN = SGD(0.1)
 
 
-def ensemble(members: int = 6, steps: int = 3, sgd: SGD = PLAIN, **more: Any) -> Ensemble:
+def ensemble(members: int = 6, steps: int = 3, optimizer: SGD = PLAIN, **more: Any) -> Ensemble:
     """Square layers, normal numbers."""
     rng = np.random.default_rng(members)
     p = two_layer_relu.Parameters(rng.normal(size=(members, 3, 3)) / 2, rng.normal(size=(members, 3, 3)) / 2)
     x, t = rng.normal(size=(2, members, 5, 3))
-    return Ensemble(TwoLayerReLU(3, 3, 3), p, x, t, SquaredError("mean"), sgd, steps, **more)
+    return Ensemble(TwoLayerReLU(3, 3, 3), p, x, t, SquaredError("mean"), optimizer, steps, **more)
 
 
 SLOW = (2.0**-10, 0.001, 0.0003)
@@ -324,8 +324,8 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         r"tensor W1: expected 4 members, as x has, got shape \(3, ",
     ),
     "no member": (lambda: GOOD.some(slice(0)), "tensor x: expected one member or more along its first axis"),
-    "no array": (lambda: replace(GOOD, x=cast("Any", [1.0])), "tensor x: expected a NumPy array, got list"),
-    "no parameters": (lambda: replace(GOOD, parameters=(W1, W2)), "parameters: expected a NamedTuple of arrays, got"),
+    "no array": (lambda: replace(GOOD, x=cast("Any", [1.0])), "tensor x.0: expected a NumPy array, got float"),
+    "no parameters": (lambda: replace(GOOD, parameters=(W1, W2)), "parameters: expected W1, W2, got 0, 1"),
     "no members' axis": (lambda: replace(GOOD, x=GOOD.x[:, 0]), "tensor x: expected shape"),
     "a number": (lambda: replace(GOOD, t=np.ones(())), "tensor t: expected 4 members"),
     "NaN in a later member": (
@@ -334,7 +334,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "another learning rate": (
         lambda: Ensemble.of([ONE, replace(ONE, optimizer=SGD(0.2))]),
-        "member 1: expected the sgd of member 0, SGD.*got SGD",
+        "member 1: expected the optimizer of member 0, SGD.*got SGD",
     ),
     "another batch": (
         lambda: Ensemble.of([ONE, replace(ONE, x=ONE.x[1:], t=ONE.t[1:])]),

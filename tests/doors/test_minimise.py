@@ -136,7 +136,7 @@ def pasted(code: str, name: str) -> Any:
 
 def assert_same(one: Experiment | Ensemble, other: Experiment | Ensemble) -> None:
     assert type(one) is type(other)
-    for what in ("network", "loss", "sgd", "steps", "name", "seed", "batches"):
+    for what in ("network", "loss", "optimizer", "steps", "name", "seed", "batches"):
         assert getattr(one, what) == getattr(other, what), what
     for name, a in numbers(one).items():
         b = numbers(other)[name]

@@ -25,6 +25,7 @@ from reference.claim.tree import named, rebuild, zip_with
 from reference.networks.linear_regression import Parameters
 from reference.traces.trace import Trace
 from tests.reference.rounding import WIDE, Exact, Figure, exact_run, figure_with_noise
+from tests.steps import value as loss_of_steps
 
 PRODUCERS: dict[str, Callable[..., Trace]] = {"numpy": reference.train, "torch": torch_mirror.train}
 
@@ -110,7 +111,7 @@ def figure_of(experiment: Experiment, kind: str) -> Figure:
 
     def objective(p: Any, x: Any, t: Any) -> Any:
         y, _ = network.forward(p, x)
-        return loss.value(y, t)[..., None]
+        return loss_of_steps(loss, y, t)[..., None]
 
     def elementwise(p: Any, x: Any, t: Any) -> Any:
         d = p.W * x + p.b[..., None] - t

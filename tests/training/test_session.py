@@ -263,7 +263,7 @@ class ByHand(torch.optim.SGD):
 
 def by_hand(fault: str) -> Mistakes:
     kind = type("Faulty", (ByHand,), {"fault": fault})
-    return Mistakes(lambda sgd, weights: kind(weights, sgd.lr, *sgd[1:5], maximize=sgd.maximize))
+    return Mistakes(lambda sgd, weights: kind(weights.values(), sgd.lr, *sgd[1:5], maximize=sgd.maximize))
 
 
 def without_buffers(saved: dict[str, Any]) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def losses(
     *, reductions: Sequence[str] = ("sum", "mean"), scales: Sequence[float] = SCALES
 ) -> st.SearchStrategy[SquaredError]:
     """Squared errors with these reductions and scales."""
-    return st.builds(SquaredError, st.sampled_from(reductions), st.sampled_from(scales))
+    return st.builds(SquaredError, st.sampled_from(reductions), st.sampled_from(scales), st.none())
 
 
 def plain_sgds(*, rates: Sequence[float] = RATES) -> st.SearchStrategy[SGD]:

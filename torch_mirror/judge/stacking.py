@@ -14,6 +14,7 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.objective import Objective, step
+from reference.claim.slots import STEP, names
 from reference.claim.tree import Tree, zip_with
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import allowed
@@ -46,7 +47,11 @@ def stacking_flaw(experiment: Experiment, lead: int = 1) -> str | None:
             _run(e, e.stacked(lead), _together(e, trials, counts), values)
             return _difference(e, trials, alone, values, counts)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises
-        behind = next((name for name in e.slots if e.slots[name].role != "data" and name not in values), "a step")
+        for name, value in values.items():
+            if np.shape(value) != (*counts, *e.slots[name].shape):
+                return _of_another_shape(name, value, e.slots[name].shape, counts)
+        each = [name for name in names(e.slots, *STEP) if name not in values and e.slots[name].role != "loss"]
+        behind = each[0] if each else "the update"
         reason = " ".join(str(error).split()) or type(error).__name__
         return f"the equation of {behind}: {reason}"
 
@@ -116,7 +121,7 @@ def _difference(
     for name in alone[0]:
         shape = np.shape(alone[0][name])
         if np.shape(stacked[name]) != (*counts, *shape):
-            return f"{name} of {counts} stacked steps has shape {np.shape(stacked[name])} and not {(*counts, *shape)}"
+            return _of_another_shape(name, stacked[name], shape, counts)
         rows = np.asarray(stacked[name]).reshape(-1, *shape)
         for k, (row, one) in enumerate(zip(rows, alone, strict=True)):
             if np.array_equal(row, one[name], equal_nan=row.dtype.kind == "f"):
@@ -127,6 +132,10 @@ def _difference(
             if not (np.abs(row - ball.value) <= allowed(ball)).all():
                 return f"{name} of stacked steps is not that of each step by itself"
     return None
+
+
+def _of_another_shape(name: str, value: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> str:
+    return f"{name} of {counts} stacked steps has shape {np.shape(value)} and not {(*counts, *shape)}"
 
 
 def _on_balls(e: Experiment, trial: _Trial) -> dict[str, Any]:

@@ -24,7 +24,16 @@ from reference.traces.trace import Trace
 from torch_mirror.networks import keep
 from torch_mirror.optimizers import schedule_of, set_rates
 from torch_mirror.training import loop
-from torch_mirror.training.session import TRANSPOSED, Session, gradients_on, session, state_keys, tensor, tensors
+from torch_mirror.training.session import (
+    TRANSPOSED,
+    Session,
+    gradients_on,
+    places,
+    session,
+    state_keys,
+    tensor,
+    tensors,
+)
 
 
 def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
@@ -41,7 +50,7 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
     with gradients_on():
         module, names, criterion, like, *_ = one = using or session(e.first)
         stacked = {name: nn.Parameter(tensor(a)) for name, a in named(e.parameters).items()}
-        optimizer = type(like)(stacked.values(), **like.defaults)
+        optimizer = _stacked_optimizer(e, one, like, stacked)
         weights = {_own(names, name): weight for name, weight in stacked.items()}
         data: Any = (tensors(e.x), *(() if e.t is None else (tensors(e.t),)))
         constants = {name: a.copy() for name, a in e.named_data.items()}
@@ -101,6 +110,27 @@ def alone(e: Ensemble, one: Session) -> Trace:
 
     constants = {name: run.constants[name][None] for name in e.first.named_data}
     return Trace(run.steps, constants, of_one(run.parameters), of_one(run.tensors), states=of_one(run.states))
+
+
+def _stacked_optimizer(
+    e: Ensemble, one: Session, like: torch.optim.Optimizer, stacked: Mapping[str, nn.Parameter]
+) -> torch.optim.Optimizer:
+    """Another optimizer of the same class, with the same groups and options, over the stacked parameters.
+
+    Raises InputError where the reference's optimizer does not say that it updates each element by itself, as clipping
+    by norm does not: it would take all members for one.
+    """
+    if not getattr(e.optimizer, "elementwise", False):
+        expected = "one that updates each element by itself (elementwise)"
+        raise InputError("optimizer of an ensemble", expected, type(e.optimizer).__name__)
+    weights = places(one.module, one.names, stacked)
+    groups = []
+    for group in like.param_groups:
+        own = [stacked[name] for name, place in weights.items() if any(place.weight is w for w in group["params"])]
+        if own:
+            groups.append({**group, "params": own})
+    make: Callable[[Any], torch.optim.Optimizer] = type(like)
+    return make(groups)
 
 
 def _own(names: Mapping[str, str], name: str) -> str:
