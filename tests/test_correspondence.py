@@ -20,6 +20,9 @@ from reference.claim.objective import Network, features
 from reference.claim.rehearsal import tensor_names
 from reference.errors import InputError
 from reference.losses import SquaredError
+from reference.networks.attention import Attention
+from reference.networks.char_rnn import CharRNN
+from reference.networks.conv import Conv
 from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
@@ -32,7 +35,7 @@ from torch_mirror.training.loop import load
 HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
 OUTPUTS: tuple[Literal["identity", "sigmoid"], ...] = ("identity", "sigmoid")
 
-NETWORKS: list[Network] = [
+OF_VECTORS: list[Network] = [
     Cubic(),
     *(LinearRegression(4, 3, output) for output in ("identity", "relu", "sigmoid")),
     LinearRegression(3, 3),
@@ -49,6 +52,19 @@ NETWORKS: list[Network] = [
     ),
 ]
 
+OTHERS: list[Network] = [
+    Conv(1),
+    Conv(3, inputs=6, outputs=2),
+    Conv(3, by="einsum"),
+    CharRNN(4, 3),
+    CharRNN(3, 3),
+    Attention(3, 4, 2, 5),
+    Attention(3, 3, 3, 3),
+]
+"""Their data are images, characters or tokens, not one vector a sample."""
+
+NETWORKS = OF_VECTORS + OTHERS
+
 EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS, ids=repr)
 
 
@@ -63,10 +79,19 @@ def perceptrons() -> st.SearchStrategy[MLP]:
 
 
 def whole_numbers(network: Network, seed: int) -> tuple[dict[str, Array], Array]:
-    """Parameters by name, and inputs (5, in), from small whole numbers: sums of them are exact in any order."""
+    """Parameters by name, and five inputs, from small whole numbers: sums of them are exact in any order."""
     draws = np.random.default_rng(seed)
     parameters = {name: draws.integers(-4, 5, shape).astype(float) for name, shape in network.shapes().items()}
-    return parameters, draws.integers(-4, 5, (5, network.inputs)).astype(float)
+    match network:
+        case CharRNN():
+            return parameters, draws.integers(0, network.alphabet, 5)
+        case Conv():
+            sample: tuple[int, ...] = (network.inputs, network.inputs)
+        case Attention():
+            sample = (2, network.inputs)
+        case _:
+            sample = (network.inputs,)
+    return parameters, draws.integers(-4, 5, (5, *sample)).astype(float)
 
 
 def tuple_of(network: Network, values: dict[str, Array]) -> Any:
@@ -170,7 +195,7 @@ def test_perceptrons_of_any_shape_correspond(network: MLP, seed: int) -> None:
     assert {n: v.shape for n, v in whole_numbers(network, seed)[0].items()} == network.shapes()
 
 
-@EACH_NETWORK
+@pytest.mark.parametrize("network", OF_VECTORS, ids=repr)
 def test_what_a_step_sows_is_in_one_order(network: Network) -> None:
     """The reference's own list: forward names as the mirror has them, then the loss, then gradients."""
     values, x = whole_numbers(network, 2)
