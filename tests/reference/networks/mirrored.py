@@ -80,7 +80,7 @@ def torch_s(network: Any, given: Given) -> dict[str, Array]:
     sown: dict[str, torch.Tensor] = {}
 
     def sow(name: str, value: torch.Tensor, /) -> torch.Tensor:
-        value.retain_grad()  # type: ignore[no-untyped-call]  # untyped in torch
+        value.retain_grad()
         sown[name] = value
         return value
 
@@ -88,8 +88,8 @@ def torch_s(network: Any, given: Given) -> dict[str, Array]:
     own: Any = getattr(module, "features", None)
     module(x if own is None else own(x), sow).backward(torch.tensor(given.dy))
     of_module = dict(module.named_parameters())
-    values = sown | {f"d{name}": of_module[names[name]].grad for name in names}
-    values |= {f"d{name}": value.grad for name, value in sown.items()}
+    leaves = sown | {name: of_module[names[name]] for name in names}
+    values = sown | {f"d{name}": value.grad for name, value in leaves.items() if value.grad is not None}
     return {name: value.detach().numpy().copy() for name, value in values.items()}
 
 

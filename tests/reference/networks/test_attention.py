@@ -122,7 +122,7 @@ def test_a_token_comes_out_with_mean_0_and_variance_1() -> None:
     unit = given.p._replace(gain=np.ones(8), shift=np.zeros(8))
     sown = reference_s(SMALL, balls(given._replace(p=unit)))
     n, e = sown["n"], Ball(sown["e"].value)
-    variance: Any = ((e - e.mean(axis=-1, keepdims=True)) ** 2).mean(axis=-1)  # type: ignore[attr-defined]  # a duck array
+    variance: Any = ((e - e.mean(axis=-1, keepdims=True)) ** 2).mean(axis=-1)
     assert ratio(np.zeros(n.shape[:-1]), n.mean(axis=-1)) <= 1
     assert ratio((variance.value / (variance.value + EPS)), (n * n).mean(axis=-1)) <= 1
 
