@@ -31,14 +31,19 @@ torch computes it in e itself, which rounds more where the mean is large. So do 
     ehat = r e - r mean e             de = du + r dehat + B e + C
     B = (sum dehat * mean e - sum of dehat * e) r^3 / D          C = -B mean e - r sum dehat / D
 
-Mean and r are not sown, as nn.LayerNorm shows neither: n follows from e. torch has them by Welford's updates; their
-error, D kappa u with kappa^2 = 1 + mean^2 / variance, lies within the radius of two passes, 2 D kappa u and more, as
-long as that of the mean is not 0. Where it is, because D is a power of two and the sum of a token exact in any order
-(e of few bits), torch's n may be outside: its updates round where a sum does not.
+Mean and r are not sown, as nn.LayerNorm shows neither: n follows from e. torch has them by updates, number by number
+(Welford) and block by block (Chan et al.), and rounds at each; a plain sum may be exact, and then its radius is 0. So
+the last numbers of a token are put together with the first ones as torch puts together its blocks:
+
+    mean = mean1 + (mean2 - mean1) j / D       sum of (e - mean)^2 = squares1 + squares2 + (mean2 - mean1)^2 i j / D
+
+of the first i and the last j = 1, 2 or 3. i is a multiple of 3, so that mean1 is rounded, as one by updates is. What is
+left: tokens of few bits, or of 4 numbers, whose parts have exact sums that all but cancel. Their mean is then known
+better here than torch's updates know it, and torch's n may be outside.
 
 Source: Vaswani et al., Attention Is All You Need (2017), section 3.2.1; Ba, Kiros and Hinton, Layer Normalization
-(2016); torch.nn.LayerNorm and torch's layer_norm_kernel.cpp and moments_utils.h; Chan, Golub and LeVeque, Algorithms
-for Computing the Sample Variance (1983), table 1. Differentiable everywhere.
+(2016); torch.nn.LayerNorm and torch's layer_norm_kernel.cpp and moments_utils.h; Chan, Golub and LeVeque, Updating
+Formulae and a Pairwise Algorithm for Computing Sample Variances (1979), section 2. Differentiable everywhere.
 """
 
 from dataclasses import dataclass
@@ -49,6 +54,7 @@ import numpy as np
 
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
+from reference.errors import InputError
 
 EPS = 1e-5
 """nn.LayerNorm's own."""
@@ -90,6 +96,10 @@ class Attention:
     width: int
     head: int
     outputs: int
+
+    def __post_init__(self) -> None:
+        if self.width < 2:
+            raise InputError("width", "2 or more, as one number has no variance", self.width)
 
     def shapes(self) -> Shapes:
         D, d = (self.width,), (self.head,)
@@ -155,10 +165,20 @@ def rows(a: Array) -> Array:
 
 
 def moments(e: Array) -> tuple[Array, Array]:
-    """The mean of every token and r, one over its standard deviation: (..., batch, S, 1) each."""
+    """The mean of every token and r, one over its standard deviation, from two parts: (..., batch, S, 1) each."""
+    D = e.shape[-1]
+    i = (D - 1) // 3 * 3 or D - 1                                          # numbers in the first part
+    (mean, squares), (other, more) = deviations(e[..., :i]), deviations(e[..., i:])
+    apart = other - mean                                                   # (..., batch, S, 1)
+    squares = squares + more + apart * apart * (i * (D - i)) / D           # (..., batch, S, 1)
+    return mean + apart * (D - i) / D, 1 / np.sqrt(squares / D + EPS)
+
+
+def deviations(e: Array) -> tuple[Array, Array]:
+    """The mean and the sum of the squared deviations from it, over the last axis: (..., 1) each."""
     mean = e.mean(axis=-1, keepdims=True)
     d = e - mean
-    return mean, 1 / np.sqrt((d * d).mean(axis=-1, keepdims=True) + EPS)
+    return mean, (d * d).sum(axis=-1, keepdims=True)
 
 
 def layer_norm_backward(dn: Array, gain: Array, c: Cache) -> Array:

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from reference.arrays import Array, Sow, keep
+from reference.errors import InputError
 from reference.networks import attention
 from reference.networks.attention import EPS, Attention, Cache, Parameters, softmax
 from tests.reference.networks.mirrored import (
@@ -48,7 +50,7 @@ def moved_by(given: Given, mean: float) -> Given:
     return given._replace(p=given.p._replace(be=given.p.be + given.dy.dtype.type(mean)))
 
 
-SIZES = [(1, 1, 1, 1, 1, 1), (2, 3, 2, 1, 1, 4), (3, 4, 3, 3, 2, 2), (3, 8, 4, 2, 5, 6), (5, 7, 5, 3, 4, 9)]
+SIZES = [(1, 2, 1, 1, 1, 1), (2, 3, 2, 1, 1, 4), (3, 4, 3, 3, 2, 2), (3, 8, 4, 2, 5, 6), (5, 7, 5, 3, 4, 9)]
 """inputs, width, head, outputs, batch, tokens."""
 
 
@@ -62,7 +64,7 @@ def test_torch_is_within_the_radii(dtype: DTypeName, sizes: tuple[int, ...], see
 
 
 @each_dtype
-@pytest.mark.parametrize("width", [2, 3, 5, 8, 16, 40])
+@pytest.mark.parametrize("width", [2, 3, 5, 6, 7, 8, 16, 40])
 @pytest.mark.parametrize("mean", [10, 1000])
 def test_so_it_is_where_the_mean_is_large(dtype: DTypeName, width: int, mean: float) -> None:
     """Where torch's form of the layer norm's backward rounds most: with the shorter one this fails at width 2."""
@@ -95,23 +97,62 @@ def test_where_nothing_rounds_all_are_equal(dtype: DTypeName) -> None:
         np.testing.assert_array_equal(floats[name], seen[name], err_msg=name)
 
 
-@each_dtype
-def test_the_known_limit_torch_s_mean_rounds_where_a_sum_does_not(dtype: DTypeName) -> None:
-    """Tokens of few bits, and 16 of them: their sum is exact in any order, torch's updates of a mean are not.
+def normalised(e: Array) -> Any:
+    """(e - mean e) r in balls, from exact tokens."""
+    tokens: Any = Ball(e)
+    mean, r = attention.moments(tokens)
+    return (tokens - mean) * r
 
-    Only n is outside, and only there: with a width that is no power of two the mean is rounded here as well.
-    """
-    for width, expected in ((16, ["n"]), (15, [])):
-        network = Attention(3, width, 4, 2)
-        given = moved_by(drawn(network, dtype, "dyadic", batch=20), 1000)
-        assert outside(local(network, given, torch_s(network, given))) == expected
+
+def by_updates(e: Array) -> Array:
+    """The same number by number, as Welford does and torch within its blocks."""
+    mean, squares = e[..., :1], np.zeros_like(e[..., :1])
+    for k in range(1, e.shape[-1]):
+        apart = e[..., k : k + 1] - mean
+        mean = mean + apart / np.asarray(k + 1, e.dtype)
+        squares = squares + apart * (e[..., k : k + 1] - mean)
+    return (e - mean) * (1 / np.sqrt(squares / np.asarray(e.shape[-1], e.dtype) + np.asarray(EPS, e.dtype)))
+
+
+@each_dtype
+@pytest.mark.parametrize("width", [2, 3, 5, 6, 7, 8, 16, 17])
+def test_a_norm_by_updates_is_within_the_radius(dtype: DTypeName, width: int) -> None:
+    """2000 tokens each, of torch's order and of plain Welford's."""
+    draws = np.random.default_rng(width)
+    for mean in (0, 1, 30):
+        e = numbers(draws, (2000, width), dtype) + np.asarray(mean, dtype)
+        seen = torch.nn.functional.layer_norm(torch.tensor(e), (width,), eps=EPS).numpy()
+        assert ratio(seen, normalised(e)) <= 1
+        assert ratio(by_updates(e), normalised(e)) <= 1
+
+
+@each_dtype
+def test_the_known_limit_of_the_norm_is_tokens_of_few_bits(dtype: DTypeName) -> None:
+    """Their sums are exact, and where they all but cancel, so is the mean; by updates it is not."""
+    draws = np.random.default_rng(0)
+    whole, broken = draws.integers(-8, 9, (2000, 16)).astype(dtype), numbers(draws, (2000, 16), dtype)
+    assert ratio(by_updates(whole), normalised(whole)) > 1
+    assert ratio(by_updates(broken), normalised(broken)) <= 1
+
+
+def test_the_parts_of_a_token_give_the_moments_of_the_whole() -> None:
+    for width in range(2, 12):
+        e: Any = Ball(np.random.default_rng(width).standard_normal((50, width)))
+        mean, r = attention.moments(e)
+        d = e - e.mean(axis=-1, keepdims=True)
+        assert ratio(e.value.mean(axis=-1, keepdims=True), mean) <= 1
+        assert ratio(1 / np.sqrt((d.value**2).mean(axis=-1, keepdims=True) + EPS), r) <= 1
+
+
+def test_a_token_of_one_number_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="width: expected 2 or more, as one number has no variance, got 1"):
+        Attention(3, 1, 1, 1)
 
 
 @each_dtype
 @pytest.mark.parametrize("kind", ["normal", "dyadic"])
 @pytest.mark.parametrize("data", [False, True])
 def test_stacked_passes_give_each_pass_its_own(dtype: DTypeName, kind: Kind, *, data: bool) -> None:
-    """Of width 6: see the known limit."""
     network = Attention(3, 6, 4, 2)
     assert_stacks(network, [drawn(network, dtype, kind, batch=2, tokens=5, seed=seed) for seed in range(7)], data=data)
 
