@@ -1,11 +1,13 @@
 """The convolutional network against torch's own layers and autograd."""
 
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from reference.arrays import Array, Sow, keep
+from reference.claim.tree import zip_with
 from reference.errors import InputError, UnknownNameError
 from reference.networks import conv
 from reference.networks.conv import Cache, Conv, Parameters, max_pool, max_pool_backward, windows_of
@@ -77,6 +79,21 @@ def test_where_nothing_rounds_all_are_equal(by: By, dtype: DTypeName, *, ties: b
         assert not ball.radius.any(), name
         np.testing.assert_array_equal(floats[name], seen[name], err_msg=name)
         np.testing.assert_array_equal(ball.value, seen[name], err_msg=name)
+
+
+@each_way
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_equations_agree_with_rational_arithmetic(by: By, *, ties: bool) -> None:
+    network = Conv(2, inputs=6, outputs=3, by=by)
+    given = full_of_ties(network, "float64") if ties else drawn(network, "float64", "dyadic", batch=2)
+
+    def rational(a: Array) -> Array:
+        return np.array([Fraction(float(n)) for n in a.ravel()], object).reshape(a.shape)
+
+    exact = Given(zip_with(lambda _, a: rational(a), given.p), rational(given.x), rational(given.dy))
+    fractions = reference_s(network, exact)
+    for name, floats in reference_s(network, given).items():
+        np.testing.assert_array_equal(rational(floats), fractions[name], err_msg=name)
 
 
 @each_dtype
