@@ -21,6 +21,9 @@ from reference.claim.slots import STEP
 from reference.claim.slots import names as names_of
 from reference.errors import InputError
 from reference.losses import SquaredError
+from reference.networks.attention import Attention
+from reference.networks.char_rnn import CharRNN
+from reference.networks.conv import Conv
 from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
@@ -33,7 +36,7 @@ from torch_mirror.training.session import load
 HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
 OUTPUTS: tuple[Literal["identity", "sigmoid"], ...] = ("identity", "sigmoid")
 
-NETWORKS: list[Network] = [
+OF_VECTORS: list[Network] = [
     Cubic(),
     *(LinearRegression(4, 3, output) for output in ("identity", "relu", "sigmoid")),
     LinearRegression(3, 3),
@@ -50,6 +53,19 @@ NETWORKS: list[Network] = [
     ),
 ]
 
+OTHERS: list[Network] = [
+    Conv(1),
+    Conv(3, inputs=6, outputs=2),
+    Conv(3, by="einsum"),
+    CharRNN(4, 3),
+    CharRNN(3, 3),
+    Attention(3, 4, 2, 5),
+    Attention(3, 3, 3, 3),
+]
+"""Their data are images, characters or tokens, not one vector a sample."""
+
+NETWORKS = OF_VECTORS + OTHERS
+
 EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS, ids=repr)
 
 
@@ -64,10 +80,19 @@ def perceptrons() -> st.SearchStrategy[MLP]:
 
 
 def whole_numbers(network: Any, seed: int) -> tuple[dict[str, Array], Array]:
-    """Parameters by name, and inputs (5, in), from small whole numbers: sums of them are exact in any order."""
+    """Parameters by name, and five inputs, from small whole numbers: sums of them are exact in any order."""
     draws = np.random.default_rng(seed)
     parameters = {name: draws.integers(-4, 5, shape).astype(float) for name, shape in network.shapes().items()}
-    return parameters, draws.integers(-4, 5, (5, network.inputs)).astype(float)
+    match network:
+        case CharRNN():
+            return parameters, draws.integers(0, network.alphabet, 5)
+        case Conv():
+            sample: tuple[int, ...] = (network.inputs, network.inputs)
+        case Attention():
+            sample = (2, network.inputs)
+        case _:
+            sample = (network.inputs,)
+    return parameters, draws.integers(-4, 5, (5, *sample)).astype(float)
 
 
 def tuple_of(network: Any, values: dict[str, Array]) -> Any:

@@ -67,9 +67,15 @@ def of_kind(kind: type, network: object) -> bool:
     return type(network) is kind
 
 
+OTHER_DATA = {"conv", "char_rnn", "attention"}
+"""Networks of images, characters and tokens, which no strategy draws data for: (batch, in) is what they draw."""
+
+
 def test_every_network_with_a_mirror_is_drawn() -> None:
-    assert set(strategies.NETWORKS) == set(MIRRORS.values())
+    assert set(strategies.NETWORKS) == set(MIRRORS.values()) - OTHER_DATA
     for kind, name in MIRRORS.items():
+        if name in OTHER_DATA:
+            continue
         anything = find(strategies.networks(names=[name]), lambda _: True, settings=SEARCH)
         assert type(anything) is kind
         among_all = find(strategies.networks(), partial(of_kind, kind), settings=SEARCH)

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from reference.claim.objective import Silent
 from reference.errors import InputError
+from reference.networks.attention import Attention
+from reference.networks.char_rnn import CharRNN
+from reference.networks.conv import Conv
 from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
@@ -31,6 +34,9 @@ MIRRORS: dict[type, str] = {
     MLP: "mlp",
     TwoLayerLinear: "two_layer_linear",
     TwoLayerReLU: "two_layer_relu",
+    Conv: "conv",
+    CharRNN: "char_rnn",
+    Attention: "attention",
 }
 """The file of each network's mirror; the class in it has the network's own name."""
 

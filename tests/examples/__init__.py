@@ -1,0 +1,1 @@
+"""Networks in the styles in which people write them by hand, without ``sow``: one file a style."""
