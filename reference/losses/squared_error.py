@@ -11,7 +11,7 @@ the seed document 001. Note that "mean" divides by batch * out, not by the batch
 from typing import NamedTuple
 
 from reference.arrays import Array
-from reference.losses.reduction import Reduction, check_shape_of_y, checked_reduction
+from reference.losses.reduction import Reduction, check_shape_of_y, checked_reduction, elements, reduced
 from reference.options import number_that
 
 
@@ -20,18 +20,17 @@ class SquaredError(NamedTuple):
 
     reduction: Reduction = "sum"
     scale: float = 1.0
+    axes: int | None = None
 
     def value(self, y: Array, t: Array) -> Array:
-        """The loss. y, t: (..., batch, out); returns (...)."""
+        """The loss. y: (..., batch, out), t: y's shape; returns (...)."""
         d = y - t
-        total = (d * d).sum(axis=(-2, -1))
-        if self.reduction == "mean":
-            total = total / (y.shape[-2] * y.shape[-1])
+        total = reduced(d * d, self.reduction, self.axes)
         return total if self.scale == 1 else self.scale * total
 
     def gradient(self, y: Array, t: Array) -> Array:
-        """dy = dL/dy. y, t: (..., batch, out); returns (..., batch, out)."""
-        d, n = y - t, y.shape[-2] * y.shape[-1]
+        """dy = dL/dy. y: (..., batch, out), t: y's shape; returns y's shape."""
+        d, n = y - t, elements(y, self.axes)
         if self.reduction == "sum":
             return (2 * self.scale) * d
         return d / (n / (2 * self.scale)) if self.scale == 1 else self.scale * (2 * d / n)
