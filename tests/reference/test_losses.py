@@ -128,6 +128,22 @@ def test_the_gradient_is_the_derivative_in_exact_arithmetic(loss: Any) -> None:
         assert (ends[0] - ends[1]) / (2 * h) == dy[index]
 
 
+@pytest.mark.parametrize("labels", [True, False], ids=["labels", "probabilities"])
+@pytest.mark.parametrize("loss", [loss for loss in ALL if type(loss) in (CrossEntropy, SquaredError, Huber)], ids=str)
+def test_the_exact_loss_lies_in_the_ball(loss: Any, *, labels: bool) -> None:
+    """The same equations on numbers of 200 bits: each is at most a radius from the centre, which a ball promises."""
+    y, t = data(loss, (3, 4), "float32", labels=labels)
+    by = Exact(200)
+    with by.precision():
+        are_labels = t.dtype.kind != "f"
+        target: Any = t if are_labels else by.array(t)
+        ball_of_t: Any = t if are_labels else Ball(t)
+        for f in (loss.value, loss.gradient):
+            ball = f(Ball(y), ball_of_t)
+            exact, centre = by.array(f(by.array(y), target)), by.array(ball.value)
+            assert np.all(np.abs(exact - centre) <= by.array(ball.radius * (1 + 2**-12)))  # it is rounded itself
+
+
 # --- what is refused ----------------------------------------------------------------------------------
 
 T = np.zeros((3, 2))

@@ -12,6 +12,8 @@ from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
 from reference.optimizers.groups import Groups
 from reference.optimizers.rmsprop import RMSprop
 from tests.reference.optimizers.trajectories import STEPS, P, Step, gradients, judged, of_numpy, of_torch, start
+from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.exact import Exact
 from torch_mirror.optimizers import states_of
 
 SCHEDULE = tuple(0.1 / (1 + step) for step in range(STEPS))
@@ -175,6 +177,43 @@ def test_what_is_given_is_left_as_it_is() -> None:
         for tree, copy in zip(given, before, strict=True):
             for name, a in named(tree).items():
                 np.testing.assert_array_equal(a, copy[name])
+
+
+# --- exact numbers ------------------------------------------------------------------------------------
+
+BITS = 200
+
+
+@pytest.mark.parametrize("optimizer", [*ADAMS[:6], *RMSPROPS[:8], *ADAGRADS[:4], *AROUND], ids=name_of)
+def test_the_exact_step_lies_in_the_ball(optimizer: Any) -> None:
+    """The same equations on numbers of 200 bits: each is at most a radius from the centre, which a ball promises."""
+    by = Exact(BITS)
+    step = list(of_torch(optimizer, "float32"))[3]
+    exact: dict[str, Any] = {}
+
+    def numbers(tree: Any) -> Any:
+        return zip_with(lambda _, a: by.array(a), tree)
+
+    def keep_exact(name: str, value: Any, /) -> Any:
+        exact[name] = by.array(value)
+        return by.array(step.seen[name])
+
+    def compare(name: str, ball: Any, /) -> Any:
+        centre, radius = by.array(ball.value), by.array(ball.radius * (1 + 2**-12))  # the radius is rounded itself
+        assert (np.abs(exact[name] - centre) <= radius).all(), name
+        return Ball(step.seen[name])
+
+    with by.precision():
+        state = {key: numbers(tree) for key, tree in step.state.items()}
+        optimizer.step(numbers(step.p), numbers(step.g), state, step.t, keep_exact)
+        assert exact.keys() == step.seen.keys()
+
+        def balls(tree: Any) -> Any:
+            return zip_with(lambda _, a: Ball(a), tree)
+
+        with np.errstate(all="ignore"):
+            state = {key: balls(tree) for key, tree in step.state.items()}
+            optimizer.step(balls(step.p), balls(step.g), state, step.t, compare)
 
 
 # --- what is wrong ------------------------------------------------------------------------------------
