@@ -56,6 +56,17 @@ def test_each_group_steps_as_it_would_alone() -> None:
                 np.testing.assert_array_equal(getattr(state[key], name), tree[name])
 
 
+def test_a_group_without_parameters_does_nothing() -> None:
+    p, g = start("float64"), gradients("float64")[0]
+    groups = Groups((((), RMSprop(0.1, momentum=0.9)), (all_others, Adam(0.1))))
+    state = groups.init(p)
+    assert list(state) == ["m", "v"]
+    moved, _ = groups.step(p, g, state, 0)
+    alone, _ = Adam(0.1).step(p, g, Adam(0.1).init(p), 0)
+    for name, w in named(moved).items():
+        np.testing.assert_array_equal(w, getattr(alone, name))
+
+
 # --- clipping -----------------------------------------------------------------------------------------
 
 
