@@ -35,8 +35,9 @@ def optimizer_of(optimizer: Any, named_parameters: Weights) -> torch.optim.Optim
         came = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise InputError("parameter groups", "optimizers of one kind, as a torch.optim.Optimizer is", came)
     (kind,) = kinds
-    rows = [{"params": list(weights.values()), **_options(own, 0)} for own, weights in groups]
-    result = kind(rows)
+    rows = [{"params": list(weights.values()), **_options(own)} for own, weights in groups]
+    first = _options(groups[0][0])  # given to the class, which checks them: those of a group nobody does
+    result = kind(rows, **first, **_of_all([own for own, _ in groups]))
     for clip in _clips(optimizer, named_parameters):
         result.register_step_pre_hook(clip)
     return result
@@ -71,6 +72,7 @@ class _Kind(NamedTuple):
     options: tuple[str, ...]                    # that have the same name there
     states: Callable[[Any], dict[str, str]]
     lacks: Mapping[str, bool] = {}              # options that torch does not offer, and the value that it stands for
+    of_all: tuple[str, ...] = ()                # options of which torch has one for all groups
 
 
 def _adam_states(adam: Adam) -> dict[str, str]:
@@ -102,8 +104,9 @@ KINDS: Mapping[type, _Kind] = {
     ),
     Adagrad: _Kind(
         lambda _: torch.optim.Adagrad,
-        ("lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize"),
+        ("lr_decay", "weight_decay", "eps", "maximize"),
         lambda _: {"s": "sum"},
+        of_all=("initial_accumulator_value",),
     ),
 }
 """By the exact type of the reference's optimizer."""
@@ -122,15 +125,27 @@ def _kind(optimizer: Any) -> _Kind:
     return kind
 
 
-def _options(optimizer: Any, step: int) -> dict[str, Any]:
+def _options(optimizer: Any) -> dict[str, Any]:
     """The options of one parameter group. Raises InputError for what torch lacks."""
     kind = _kind(optimizer)
     for name, value in kind.lacks.items():
         if getattr(optimizer, name) != value:
             of = kind.torch_class(optimizer).__name__
             raise InputError(name, f"{value}, as torch.optim.{of} has no other", repr(getattr(optimizer, name)))
-    first = {"lr": rate(optimizer.lr, step) if not isinstance(optimizer.lr, Sequence) or optimizer.lr else 0.0}
-    return first | {name: getattr(optimizer, name) for name in kind.options}
+    lr = optimizer.lr
+    first = next(iter(lr), 0.0) if isinstance(lr, Sequence) else lr
+    return {"lr": first} | {name: getattr(optimizer, name) for name in kind.options}
+
+
+def _of_all(optimizers: Sequence[Any]) -> dict[str, Any]:
+    """The options that torch has once. Raises InputError where the groups differ in one."""
+    shared: dict[str, Any] = {}
+    for name in _kind(optimizers[0]).of_all:
+        values = {getattr(own, name) for own in optimizers}
+        if len(values) > 1:
+            raise InputError(f"{name} of parameter groups", "one for all, as torch has", f"{sorted(values)}")
+        (shared[name],) = values
+    return shared
 
 
 def _alone(optimizer: Any) -> Iterator[Any]:

@@ -19,8 +19,8 @@ from reference.losses.reduction import Reduction, check_shape_of_y, checked_redu
 LEAST_LOG = -100.0
 """Torch's bound on each logarithm."""
 
-LEAST_VARIANCE = 1e-12
-"""Torch's bound on (1 - y) y in the gradient."""
+LEAST_VARIANCE = float(np.float32(1e-12))
+"""Torch's bound on (1 - y) y in the gradient: a constant of float32, where y is float64 too."""
 
 
 class BinaryCrossEntropy(NamedTuple):

@@ -5,7 +5,7 @@ h     = 1 for the class t, else 0                t integers: labels
         t                                        t floating: a probability a class
 h     = (1 - s) h + s / classes                  s: label_smoothing
 L     = sum -h log p / N                         N = 1 (sum) or the number of samples (mean)
-dy    = (p sum(h) - h) / N                       sum(h) over the classes, 1 where t are probabilities
+dy    = p sum(h) / N - h / N                     sum(h) over the classes: 1, where they are probabilities
 
 Unlike the other losses' mean this one divides by the batch, not by batch * classes. Differentiable everywhere.
 The order of the operations is torch's, log p less the maximum first; of labels it takes -log p of the class
@@ -56,8 +56,8 @@ class CrossEntropy(NamedTuple):
         of_p = p * h.sum(axis=-1, keepdims=True)
         if self.reduction == "sum":
             return of_p - h
-        share = 1 / self._samples(y)
-        return share * of_p - share * h  # each by itself, as torch does
+        n = self._samples(y)
+        return of_p / n - h / n  # each by itself, as torch does
 
     def validated(self) -> "CrossEntropy":
         """The loss with plain numbers. Raises InputError where an option does not fit."""

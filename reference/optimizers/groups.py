@@ -39,6 +39,7 @@ class Groups(NamedTuple):
         states = [
             optimizer.init({name: leaves[name] for name in part})
             for part, (_, optimizer) in zip(parts, self.groups, strict=True)
+            if part
         ]
         return _merged(states, p)
 
@@ -49,6 +50,8 @@ class Groups(NamedTuple):
         values: dict[str, Any] = {}
         states: list[dict[str, Any]] = []
         for part, (_, optimizer) in zip(self.parts(leaves), self.groups, strict=True):
+            if not part:
+                continue
             own = {key: {name: tree[name] for name in part if name in tree} for key, tree in trees.items()}
             own = {key: tree for key, tree in own.items() if tree}
             q, dq = {name: leaves[name] for name in part}, {name: gradients[name] for name in part}

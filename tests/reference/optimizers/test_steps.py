@@ -1,0 +1,340 @@
+"""Every optimizer with every option: torch's steps lie within the radius of the reference's, wrong ones do not."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from reference.claim.tree import named, zip_with
+from reference.optimizers.adagrad import Adagrad
+from reference.optimizers.adam import Adam, AdamW
+from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
+from reference.optimizers.groups import Groups
+from reference.optimizers.rmsprop import RMSprop
+from tests.reference.optimizers.trajectories import SHAPES, STEPS, P, Step, gradients, judged, of_numpy, of_torch, start
+from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.exact import Exact
+from torch_mirror.optimizers import optimizer_of, states_of
+
+SCHEDULE = tuple(0.1 / (1 + step) for step in range(STEPS))
+BIASES = ["b1"]
+
+
+def all_others(_name: str) -> bool:
+    return True
+
+
+ADAMS: list[Any] = [
+    adam._replace(amsgrad=amsgrad, maximize=maximize)
+    for amsgrad, maximize in ((False, False), (True, False), (True, True))
+    for adam in (
+        Adam(0.1),
+        Adam(0.1, (0.5, 0.9), 1e-3),
+        Adam(0.1, (0.3, 0.25), weight_decay=0.1),
+        Adam(SCHEDULE, (0.0, 0.999)),
+        AdamW(0.1),
+        AdamW(SCHEDULE, (0.875, 0.96875), weight_decay=0.3),
+    )
+]
+RMSPROPS: list[Any] = [
+    RMSprop(lr, alpha, 1e-8, decay, momentum, centered, maximize)
+    for lr, alpha, decay in ((0.01, 0.99, 0.0), (SCHEDULE, 0.9, 0.1), (0.01, 0.25, 0.0))
+    for momentum, centered, maximize in ((0.0, False, False), (0.9, False, True), (0.0, True, True), (0.9, True, False))
+]
+ADAGRADS: list[Any] = [
+    Adagrad(lr, lr_decay, weight_decay, value, 1e-10, maximize)
+    for lr, lr_decay in ((0.1, 0.0), (0.1, 0.3), (SCHEDULE, 0.1))
+    for weight_decay, value, maximize in ((0.0, 0.0, False), (0.1, 0.3, True))
+]
+AROUND: list[Any] = [
+    ClippedByNorm(Adam(0.1), 0.5),
+    ClippedByNorm(Adagrad(0.1, weight_decay=0.1), 5.0),
+    ClippedByValue(RMSprop(SCHEDULE, momentum=0.9), 0.3),
+    ClippedByValue(ClippedByNorm(Adam(0.1), 0.5), 0.2),
+    ClippedByNorm(ClippedByValue(Adam(0.1), 0.2), 0.5),
+    Groups(((BIASES, AdamW(0.1, weight_decay=0.0)), (all_others, AdamW(SCHEDULE)))),
+    Groups(((BIASES, RMSprop(0.1)), (["W1"], RMSprop(0.01, momentum=0.9)), (["W2"], RMSprop(0.1, centered=True)))),
+    Groups(((BIASES, ClippedByNorm(Adam(0.1), 0.5)), (all_others, Adam(0.01, amsgrad=True)))),
+    ClippedByNorm(Groups(((BIASES, Adagrad(0.1)), (all_others, Adagrad(0.2, 0.1)))), 1.0),
+]
+ALL = [*ADAMS, *RMSPROPS, *ADAGRADS, *AROUND]
+
+
+def name_of(optimizer: Any) -> str:
+    """Its repr, the same in every process."""
+    return re.sub(r"<function (\w+) at \w+>", r"\1", str(optimizer).replace(str(SCHEDULE), "SCHEDULE"))
+
+
+# --- what is right ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_each_step_of_torch_and_of_numpy_is_within_the_radius(optimizer: Any, dtype: str) -> None:
+    for step in of_torch(optimizer, dtype, seed=ALL.index(optimizer)):
+        for seen in (step.seen, of_numpy(optimizer, step)):
+            result = judged(optimizer, step, seen)
+            assert not result.outside, (step.t, result)
+            assert not result.vacuous, (step.t, result)
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_the_states_are_torchs(optimizer: Any) -> None:
+    names = set(states_of(optimizer))
+    assert set(optimizer.init(start("float32"))) == names
+    step = next(of_torch(optimizer, "float32"))
+    sown = of_numpy(optimizer, step)
+    assert set(sown) == set(step.seen)
+    assert {name.split(".")[0] for name in sown if "." in name} == names
+
+
+@pytest.mark.parametrize("optimizer", [o for o in ALL if "Groups" not in str(o)], ids=name_of)
+def test_states_are_sown_tree_by_tree_and_then_the_parameters(optimizer: Any) -> None:
+    sown = of_numpy(optimizer, next(of_torch(optimizer, "float64")))
+    trees = list(optimizer.init(start("float64")))
+    assert list(sown) == [*(f"{tree}.{name}" for tree in trees for name in P._fields), *P._fields]
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_a_step_goes_on_with_what_sow_returns(optimizer: Any) -> None:
+    step = next(of_torch(optimizer, "float64"))
+    planted = {name: a * 1.25 for name, a in step.seen.items()}
+    p, state = optimizer.step(step.p, step.g, step.state, step.t, lambda name, _: planted[name])
+    came = named(p) | {f"{key}.{name}": a for key, tree in state.items() for name, a in named(tree).items()}
+    assert came.keys() == planted.keys()
+    assert all(came[name] is a for name, a in planted.items())
+    assert set(P._fields) <= set(judged(optimizer, step, planted).outside)  # and each equation sees it
+
+
+EXACT: list[tuple[Any, list[str]]] = [
+    (Adam(0.1, (0.5, 0.75)), ["m", "v"]),
+    (Adam(0.1, (0.25, 0.75), weight_decay=0.5, amsgrad=True, maximize=True), ["m", "v", "x"]),
+    (RMSprop(0.1, 0.75, weight_decay=0.25), ["v"]),
+    (RMSprop(0.1, 0.25, centered=True), ["v", "m"]),
+    (Adagrad(0.1, initial_accumulator_value=0.5), ["s"]),
+    (ClippedByValue(Adagrad(0.1), 1.5), ["s"]),
+    (Groups(((BIASES, Adam(0.1, (0.5, 0.75))), (all_others, Adam(0.1, (0.25, 0.5))))), ["m", "v"]),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("optimizer", "trees"), EXACT, ids=name_of)
+def test_where_nothing_rounds_the_states_are_equal(optimizer: Any, trees: list[str], dtype: str) -> None:
+    """Eighths have few bits: the radius of each new state is 0, and torch's is the same to the bit."""
+    rng = np.random.default_rng(0)
+    p, g = (P(*(rng.integers(-16, 17, shape).astype(dtype) / 8 for shape in SHAPES)) for _ in "pg")
+    weights = {name: nn.Parameter(torch.tensor(w)) for name, w in named(p).items()}
+    own = optimizer_of(optimizer, weights)
+    for name, weight in weights.items():
+        weight.grad = torch.tensor(getattr(g, name))
+    own.step()
+    keys, seen = states_of(optimizer), {}
+
+    def compare(name: str, ball: Any, /) -> Any:
+        tree, _, leaf = name.rpartition(".")
+        if tree:
+            seen[tree] = True
+            assert not ball.radius.any(), name
+            np.testing.assert_array_equal(own.state[weights[leaf]][keys[tree]].numpy(), ball.value, err_msg=name)
+        return ball
+
+    def balls(tree: Any) -> Any:
+        return zip_with(lambda _, a: Ball(a), tree)
+
+    with np.errstate(all="ignore"):
+        state = {key: balls(tree) for key, tree in optimizer.init(p).items()}
+        optimizer.step(balls(p), balls(g), state, 0, compare)
+    assert list(seen) == trees
+
+
+# --- stacked steps ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "lead"), [("float32", (4, STEPS // 4)), ("float64", (STEPS,))])
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_stacked_steps_are_single_ones(optimizer: Any, dtype: str, lead: tuple[int, ...]) -> None:
+    """Bit for bit; behind a norm, whose sum may differ in order, within the radius."""
+    steps = list(of_torch(optimizer, dtype))
+
+    def stacked(*trees: Any) -> Any:
+        return zip_with(lambda _, *rows: np.stack(rows).reshape(*lead, *rows[0].shape), *trees)
+
+    together = Step(
+        stacked(*(step.p for step in steps)),
+        stacked(*(step.g for step in steps)),
+        {key: stacked(*(step.state[key] for step in steps)) for key in steps[0].state},
+        np.arange(STEPS).reshape(lead),
+        {},
+    )
+    rows = of_numpy(optimizer, together)
+    assert {row.dtype for row in rows.values()} == {np.dtype(dtype)}
+    for step in steps:
+        seen = {name: row[np.unravel_index(step.t, lead)] for name, row in rows.items()}
+        if "Norm" in str(optimizer):
+            assert not judged(optimizer, step, seen).outside
+        else:
+            for name, value in of_numpy(optimizer, step).items():
+                np.testing.assert_array_equal(seen[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_stacked_balls_are_stacked_arrays(optimizer: Any) -> None:
+    """As a judge evaluates them: many steps at once, and all of torch's values within the radius."""
+    steps = list(of_torch(optimizer, "float32"))
+
+    def stacked(*trees: Any) -> Any:
+        return zip_with(lambda _, *rows: np.stack(rows), *trees)
+
+    together = Step(
+        stacked(*(step.p for step in steps)),
+        stacked(*(step.g for step in steps)),
+        {key: stacked(*(step.state[key] for step in steps)) for key in steps[0].state},
+        np.arange(STEPS),
+        {name: np.stack([step.seen[name] for step in steps]) for name in steps[0].seen},
+    )
+    result = judged(optimizer, together)
+    assert not result.outside
+    assert not result.vacuous
+    wrong = together._replace(t=np.arange(1, STEPS + 1) % STEPS)
+    if any(word in name_of(optimizer) for word in ("Adam(", "SCHEDULE")):  # whose rate depends on the step
+        assert judged(optimizer, wrong, together.seen).outside
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_numbers_keep_their_dtype(optimizer: Any) -> None:
+    for step in of_torch(optimizer, "float32"):
+        assert {a.dtype for a in of_numpy(optimizer, step).values()} == {np.dtype(np.float32)}
+
+
+def test_what_is_given_is_left_as_it_is() -> None:
+    for optimizer in ALL:
+        step = next(of_torch(optimizer, "float64"))
+        given = [step.p, step.g, *step.state.values()]
+        before = [{name: a.copy() for name, a in named(tree).items()} for tree in given]
+        of_numpy(optimizer, step)
+        for tree, copy in zip(given, before, strict=True):
+            for name, a in named(tree).items():
+                np.testing.assert_array_equal(a, copy[name])
+
+
+# --- exact numbers ------------------------------------------------------------------------------------
+
+BITS = 200
+
+
+@pytest.mark.parametrize("optimizer", [*ADAMS[:6], *RMSPROPS[:8], *ADAGRADS[:4], *AROUND], ids=name_of)
+def test_the_exact_step_lies_in_the_ball(optimizer: Any) -> None:
+    """The same equations on numbers of 200 bits: each is at most a radius from the centre, which a ball promises."""
+    by = Exact(BITS)
+    step = list(of_torch(optimizer, "float32"))[3]
+    exact: dict[str, Any] = {}
+
+    def numbers(tree: Any) -> Any:
+        return zip_with(lambda _, a: by.array(a), tree)
+
+    def keep_exact(name: str, value: Any, /) -> Any:
+        exact[name] = by.array(value)
+        return by.array(step.seen[name])
+
+    def compare(name: str, ball: Any, /) -> Any:
+        centre, radius = by.array(ball.value), by.array(ball.radius * (1 + 2**-12))  # the radius is rounded itself
+        assert (np.abs(exact[name] - centre) <= radius).all(), name
+        return Ball(step.seen[name])
+
+    with by.precision():
+        state = {key: numbers(tree) for key, tree in step.state.items()}
+        optimizer.step(numbers(step.p), numbers(step.g), state, step.t, keep_exact)
+        assert exact.keys() == step.seen.keys()
+
+        def balls(tree: Any) -> Any:
+            return zip_with(lambda _, a: Ball(a), tree)
+
+        with np.errstate(all="ignore"):
+            state = {key: balls(tree) for key, tree in step.state.items()}
+            optimizer.step(balls(step.p), balls(step.g), state, step.t, compare)
+
+
+# --- what is wrong ------------------------------------------------------------------------------------
+
+ADAM, RMS, ADA = Adam(0.1), RMSprop(0.01), Adagrad(0.1)
+WRONG: dict[str, tuple[Any, Any, str, int]] = {
+    # the right one, the wrong one, the first tensor outside, and the step from which on
+    "the rate": (ADAM, Adam(0.2), "W1", 0),
+    "the rate by 1 %": (ADAM, Adam(0.101), "W1", 0),
+    "Adam's bias correction dropped": (ADAM, Adam(0.1, bias_correction=False), "W1", 0),
+    "Adam's betas swapped": (ADAM, Adam(0.1, (0.999, 0.9)), "m.W1", 0),
+    "beta1 of 0.9 in float32": (ADAM, Adam(0.1, (float(np.float32(0.9)), 0.999)), "m.W1", 0),
+    "beta2 moved": (ADAM, Adam(0.1, (0.9, 0.99)), "v.W1", 0),
+    "eps moved": (ADAM, Adam(0.1, eps=1e-7), "W1", 0),
+    "eps inside the root": (ADAM, Adam(0.1, eps_inside=True), "W1", 0),
+    "maximised": (ADAM, Adam(0.1, maximize=True), "m.W1", 0),
+    "L2 for AdamW's decay": (AdamW(0.1), Adam(0.1, weight_decay=0.01), "m.W1", 0),
+    "AdamW's decay for L2": (Adam(0.1, weight_decay=0.01), AdamW(0.1), "m.W1", 0),
+    "AdamW's decay dropped": (AdamW(0.1), ADAM, "W1", 0),
+    "AMSGrad dropped": (Adam(0.1, (0.9, 0.5), amsgrad=True), Adam(0.1, (0.9, 0.5)), "W1", 1),
+    "weight decay dropped": (RMSprop(0.01, weight_decay=0.1), RMS, "v.W1", 0),
+    "alpha moved": (RMS, RMSprop(0.01, 0.9), "v.W1", 0),
+    "RMSprop's eps moved": (RMS, RMSprop(0.01, eps=1e-7), "W1", 0),
+    "RMSprop's eps inside the root": (RMS, RMSprop(0.01, eps_inside=True), "W1", 0),
+    "RMSprop's momentum moved": (RMSprop(0.01, momentum=0.9), RMSprop(0.01, momentum=0.89), "b.W1", 1),
+    "not centred": (RMSprop(0.01, centered=True), RMS, "W1", 0),
+    "Adagrad's decay of the rate dropped": (Adagrad(0.1, 0.1), ADA, "W1", 1),
+    "Adagrad's eps moved": (ADA, Adagrad(0.1, eps=1e-8), "W1", 0),
+    "Adagrad's weight decay dropped": (Adagrad(0.1, weight_decay=0.1), ADA, "s.W1", 0),
+    "clipping dropped": (ClippedByNorm(ADAM, 0.5), ADAM, "m.W1", 0),
+    "the norm by 1 %": (ClippedByNorm(ADAM, 0.5), ClippedByNorm(ADAM, 0.505), "m.W1", 0),
+    "the value for the norm": (ClippedByNorm(ADAM, 0.5), ClippedByValue(ADAM, 0.5), "m.W1", 0),
+    "the order of two clippings": (
+        ClippedByValue(ClippedByNorm(ADAM, 0.5), 0.2), ClippedByNorm(ClippedByValue(ADAM, 0.2), 0.5), "m.W1", 0,
+    ),
+    "the norm of each group": (
+        ClippedByNorm(Groups(((BIASES, ADAM), (all_others, ADAM))), 0.5),
+        Groups(((BIASES, ClippedByNorm(ADAM, 0.5)), (all_others, ClippedByNorm(ADAM, 0.5)))), "m.b1", 0,
+    ),
+    "decay on the biases": (
+        Groups(((BIASES, AdamW(0.1, weight_decay=0.0)), (all_others, AdamW(0.1)))), AdamW(0.1), "b1", 0,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_optimizer_is_outside_at_its_own_tensor(name: str) -> None:
+    right, wrong, tensor, first = WRONG[name]
+    for step in of_torch(right, "float64"):
+        own = {key: step.state.get(key, tree) for key, tree in wrong.init(step.p).items()}
+        outside = judged(right, step, step.seen | of_numpy(wrong, step._replace(state=own))).outside
+        if step.t == first:
+            assert outside[0] == tensor
+            return
+        assert not outside, step.t
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, AdamW(0.1), Adagrad(0.1, 0.1), Adam(SCHEDULE)], ids=name_of)
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_step_counted_wrongly_is_outside(optimizer: Any, off: int) -> None:
+    steps = [s for s in of_torch(optimizer, "float64") if 0 < s.t < STEPS - 1]
+    for step in steps:
+        assert judged(optimizer, step, of_numpy(optimizer, step, step.t + off)).outside
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_a_gradient_times_two_is_outside(optimizer: Any) -> None:
+    """Where the norm is clipped anyway a factor is none, and a value at its bound stays there."""
+    for step in of_torch(optimizer, "float64"):
+        twice = step._replace(g=zip_with(lambda _, dw: 2 * dw, step.g))
+        if "Clipped" not in str(optimizer):
+            assert judged(optimizer, step, of_numpy(optimizer, twice)).outside
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=name_of)
+def test_a_state_that_is_not_carried_on_is_outside(optimizer: Any) -> None:
+    for step in of_torch(optimizer, "float64"):
+        anew = step._replace(state=optimizer.init(step.p))
+        assert bool(judged(optimizer, step, of_numpy(optimizer, anew)).outside) == (step.t > 0)
+
+
+def test_gradients_have_rows_of_zeros() -> None:
+    assert all((g.W1[1] == 0).all() for g in gradients("float32"))
