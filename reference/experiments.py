@@ -1,10 +1,11 @@
-"""The documents' own set-ups, by name: ``names()`` and ``load(name)``.
+"""Set-ups by name, the documents' own and others: ``names()`` and ``load(name)``.
 
 A builder draws in float64 and in its document's order; ``load`` rounds to the dtype afterwards, so that
 float32 and float64 runs start from the same numbers. Where a document's seed is unknown the seed is
 the caller's. Inputs are (batch, in), targets (batch, out).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -12,13 +13,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference import initial
-from reference.arrays import Array
+from reference import datasets, initial
+from reference.arrays import Array, Shapes
+from reference.claim.batches import Batches
 from reference.claim.experiment import Experiment
 from reference.claim.tree import zip_with
 from reference.errors import InputError, UnknownNameError
-from reference.losses import SquaredError
-from reference.networks import cubic, linear_regression, mlp, two_layer_linear, two_layer_relu
+from reference.losses import CrossEntropy, SquaredError
+from reference.networks import (
+    attention,
+    char_rnn,
+    conv,
+    cubic,
+    linear_regression,
+    mlp,
+    two_layer_linear,
+    two_layer_relu,
+)
+from reference.optimizers.adagrad import Adagrad
+from reference.optimizers.adam import Adam
+from reference.optimizers.clipping import ClippedByNorm
+from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 
 SUM = SquaredError("sum")
@@ -63,13 +78,9 @@ class Diabetes(NamedTuple):
 
 def diabetes_split() -> Diabetes:
     """The data to train on, and the data held out, on which the document's R^2 is measured; float64."""
-    # scikit-learn takes a second to load, so it is loaded where it is used
-    from sklearn.datasets import load_diabetes  # noqa: PLC0415 - as above
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - as above
-
-    x, t = load_diabetes(return_X_y=True)
-    x_train, x_test, t_train, t_test = train_test_split(x, t, test_size=0.2, random_state=42)
-    return Diabetes(x_train, t_train[:, None], x_test, t_test[:, None], float(t.mean()))
+    x, t = datasets.diabetes()
+    part = datasets.split(x, t, held_out=0.2, seed=42)
+    return Diabetes(part.x, part.t[:, None], part.x_held_out, part.t_held_out[:, None], float(t.mean()))
 
 
 def diabetes_linear(_draws: np.random.Generator) -> Experiment:
@@ -161,6 +172,59 @@ def two_layer_relu_converged(draws: np.random.Generator) -> Experiment:
     return replace(two_layer_relu_500(draws), steps=2000)
 
 
+# --- beside the documents: other data, losses and optimizers ------------------------------------------
+
+
+def uniform(draws: np.random.Generator, shapes: Shapes) -> dict[str, Array]:
+    """Weights and biases uniform within fan_in^(-1/2), as torch draws those of nn.Linear and nn.Conv2d."""
+    fan_in = {name: math.prod(shape[1:]) for name, shape in shapes.items() if len(shape) > 1}
+    within = 1.0
+    values: dict[str, Array] = {}
+    for name, shape in shapes.items():
+        within = fan_in.get(name, within**-2) ** -0.5  # a bias has that of the weight before it
+        values[name] = draws.uniform(-within, within, shape)
+    return values
+
+
+def digits_softmax(draws: np.random.Generator) -> Experiment:
+    """Digits of 8 x 8 pixels by 64-32-10 with a ReLU, cross-entropy of the class, Adam, batches of 64 drawn anew."""
+    data = datasets.digits()
+    network = mlp.MLP((64, 32, 10))
+    W1, W2, b1, b2 = uniform(draws, network.shapes()).values()
+    start = mlp.Parameters((W1, W2), (b1, b2))
+    x = data.x.reshape(-1, 64)
+    return Experiment(network, start, x, data.t, CrossEntropy(), Adam(1e-3), 280, batches=Batches(64, seed=0))
+
+
+def conv_digits(draws: np.random.Generator) -> Experiment:
+    """The first 320 of the same digits by a 3 x 3 convolution and max-pooling; SGD with Nesterov's momentum."""
+    data = datasets.digits()
+    network = conv.Conv(4)
+    start = conv.Parameters(**uniform(draws, network.shapes()))
+    x, t = data.x[:320], data.t[:320]
+    sgd = SGD(0.1, momentum=0.9, nesterov=True)
+    return Experiment(network, start, x, t, CrossEntropy(), sgd, 100, batches=Batches(32, seed=0))
+
+
+def char_rnn_sentence(draws: np.random.Generator) -> Experiment:
+    """A vanilla RNN that foretells the next of 20 characters of a text, whose parts come in turn; Adagrad, clipped."""
+    text = datasets.sentence(400)
+    network = char_rnn.CharRNN(len(text.alphabet), 16)
+    start = char_rnn.Parameters(**uniform(draws, network.shapes()))
+    optimizer = ClippedByNorm(Adagrad(0.1), 5.0)
+    return Experiment(network, start, text.x, text.t, CrossEntropy(), optimizer, 100, batches=Batches(20))
+
+
+def attention_digits(draws: np.random.Generator) -> Experiment:
+    """The first 64 digits, their rows as tokens, by one head of attention over a layer norm; RMSprop."""
+    data = datasets.digits()
+    network = attention.Attention(8, 16, 8, 10)
+    values = uniform(draws, network.shapes())
+    values["gain"], values["shift"] = np.ones(16), np.zeros(16)
+    start = attention.Parameters(**values)
+    return Experiment(network, start, data.x[:64], data.t[:64], CrossEntropy(), RMSprop(1e-3), 60)
+
+
 EXPERIMENTS: dict[str, Callable[[np.random.Generator], Experiment]] = {
     "cubic-sine": cubic_sine,
     "linear-neuron": linear_neuron,
@@ -174,11 +238,15 @@ EXPERIMENTS: dict[str, Callable[[np.random.Generator], Experiment]] = {
     "two-layer-linear-bias": two_layer_linear_bias,
     "two-layer-relu": two_layer_relu_500,
     "two-layer-relu-converged": two_layer_relu_converged,
+    "digits-softmax": digits_softmax,
+    "conv-digits": conv_digits,
+    "char-rnn": char_rnn_sentence,
+    "attention": attention_digits,
 }
 
 
 def names() -> list[str]:
-    """The names of the experiments, in the order of the documents."""
+    """The names of the experiments: those of the documents in their order, and then the others."""
     return list(EXPERIMENTS)
 
 

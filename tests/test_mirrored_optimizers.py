@@ -13,7 +13,7 @@ from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
 from reference.optimizers.groups import Groups
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
-from torch_mirror.optimizers import optimizer_of, rates_at, set_rate, states_of
+from torch_mirror.optimizers import optimizer_of, schedule_of, set_rates, states_of
 
 
 def weights() -> dict[str, nn.Parameter]:
@@ -81,10 +81,13 @@ def test_groups_are_param_groups() -> None:
         [id(named["b1"])], [id(named["W1"]), id(named["W2"])],
     ]  # fmt: skip
     assert [(g["lr"], g["weight_decay"]) for g in own.param_groups] == [(0.1, 0.0), (0.2, 0.01)]
-    assert rates_at(groups, 1) == [0.1, 0.3]
-    set_rate(own, rates_at(groups, 1))
+    schedule = schedule_of(groups)
+    assert schedule is not None
+    assert schedule(1) == [0.1, 0.3]
+    set_rates(own, schedule(1))
     assert [g["lr"] for g in own.param_groups] == [0.1, 0.3]
-    set_rate(own, 0.5)
+    set_rates(own, [0.5])
+    assert schedule_of(AdamW(0.1)) is None
     assert [g["lr"] for g in own.param_groups] == [0.5, 0.5]
     assert states_of(Groups(((["b1"], RMSprop()), (all_others, RMSprop(momentum=0.5))))) == {
         "v": "square_avg", "b": "momentum_buffer",

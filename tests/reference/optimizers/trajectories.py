@@ -15,7 +15,7 @@ from reference.arrays import Array
 from reference.claim.tree import named, rebuild, zip_with
 from torch_mirror.balls.ball import Ball
 from torch_mirror.judge.compare import allowed
-from torch_mirror.optimizers import optimizer_of, rates_at, set_rate, states_of
+from torch_mirror.optimizers import optimizer_of, schedule_of, set_rates, states_of
 
 STEPS = 20
 
@@ -69,8 +69,8 @@ def of_torch(
     for t, g in enumerate(gradients(dtype, seed)):
         for name, dw in named(g).items():
             weights[name].grad = torch.tensor(dw)
-        if wrong is None:
-            set_rate(own, rates_at(optimizer, t))
+        if wrong is None and (schedule := schedule_of(optimizer)) is not None:
+            set_rates(own, schedule(t))
         own.step()
         after = rebuild(p, {name: weight.detach().numpy().copy() for name, weight in weights.items()})
         held = {key: _state(own, weights, key_of, p) for key, key_of in keys.items()}
