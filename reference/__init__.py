@@ -12,18 +12,48 @@ from reference.claim.batches import Batches
 from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
 from reference.claim.objective import predict
+from reference.claim.update import Own
 from reference.errors import InputError, TorchMirrorError, UnknownNameError
-from reference.losses import SquaredError
+from reference.losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+    Huber,
+    SmoothL1,
+    SquaredError,
+)
+from reference.optimizers.adagrad import Adagrad
+from reference.optimizers.adam import Adam, AdamW
+from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
+from reference.optimizers.groups import Groups
+from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
+from reference.penalties import L2
 from reference.traces.trace import Trace
 from reference.traces.training import train
 
 __all__ = [
+    "L2",
     "SGD",
+    "AbsoluteError",
+    "Adagrad",
+    "Adam",
+    "AdamW",
     "Batches",
+    "BinaryCrossEntropy",
+    "BinaryCrossEntropyWithLogits",
+    "ClippedByNorm",
+    "ClippedByValue",
+    "CrossEntropy",
     "Ensemble",
     "Experiment",
+    "Groups",
+    "Huber",
     "InputError",
+    "Own",
+    "RMSprop",
+    "SmoothL1",
     "SquaredError",
     "TorchMirrorError",
     "Trace",

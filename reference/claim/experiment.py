@@ -13,6 +13,7 @@ from reference.claim.objective import Data, Objective, objective_of
 from reference.claim.rehearsal import rehearse
 from reference.claim.slots import Slots
 from reference.claim.tree import Tree, named, rebuild
+from reference.claim.update import checked_optimizer
 from reference.errors import InputError
 
 
@@ -47,7 +48,7 @@ class Experiment:
         objective = self.objective  # whose protocols are checked before anything that they compute with
         if hasattr(objective, "network"):
             object.__setattr__(self, "network", objective.network)
-        object.__setattr__(self, "optimizer", _checked_optimizer(self.optimizer, self.steps))
+        object.__setattr__(self, "optimizer", checked_optimizer(self.optimizer, self.steps))
         _check_batches(self.batches)
         given = self._checked_arrays()
         _check_shapes(self, given)
@@ -144,13 +145,6 @@ class Experiment:
         if both:
             raise InputError(f"tensor {min(both)}", "a name that nothing else has", "a second tensor of that name")
         return {**self.named_data, **parameters}
-
-
-def _checked_optimizer(optimizer: Any, steps: int) -> Any:
-    if isinstance(optimizer, type) or not all(callable(getattr(optimizer, m, None)) for m in ("init", "step")):
-        raise InputError("optimizer", "an object with init() and step(), such as reference.SGD", repr(optimizer))
-    check = getattr(optimizer, "checked", None)
-    return optimizer if check is None else check(steps)
 
 
 def _check_batches(batches: object) -> None:

@@ -129,7 +129,7 @@ class Function:
             raise InputError("the function", "to return (loss, gradients)", type(result).__name__)
         loss, dp = result[0], matched(result[1], p)
         if "loss" not in sown:
-            sow("loss", loss if hasattr(loss, "shape") else np.asarray(float(loss)))
+            sow("loss", np.asarray(loss) if isinstance(loss, float) else loss)
         return zip_with(lambda name, dw: dw if f"d{name}" in sown else sow(f"d{name}", dw), dp)
 
     def loss_of(self, y: Array, data: Data) -> Array:

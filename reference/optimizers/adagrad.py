@@ -57,4 +57,4 @@ class Adagrad(NamedTuple):
         of = "torch.optim.Adagrad"
         names = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
         numbers = {name: not_negative(name.replace("_", " "), getattr(self, name), of) for name in names}
-        return Adagrad(rates(self.lr, steps, of), **numbers, maximize=flag("maximize", self.maximize))
+        return self._replace(lr=rates(self.lr, steps, of), **numbers, maximize=flag("maximize", self.maximize))

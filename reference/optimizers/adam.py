@@ -93,7 +93,9 @@ class Adam(NamedTuple):
         numbers = not_negative("eps", self.eps, of), not_negative("weight decay", self.weight_decay, of)
         names = ("amsgrad", "maximize", "decoupled", "bias_correction", "eps_inside")
         flags = {name: flag(name, getattr(self, name)) for name in names}
-        return Adam(rates(self.lr, steps, of), (beta1, beta2), *numbers, **flags)
+        eps, decay = numbers
+        lr = rates(self.lr, steps, of)
+        return self._replace(lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=decay, **flags)
 
 
 def AdamW(

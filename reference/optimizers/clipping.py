@@ -41,7 +41,7 @@ class ClippedByNorm(NamedTuple):
 
     def checked(self, steps: int) -> "ClippedByNorm":
         """With plain numbers. Raises InputError where the optimizer does, or for a negative ``largest``."""
-        return ClippedByNorm(self.optimizer.checked(steps), _checked(self.largest))
+        return self._replace(optimizer=self.optimizer.checked(steps), largest=_checked(self.largest))
 
 
 class ClippedByValue(NamedTuple):
@@ -61,7 +61,7 @@ class ClippedByValue(NamedTuple):
 
     def checked(self, steps: int) -> "ClippedByValue":
         """With plain numbers. Raises InputError where the optimizer does, or for a negative ``largest``."""
-        return ClippedByValue(self.optimizer.checked(steps), _checked(self.largest))
+        return self._replace(optimizer=self.optimizer.checked(steps), largest=_checked(self.largest))
 
 
 def _norm(dw: Array, lead: int) -> Array:

@@ -64,7 +64,8 @@ class Groups(NamedTuple):
         """The groups with plain numbers. Raises InputError where one of the optimizers does, or there is no group."""
         if not self.groups:
             raise InputError("parameter groups", "at least one", "none")
-        return Groups(tuple((members, optimizer.checked(steps)) for members, optimizer in self.groups))
+        checked = tuple((members, optimizer.checked(steps)) for members, optimizer in self.groups)
+        return self._replace(groups=checked)
 
     def _home(self, name: str) -> int:
         for i, (members, _) in enumerate(self.groups):

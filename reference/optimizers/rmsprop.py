@@ -76,4 +76,4 @@ class RMSprop(NamedTuple):
         names = ("alpha", "eps", "weight_decay", "momentum")
         options: dict[str, Any] = {n: not_negative(n.replace("_", " "), getattr(self, n), of) for n in names}
         options |= {name: flag(name, getattr(self, name)) for name in ("centered", "maximize", "eps_inside")}
-        return RMSprop(rates(self.lr, steps, of), **options)
+        return self._replace(lr=rates(self.lr, steps, of), **options)

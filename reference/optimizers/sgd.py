@@ -42,7 +42,9 @@ class SGD(NamedTuple):
         if nesterov and (momentum == 0 or dampening != 0):
             came = f"momentum {self.momentum} and dampening {self.dampening}"
             raise InputError("nesterov", "a momentum and no dampening, as torch.optim.SGD does", came)
-        return SGD(lr, momentum, dampening, decay, nesterov, maximize)
+        return self._replace(  # of its own class: a step that somebody overrides stays overridden
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=decay, nesterov=nesterov, maximize=maximize
+        )
 
     @property
     def elementwise(self) -> bool:

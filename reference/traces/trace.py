@@ -158,6 +158,9 @@ def stack(rows: Sequence[Array], out: Array) -> Array:
     Those of a smaller batch are filled up with NaN. numpy.concatenate is the fastest way for many small ones.
     """
     stacked = out[: len(rows)]
+    if out.ndim == 1:  # one number a step
+        stacked[...] = rows
+        return stacked
     try:
         np.concatenate(rows, out=stacked.reshape(-1, *rows[0].shape[1:]))
     except ValueError:  # some are smaller, or scalars

@@ -165,13 +165,13 @@ def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any
 
 def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any], Iterator[None]]:
     """The user's own training step, after which the gradients are what hooks have caught."""
-    own = using.train_step
+    own, dtype = using.train_step, next(using.module.parameters()).dtype
 
     def take_step(data: Any) -> Iterator[None]:
         loss = own(*data) if own is not None else None
         if loss is None:
             raise InputError("train_step", "to return the loss", "None")
-        sow("loss", loss.detach() if isinstance(loss, Tensor) else torch.tensor(loss))
+        sow("loss", loss.detach() if isinstance(loss, Tensor) else torch.tensor(loss, dtype=dtype))
         yield
 
     return take_step

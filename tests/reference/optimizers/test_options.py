@@ -122,7 +122,7 @@ def test_a_number_of_the_step_is_the_same_stacked() -> None:
     assert rate(rates, np.array([[2, 0]])).tolist() == [[0.3, 0.1]]
     steps = np.arange(1000)
     assert at(lambda s: 0.9**s, steps).tolist() == [0.9**s for s in range(1000)]
-    assert type(at(lambda s: s, 3)) is float
+    assert type(at(lambda s: 0.9**s, 3)) is float
 
 
 def test_a_number_of_the_step_stands_beside_a_leaf() -> None:

@@ -1,0 +1,100 @@
+"""An optimizer as a user brings it: by protocol, or as a function that updates, in place or not.
+
+    init(p) -> state                                  before the first step; a tree, {} where there is none
+    step(p, gradients, state, t, sow) -> (p, state)   pure; t counts from 0
+
+``Own`` makes one of a plain function:
+
+    def update(p, g):
+        for name in p:
+            p[name] -= 0.1 * g[name]
+
+    Experiment(..., optimizer=Own(update), ...)
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from reference.arrays import Sow, keep
+from reference.claim.objective import takes_sow
+from reference.claim.tree import Tree, zip_with
+from reference.errors import InputError
+
+
+class Own(NamedTuple):
+    """An optimizer of a function (p, gradients), (p, gradients, state) or (p, gradients, state, t).
+
+    The function may write to what it is given, which are copies, and return nothing; or return the next p, or p and
+    the next state. start: the state before the first step, from p. elementwise: whether each element of a parameter
+    is updated from its own gradient alone, which lets more be told of it.
+    """
+
+    update: Callable[..., Any]
+    start: Callable[[Tree], Tree] | None = None
+    elementwise: bool = False
+
+    def init(self, p: Tree) -> Tree:
+        """The state before the first step."""
+        return {} if self.start is None else self.start(p)
+
+    def step(self, p: Tree, g: Tree, state: Tree, t: Any, sow: Sow = keep) -> tuple[Tree, Tree]:
+        """The next parameters and state, sown by their names. Raises InputError for a result of another form."""
+        p, g, state = _copied(p), _copied(g), _copied(state)
+        result = self.update(*(p, g, state, t)[: _positional(self.update)])
+        if isinstance(result, tuple) and len(result) == 2 and type(result[0]) is type(p) and not isinstance(p, tuple):
+            p, state = result
+        elif result is not None:
+            p = result
+        state = zip_with(sow, state)
+        return zip_with(sow, p), state
+
+    def checked(self, steps: int) -> "Own":
+        """The same. Raises InputError for what is no function of two to four arguments."""
+        if not callable(self.update) or not 2 <= _positional(self.update) <= 4:
+            raise InputError("update", "a function (p, gradients), or with state and t behind them", repr(self.update))
+        return self
+
+
+class Sowing(NamedTuple):
+    """An optimizer whose step takes no ``sow``: what it returns is sown for it."""
+
+    optimizer: Any
+
+    @property
+    def elementwise(self) -> bool:
+        """As the optimizer says."""
+        return bool(getattr(self.optimizer, "elementwise", False))
+
+    def init(self, p: Tree) -> Tree:
+        """The optimizer's own."""
+        return self.optimizer.init(p)
+
+    def step(self, p: Tree, g: Tree, state: Tree, t: Any, sow: Sow = keep) -> tuple[Tree, Tree]:
+        """The optimizer's own step, on copies."""
+        p, state = self.optimizer.step(_copied(p), _copied(g), _copied(state), t)
+        state = zip_with(sow, state)
+        return zip_with(sow, p), state
+
+
+def checked_optimizer(optimizer: Any, steps: int) -> Any:
+    """The optimizer with its options checked, in a form that sows. Raises InputError for anything else."""
+    if isinstance(optimizer, type) or not all(callable(getattr(optimizer, m, None)) for m in ("init", "step")):
+        expected = "an object with init() and step(), such as reference.SGD, or reference.Own(update)"
+        raise InputError("optimizer", expected, repr(optimizer))
+    check = getattr(optimizer, "checked", None)
+    optimizer = optimizer if check is None else check(steps)
+    return optimizer if takes_sow(optimizer.step) else Sowing(optimizer)
+
+
+def _copied(tree: Tree) -> Tree:
+    return zip_with(lambda _, a: a.copy(), tree)
+
+
+def _positional(function: Callable[..., Any]) -> int:
+    """How many arguments the function takes by position, four at most."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        return 4
+    return sum(p.kind in kinds for p in parameters)
