@@ -257,30 +257,5 @@ def test_an_argument_without_a_rule_is_named(call: Callable[[], Any], message: s
         call()
 
 
-@pytest.mark.parametrize("function", [np.sin, np.sort])
-def test_a_rule_can_be_registered_and_dropped(function: Any) -> None:
-    @Ball.rule(function)
-    def rule(like: Number, *_: Any) -> Number:
-        value = function(like.value)
-        return like.derived(value, lambda take: take(np.ones_like(value)))
-
-    try:
-        assert function(BALL).radius.tolist() == [[1, 1], [1, 1]]
-        with pytest.raises(ValueError, match="has a rule"):
-            Ball.rule(function)
-    finally:
-        Ball.drop_rule(function)
-    with pytest.raises(TypeError, match="no radius is known"):
-        function(BALL)
-
-
-@pytest.mark.parametrize("function", [np.add, np.sum])
-def test_a_rule_that_is_proven_is_not_replaced_or_dropped(function: Any) -> None:
-    with pytest.raises(ValueError, match="has a rule"):
-        Ball.rule(function)
-    with pytest.raises(KeyError):
-        Ball.drop_rule(function)
-
-
 def test_the_ball_is_public() -> None:
     assert torch_mirror.Ball is Ball

@@ -234,15 +234,13 @@ class Ball(NDArrayOperatorsMixin):
 
     rule, drop_rule, rules = staticmethod(dispatch.rule), staticmethod(dispatch.drop_rule), staticmethod(dispatch.rules)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **named: Any) -> Any:
-        (out,) = named.pop("out", (None,))
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (None,), **named: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        return _called(function, self, inputs, named, out)
+        return _called(function, self, inputs, named, *out)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: Any) -> Any:
-        named = dict(kwargs)
-        out = named.pop("out", None)
-        return _called(function, self, args, named, out)
+        named = {name: x for name, x in kwargs.items() if name != "out"}
+        return _called(function, self, args, named, kwargs.get("out"))
 
 
 def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], out: Any) -> Any:
@@ -256,7 +254,8 @@ def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], ou
         raise TypeError(f"{what} is no ball, but an ordinary {kind}, which has no radii; {INTO_AN_ARRAY}")
     cells: dict[int, Ball] = {}
     numbers = [_settled(x, cells) for x in arguments]
-    result = row.radius(like.settled(), *numbers, **{k: _settled(x, cells) for k, x in named.items()})
+    others = {name: _settled(x, cells) for name, x in named.items()} if named else named
+    result = row.radius(like.settled(), *numbers, **others)
     if target is None:
         return _cells(result, cells)
     target[...] = result

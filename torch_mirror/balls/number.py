@@ -95,7 +95,7 @@ class Number:
         origin: "tuple[Number, Look] | None" = None,
     ) -> None:
         self.scalar = isinstance(value, np.generic)  # a number to NumPy, which nothing is assigned to
-        self.value = np.asarray(value)
+        self.value = value if type(value) is np.ndarray else np.asarray(value)
         self.format = format or format_of(self.value.dtype)
         self.open = total
         self.origin = origin
@@ -103,9 +103,9 @@ class Number:
         self.kept_products: dict[tuple[int, int], tuple[Number, Number, Number]] | None = None
         self._rule = rule
         self._mT: Number | None = None
-        self._once: dict[Any, Any] = {}
-        given = not (isinstance(radius, (int, float, np.generic)) and radius == 0)
-        self._radius: Any = np.broadcast_to(np.asarray(radius), self.value.shape) if given else None
+        self._once: dict[Any, Any] | None = None
+        exact = isinstance(radius, (int, float, np.generic)) and radius == 0
+        self._radius: Any = None if exact else np.broadcast_to(np.asarray(radius), self.value.shape)
 
     # --- what the rules make of it ------------------------------------------------------------------------
 
@@ -117,10 +117,10 @@ class Number:
         """x as a number beside this one; what the format cannot hold has a rounding of its own."""
         if isinstance(x, Number):
             return x
-        if hasattr(x, "settled"):
+        number = isinstance(x, (int, float))
+        if not number and hasattr(x, "settled"):
             settled: Number = x.settled()
             return settled
-        number = isinstance(x, (int, float))
         given = np.asarray(x, np.float64) if number else np.asarray(x)  # a number is no array of the format yet
         made = Number(np.array(x, dtype=self.value.dtype), rounding_of(given, self.format), self.format)
         if number:
@@ -201,6 +201,8 @@ class Number:
     def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """function(value, *arguments), evaluated when it is first asked for."""
         key = function, *arguments
+        if self._once is None:
+            self._once = {}
         if key not in self._once:
             self._once[key] = function(self.value, *arguments)
         return self._once[key]
