@@ -325,6 +325,23 @@ def test_numbers_are_rebound_and_arrays_written_in_place_as_in_numpy() -> None:
     assert x.value[0, 0] == 2
 
 
+@pytest.mark.parametrize("look", [lambda s: s[None], lambda s: s.reshape(1), lambda s: np.asarray(s, like=s)])
+def test_nothing_that_is_made_of_a_number_writes_to_it(look: Callable[[Any], Any]) -> None:
+    """Neither does an array that NumPy makes of a float64."""
+    total = ball().sum()
+    made = look(total)
+    made[...] = 1
+    assert (total.value, made.value.max()) == (21, 1)
+
+
+def test_an_array_of_no_axes_is_written_through() -> None:
+    x: Any = Ball(np.array(2.0), np.array(0.5))
+    x[None][:0] = 7  # none of its elements
+    assert (x.value, x.radius) == (2, 0.5)
+    x[None, None][0] = 3
+    assert (x.value, x.radius, x.shape) == (3, 0, ())
+
+
 @pytest.mark.parametrize("look", [np.diagonal, lambda x: np.broadcast_to(x, (4, 2, 3)), lambda x: x[0, 0]])
 def test_what_numpy_does_not_write_to_is_read_only(look: Callable[[Any], Any]) -> None:
     with pytest.raises(ValueError, match="read-only"):

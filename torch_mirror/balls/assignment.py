@@ -36,7 +36,10 @@ def assigned(old: Number, index: Any, new: Number) -> Number:
 def written_through(root: Number, look: Look, new: Number) -> Number:
     """root with new where ``look`` sees its elements."""
     layout = root.value
-    at = np.unravel_index(look(np.arange(layout.size).reshape(layout.shape)), layout.shape)
+    seen = look(np.arange(layout.size).reshape(layout.shape))
+    if not seen.size:
+        return root
+    at = np.unravel_index(seen, layout.shape) if layout.ndim else ...  # which knows no array of no axes
     return shapes.moved([root, new], lambda parts: shapes.placed(layout, parts[0], at, parts[1]))
 
 

@@ -78,7 +78,7 @@ class Number:
     format: of the precision under test, where the centre is in a wider one
     rule:   ``rule(take)`` is the radius of the elements that ``take`` selects, where it is not known yet
     total:  the sum that the number is, if that may still take a term
-    origin: the number that it is a look at, and the look, where NumPy's look is a view
+    origin: the number that it is a look at, and the look, where NumPy's look is a view of an array
     """
 
     __slots__ = (
@@ -140,7 +140,7 @@ class Number:
         """The elements that ``look`` gives for any array of this shape, where it puts them; 0 may be among them."""
         value, total = look(self.value), self.open
         rule = None if self.exact else (lambda take: take(np.asarray(look(self.radius))))
-        origin = (self, look) if np.may_share_memory(value, self.value) else None
+        origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
         return Number(value, 0, self.format, rule, total and _seen(total, self.shape, look), origin)
 
     def again(self) -> "Number":
