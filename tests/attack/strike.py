@@ -1,6 +1,7 @@
 """One attack on one rule: hostile operands of a kind each, exact or anywhere in balls of their own."""
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.attack.adversary import FORMATS, KINDS, Rule, attack, centre_of, hostile, operand
-from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.table import Row
 
 formats, kinds, seeds = st.sampled_from(FORMATS), st.tuples(*[st.sampled_from(KINDS)] * 3), st.integers(0, 2**32)
 precisions, movements = st.sampled_from(["tested", "wider"]), st.booleans()
@@ -31,14 +33,15 @@ def most(rule: Rule, *, moved: bool = True, kinds: Sequence[str] = ("normal", "c
     return max(strike(rule, fmt, (kind,) * 3, seed, "tested", moved=moved) for fmt, kind, seed in drawn)
 
 
-def forgets_radii(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A hole: the same rule, whose results are all taken to be exact."""
+def forgets_radii(row: Row) -> Row:
+    """A hole: the row of the same rule, whose results are all taken to be exact."""
 
+    @wraps(row.radius)  # whose keywords are looked up
     def holed(*arguments: Any, **named: Any) -> Any:
-        result = rule(*arguments, **named)
-        return Ball(result.value, 0, result.format) if isinstance(result, Ball) else result
+        result = row.radius(*arguments, **named)
+        return Number(result.value, 0, result.format) if isinstance(result, Number) else result
 
-    return holed
+    return row._replace(radius=holed)
 
 
 def finds(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, hole: Any, strike: Callable[[], float]) -> None:

@@ -1,7 +1,6 @@
 """The attack in bulk: two million elements of each dtype, none outside, and no bound looser than it has to be."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ from tests.attack.evaluations import with_torch
 from tests.attack.expressions import NODES, drawn
 from tests.attack.operations import OPERATIONS
 from tests.attack.soundness import campaign, main
-from torch_mirror.balls import dispatch, masks, table
+from torch_mirror.balls import dispatch, masks
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.rules import elementwise
+from torch_mirror.balls.table import TABLE, Row
 
 ELEMENTS = 2_000_000
 
@@ -64,22 +64,21 @@ def test_every_rule_is_attacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """By name, in the tables of functions that a ball or a mask knows: a rule that is new needs an operation."""
     asked: set[tuple[str, str]] = set()
 
-    def noted(entry: tuple[str, str], rule: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(entry: tuple[str, str], rule: Any) -> Any:
         def wrapped(*arguments: Any, **keywords: Any) -> Any:
             asked.add(entry)
-            return rule(*arguments, **keywords)
+            return (rule.radius if isinstance(rule, Row) else rule)(*arguments, **keywords)
 
-        return wrapped
+        return rule._replace(radius=wrapped) if isinstance(rule, Row) else wrapped
 
-    tables: dict[str, dict[Any, Callable[..., Any]]] = {
-        "ufunc": table.UFUNCS, "function": table.FUNCTIONS, "reduce": table.REDUCTIONS,
-        "logic of masks": masks.LOGICAL, "ufunc of masks": masks.BITWISE, "reduce of masks": masks.OVER,
+    tables: dict[str, dict[Any, Any]] = {
+        "table": TABLE, "logic of masks": masks.LOGICAL, "ufunc of masks": masks.BITWISE, "reduce of masks": masks.OVER,
     }  # fmt: skip
-    known = {(kind, key.__name__) for kind, entries in tables.items() for key in entries}
+    known = {(kind, dispatch.name(key)) for kind, entries in tables.items() for key in entries}
     monkeypatch.setattr(dispatch, "_takes", lambda *_: True)  # the wrapper has no names of its own
     for kind, entries in tables.items():
         for key, rule in list(entries.items()):
-            monkeypatch.setitem(entries, key, noted((kind, key.__name__), rule))
+            monkeypatch.setitem(entries, key, noted((kind, dispatch.name(key)), rule))
     for name in OPERATIONS:
         for number in range(20 if name == "drawn expression" else 1):
             strike(name, F64, 0, number)

@@ -12,10 +12,11 @@ from hypothesis import given
 from tests.attack.adversary import F32, F64, Operand, Rule, attack, hostile, operand, rational, worst
 from tests.attack.evaluations import with_torch
 from tests.attack.strike import forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
-from torch_mirror.balls import table
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number, OpenSum
 from torch_mirror.balls.rules import sums
+from torch_mirror.balls.table import TABLE, Row
 
 V = (3, 4)
 BALL: Any = Ball(np.arange(6.0).reshape(2, 3), np.arange(1.0, 7.0).reshape(2, 3))
@@ -113,7 +114,10 @@ def test_an_array_of_another_kind_is_an_ordinary_one() -> None:
 
 
 def test_arrays_of_a_ball_s_own_kind() -> None:
-    assert np.asarray(BALL, like=BALL) is BALL
+    x: Any = BALL.copy()
+    np.asarray(x, like=x)[0] = 7  # no copy, as NumPy's is none
+    np.array(x, like=x)[1] = 7    # a copy
+    assert (x.value[0].tolist(), x.value[1].tolist()) == ([7, 7, 7], BALL.value[1].tolist())
     assert BALL.astype(float, copy=False) is BALL
     rows: Any = np.asarray([[BALL[0, 0], 2.0], [3.0, BALL[1, 2]]], like=BALL)
     assert (rows.value.tolist(), rows.radius.tolist()) == ([[0, 2], [3, 5]], [[1, 0], [0, 6]])
@@ -168,7 +172,7 @@ def test_what_has_no_rule_is_named(call: Callable[[], Any], message: str) -> Non
 ])  # fmt: skip
 def test_a_dropped_radius_is_found(monkeypatch: pytest.MonkeyPatch, function: Any, name: str) -> None:
     assert most(RULES[name]) <= 1
-    monkeypatch.setitem(table.FUNCTIONS, function, forgets_radii(table.FUNCTIONS[function]))
+    monkeypatch.setitem(TABLE, function, forgets_radii(TABLE[function]))
     assert most(RULES[name]) > 1
 
 
@@ -178,11 +182,11 @@ def test_a_radius_that_does_not_go_along_is_found(monkeypatch: pytest.MonkeyPatc
     rule = Rule((V,), lambda x: function(x, *arguments.get(function, ())), ())
     assert most(rule) <= 1
 
-    def unmoved(_like: Ball, a: Any, *rest: Any) -> Ball:
+    def unmoved(_like: Number, a: Any, *rest: Any) -> Number:
         value = function(a.value, *rest)
-        return Ball(value, np.resize(a.radius, value.shape), a.format)
+        return Number(value, np.resize(a.radius, value.shape), a.format)
 
-    monkeypatch.setitem(table.FUNCTIONS, function, unmoved)
+    monkeypatch.setitem(TABLE, function, Row(unmoved))
     assert most(rule) > 1
 
 
@@ -212,8 +216,7 @@ def test_the_terms_of_partial_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.concatenate([[1e16], rng.random(20)])[:, None]
     operands = [operand(x, None, F64, np.float64, rng)]
     assert attack(RULES["cumsum"], operands) <= 1
-    sound = sums.OpenSum
-    monkeypatch.setattr(sums, "OpenSum", lambda _, *rest: sound(1, *rest))
+    monkeypatch.setattr(sums, "OpenSum", lambda _, *rest: OpenSum(1, *rest))
     assert attack(RULES["cumsum"], operands) > 1
 
 

@@ -18,9 +18,10 @@ from reference.arrays import Array
 from tests.attack.adversary import F32, F64, Rule, hostile, operand, rational, worst
 from tests.attack.evaluations import fused_update, product_in_order, with_torch
 from tests.attack.strike import finds, formats, kinds, most, movements, precisions, seeds, strike
-from torch_mirror.balls import assignment
+from torch_mirror.balls import assignment, cell
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number
 from torch_mirror.balls.rules import shapes
 
 V, LR = (3, 4), 0.1  # of lr neither format holds 0.1
@@ -239,14 +240,20 @@ def against_numpy(fmt: Format, program: Any, seed: int, *, moved: bool) -> float
 
 
 def test_a_result_that_changes_with_its_operand_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An operation that keeps the ball, and not its content, sees what is assigned to it later."""
-    finds(monkeypatch, Ball, "settled", lambda self: self, lambda: most(RULES["earlier results"]))
+    """An assignment that changes the ball's number, and does not give it another, changes what is kept of it."""
+
+    def overwritten(self: Ball, content: Number) -> None:
+        known = Number(content.value, content.radius, content.format)
+        for slot in Number.__slots__:
+            setattr(self.content, slot, getattr(known, slot))
+
+    finds(monkeypatch, Ball, "become", overwritten, lambda: most(RULES["earlier results"]))
 
 
 @pytest.mark.parametrize(("where", "name", "hole"), [
-    (assignment, "_written_through", lambda root, *_: root.settled()),                   # views are copies
-    (shapes, "placed", lambda like, old, *_: np.full_like(like, old)),              # nothing is assigned
-    (assignment, "seen", lambda _x, content, _look: content.settled().afresh()),   # no view follows
+    (assignment, "written_through", lambda root, *_: root),           # views are copies
+    (shapes, "placed", lambda like, old, *_: np.full_like(like, old)),  # nothing is assigned
+    (cell, "_seen", lambda _x, number, _look: Ball(number)),           # no view follows
 ])  # fmt: skip
 def test_programs_find_a_hole(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, hole: Any) -> None:
     program = [(0, 0, 1, 1), (4, 0, 3, 0), (2, 1, 0, 3)]
@@ -271,7 +278,7 @@ def test_bias_outside_the_accumulator(monkeypatch: pytest.MonkeyPatch, name: str
     balls = [operand(a, None, F64, np.float64, rng) for a in (x, W, b)]
     exact = affine_in_place(*(o.exact for o in balls))
     evaluations = [f(x, W, b) for f in rule.others]
-    finds(monkeypatch, Ball, "open", property(lambda _: None, lambda *_: None),
+    finds(monkeypatch, Number, "open", property(lambda _: None, lambda *_: None),
           lambda: worst(rule.equation(*(Ball(a) for a in (x, W, b))), exact, evaluations))  # fmt: skip
 
 
@@ -316,6 +323,23 @@ def test_numbers_are_rebound_and_arrays_written_in_place_as_in_numpy() -> None:
     corner = x[0, ..., 0]  # an array of no axes, and a view
     corner += 1
     assert x.value[0, 0] == 2
+
+
+@pytest.mark.parametrize("look", [lambda s: s[None], lambda s: s.reshape(1), lambda s: np.asarray(s, like=s)])
+def test_nothing_that_is_made_of_a_number_writes_to_it(look: Callable[[Any], Any]) -> None:
+    """Neither does an array that NumPy makes of a float64."""
+    total = ball().sum()
+    made = look(total)
+    made[...] = 1
+    assert (total.value, made.value.max()) == (21, 1)
+
+
+def test_an_array_of_no_axes_is_written_through() -> None:
+    x: Any = Ball(np.array(2.0), np.array(0.5))
+    x[None][:0] = 7  # none of its elements
+    assert (x.value, x.radius) == (2, 0.5)
+    x[None, None][0] = 3
+    assert (x.value, x.radius, x.shape) == (3, 0, ())
 
 
 @pytest.mark.parametrize("look", [np.diagonal, lambda x: np.broadcast_to(x, (4, 2, 3)), lambda x: x[0, 0]])
@@ -406,7 +430,7 @@ def test_nothing_is_left_of_a_step_that_is_over() -> None:
         W.forget()
 
     def balls() -> int:
-        return sum(type(o) is Ball for o in gc.get_objects())
+        return sum(type(o) in (Ball, Number) for o in gc.get_objects())
 
     gc.collect()
     gc.disable()

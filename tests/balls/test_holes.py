@@ -10,10 +10,11 @@ import pytest
 from reference.affine import affine
 from tests.attack.adversary import F32, F64, Operand, Rule, attack, operand, rational, worst
 from tests.attack.evaluations import fused_update, product_in_order
-from torch_mirror.balls import table
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number, OpenSum
 from torch_mirror.balls.rules import elementwise, sums
+from torch_mirror.balls.table import TABLE, Row
 
 in_order = product_in_order(range, fused=False, bias_first=True)
 AFFINE = Rule(((1, 20), (1, 20), (1,)), affine, (in_order,))
@@ -36,7 +37,7 @@ def test_bias_outside_the_accumulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large bias that starts the accumulator is rounded at every term, and not once."""
     rng = np.random.default_rng(1)
     x, W, b = rng.random((1, 20)), rng.random((1, 20)), np.array([1e16])
-    sound_then_holed(monkeypatch, AFFINE, exact_operands(x, W, b), sums, "joined", lambda s, _: sums.OpenSum(
+    sound_then_holed(monkeypatch, AFFINE, exact_operands(x, W, b), sums, "joined", lambda s, _: OpenSum(
         s.terms, lambda gamma: s.bound(gamma) + F64.u * abs(b + (x @ W.T)[0])
     ))  # fmt: skip
 
@@ -59,13 +60,13 @@ def test_propagation_dropped(monkeypatch: pytest.MonkeyPatch, ufunc: np.ufunc) -
     rng = np.random.default_rng(0)
     x, y = rng.random((3, 3)), rng.random((3, 3))
     operands = [operand(v, 1e-3 * v, F64, F64.dtype, rng) for v in (x, y)]
-    rule, sound = Rule(((3, 3), (3, 3)), ufunc, ()), table.UFUNCS[ufunc]
+    rule, sound = Rule(((3, 3), (3, 3)), ufunc, ()), TABLE[ufunc].radius
     assert attack(rule, operands) <= 1
 
-    def forgetful(a: Ball, b: Ball, *more: Any) -> Ball:
-        return sound(Ball(a.value), Ball(b.value), *more)
+    def forgetful(like: Number, a: Number, b: Number) -> Any:
+        return sound(like, Number(a.value), Number(b.value))
 
-    monkeypatch.setitem(table.UFUNCS, ufunc, forgetful)
+    monkeypatch.setitem(TABLE, ufunc, Row(forgetful))
     assert attack(rule, operands) > 1
 
 
@@ -105,4 +106,4 @@ def test_one_radius_for_two_evaluations(monkeypatch: pytest.MonkeyPatch) -> None
     """The centre may be on one side of the exact number and the other evaluation on the other side of it."""
     ball = Ball(np.array([1.0]), np.array([0.125]))
     apart = Operand(ball, np.array([Fraction(9, 8)]), np.array([1.25]))
-    sound_then_holed(monkeypatch, Rule(((1,),), lambda x: 2 * x, ()), [apart], Ball, "slack", 1.0)
+    sound_then_holed(monkeypatch, Rule(((1,),), lambda x: 2 * x, ()), [apart], Number, "slack", 1.0)

@@ -14,10 +14,12 @@ from reference.arrays import Array
 from tests.attack.adversary import Rule
 from tests.attack.evaluations import with_torch
 from tests.attack.strike import finds, forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
-from torch_mirror.balls import masks, table
+from torch_mirror.balls import masks
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.masks import Mask
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.table import TABLE, Row
 
 V = (3, 4)
 
@@ -114,7 +116,7 @@ def test_an_outcome_is_open_if_and_only_if_its_operands_leave_it_open(ufunc: np.
         assert (outcome == OPEN) == (len(possible) == 2)
         assert outcome == OPEN or possible == {outcome == TRUE}
     mirrored = ufunc(both[0].value, both[1])  # an ordinary array beside a mask
-    assert read(mirrored) == read(ufunc(both[0].like.operand(both[0].value) > 0.5, both[1]))
+    assert read(mirrored) == read(ufunc(SIGNS.operand(both[0].value) > 0.5, both[1]))
 
 
 @pytest.mark.parametrize("which", [list(p) for n in (1, 2, 3) for p in product(range(3), repeat=n)])
@@ -213,15 +215,15 @@ def test_logic_that_takes_what_one_operand_leaves_open_for_decided(monkeypatch: 
 
 
 def test_a_comparison_that_takes_itself_for_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decided(x: Ball, y: Ball) -> Array:
+    def decided(_like: Number, x: Number, y: Number) -> Array:
         return np.asarray(x.value > y.value)
 
     assert most(RULES["not"]) <= 1
-    monkeypatch.setitem(table.UFUNCS, np.greater, decided)
+    monkeypatch.setitem(TABLE, np.greater, Row(decided))
     assert most(RULES["not"]) > 1
 
 
 def test_where_that_forgets_the_radius(monkeypatch: pytest.MonkeyPatch) -> None:
     assert most(RULES["or"]) <= 1
-    monkeypatch.setitem(table.FUNCTIONS, np.where, forgets_radii(table.FUNCTIONS[np.where]))
+    monkeypatch.setitem(TABLE, np.where, forgets_radii(TABLE[np.where]))
     assert most(RULES["or"]) > 1

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.attack.adversary import FORMATS, Operand, centre_of, hostile, operand, worst
-from torch_mirror.balls import table
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.table import TABLE, Row
 
 STEPS = 3
 
@@ -136,14 +137,12 @@ def test_its_radii_say_something(program: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize(("table", "name", "hole"), [
-    (table.UFUNCS, np.subtract, lambda x, y: Ball(x.value - y.value, 0, x.format)),
-    (table.UFUNCS, np.multiply, lambda x, y: Ball(x.value * y.value, 0, x.format)),
-])  # fmt: skip
-def test_a_hole_is_found(
-    monkeypatch: pytest.MonkeyPatch, program: Callable[..., Any], table: Any, name: Any, hole: Any
-) -> None:
-    monkeypatch.setitem(table, name, hole)
+@pytest.mark.parametrize("ufunc", [np.subtract, np.multiply])
+def test_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, program: Callable[..., Any], ufunc: np.ufunc) -> None:
+    def hole(like: Number, x: Any, y: Any) -> Number:
+        return Number(ufunc(like.operand(x).value, like.operand(y).value), 0, like.format)
+
+    monkeypatch.setitem(TABLE, ufunc, Row(hole))
     drawn = [(fmt, kind, seed) for fmt in FORMATS for kind in ("normal", "decimals") for seed in range(3)]
     assert max(train(program, fmt, kind, "tested", seed)[0] for fmt, kind, seed in drawn) > 1
 

@@ -1,35 +1,52 @@
-"""How a NumPy function finds its rule, or says that it has none."""
+"""How a NumPy function finds its row in the table, or says that it has none; and the rows that users add.
+
+A rule that users add never replaces a proven one. It is added for the rest of the process (``@Ball.rule(np.foo)``),
+or within a block, in the thread or task that runs it (``with Ball.rules({np.foo: rule}):``).
+"""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from torch_mirror.balls.assignment import INTO_AN_ARRAY
-from torch_mirror.balls.masks import is_ball
-from torch_mirror.balls.table import FUNCTIONS, REDUCTIONS, UFUNCS
+from torch_mirror.balls.table import TABLE, Row
 
-if TYPE_CHECKING:
-    from torch_mirror.balls.ball import Ball
+_added: dict[Any, Row] = {}
+_scoped: ContextVar[Mapping[Any, Row]] = ContextVar("rules of the blocks that are entered", default={})  # noqa: B039 - never written to
 
-_added: dict[Any, Callable[..., Any]] = {}
+
+def row(function: Any, named: Mapping[str, Any]) -> Row:
+    """The row of a NumPy function, called with arguments of these names.
+
+    Raises TypeError if it has none, or none for an argument of one of the names.
+    """
+    found = _found(function)
+    if found is None:
+        raise TypeError(f"no radius is known for {name(function)}; @Ball.rule({name(function)}) registers a rule")
+    if named and not _takes(found.radius, frozenset(named)):
+        others = ", ".join(sorted(named.keys() - _names(found.radius)))
+        raise TypeError(f"no radius is known for {name(function)} with {others}")
+    return found
 
 
 def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as the rule of a NumPy function that has none.
 
-    The rule of a ufunc takes its operands as balls; any other takes a ball, ``like``, and then the
-    arguments of the call: ``like.operand(x)`` is any of them as a ball. It returns
-    ``like.derived(value, rule)``, where ``rule(take)`` is the radius of the elements asked for.
+    It is called as rule(like, *arguments, **named), for ufuncs, methods of theirs (np.hypot.reduce) and all other
+    functions alike. ``like`` and the balls among the arguments come as numbers, whose value and radii do not change:
+    ``like.operand(x)`` is any argument as such a number, x.value its centre, x.e(take) the radius and x.A(take)
+    a bound on the magnitude of the elements that ``take`` selects. It returns ``like.derived(value, radius)``,
+    where ``radius(take)`` is the radius of the elements asked for; None for ``radius`` says that all are exact.
     Raises ValueError if the function has a rule.
     """
-    if function in UFUNCS or function in FUNCTIONS or function in _added:
-        raise ValueError(f"numpy.{function.__name__} has a rule")
+    _free(function)
 
     def register(rule: Callable[..., Any]) -> Callable[..., Any]:
-        _added[function] = rule
+        _added[function] = Row(rule)
         return rule
 
     return register
@@ -40,46 +57,37 @@ def drop_rule(function: Callable[..., Any]) -> None:
     del _added[function]
 
 
-def call_ufunc(self: "Ball", ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    """Ball.__array_ufunc__."""
-    (out,) = kwargs.pop("out", (None,))
-    rule = UFUNCS.get(ufunc) or _added.get(ufunc)
-    if method == "reduce" and ufunc in REDUCTIONS and kwargs.keys() <= {"axis", "keepdims"} and len(inputs) == 1:
-        return _given_out(REDUCTIONS[ufunc](self.settled(), **{"axis": 0, **kwargs}), out)
-    if method != "__call__" or kwargs:
-        raise TypeError(_no_rule(ufunc, f" ({method}, {sorted(kwargs)})"))
-    if rule is None:
-        raise TypeError(_no_rule(ufunc))
-    return _given_out(rule(*(self.operand(x) for x in inputs)), out)
+@contextmanager
+def rules(by_function: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
+    """Within the block NumPy's functions have these rules as well, which ``Ball.rule`` describes.
+
+    Raises ValueError if one of the functions has a rule.
+    """
+    for function in by_function:
+        _free(function)
+    token = _scoped.set({**_scoped.get(), **{function: Row(rule) for function, rule in by_function.items()}})
+    try:
+        yield
+    finally:
+        _scoped.reset(token)
 
 
-def call_function(self: "Ball", function: Any, _types: Any, args: Any, kwargs: Any) -> Any:
-    """Ball.__array_function__."""
-    if function in _added:
-        return _added[function](self, *args, **kwargs)
-    rule = FUNCTIONS.get(function)
-    if rule is None:
-        raise TypeError(_no_rule(function))
-    named = {name: v for name, v in kwargs.items() if name != "out"}
-    if named and not _takes(rule, frozenset(named)):
-        raise TypeError(_no_rule(function, f" with {', '.join(sorted(named.keys() - _names(rule)))}"))
-    return _given_out(rule(self, *args, **named), kwargs.get("out"))
+def name(function: Any) -> str:
+    """As it is written: numpy.sin, numpy.add.reduce, numpy.linalg.norm."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"{name(owner)}.{function.__name__}"
+    module = "numpy" if isinstance(function, np.ufunc) else function.__module__
+    return f"{module}.{function.__name__}"
 
 
-def _given_out(result: Any, out: Any) -> Any:
-    """The result, written to ``out`` if that is given."""
-    if out is not None:
-        if not is_ball(out):
-            kind = type(out).__name__
-            raise TypeError(f"out is no ball, but an ordinary {kind}, which has no radii; {INTO_AN_ARRAY}")
-        out[...] = result
-        return out
-    return result.afresh() if is_ball(result) and result.frozen else result
+def _found(function: Any) -> Row | None:
+    return TABLE.get(function) or _scoped.get().get(function) or _added.get(function)
 
 
-def _no_rule(function: Any, how: str = "") -> str:
-    name = f"numpy.{function.__name__}"
-    return f"no radius is known for {name}{how}" + ("" if how else f"; @Ball.rule({name}) registers a rule")
+def _free(function: Any) -> None:
+    if _found(function) is not None:
+        raise ValueError(f"{name(function)} has a rule")
 
 
 @cache
@@ -87,5 +95,10 @@ def _names(rule: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(rule).parameters)
 
 
+@cache
+def _takes_any(rule: Callable[..., Any]) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(rule).parameters.values())
+
+
 def _takes(rule: Callable[..., Any], names: frozenset[str]) -> bool:
-    return names <= _names(rule) or "named" in _names(rule)
+    return names <= _names(rule) or _takes_any(rule)

@@ -13,10 +13,12 @@ from reference.arrays import Array
 from tests.attack.adversary import F64, Operand, Rule, attack, operand, rational, worst
 from tests.attack.evaluations import flushed, product_in_order, with_torch
 from tests.attack.strike import finds, forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
-from torch_mirror.balls import exactness, table
+from torch_mirror.balls import exactness
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number
 from torch_mirror.balls.rules import einsum, sums
+from torch_mirror.balls.table import TABLE
 
 
 def summed(text: str, *shapes: tuple[int, ...], others: Any = (), torch_too: bool = True) -> Rule:
@@ -140,7 +142,7 @@ def test_a_view_of_labels_is_written_through() -> None:
 
 @pytest.mark.parametrize(("call", "error", "message"), [
     (lambda x: np.einsum("ij,jk,kl", x, x, x), TypeError, "of 3 operands.*contract two at a time"),
-    (lambda x: np.einsum(x, [0, 1], [1]), TypeError, "subscripts as a string, got Ball"),
+    (lambda x: np.einsum(x, [0, 1], [1]), TypeError, "subscripts as a string, got a ball"),
     (lambda x: np.einsum("ij,j", x), ValueError, "expected 2 operands for 'ij,j', got 1"),
     (lambda x: np.einsum("i", x), ValueError, r"'i' does not fit operands of \(2,\) dimensions"),
     (lambda x: np.einsum("ijk", x), ValueError, "does not fit"),
@@ -197,7 +199,7 @@ def test_bias_outside_the_accumulator(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     operands = exact_operands(rng.random((1, 20)), rng.random((1, 20)), np.array([1e16]))
     sound = sums.open_sum
-    finds(monkeypatch, sums, "open_sum", lambda like, v, t: Ball(v, sound(like, v, t).radius, like.format),
+    finds(monkeypatch, sums, "open_sum", lambda like, v, t: Number(v, sound(like, v, t).radius, like.format),
           lambda: attack(RULES["affine"], operands))  # fmt: skip
 
 
@@ -218,7 +220,7 @@ def test_terms_of_an_axis_that_is_broadcast(monkeypatch: pytest.MonkeyPatch) -> 
 ])  # fmt: skip
 def test_a_dropped_radius_is_found(monkeypatch: pytest.MonkeyPatch, function: Any, name: str) -> None:
     assert most(RULES[name]) <= 1
-    monkeypatch.setitem(table.FUNCTIONS, function, forgets_radii(table.FUNCTIONS[function]))
+    monkeypatch.setitem(TABLE, function, forgets_radii(TABLE[function]))
     assert most(RULES[name]) > 1
 
 
@@ -226,8 +228,8 @@ def test_a_dropped_radius_is_found(monkeypatch: pytest.MonkeyPatch, function: An
 def test_the_radius_of_one_operand_dropped(monkeypatch: pytest.MonkeyPatch, dropped: int) -> None:
     sound = einsum.contract
 
-    def holed(x: Ball, y: Ball, labels: Any) -> Ball:
-        x, y = (Ball(a.value, 0, a.format) if i == dropped else a for i, a in enumerate((x, y)))
+    def holed(x: Number, y: Number, labels: Any) -> Number:
+        x, y = (Number(a.value, 0, a.format) if i == dropped else a for i, a in enumerate((x, y)))
         return sound(x, y, labels)
 
     finds(monkeypatch, einsum, "contract", holed, lambda: most(RULES["product"]))

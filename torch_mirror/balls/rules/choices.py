@@ -15,19 +15,17 @@ the largest v - R e, as every evaluation of that element lies above it; so eleme
 may be left out. Rounding is monotone: of two rounded ends, strictly below is strictly below.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from torch_mirror.balls.masks import as_mask
+from torch_mirror.balls.number import Number
 from torch_mirror.balls.rules.elementwise import negative
 from torch_mirror.balls.take import Take
 
-if TYPE_CHECKING:
-    from torch_mirror.balls.ball import Ball
 
-
-def maximum(x: "Ball", y: "Ball") -> "Ball":
+def maximum(x: Number, y: Number) -> Number:
     value = np.maximum(x.value, y.value)
 
     def rule(take: Take) -> Any:
@@ -42,18 +40,18 @@ def maximum(x: "Ball", y: "Ball") -> "Ball":
     return x.derived(value, None if x.exact and y.exact else rule)
 
 
-def minimum(x: "Ball", y: "Ball") -> "Ball":
+def minimum(x: Number, y: Number) -> Number:
     return negative(maximum(negative(x), negative(y)))
 
 
-def clip(like: "Ball", a: Any, a_min: Any = None, a_max: Any = None) -> "Ball":
+def clip(like: Number, a: Any, a_min: Any = None, a_max: Any = None) -> Number:
     result = like.operand(a)
     if a_min is not None:
         result = maximum(result, like.operand(a_min))
     return result if a_max is None else minimum(result, like.operand(a_max))
 
 
-def sign(x: "Ball") -> "Ball":
+def sign(x: Number) -> Number:
     def rule(take: Take) -> Any:
         e = x.e(take)
         spans = np.where(e < np.inf, 2.0, np.inf)
@@ -62,7 +60,7 @@ def sign(x: "Ball") -> "Ball":
     return x.derived(np.sign(x.value), None if x.exact else rule)
 
 
-def max_over(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+def max_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Number:
     """The largest element over some axes."""
 
     def rule(take: Take) -> Any:
@@ -74,11 +72,11 @@ def max_over(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: 
     return x.derived(x.value.max(axis, keepdims=keepdims), None if x.exact else rule)
 
 
-def min_over(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
+def min_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Number:
     return negative(max_over(negative(x), axis, keepdims=keepdims))
 
 
-def where(like: "Ball", condition: Any, x: Any, y: Any) -> "Ball":
+def where(like: Number, condition: Any, x: Any, y: Any) -> Number:
     a, b = like.operand(x), like.operand(y)
     mask = as_mask(like, condition)
 

@@ -14,18 +14,16 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sectio
 
 from math import prod
 from string import ascii_letters
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from torch_mirror.balls.exactness import NO_BIT, lowest_bit
 from torch_mirror.balls.format import Format
-from torch_mirror.balls.rules import products, shapes, sums
+from torch_mirror.balls.number import Look, Number, OpenSum
+from torch_mirror.balls.rules import elementwise, products, sums
 from torch_mirror.balls.take import everything
-
-if TYPE_CHECKING:
-    from torch_mirror.balls.ball import Ball
 
 
 class Labels(NamedTuple):
@@ -43,13 +41,14 @@ class Labels(NamedTuple):
         return "".join(sorted(set("".join(self.operands)) - set(self.output)))
 
 
-def einsum(like: "Ball", subscripts: Any, *operands: Any, optimize: Any = False) -> Any:  # noqa: ARG001 - any order is inside
+def einsum(like: Number, subscripts: Any, *operands: Any, optimize: Any = False) -> Any:  # noqa: ARG001 - any order is inside
     """The sum of products that the subscripts, a string, say.
 
     Raises TypeError for more than two operands and for subscripts in any other form than a string.
     """
     if not isinstance(subscripts, str):
-        raise TypeError(f"numpy.einsum of balls: expected the subscripts as a string, got {type(subscripts).__name__}")
+        got = "a ball" if isinstance(subscripts, Number) else type(subscripts).__name__
+        raise TypeError(f"numpy.einsum of balls: expected the subscripts as a string, got {got}")
     if len(operands) > 2:
         raise TypeError(
             f"no radius is known for numpy.einsum of {len(operands)} operands, whose order nobody specifies; "
@@ -84,7 +83,7 @@ def written_out(subscripts: str, ndims: tuple[int, ...]) -> Labels:
     return Labels(own, right.replace("...", widest))
 
 
-def contract(x: "Ball", y: "Ball", labels: Labels) -> "Ball":
+def contract(x: Number, y: Number, labels: Labels) -> Number:
     """The sum of the products of two balls, none of which has a label twice."""
     value = _evaluate(labels.text, x.value, y.value)
     x, y, labels, sizes = _without_broadcasting(x, y, labels)
@@ -112,24 +111,24 @@ def contract(x: "Ball", y: "Ball", labels: Labels) -> "Ball":
     def grid() -> Array | None:
         return _grid((x.value, y.value), labels, alone, fmt)
 
-    total = sums.OpenSum(terms, bound, grid if x.exact and y.exact else None)
+    total = OpenSum(terms, bound, grid if x.exact and y.exact else None)
     return sums.open_sum(x, value, total)
 
 
-def _of_one(like: "Ball", a: Any, labels: Labels) -> Any:
+def _of_one(like: Number, a: Any, labels: Labels) -> Any:
     """A view, or a sum of one."""
     (own,), summed = labels.operands, labels.summed
     look = _looking(f"{own}->{labels.output}{summed}")
     if not summed:
         return like.beside(a).view(look)
-    return sums.add_over(shapes.view(like.operand(a), look), tuple(range(-len(summed), 0)))
+    return sums.add_over(like.operand(a).view(look), tuple(range(-len(summed), 0)))
 
 
-def _looking(text: str) -> shapes.Look:
+def _looking(text: str) -> Look:
     return lambda a: np.einsum(text, a)
 
 
-def _without_broadcasting(x: "Ball", y: "Ball", labels: Labels) -> "tuple[Ball, Ball, Labels, dict[str, int]]":
+def _without_broadcasting(x: Number, y: Number, labels: Labels) -> tuple[Number, Number, Labels, dict[str, int]]:
     """An axis of size 1 goes with any other, as an operand without it does; and the size of every label."""
     shapes_of = [dict(zip(own, a.shape, strict=True)) for own, a in zip(labels.operands, (x, y), strict=True)]
     sizes = {c: n for sizes in shapes_of for c, n in sizes.items()}
@@ -137,7 +136,7 @@ def _without_broadcasting(x: "Ball", y: "Ball", labels: Labels) -> "tuple[Ball, 
     kept, narrow = [], []
     for a, own in zip((x, y), shapes_of, strict=True):
         index = tuple(slice(None) if n == sizes[c] else 0 for c, n in own.items())
-        narrow.append(shapes.view(a, lambda v, index=index: v[index]) if 0 in index else a)  # type: ignore[misc]  # mypy cannot infer it
+        narrow.append(a.view(lambda v, index=index: v[index]) if 0 in index else a)  # type: ignore[misc]  # mypy cannot infer it
         kept.append("".join(c for c, n in own.items() if n == sizes[c]))
     return *narrow, Labels(tuple(kept), labels.output), sizes  # type: ignore[return-value]  # two of them
 
@@ -146,9 +145,9 @@ def _once(own: str) -> str:
     return "".join(dict.fromkeys(own))
 
 
-def _diagonal(x: "Ball", own: str) -> "Ball":
+def _diagonal(x: Number, own: str) -> Number:
     """x with one axis for each of its labels."""
-    return x if len(set(own)) == len(own) else shapes.view(x, _looking(f"{own}->{_once(own)}"))
+    return x if len(set(own)) == len(own) else x.view(_looking(f"{own}->{_once(own)}"))
 
 
 def _alone(own: str, other: str, output: str) -> bool:
@@ -188,17 +187,17 @@ def _aligned(a: Array, own: str, output: str) -> Array:
     return ordered[tuple(slice(None) if c in own else None for c in output)]
 
 
-def inner(like: "Ball", a: Any, b: Any) -> "Ball":
+def inner(like: Number, a: Any, b: Any) -> Number:
     """Over the last axis of both."""
     x, y = like.operand(a), like.operand(b)
     if 1 <= x.ndim <= 2 and 1 <= y.ndim <= 2:
         return sums.matmul(x, y.mT if y.ndim == 2 else y)
     if not x.ndim or not y.ndim:
-        return x * y
+        return elementwise.multiply(x, y)
     return _over(x, y, (x.ndim - 1,), (y.ndim - 1,))
 
 
-def tensordot(like: "Ball", a: Any, b: Any, axes: Any = 2) -> "Ball":
+def tensordot(like: Number, a: Any, b: Any, axes: Any = 2) -> Number:
     x, y = like.operand(a), like.operand(b)
     if isinstance(axes, int):
         return _over(x, y, tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes)))
@@ -206,7 +205,7 @@ def tensordot(like: "Ball", a: Any, b: Any, axes: Any = 2) -> "Ball":
     return _over(x, y, tuple(i % x.ndim for i in over_x), tuple(i % y.ndim for i in over_y))
 
 
-def _over(x: "Ball", y: "Ball", over_x: tuple[int, ...], over_y: tuple[int, ...]) -> "Ball":
+def _over(x: Number, y: Number, over_x: tuple[int, ...], over_y: tuple[int, ...]) -> Number:
     """The sum of products over pairs of axes."""
     own = ascii_letters[: x.ndim]
     other = list(ascii_letters[x.ndim : x.ndim + y.ndim])
@@ -216,15 +215,15 @@ def _over(x: "Ball", y: "Ball", over_x: tuple[int, ...], over_y: tuple[int, ...]
     return contract(x, y, Labels((own, "".join(other)), output))
 
 
-def vecdot(x: "Ball", y: "Ball") -> "Ball":
+def vecdot(x: Number, y: Number) -> Number:
     """Over the last axis of both, the others broadcast."""
     return contract(x, y, written_out("...i,...i->...", (x.ndim, y.ndim)))
 
 
-def vdot(like: "Ball", a: Any, b: Any) -> "Ball":
-    return sums.matmul(like.operand(a).ravel(), like.operand(b).ravel())
+def vdot(like: Number, a: Any, b: Any) -> Number:
+    return sums.matmul(like.operand(a).view(np.ravel), like.operand(b).view(np.ravel))
 
 
-def trace(like: "Ball", a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> "Ball":
+def trace(like: Number, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Number:
     """The sum of a diagonal."""
-    return sums.add_over(shapes.view(like.operand(a), lambda v: np.diagonal(v, offset, axis1, axis2)), -1)
+    return sums.add_over(like.operand(a).view(lambda v: np.diagonal(v, offset, axis1, axis2)), -1)

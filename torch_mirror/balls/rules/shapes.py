@@ -11,29 +11,21 @@ array's value, so the order "A" or "K" of ravel and reshape has no rule.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from reference.arrays import Array
 from torch_mirror.balls.exactness import NO_BIT
-from torch_mirror.balls.masks import Mask, settled_index
-from torch_mirror.balls.rules.sums import OpenSum, as_sum
+from torch_mirror.balls.indexing import settled_index
+from torch_mirror.balls.number import Number, OpenSum, Settled
+from torch_mirror.balls.rules.sums import as_sum
 from torch_mirror.balls.take import Take
 
-if TYPE_CHECKING:
-    from torch_mirror.balls.ball import Ball
-
 Axes = int | tuple[int, ...] | None
-Look = Callable[[Array], Array]
 
 
-def view(x: "Ball", look: Look) -> "Ball":
-    """The elements of x that ``look`` gives for any array of x's shape, where it puts them; x as it is now."""
-    return moved([x], lambda parts: look(parts[0]))
-
-
-def moved(parts: "Sequence[Ball]", join: Callable[[list[Array]], Array]) -> "Ball":
+def moved(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> Number:
     """The elements of some balls where ``join`` puts those of any arrays of their shapes; 0 may be among them."""
 
     def rule(take: Take) -> Any:
@@ -43,7 +35,7 @@ def moved(parts: "Sequence[Ball]", join: Callable[[list[Array]], Array]) -> "Bal
     return parts[0].derived(join([x.value for x in parts]), None if all(x.exact for x in parts) else rule, total)
 
 
-def _joined_sums(parts: "Sequence[Ball]", join: Callable[[list[Array]], Array]) -> OpenSum:
+def _joined_sums(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> OpenSum:
     """Sums of as many terms as the longest of them."""
     shapes, sums = [x.shape for x in parts], [as_sum(x) for x in parts]
 
@@ -68,57 +60,57 @@ def placed(like: Array, old: Array, index: Any, new: Array) -> Array:
     return result
 
 
-# --- views, which write through to what they are views of if NumPy's would (Ball.view) -----------------
+# --- views, which a ball writes through to what they are views of, if NumPy's would (Number.origin) ------
 
 
-def transpose(like: "Ball", a: Any, axes: tuple[int, ...] | None = None) -> "Ball | Mask":
+def transpose(like: Number, a: Any, axes: tuple[int, ...] | None = None) -> Settled:
     return like.beside(a).view(lambda v: np.transpose(v, axes))
 
 
-def matrix_transpose(like: "Ball", x: Any) -> "Ball | Mask":
+def matrix_transpose(like: Number, x: Any) -> Settled:
     return like.beside(x).mT
 
 
-def swapaxes(like: "Ball", a: Any, axis1: int, axis2: int) -> "Ball | Mask":
+def swapaxes(like: Number, a: Any, axis1: int, axis2: int) -> Settled:
     return like.beside(a).view(lambda v: np.swapaxes(v, axis1, axis2))
 
 
-def moveaxis(like: "Ball", a: Any, source: Any, destination: Any) -> "Ball | Mask":
+def moveaxis(like: Number, a: Any, source: Any, destination: Any) -> Settled:
     return like.beside(a).view(lambda v: np.moveaxis(v, source, destination))
 
 
-def reshape(like: "Ball", a: Any, shape: int | tuple[int, ...]) -> "Ball | Mask":
+def reshape(like: Number, a: Any, shape: int | tuple[int, ...]) -> Settled:
     return like.beside(a).view(lambda v: np.reshape(v, shape))
 
 
-def ravel(like: "Ball", a: Any) -> "Ball | Mask":
+def ravel(like: Number, a: Any) -> Settled:
     return like.beside(a).view(np.ravel)
 
 
-def squeeze(like: "Ball", a: Any, axis: Axes = None) -> "Ball | Mask":
+def squeeze(like: Number, a: Any, axis: Axes = None) -> Settled:
     return like.beside(a).view(lambda v: np.squeeze(v, axis))
 
 
-def expand_dims(like: "Ball", a: Any, axis: int | tuple[int, ...]) -> "Ball | Mask":
+def expand_dims(like: Number, a: Any, axis: int | tuple[int, ...]) -> Settled:
     return like.beside(a).view(lambda v: np.expand_dims(v, axis))
 
 
-def broadcast_to(like: "Ball", array: Any, shape: int | tuple[int, ...]) -> "Ball | Mask":
+def broadcast_to(like: Number, array: Any, shape: int | tuple[int, ...]) -> Settled:
     return like.beside(array).view(lambda v: np.broadcast_to(v, shape))
 
 
-def flip(like: "Ball", m: Any, axis: Axes = None) -> "Ball | Mask":
+def flip(like: Number, m: Any, axis: Axes = None) -> Settled:
     return like.beside(m).view(lambda v: np.flip(v, axis))
 
 
-def diagonal(like: "Ball", a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> "Ball | Mask":
+def diagonal(like: Number, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Settled:
     return like.beside(a).view(lambda v: np.diagonal(v, offset, axis1, axis2))
 
 
-def of_one_array(function: Callable[..., Array]) -> "Callable[..., Ball | Mask]":
+def of_one_array(function: Callable[..., Array]) -> Callable[..., Settled]:
     """The rule of a function of one array that only moves, repeats or drops elements, or sets them to 0."""
 
-    def rule(like: "Ball", a: Any, *numbers: Any, **named: Any) -> "Ball | Mask":
+    def rule(like: Number, a: Any, *numbers: Any, **named: Any) -> Settled:
         numbers = settled_index(numbers)
         named = {name: settled_index(n) for name, n in named.items()}
         return like.beside(a).view(lambda v: function(v, *numbers, **named))
@@ -130,7 +122,7 @@ PADDED_WITH = ("constant", "edge", "reflect", "symmetric", "wrap")
 """Modes of np.pad that compute nothing; the constant is 0."""
 
 
-def pad(like: "Ball", array: Any, pad_width: Any, mode: str = "constant") -> "Ball | Mask":
+def pad(like: Number, array: Any, pad_width: Any, mode: str = "constant") -> Settled:
     if mode not in PADDED_WITH:
         raise TypeError(f"no radius is known for numpy.pad with mode {mode}, only with {', '.join(PADDED_WITH)}")
     width = np.array(pad_width)
@@ -140,17 +132,17 @@ def pad(like: "Ball", array: Any, pad_width: Any, mode: str = "constant") -> "Ba
 def at_least(function: Callable[..., Any]) -> Callable[..., Any]:
     """The rule of atleast_1d and kin, which take several arrays as well."""
 
-    def rule(like: "Ball", *arrays: Any) -> Any:
+    def rule(like: Number, *arrays: Any) -> Any:
         balls = tuple(like.beside(a).view(function) for a in arrays)
         return balls[0] if len(balls) == 1 else balls
 
     return rule
 
 
-def split(function: Callable[..., Any]) -> "Callable[..., list[Ball | Mask]]":
+def split(function: Callable[..., Any]) -> Callable[..., list[Settled]]:
     """The rule of split and kin: a list of views."""
 
-    def rule(like: "Ball", ary: Any, indices_or_sections: Any, axis: int = 0) -> "list[Ball | Mask]":
+    def rule(like: Number, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Settled]:
         where = indices_or_sections if isinstance(indices_or_sections, int) else tuple(indices_or_sections)
         x = like.beside(ary)
         return [
@@ -164,18 +156,18 @@ def split(function: Callable[..., Any]) -> "Callable[..., list[Ball | Mask]]":
 # --- arrays put together ----------------------------------------------------------------------------
 
 
-def concatenate(like: "Ball", arrays: Any, axis: int | None = 0) -> "Ball":
+def concatenate(like: Number, arrays: Any, axis: int | None = 0) -> Number:
     return moved([like.operand(a) for a in arrays], lambda parts: np.concatenate(parts, axis))
 
 
-def stack(like: "Ball", arrays: Any, axis: int = 0) -> "Ball":
+def stack(like: Number, arrays: Any, axis: int = 0) -> Number:
     return moved([like.operand(a) for a in arrays], lambda parts: np.stack(parts, axis))
 
 
-def side_by_side(function: Callable[[Any], Array]) -> "Callable[[Ball, Any], Ball]":
+def side_by_side(function: Callable[[Any], Array]) -> Callable[[Number, Any], Number]:
     """The rule of hstack, vstack and kin."""
 
-    def rule(like: "Ball", tup: Any) -> "Ball":
+    def rule(like: Number, tup: Any) -> Number:
         return moved([like.operand(a) for a in tup], function)
 
     return rule

@@ -1,7 +1,6 @@
 """Sums and matrix products: one sum of K terms or products an element, in any order, with or without FMA.
 
     radius    sum of e + gamma_K * (sum of A) + (2 K + 1) tiny
-    mean      the sum's, and then as x / n
 
 A bias may start the accumulator of a product, or follow it, so it is a term of the same sum: a sum
 stays open for further terms. Where every operand is exact and no partial sum can leave the format's
@@ -11,36 +10,19 @@ Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sectio
 bound gamma_K holds for every order, and a fused multiply-add only omits roundings.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from reference.arrays import Array
 from torch_mirror.balls.exactness import NO_BIT, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number, OpenSum
 from torch_mirror.balls.rules import products
 from torch_mirror.balls.take import Take, everything
 
-if TYPE_CHECKING:
-    from torch_mirror.balls.ball import Ball
 
-
-class OpenSum(NamedTuple):
-    """A sum of products or terms that may still take a term.
-
-    bound(gamma) is at least gamma * sum of A + sum of e; grid() the lowest bit over all terms of each
-    element, or None where nothing can be exact; at(index) the sum of A at some elements, if every
-    operand is exact and that is cheaper to have than all of it.
-    """
-
-    terms: int
-    bound: Callable[[float], Array]
-    grid: Callable[[], Array | None] | None = None
-    at: Callable[[tuple[Array, ...]], Array] | None = None
-
-
-def open_sum(like: "Ball", value: Array, total: OpenSum) -> "Ball":
+def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
     """The ball of a sum."""
 
     def rule(take: Take) -> Any:
@@ -70,21 +52,22 @@ def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | Non
     return radius
 
 
-def matmul(x: "Ball", w: "Ball") -> "Ball":
+def matmul(x: Number, w: Number) -> Number:
     """x @ w: one sum of products an element. A vector is a matrix of one row or column, and its result a view."""
     if x.ndim == 1:
-        return matmul(x[None], w).settled()[(..., 0, slice(None)) if w.ndim > 1 else 0]
+        return matmul(x.view(lambda a: a[None]), w).view(lambda a: a[..., 0, :] if w.ndim > 1 else a[0])
     if w.ndim == 1:
-        return matmul(x, w[:, None]).settled()[..., 0]
+        return matmul(x, w.view(lambda a: a[:, None])).view(lambda a: a[..., 0])
     kept = w.kept_products
     if kept is not None and (id(x), id(w)) in kept:
-        product: Ball = kept[id(x), id(w)][-1]
+        product: Number = kept[id(x), id(w)][-1]
         return product
     exact = x.exact and w.exact
 
     def bound(gamma: float) -> Array:
-        if exact and products.large(x.value, w.value) and (rows := x.scaled(-1)) and (columns := w.scaled(-2)):
-            cheap = products.large_magnitude(rows, columns, gamma)
+        if exact and products.large(x.value, w.value):
+            rows, columns = x.once(products.scaled, -1), w.once(products.scaled, -2)
+            cheap = products.large_magnitude(rows, columns, gamma) if rows and columns else None
             if cheap is not None:
                 return cheap
         # gamma A A + e A + A e in as few products as there may be; e / gamma, as gamma A might underflow
@@ -102,12 +85,11 @@ def matmul(x: "Ball", w: "Ball") -> "Ball":
     )
     result = open_sum(x, products.product(x.value, w.value), total)
     if kept is not None:
-        result = result.settled()
         kept[id(x), id(w)] = x, w, result
     return result
 
 
-def _product_grid(x: "Ball", w: "Ball") -> Array | None:
+def _product_grid(x: Number, w: Number) -> Array | None:
     """The lowest bit over the products of each element whose operands are all exact; of others, below any grid."""
     lowest = products.product_grid(x.value, w.value, x.format)
     if lowest is None or (x.exact and w.exact):
@@ -118,7 +100,7 @@ def _product_grid(x: "Ball", w: "Ball") -> Array | None:
     return np.where(rows[..., :, None] & columns[..., None, :], lowest, -NO_BIT)
 
 
-def dot(like: "Ball", a: Any, b: Any) -> "Ball":
+def dot(like: Number, a: Any, b: Any) -> Number:
     """The product of vectors and matrices, which is matmul's."""
     x, w = like.operand(a), like.operand(b)
     if {x.ndim, w.ndim} <= {1, 2}:
@@ -126,14 +108,7 @@ def dot(like: "Ball", a: Any, b: Any) -> "Ball":
     raise TypeError(f"no radius is known for numpy.dot of {x.ndim} and {w.ndim} dimensions, only of 1 and 2")
 
 
-def mean(x: "Ball", axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> "Ball":
-    """The sum, divided by the number of its terms or multiplied by the reciprocal of that."""
-    total = add_over(x, axis, keepdims=keepdims)
-    result: Ball = total / (x.size / max(total.size, 1))
-    return result
-
-
-def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> "Ball":
+def add_over(x: Number, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Number:
     """The sum of x over some axes."""
     axes = tuple(range(x.ndim)) if axis is None else axis
     value = x.value.sum(axis=axes, keepdims=keepdims)
@@ -152,9 +127,9 @@ def add_over(x: "Ball", axis: int | tuple[int, ...] | None, *, keepdims: bool = 
     return open_sum(x, value, OpenSum(terms, bound, grid))
 
 
-def cumsum(like: "Ball", a: Any, axis: int | None = None) -> "Ball":
+def cumsum(like: Number, a: Any, axis: int | None = None) -> Number:
     """The sums of the first 1, 2, ... elements along an axis, each in any order."""
-    x = like.operand(a) if axis is not None else like.operand(a).ravel()
+    x = like.operand(a) if axis is not None else like.operand(a).view(np.ravel)
     along = axis or 0
     value = x.value.cumsum(axis=along)
     if not x.size:
@@ -170,7 +145,7 @@ def cumsum(like: "Ball", a: Any, axis: int | None = None) -> "Ball":
     return open_sum(x, value, OpenSum(x.shape[along], bound, grid))
 
 
-def _lowest_bits(x: "Ball") -> Array | None:
+def _lowest_bits(x: Number) -> Array | None:
     """The lowest bit of each element that is exact, -NO_BIT elsewhere; None if none is taken to be."""
     e = np.broadcast_to(x.e(everything), x.shape)
     few = (slice(None, None, max(x.value.size // FEW, 1)),)
@@ -185,7 +160,7 @@ FEW = 64
 """Elements that are looked at first: if none of them is exact, the others are taken not to be."""
 
 
-def add(x: "Ball", y: "Ball", value: Array) -> "Ball":
+def add(x: Number, y: Number, value: Array) -> Number:
     """x + y or x - y, one of which is a sum still open: one sum with the terms of both."""
     return open_sum(x, value, joined(as_sum(x), as_sum(y)))
 
@@ -207,7 +182,7 @@ def joined(s: OpenSum, t: OpenSum) -> OpenSum:
     )
 
 
-def as_sum(x: "Ball") -> OpenSum:
+def as_sum(x: Number) -> OpenSum:
     """The sum that x is, or one of x alone."""
     if x.open:
         return x.open

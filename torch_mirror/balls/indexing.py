@@ -1,0 +1,26 @@
+"""Indices that nobody can change: an operation keeps what it was given, however the index changes later."""
+
+from typing import Any
+
+import numpy as np
+
+from torch_mirror.balls.masks import Mask
+from torch_mirror.balls.number import Number
+
+
+def settled_index(index: Any) -> Any:
+    """An index that nobody can change: masks as arrays, and copies of arrays. Raises TypeError for an open mask."""
+    if isinstance(index, tuple):
+        return tuple(settled_index(i) for i in index)
+    if isinstance(index, Mask):
+        return index.decided("the number of elements that an index selects")
+    if isinstance(index, Number):
+        raise TypeError("a ball is no index")
+    return np.array(index) if isinstance(index, (list, np.ndarray)) else index
+
+
+def open_mask(index: Any) -> Mask | None:
+    """The mask that is the whole index, if the radii leave some of it open."""
+    if isinstance(index, tuple) and len(index) == 1:
+        index = index[0]
+    return index if isinstance(index, Mask) and index.open.any() else None

@@ -1,0 +1,239 @@
+"""Number: values with a radius each, which nothing changes; the rules in rules/ take and return these.
+
+``value`` is the centre, computed in the precision under test or a wider one. The exact result lies
+within ``radius`` of every admissible evaluation in the precision under test: round to nearest, any
+order and blocking of sums, with or without fused multiply-add, subnormal results kept or flushed (operands
+are taken as they are: a mode that reads subnormal operands as zero is outside). The centre
+being one evaluation too, another one may be R * radius away from it, R = 1 + u_centre / u.
+
+In the formulas of the rules e is the radius of an operand, A = |value| + R e a bound on the magnitude of every
+evaluation of it, u the unit roundoff, gamma_K = K u / (1 - K u), and tiny the smallest normal number, which
+bounds what underflow loses.
+
+Radius 0 is structural: an operand that is exact, or an operation proved exact from the operands' bits.
+Radii are evaluated only when asked for, and then only for the elements asked for: most comparisons
+need few of them. A number keeps its operands for that, which is why nothing may change under it: what is
+assigned to a ball gives the ball another number (cell.py).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.exactness import rounding_of
+from torch_mirror.balls.format import Format, format_of
+from torch_mirror.balls.take import Rule, Take, everything
+
+Look = Callable[[Array], Array]
+"""What selects, moves or repeats the elements of an array, by their places alone."""
+
+
+class OpenSum(NamedTuple):
+    """A sum of products or terms that may still take a term.
+
+    bound(gamma) is at least gamma * sum of A + sum of e; grid() the lowest bit over all terms of each
+    element, or None where nothing can be exact; at(index) the sum of A at some elements, if every
+    operand is exact and that is cheaper to have than all of it.
+    """
+
+    terms: int
+    bound: Callable[[float], Array]
+    grid: Callable[[], Array | None] | None = None
+    at: Callable[[tuple[Array, ...]], Array] | None = None
+
+
+class Settled(Protocol):
+    """What stands for numbers as they are now: a number, a mask, or a ball."""
+
+    @property
+    def value(self) -> Array:
+        """The centre, or the centre's outcomes."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the value."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    @property
+    def mT(self) -> "Settled":
+        """With the last two axes swapped."""
+
+    def view(self, look: Look) -> "Settled":
+        """The elements that ``look`` gives."""
+
+    def settled(self) -> "Number":
+        """The number that it stands for."""
+
+
+class Number:
+    """Values with radii; see the module's docstring. Without a radius and a rule it is exact.
+
+    value:  the centre, an array or a NumPy number of any shape; neither copied nor written to
+    radius: of every element, an array that broadcasts to the value's shape
+    format: of the precision under test, where the centre is in a wider one
+    rule:   ``rule(take)`` is the radius of the elements that ``take`` selects, where it is not known yet
+    total:  the sum that the number is, if that may still take a term
+    origin: the number that it is a look at, and the look, where NumPy's look is a view of an array
+    """
+
+    __slots__ = (
+        "_mT", "_once", "_radius", "_rule", "format", "kept_products", "number", "open", "origin", "scalar", "value",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        value: Array,
+        radius: Array | float = 0,
+        format: Format | None = None,
+        rule: Rule | None = None,
+        total: OpenSum | None = None,
+        origin: "tuple[Number, Look] | None" = None,
+    ) -> None:
+        self.scalar = isinstance(value, np.generic)  # a number to NumPy, which nothing is assigned to
+        self.value = value if type(value) is np.ndarray else np.asarray(value)
+        self.format = format or format_of(self.value.dtype)
+        self.open = total
+        self.origin = origin
+        self.number: float | None = None  # the Python number that it stands for
+        self.kept_products: dict[tuple[int, int], tuple[Number, Number, Number]] | None = None
+        self._rule = rule
+        self._mT: Number | None = None
+        self._once: dict[Any, Any] | None = None
+        exact = isinstance(radius, (int, float, np.generic)) and radius == 0
+        self._radius: Any = None if exact else np.broadcast_to(np.asarray(radius), self.value.shape)
+
+    # --- what the rules make of it ------------------------------------------------------------------------
+
+    def derived(self, value: Array, rule: Rule | None, total: OpenSum | None = None) -> "Number":
+        """The result of an operation on this number, with the rule of its radius; exact if there is none."""
+        return Number(value, 0, self.format, rule, total)
+
+    def operand(self, x: Any) -> "Number":
+        """x as a number beside this one; what the format cannot hold has a rounding of its own."""
+        if isinstance(x, Number):
+            return x
+        number = isinstance(x, (int, float))
+        if not number and hasattr(x, "settled"):
+            settled: Number = x.settled()
+            return settled
+        given = np.asarray(x, np.float64) if number else np.asarray(x)  # a number is no array of the format yet
+        made = Number(np.array(x, dtype=self.value.dtype), rounding_of(given, self.format), self.format)
+        if number:
+            made.number = float(x)
+        return made
+
+    def beside(self, x: Any) -> Settled:
+        """x itself if it is a number or a mask, and else as a number."""
+        settled: Settled = x if hasattr(x, "settled") else self.operand(x)
+        return settled
+
+    def settled(self) -> "Number":
+        """This number, as a mask's and a ball's method of that name gives one too."""
+        return self
+
+    def view(self, look: Look) -> "Number":
+        """The elements that ``look`` gives for any array of this shape, where it puts them; 0 may be among them."""
+        value, total = look(self.value), self.open
+        rule = None if self.exact else (lambda take: take(np.asarray(look(self.radius))))
+        origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
+        return Number(value, 0, self.format, rule, total and _seen(total, self.shape, look), origin)
+
+    def again(self) -> "Number":
+        """The same number as another object."""
+        same = Number(self.value, 0, self.format, None if self.exact else self.e, self.open, self.origin)
+        same.scalar, same.number, same.kept_products = self.scalar, self.number, self.kept_products
+        return same
+
+    # --- radius ----------------------------------------------------------------------------------------
+
+    @property
+    def exact(self) -> bool:
+        """True if every radius is 0 by construction."""
+        return self._rule is None and self._radius is None
+
+    @property
+    def slack(self) -> float:
+        """R: how many radii two evaluations may differ by, the centre being one of them."""
+        return 1 + format_of(self.value.dtype).u / self.format.u
+
+    @property
+    def radius(self) -> Array:
+        """The radius of every element; 0 where an operation is exact, infinite where it may overflow."""
+        radius: Array = np.broadcast_to(self.e(everything), self.value.shape)
+        return radius
+
+    def e(self, take: Take) -> Any:
+        """The radius of the elements that ``take`` selects from an array that broadcasts to the result."""
+        if self._radius is None and self._rule is not None:
+            if take is not everything and not self.open:
+                return self._rule(take)
+            self._radius = self._rule(everything)  # a sum costs its whole operands anyway
+        return 0.0 if self._radius is None else take(self._radius)
+
+    def A(self, take: Take) -> Any:
+        """An upper bound on the magnitude of every evaluation of the selected elements."""
+        magnitude = np.abs(take(self.value))
+        return magnitude if self.exact else magnitude + self.slack * self.e(take)
+
+    # --- shape -----------------------------------------------------------------------------------------
+
+    shape = property(lambda self: self.value.shape)
+    ndim = property(lambda self: self.value.ndim)
+    size = property(lambda self: self.value.size)
+
+    @property
+    def mT(self) -> "Number":
+        """With the last two axes swapped; one object, where products with it are kept."""
+        if self.kept_products is None:
+            return self.view(_mT)
+        if self._mT is None:
+            self._mT = self.view(_mT)
+            self._mT.kept_products = self.kept_products
+        return self._mT
+
+    # --- what is evaluated once --------------------------------------------------------------------------
+
+    def once(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """function(value, *arguments), evaluated when it is first asked for."""
+        key = function, *arguments
+        if self._once is None:
+            self._once = {}
+        if key not in self._once:
+            self._once[key] = function(self.value, *arguments)
+        return self._once[key]
+
+    def remember(self) -> None:
+        """Keep every product x @ self from here on, as two evaluations of one step ask for the same ones."""
+        self.kept_products = {}
+
+    def forget(self) -> None:
+        """Drop them: they and this number hold each other, and the memory of whole steps with them."""
+        self._mT = None
+        if self.kept_products is not None:
+            self.kept_products.clear()
+
+    def __repr__(self) -> str:
+        return f"Number({self.value}, radius={self.radius})"
+
+
+def _mT(a: Array) -> Array:
+    return a.mT
+
+
+def _seen(total: OpenSum, shape: tuple[int, ...], look: Look) -> OpenSum:
+    """The sums that ``look`` gives of those of an array of that shape."""
+    grid = total.grid
+
+    def bound(gamma: float) -> Array:
+        return np.asarray(look(np.broadcast_to(total.bound(gamma), shape)))
+
+    def lowest() -> Array | None:
+        low = grid() if grid else None
+        return None if low is None else np.asarray(look(np.broadcast_to(low, shape)))
+
+    return OpenSum(total.terms, bound, lowest if grid else None)
