@@ -1,7 +1,6 @@
 """Operations of a training step: the loss, its gradient, and the update."""
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from reference.arrays import Array
 from reference.losses import SquaredError
 from reference.optimizers.sgd import SGD
 from tests.attack.domains import RATES, any_loss, any_sgd, nearly_there, number
-from tests.attack.evaluations import fused_multiply_add, fused_update, with_torch
+from tests.attack.evaluations import Evaluation, fused_multiply_add, fused_update, with_torch
 from tests.attack.operation import E, Operation, alone
 
 
@@ -72,16 +71,18 @@ def gradient_as_torch(y: Array, t: Array, loss: SquaredError) -> Array:
     return y.dtype.type(2 / n) * (y - t) * y.dtype.type(loss.scale)
 
 
-def torch_scaled(scale: float) -> Callable[..., Any]:
-    """The gradient of the mean squared error, scaled, of one case."""
+def gradient_by_autograd(y: Any, t: Any, loss: SquaredError) -> Any:
+    """Of one case."""
+    y.requires_grad_()
+    value: Any = loss.scale * torch.nn.functional.mse_loss(y, t, reduction=loss.reduction)
+    value.backward()
+    return y.grad
 
-    def gradient(y: Any, t: Any) -> Any:
-        y.requires_grad_()
-        loss: Any = scale * torch.nn.functional.mse_loss(y, t)
-        loss.backward()
-        return y.grad
 
-    return gradient
+def gradient_of_12(scale: float, others: dict[str, Evaluation]) -> Operation:
+    """Of the mean squared error, scaled, over 12 numbers."""
+    return alone(((3, 4), (3, 4)), lambda y, t, loss: loss.gradient(y, t), gradient_by_autograd, others,
+                 constants=lambda _: (SquaredError("mean", scale),), fractions=True)  # fmt: skip
 
 
 def updated(w: Any, g: Any, lr: float) -> Any:
@@ -91,8 +92,6 @@ def updated(w: Any, g: Any, lr: float) -> Any:
     torch.optim.SGD([w], lr=lr).step()
     return w.detach()
 
-
-LOSS, V = SquaredError("mean", 1), (3, 4)
 
 TRAINING: dict[str, Operation] = {
     "update": Operation((E, E), lambda w, g, lr: w - lr * g, lambda w, g, lr: torch.sub(w, g, alpha=lr),
@@ -108,12 +107,12 @@ TRAINING: dict[str, Operation] = {
                                         {"as torch": gradient_as_torch}, any_loss(r), attained=floor)
        # of the mean's five roundings, four of them for 2 / N in any form, no evaluation makes more than three
        for r, floor in (("sum", 0.4), ("mean", 0.3))},
-    "loss of 12": alone((V, V), LOSS.value, torch.nn.functional.mse_loss, attained=0.1),
-    "loss gradient of 12": alone((V, V), LOSS.gradient, torch_scaled(1), {
-        "2 / N in its own rounding": lambda y, t: (y - t) * y.dtype.type(2 / y.size),
-        "divided, doubled": lambda y, t: (y - t) / y.size * 2,
-    }, exact=SquaredError("mean", Fraction(1)).gradient, fractions=True),  # type: ignore[arg-type]  # an exact scale
-    "scaled loss gradient of 12": alone((V, V), SquaredError("mean", 0.3).gradient, torch_scaled(0.3), {
-        "as torch": lambda y, t: y.dtype.type(2 / y.size) * (y - t) * y.dtype.type(0.3),
-    }, exact=SquaredError("mean", Fraction(0.3)).gradient, fractions=True),  # type: ignore[arg-type]  # the same
+    "loss of 12": alone(((3, 4), (3, 4)), SquaredError("mean", 1).value, torch.nn.functional.mse_loss, attained=0.1),
+    "loss gradient of 12": gradient_of_12(1, {
+        "2 / N in its own rounding": lambda y, t, _: (y - t) * y.dtype.type(2 / y.size),
+        "divided, doubled": lambda y, t, _: (y - t) / y.size * 2,
+    }),
+    "scaled loss gradient of 12": gradient_of_12(0.3, {
+        "as torch": lambda y, t, loss: y.dtype.type(2 / y.size) * (y - t) * y.dtype.type(loss.scale),
+    }),
 }  # fmt: skip
