@@ -1,6 +1,7 @@
 """What an operation is attacked with: where its operands lie, and which constants are drawn."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import flint
@@ -115,4 +116,14 @@ def exact_constant(c: Any) -> Any:
         dampening: Any = 1 - kept if c.dampening else 0.0
         lr, momentum, decay = (exact_constant(v) for v in (c.lr, c.momentum, c.weight_decay))
         return SGD(lr, momentum, dampening, decay, c.nesterov, c.maximize)
+    return c
+
+
+def fraction_constant(c: Any) -> Any:
+    """The same for fractions."""
+    if isinstance(c, float):
+        return Fraction(c)
+    if isinstance(c, SquaredError):
+        scale: Any = Fraction(c.scale)
+        return c._replace(scale=scale)
     return c
