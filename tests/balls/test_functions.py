@@ -236,7 +236,7 @@ def test_a_dropped_radius_is_found(monkeypatch: pytest.MonkeyPatch, table: Any, 
 # --- rules that are not there ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("call", "name"), [
-    (lambda: np.sin(BALL), "sin"), (lambda: np.sort(BALL), "sort"), (lambda: np.median(BALL), "median"),
+    (lambda: np.deg2rad(BALL), "deg2rad"), (lambda: np.trapezoid(BALL), "trapezoid"), (lambda: np.fft.fft(BALL), r"fft\.fft"),
 ])  # fmt: skip
 def test_a_function_without_a_rule_says_its_name_and_how_to_register_one(call: Callable[[], Any], name: str) -> None:
     with pytest.raises(TypeError, match=rf"no radius is known for numpy\.{name}; @Ball\.rule\(numpy\.{name}\)"):
@@ -244,11 +244,11 @@ def test_a_function_without_a_rule_says_its_name_and_how_to_register_one(call: C
 
 
 @pytest.mark.parametrize(("call", "message"), [
-    (lambda: np.sum(BALL, dtype=np.float32), r"numpy\.sum with dtype"),
-    (lambda: np.add(BALL, 1, where=np.ones((2, 2), bool)), r"numpy\.add \(__call__, \['where'\]\)"),
-    (lambda: np.subtract.reduce(BALL), r"numpy\.subtract \(reduce"),
-    (lambda: np.add.at(BALL, 0, 1), r"numpy\.add \(at"),
-    (lambda: np.add.reduce(BALL, initial=3), r"numpy\.add \(reduce, \['initial'\]\)"),
+    (lambda: np.sum(BALL, dtype=np.float32), r"to a narrower one: expected float64 or wider, got float32"),
+    (lambda: np.add(BALL, 1, signature="dd->d"), r"numpy\.add with signature"),
+    (lambda: np.subtract.reduce(BALL), r"numpy\.subtract\.reduce"),
+    (lambda: np.divide.at(BALL, 0, 1), r"numpy\.divide\.at, only for add"),
+    (lambda: np.add.reduceat(BALL, [0, 1]), r"numpy\.add\.reduceat; the function of each part"),
     (lambda: np.dot(BALL, BALL[None]), r"numpy\.dot of 2 and 3 dimensions"),
 ])  # fmt: skip
 def test_an_argument_without_a_rule_is_named(call: Callable[[], Any], message: str) -> None:
@@ -256,7 +256,7 @@ def test_an_argument_without_a_rule_is_named(call: Callable[[], Any], message: s
         call()
 
 
-@pytest.mark.parametrize("function", [np.sin, np.sort])
+@pytest.mark.parametrize("function", [np.deg2rad, np.sinc])
 def test_a_rule_can_be_registered_and_dropped(function: Any) -> None:
     @Ball.rule(function)
     def rule(like: Ball, *_: Any) -> Ball:

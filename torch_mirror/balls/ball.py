@@ -27,11 +27,10 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
-from torch_mirror.balls import assignment, dispatch, masks
-from torch_mirror.balls.assignment import INTO_AN_ARRAY
+from torch_mirror.balls import assignment, attributes, callers, dispatch, masks
 from torch_mirror.balls.exactness import rounding_of
 from torch_mirror.balls.format import Format, format_of
-from torch_mirror.balls.rules import creation, products, shapes, sums
+from torch_mirror.balls.rules import products, refused, shapes, sums, widening
 from torch_mirror.balls.take import Rule, Take, everything
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class Ball(NDArrayOperatorsMixin):
     def operand(self, x: Any) -> "Ball":
         """x as a ball beside this one, as it is now; what the format cannot hold has a rounding of its own."""
         if isinstance(x, Ball):
-            return x.settled()
+            return widening.widened(x.settled(), self.format)
         if isinstance(x, masks.Mask):
             return x.number()
         number = isinstance(x, (int, float))
@@ -223,10 +222,21 @@ class Ball(NDArrayOperatorsMixin):
     dot, trace, diagonal = _method(np.dot), _method(np.trace), _method(np.diagonal)
     swapaxes, ravel, squeeze = _method(np.swapaxes), _method(np.ravel), _method(np.squeeze)
     repeat, take = _method(np.repeat), _method(np.take)
+    var, std, cumprod, round = _method(np.var), _method(np.std), _method(np.cumprod), _method(np.round)
+    argmax, argmin, argsort = _method(np.argmax), _method(np.argmin), _method(np.argsort)
+    nonzero, conj, conjugate = _method(np.nonzero), _method(np.conjugate), _method(np.conjugate)
+    strides, flat = property(attributes.strides), property(attributes.flat, attributes.fill_flat)
+    itemsize, nbytes = property(lambda self: self.dtype.itemsize), property(lambda self: self.size * self.itemsize)
+    base, flags = property(lambda self: self.root), property(lambda self: self.value.flags)
+    real, imag = property(lambda self: self), property(attributes.imag)
+    tolist, item, sort = attributes.tolist, attributes.item, attributes.sort
     __iadd__, __isub__, __imul__ = _in_place(np.add), _in_place(np.subtract), _in_place(np.multiply)
     __itruediv__, __ipow__, __imatmul__ = _in_place(np.true_divide), _in_place(np.power), _in_place(np.matmul)
 
-    def reshape(self, *shape: Any) -> "Ball":
+    def reshape(self, *shape: Any, order: str = "C") -> "Ball":
+        """Raises TypeError for an order of memory, which is not part of a ball."""
+        if order != "C":
+            raise callers.located(TypeError(f"no radius is known for reshape with order={order!r}; x.mT is transposed"))
         return self.view(lambda a: a.reshape(*shape))
 
     def transpose(self, *axes: Any) -> "Ball":
@@ -244,11 +254,10 @@ class Ball(NDArrayOperatorsMixin):
     def flatten(self) -> "Ball":
         return self.view(lambda a: a.flatten())
 
-    def astype(self, dtype: Any, *, copy: bool = True) -> "Ball":
-        """A copy. Raises TypeError for any dtype but the one under test."""
-        if not creation.makes_a_ball(self, dtype):
-            raise TypeError(f"a ball of {self.dtype} does not change its dtype: expected that, got {np.dtype(dtype)}")
-        return self.copy() if copy else self
+    def astype(self, dtype: Any, *, copy: bool = True) -> "Any":
+        """A copy, a ball of a wider dtype, a mask or decided whole numbers: widening.py. Raises TypeError for others."""
+        result = attributes.cast(self, dtype)
+        return self.copy() if result is self and copy else result
 
     def __deepcopy__(self, _memo: Any = None) -> "Ball":
         return self.copy()
@@ -259,16 +268,29 @@ class Ball(NDArrayOperatorsMixin):
         return bool(self != 0)
 
     def __float__(self) -> float:
-        if self.size == 1 and not self.radius.any():
-            return float(self.value.reshape(())[()])
-        raise TypeError(f"a ball is no number, unless its radius is 0: it has .value and .radius; {INTO_AN_ARRAY}")
+        """Raises TypeError, unless the ball stands for a Python number.
 
-    item = __float__
+        Nor does a radius of 0 help: math.tanh(x) of an exact x would compute with no radius, and be rounded all the
+        same. ``x.item()`` is a ball of no axes, and ``f"{x:.3f}"`` prints the centre.
+        """
+        if self.number is not None and self.size == 1:
+            return self.number
+        raise refused.no_number()
+
+    __int__ = __complex__ = __trunc__ = __float__  # type: ignore[assignment]  # each raises
+
+    def __round__(self, digits: int = 0) -> "Ball":
+        return self.round(digits)
 
     if not TYPE_CHECKING:  # to a type checker a ball is no array: what NumPy's functions make of it is Any
 
         def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-            raise TypeError(f"a ball is no ordinary array, which has no radii; {INTO_AN_ARRAY}")
+            raise refused.no_array()
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_") and hasattr(np.ndarray, name):
+                raise refused.no_attribute(name)
+            raise AttributeError(f"a ball has no attribute {name!r}, and neither has an array", name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"Ball({self.value}, radius={self.radius})"

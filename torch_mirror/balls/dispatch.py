@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from torch_mirror.balls import callers, methods
 from torch_mirror.balls.assignment import INTO_AN_ARRAY
 from torch_mirror.balls.masks import is_ball
+from torch_mirror.balls.rules import functions, refused, scatter, widening
 from torch_mirror.balls.table import FUNCTIONS, REDUCTIONS, UFUNCS
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callabl
     Raises ValueError if the function has a rule.
     """
     if function in UFUNCS or function in FUNCTIONS or function in _added:
-        raise ValueError(f"numpy.{function.__name__} has a rule")
+        raise ValueError(f"{callers.name_of(function)} has a rule")
 
     def register(rule: Callable[..., Any]) -> Callable[..., Any]:
         _added[function] = rule
@@ -42,27 +44,50 @@ def drop_rule(function: Callable[..., Any]) -> None:
 
 def call_ufunc(self: "Ball", ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """Ball.__array_ufunc__."""
-    (out,) = kwargs.pop("out", (None,))
-    rule = UFUNCS.get(ufunc) or _added.get(ufunc)
-    if method == "reduce" and ufunc in REDUCTIONS and kwargs.keys() <= {"axis", "keepdims"} and len(inputs) == 1:
-        return _given_out(REDUCTIONS[ufunc](self.settled(), **{"axis": 0, **kwargs}), out)
-    if method != "__call__" or kwargs:
-        raise TypeError(_no_rule(ufunc, f" ({method}, {sorted(kwargs)})"))
+    try:
+        return _ufunc(self, ufunc, method, inputs, kwargs)
+    except TypeError as error:
+        raise callers.located(error) from error.__cause__
+
+
+def _ufunc(self: "Ball", ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if method == "at":
+        return scatter.at(ufunc, *inputs)
+    (out,) = kwargs.pop("out", (None,)) if ufunc.nout == 1 else (None,)
+    rule = UFUNCS.get(ufunc) or _added.get(ufunc) or functions.of_scipy(ufunc)
+    if method == "reduce" and ufunc in REDUCTIONS and len(inputs) == 1:
+        return _given_out(REDUCTIONS[ufunc](self, self, **{"axis": 0, **kwargs}), out)
     if rule is None:
-        raise TypeError(_no_rule(ufunc))
-    return _given_out(rule(*(self.operand(x) for x in inputs)), out)
+        raise TypeError(refused.no_rule(ufunc) if method == "__call__" else refused.no_method(ufunc, method))
+    like = widening.widest(self, inputs)
+    operands = [like.operand(x) for x in inputs]
+    if method != "__call__":
+        return _given_out(methods.method(ufunc, method, rule, tuple(operands), kwargs), out)
+    if not kwargs:
+        return _given_out(rule(*operands), out)
+    return _given_out(methods.called(rule, ufunc, operands, out, kwargs), out)
 
 
 def call_function(self: "Ball", function: Any, _types: Any, args: Any, kwargs: Any) -> Any:
     """Ball.__array_function__."""
+    try:
+        return _function(self, function, args, kwargs)
+    except TypeError as error:
+        raise callers.located(error) from error.__cause__
+
+
+def _function(self: "Ball", function: Any, args: Any, kwargs: Any) -> Any:
+    self = widening.widest(self, args)
     if function in _added:
         return _added[function](self, *args, **kwargs)
     rule = FUNCTIONS.get(function)
     if rule is None:
-        raise TypeError(_no_rule(function))
-    named = {name: v for name, v in kwargs.items() if name != "out"}
+        raise TypeError(refused.no_rule(function))
+    named = {name: v for name, v in kwargs.items() if name != "out" and v is not np._NoValue}  # noqa: SLF001 - what NumPy passes for nothing
     if named and not _takes(rule, frozenset(named)):
-        raise TypeError(_no_rule(function, f" with {', '.join(sorted(named.keys() - _names(rule)))}"))
+        raise TypeError(refused.no_rule(function, f" with {', '.join(sorted(named.keys() - _names(rule)))}"))
+    if not _fits(rule, len(args)):
+        raise TypeError(refused.no_rule(function, f" with {len(args)} arguments that have no names"))
     return _given_out(rule(self, *args, **named), kwargs.get("out"))
 
 
@@ -77,15 +102,18 @@ def _given_out(result: Any, out: Any) -> Any:
     return result.afresh() if is_ball(result) and result.frozen else result
 
 
-def _no_rule(function: Any, how: str = "") -> str:
-    name = f"numpy.{function.__name__}"
-    return f"no radius is known for {name}{how}" + ("" if how else f"; @Ball.rule({name}) registers a rule")
-
-
 @cache
 def _names(rule: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(rule).parameters)
 
 
 def _takes(rule: Callable[..., Any], names: frozenset[str]) -> bool:
-    return names <= _names(rule) or "named" in _names(rule)
+    return names <= _names(rule) or any(p.kind is p.VAR_KEYWORD for p in inspect.signature(rule).parameters.values())
+
+
+@cache
+def _fits(rule: Callable[..., Any], positional: int) -> bool:
+    """Whether it takes so many arguments by position, beside ``like``."""
+    kinds = [p.kind for p in inspect.signature(rule).parameters.values()]
+    room = sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for k in kinds)
+    return inspect.Parameter.VAR_POSITIONAL in kinds or positional < room

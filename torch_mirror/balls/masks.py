@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
+from torch_mirror.balls import callers
 from torch_mirror.balls.take import everything
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ class Mask(NDArrayOperatorsMixin):
     def decided(self, what: str = "a mask") -> Array:
         """The outcomes as an ordinary array. Raises TypeError if one of them is open; what: needs them all."""
         if (left := int(np.count_nonzero(self.open))) > 0:
-            raise TypeError(
+            raise callers.located(TypeError(
                 f"{what} needs every outcome, and the radii leave {left} of {self.size} open; "
                 "np.where(mask, x, y) takes both branches"
-            )
+            ))  # fmt: skip
         return self.value
 
     def view(self, look: Callable[[Array], Array]) -> "Mask":
@@ -107,6 +108,10 @@ class Mask(NDArrayOperatorsMixin):
 
     def tolist(self) -> Any:
         return self.decided("a list").tolist()
+
+    def nonzero(self) -> tuple[Array, ...]:
+        """Where it is true: whole numbers. Raises TypeError for an open mask."""
+        return self.decided("the places of what is true").nonzero()
 
     def __getitem__(self, index: Any) -> "Mask":
         index = settled_index(index)
@@ -182,7 +187,7 @@ def settled_index(index: Any) -> Any:
     if isinstance(index, Mask):
         return index.decided("the number of elements that an index selects")
     if is_ball(index):
-        raise TypeError("a ball is no index")
+        raise callers.located(TypeError("a ball is no index; x.astype(int) is one where the radii leave nothing open"))
     return np.array(index) if isinstance(index, (list, np.ndarray)) else index
 
 

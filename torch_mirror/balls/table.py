@@ -10,7 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from torch_mirror.balls import assignment, masks
-from torch_mirror.balls.rules import choices, creation, einsum, elementwise, shapes, sums
+from torch_mirror.balls.rules import (
+    choices,
+    composed,
+    creation,
+    einsum,
+    elementwise,
+    functions,
+    many,
+    order,
+    placing,
+    powers,
+    reductions,
+    rounding,
+    selection,
+    shapes,
+    statistics,
+    sums,
+)
 
 if TYPE_CHECKING:
     from torch_mirror.balls.ball import Ball
@@ -20,7 +37,8 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.subtract: elementwise.subtract,
     np.multiply: elementwise.multiply,
     np.true_divide: elementwise.divide,
-    np.power: elementwise.power,
+    np.power: powers.power,
+    np.float_power: powers.float_power,
     np.square: elementwise.square,
     np.negative: elementwise.negative,
     np.positive: lambda x: shapes.view(x, np.copy),
@@ -36,31 +54,40 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.vecdot: einsum.vecdot,
     np.maximum: choices.maximum,
     np.minimum: choices.minimum,
+    np.fmax: selection.beside_nan(np.fmax, choices.maximum),
+    np.fmin: selection.beside_nan(np.fmin, choices.minimum),
+    np.heaviside: selection.heaviside,
+    np.copysign: selection.copysign,
+    **functions.SMOOTH,
+    np.logaddexp: functions.logaddexp,
+    np.hypot: functions.hypot,
+    np.floor: rounding.floor,
+    np.ceil: rounding.ceil,
+    np.trunc: rounding.trunc,
+    np.rint: rounding.rint,
+    np.floor_divide: rounding.floor_divide,
+    np.remainder: rounding.mod,
+    np.divmod: rounding.divmod_,
+    np.conjugate: lambda x: shapes.view(x, np.copy),
+    **{u: selection.kind_of_number(u) for u in (np.isnan, np.isfinite, np.isinf)},
     **{u: masks.comparison(u) for u in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)},
     **{u: masks.logical(u) for u in masks.LOGICAL},
 }
 
 
-def _over(reduce: Callable[..., Any]) -> Callable[..., Any]:
-    def rule(like: "Ball", a: Any, axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
-        return reduce(like.operand(a), axis, keepdims=keepdims)
-
-    return rule
+def _any(like: "Ball", x: "Ball", axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
+    return masks.any_of(like, x, axis, keepdims=keepdims)
 
 
-def _any(x: "Ball", axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
-    return masks.any_of(x, x, axis, keepdims=keepdims)
-
-
-def _all(x: "Ball", axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
-    return masks.all_of(x, x, axis, keepdims=keepdims)
+def _all(like: "Ball", x: "Ball", axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
+    return masks.all_of(like, x, axis, keepdims=keepdims)
 
 
 REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: sums.add_over,
-    np.multiply: elementwise.prod,
-    np.maximum: choices.max_over,
-    np.minimum: choices.min_over,
+    np.add: reductions.SUM,
+    np.multiply: reductions.PROD,
+    np.maximum: reductions.MAX,
+    np.minimum: reductions.MIN,
     np.logical_or: _any,
     np.logical_and: _all,
 }
@@ -68,21 +95,21 @@ REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: choices.where,
     np.clip: choices.clip,
-    np.sum: _over(sums.add_over),
-    np.mean: _over(sums.mean),
-    np.prod: _over(elementwise.prod),
+    np.sum: reductions.SUM,
+    np.mean: reductions.mean,
+    np.prod: reductions.PROD,
     np.cumsum: sums.cumsum,
-    np.max: _over(choices.max_over),
-    np.amax: _over(choices.max_over),
-    np.min: _over(choices.min_over),
-    np.amin: _over(choices.min_over),
+    np.max: reductions.MAX,
+    np.amax: reductions.MAX,
+    np.min: reductions.MIN,
+    np.amin: reductions.MIN,
     np.any: masks.any_of,
     np.all: masks.all_of,
     np.dot: sums.dot,
     np.vdot: einsum.vdot,
     np.inner: einsum.inner,
     np.outer: elementwise.outer,
-    np.einsum: einsum.einsum,
+    np.einsum: many.einsum,
     np.tensordot: einsum.tensordot,
     np.trace: einsum.trace,
     np.shape: lambda like, a: like.beside(a).shape,
@@ -100,10 +127,10 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.broadcast_to: shapes.broadcast_to,
     np.flip: shapes.flip,
     np.diagonal: shapes.diagonal,
-    np.pad: shapes.pad,
+    np.pad: placing.pad,
     **{f: shapes.of_one_array(f) for f in (
         np.diag, np.tril, np.triu, np.fliplr, np.flipud, np.roll, np.rot90, np.repeat, np.tile, np.take,
-        np.take_along_axis, np.delete,
+        np.take_along_axis, np.delete, np.diagflat,
     )},
     **{f: shapes.at_least(f) for f in (np.atleast_1d, np.atleast_2d, np.atleast_3d)},
     **{f: shapes.split(f) for f in (np.split, np.array_split)},
@@ -122,4 +149,49 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.asarray: creation.asarray,
     np.copy: creation.copy,
     np.copyto: assignment.copyto,
+    np.eye: placing.made_by(np.eye),
+    np.identity: placing.made_by(np.identity),
+    np.arange: placing.made_by(np.arange),
+    np.cumprod: composed.cumprod,
+    np.linalg.multi_dot: many.multi_dot,
+    np.linalg.norm: statistics.norm,
+    np.linalg.vector_norm: statistics.vector_norm,
+    np.var: statistics.var,
+    np.std: statistics.std,
+    np.average: statistics.average,
+    np.cov: statistics.cov,
+    np.ptp: statistics.ptp,
+    np.median: order.median,
+    np.sort: order.sort,
+    np.argsort: order.argsort,
+    np.argmax: order.argmax,
+    np.argmin: order.argmin,
+    np.round: rounding.around,
+    np.around: rounding.around,
+    np.fix: rounding.fix,
+    np.diff: composed.diff,
+    np.kron: composed.kron,
+    np.cross: composed.cross,
+    np.convolve: composed.convolve,
+    np.correlate: composed.correlate,
+    np.gradient: composed.gradient,
+    np.append: composed.append,
+    np.block: composed.block,
+    np.apply_along_axis: composed.apply_along_axis,
+    np.select: selection.select,
+    np.piecewise: selection.piecewise,
+    np.nan_to_num: selection.nan_to_num,
+    np.isclose: selection.isclose,
+    np.allclose: selection.allclose,
+    np.array_equal: selection.array_equal,
+    np.lib.stride_tricks.sliding_window_view: placing.sliding_window_view,
+    **{f: placing.split_along(f) for f in (np.hsplit, np.vsplit, np.dsplit)},
+    np.unstack: placing.unstack,
+    np.put_along_axis: placing.put_along_axis,
+    np.fill_diagonal: placing.fill_diagonal,
+    np.nonzero: placing.nonzero,
+    np.flatnonzero: placing.flatnonzero,
+    np.count_nonzero: placing.count_nonzero,
+    np.argwhere: placing.argwhere,
+    np.real: lambda like, val: like.beside(val),
 }  # fmt: skip

@@ -46,7 +46,10 @@ def minimum(x: "Ball", y: "Ball") -> "Ball":
     return negative(maximum(negative(x), negative(y)))
 
 
-def clip(like: "Ball", a: Any, a_min: Any = None, a_max: Any = None) -> "Ball":
+def clip(
+    like: "Ball", a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None  # noqa: A002 - NumPy's names
+) -> "Ball":
+    a_min, a_max = min if a_min is None else a_min, max if a_max is None else a_max
     result = like.operand(a)
     if a_min is not None:
         result = maximum(result, like.operand(a_min))

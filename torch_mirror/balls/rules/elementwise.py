@@ -37,7 +37,13 @@ from torch_mirror.balls.take import Take, everything
 if TYPE_CHECKING:
     from torch_mirror.balls.ball import Ball
 
-FUNCTION_ROUNDINGS = {"exp": 8, "tanh": 8, "log": 8, "sqrt": 2}
+FUNCTION_ROUNDINGS = {
+    "exp": 8, "tanh": 8, "log": 8, "sqrt": 2,
+    **dict.fromkeys((  # functions.py, powers.py
+        "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
+        "exp2", "log2", "log10", "log1p", "expm1", "cbrt", "erf", "pow",
+    ), 8), "expit": 11,
+}  # fmt: skip
 """Error of an elementary function in units of u: the vendors' documented figures, with room (NumPy's
 SIMD exp and log in float32 document 2.52 and 3.83 ulp = 5.04 u and 7.66 u; SLEEF's u10 functions, which
 torch uses, 2 u; MKL's vector functions, which torch uses too, less than 1 ulp = 2 u)."""

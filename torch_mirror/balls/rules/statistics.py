@@ -1,0 +1,180 @@
+"""Mean, variance, deviation, norm and kin: compositions of sums, squares and roots, whose radii are theirs.
+
+    var x       mean of (x - mean x)^2, by N - ddof
+    std x       root of var x
+    norm x      root of the sum of squares; sum of |x|; max |x|; (sum |x|^p)^(1/p)
+    average x   sum of w x / sum of w
+    cov x       (x - mean x) (x - mean x)^T / (N - ddof)
+    ptp x       max x - min x
+
+var is evaluated in two passes by NumPy, and in one by torch (Welford), which forms running means m_k and adds
+(x_k - m_k-1) (x_k - m_k) up. Both are covered: beside the composition's own radius there is
+
+    gamma_(N + 8) S + 6 gamma_(2 N + 8) X sqrt(N S) + N (2 gamma_(2 N + 8) X)^2      S = N var x, X = max |x|
+
+for Welford's. Its term is (x_k - m_k)^2 k / (k - 1), so that the terms add up to S and sum |x_k - m_k| <= sqrt(N S)
+(Cauchy-Schwarz), |x_k - m_k-1| <= 2 |x_k - m_k| from the second on. Every running mean lies within +-X, and an update
+of it, m + (x - m) / k, has three roundings of at most 2 X / k and one of X: its error is at most gamma_(2 N + 8) X
+= d, as the error before is damped by 1 - 1 / k. A term is therefore off by d (|x_k - m_k-1| + |x_k - m_k|) + d^2 and
+three roundings of itself, and the sum has N more. Means of parts that are merged afterwards (Chan) are such running
+means of parts. Where all elements of a row are the same both forms give 0 exactly, and the term is 0.
+The norm is that of a plain sum of squares, as NumPy and torch form it; BLAS's nrm2, which scales first, is not covered.
+Sources: Welford (1962), Technometrics 4; Chan, Golub and LeVeque (1983), The American Statistician 37, section 3;
+Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), section 1.9.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from torch_mirror.balls import masks
+from torch_mirror.balls.rules import choices, elementwise, powers, reductions, shapes, sums
+from torch_mirror.balls.take import Take, everything
+
+if TYPE_CHECKING:
+    from torch_mirror.balls.ball import Ball
+
+Axes = int | tuple[int, ...] | None
+
+
+def var(
+    like: "Ball", a: Any, axis: Axes = None, dtype: Any = None, ddof: float = 0, *, keepdims: bool = False,
+    correction: float | None = None,
+) -> "Ball":  # fmt: skip
+    """The mean square of what is left of x without its mean, by N - ddof."""
+    x = reductions.in_dtype(like.operand(a), dtype)
+    deviation = x - sums.mean(x, axis, keepdims=True)
+    total = sums.add_over(elementwise.square(deviation.settled()), axis, keepdims=keepdims)
+    n = x.size // max(total.size, 1)
+    total = x.derived(total.value, _or_welford(x, total, axis, n, keepdims=keepdims))
+    result: Ball = total / (n - (ddof if correction is None else correction))
+    return result
+
+
+def _or_welford(x: "Ball", total: "Ball", axis: Axes, n: int, *, keepdims: bool) -> Any:
+    fmt = x.format
+
+    def rule(take: Take) -> Any:
+        A = np.broadcast_to(x.A(everything), x.shape).max(axis=axis, keepdims=keepdims, initial=0)
+        own = total.e(everything)
+        S = (np.abs(total.value) + total.slack * own) * (1 + 4 * fmt.u)
+        same = x.value.max(axis=axis, keepdims=keepdims) == x.value.min(axis=axis, keepdims=keepdims)
+        constant = same & (np.broadcast_to(x.e(everything), x.shape).max(axis=axis, keepdims=keepdims) == 0)
+        d = fmt.gamma(2 * n + 8) * A
+        welford = fmt.gamma(n + 8) * S + 6 * d * np.sqrt(n * S) + 4 * n * d * d + n * fmt.tiny
+        return take(np.asarray(own + np.where(constant, 0, welford)))
+
+    return rule if x.size else None
+
+
+def std(
+    like: "Ball", a: Any, axis: Axes = None, dtype: Any = None, ddof: float = 0, *, keepdims: bool = False,
+    correction: float | None = None,
+) -> "Ball":  # fmt: skip
+    result: Ball = np.sqrt(var(like, a, axis, dtype, ddof, keepdims=keepdims, correction=correction))  # type: ignore[call-overload]  # a ball is a duck array
+    return result
+
+
+def norm(like: "Ball", x: Any, ord: Any = None, axis: Axes = None, *, keepdims: bool = False) -> "Ball":  # noqa: A002 - NumPy's name
+    """numpy.linalg.norm. Raises TypeError for the norms of a matrix that need its singular values."""
+    a: Ball = like.operand(x)
+    if axis is None:
+        if ord is None or (a.ndim == 1 and ord == 2) or (a.ndim == 2 and ord in ("fro", "f")):
+            kept = (1,) * a.ndim
+            root = _euclidean(shapes.view(a, np.ravel), -1, keepdims=False)
+            return root.reshape(kept) if keepdims else root
+        axis = 0 if a.ndim == 1 else tuple(range(a.ndim))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    if len(axes) == 1:
+        return _of_vectors(a, ord, axes[0], keepdims=keepdims)
+    return _of_matrices(a, ord, axes, keepdims=keepdims)
+
+
+def vector_norm(like: "Ball", x: Any, *, axis: Axes = None, keepdims: bool = False, ord: Any = 2) -> "Ball":  # noqa: A002 - NumPy's name
+    """numpy.linalg.vector_norm: of all elements, or along one axis. Raises TypeError for several."""
+    a: Ball = like.operand(x)
+    if axis is None:
+        result = _of_vectors(a.ravel(), ord, -1, keepdims=False)
+        return result.reshape((1,) * a.ndim) if keepdims else result
+    if not isinstance(axis, int):
+        raise TypeError("no radius is known for numpy.linalg.vector_norm over several axes; reshape them into one")
+    return _of_vectors(a, ord, axis, keepdims=keepdims)
+
+
+def _euclidean(a: "Ball", axis: Axes, *, keepdims: bool) -> "Ball":
+    squares = sums.add_over(elementwise.square(a.settled()), axis, keepdims=keepdims)
+    return elementwise.sqrt(squares.settled()).afresh()
+
+
+def _of_vectors(a: "Ball", p: Any, axis: int, *, keepdims: bool) -> "Ball":
+    size = elementwise.absolute(a.settled())
+    if p is None or p == 2:
+        return _euclidean(a, axis, keepdims=keepdims)
+    if p == np.inf:
+        return choices.max_over(size, axis, keepdims=keepdims)
+    if p == -np.inf:
+        return choices.min_over(size, axis, keepdims=keepdims)
+    if p == 0:
+        return masks.as_mask(a, a).sum(axis, keepdims=keepdims)
+    if isinstance(p, str):
+        raise ValueError(f"Invalid norm order {p!r} for vectors")
+    if p == 1:
+        return sums.add_over(size, axis, keepdims=keepdims)
+    total = sums.add_over(powers.power(size, a.operand(p)), axis, keepdims=keepdims)
+    return powers.power(total.settled(), a.operand(1 / p))
+
+
+def _of_matrices(a: "Ball", p: Any, axes: tuple[int, ...], *, keepdims: bool) -> "Ball":
+    if len(axes) != 2:
+        raise ValueError("Improper number of dimensions to norm.")
+    if p in (None, "fro", "f"):
+        return _euclidean(a, axes, keepdims=keepdims)
+    row, column = (i % a.ndim for i in axes)
+    ways = {1: (row, column), -1: (row, column), np.inf: (column, row), -np.inf: (column, row)}
+    if p not in ways:
+        raise TypeError(
+            f"no radius is known for numpy.linalg.norm of a matrix with ord={p!r}, which takes its singular values; "
+            "expected None, 'fro', 1, -1, inf or -inf, or an axis for the norm of its rows"
+        )
+    added, chosen = ways[p]
+    sizes = sums.add_over(elementwise.absolute(a.settled()), added, keepdims=True).settled()
+    result = (choices.max_over if p > 0 else choices.min_over)(sizes, chosen, keepdims=True)
+    return result if keepdims else result.view(lambda v: np.squeeze(v, axes))
+
+
+def average(like: "Ball", a: Any, axis: Axes = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:  # noqa: FBT001, FBT002 - NumPy's signature
+    """The mean, or the mean with weights; and the sum of the weights, if that is asked for."""
+    x = like.operand(a)
+    if weights is None:
+        result = sums.mean(x, axis, keepdims=keepdims)
+        scale: Any = np.full(result.shape, x.size / max(result.size, 1), like.format.dtype)
+    else:
+        w = like.operand(weights)
+        if w.shape != x.shape:
+            if not isinstance(axis, int) or w.ndim != 1:
+                raise TypeError("numpy.average of balls: expected weights of x's own shape, or of its axis")
+            w = w[tuple(slice(None) if i == axis % x.ndim else None for i in range(x.ndim))]
+        scale = sums.add_over((w + x.derived(np.zeros(x.shape, x.value.dtype), None)).settled(), axis, keepdims=keepdims)
+        result = sums.add_over((x * w).settled(), axis, keepdims=keepdims) / scale
+    return (result, scale) if returned else result
+
+
+def cov(like: "Ball", m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> "Ball":  # noqa: FBT001, FBT002 - NumPy's signature
+    """The covariances of the rows of m. Raises TypeError for a second set of observations, which np.vstack appends."""
+    if y is not None:
+        raise TypeError("no radius is known for numpy.cov of two sets of observations; stack them: np.cov(np.vstack([m, y]))")
+    x: Any = like.operand(m)
+    if x.ndim > 2:
+        raise ValueError("m has more than 2 dimensions")
+    x = x.reshape(1, -1) if x.ndim < 2 else x if rowvar or x.shape[0] == 1 else x.mT
+    left = x - sums.mean(x, -1, keepdims=True)
+    n = x.shape[1] - (int(not bias) if ddof is None else ddof)
+    result = (left @ left.mT) / n
+    return result.reshape(()) if result.shape == (1, 1) else result
+
+
+def ptp(like: "Ball", a: Any, axis: Axes = None, *, keepdims: bool = False) -> "Ball":
+    """The largest less the least element."""
+    x = like.operand(a)
+    result: Ball = choices.max_over(x, axis, keepdims=keepdims) - choices.min_over(x, axis, keepdims=keepdims)
+    return result
