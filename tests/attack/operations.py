@@ -15,6 +15,7 @@ from reference.affine import affine
 from reference.arrays import Array
 from reference.losses import SquaredError
 from reference.optimizers.sgd import SGD
+from tests.attack.composed import COMPOSED
 from tests.attack.contractions import CONTRACTIONS, einsum_affine, with_bias
 from tests.attack.domains import (
     RATES,
@@ -46,6 +47,7 @@ from tests.attack.logic import LOGIC
 from tests.attack.moves import IN_PLACE, MOVES
 from tests.attack.operation import COPIES, E, Operation
 from tests.attack.oracle import choose, largest, least
+from tests.attack.written import WRITTEN
 
 # --- equations that take more than a line -------------------------------------------------------------------
 
@@ -230,6 +232,7 @@ OPERATIONS: dict[str, Operation] = {
     **LOGIC,
     **MOVES,
     **IN_PLACE,
+    **WRITTEN, **COMPOSED,
     "drawn expression": Operation(((SIDE, SIDE),) * OPERANDS, evaluated("equation"), evaluated("torch"),
                                   {"otherwise": evaluated("other")}, drawn, evaluated("exact"),
                                   domain=mostly_moderate, share=8),

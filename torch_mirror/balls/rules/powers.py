@@ -58,7 +58,7 @@ def _whole_power(x: "Ball", y: "Ball") -> "Ball":
         size = np.where(p < 0, least, A)
         with np.errstate(all="ignore"):  # 0 to a negative power is infinite, and so is the radius
             largest = size**p
-            propagated = np.where((e == 0) | (p == 0), 0, np.abs(p) * size ** (p - 1) * e)
+            propagated = np.where((e == 0) | (p == 0), 0, np.abs(p) * largest * (e / size))  # size^(p - 1) may underflow
         rounding = fmt.gamma(int(max(np.abs(n).max(initial=0), FUNCTION_ROUNDINGS["pow"])) + 1) * largest
         result = np.where(p == 0, 0, propagated * (1 + 32 * fmt.u) + rounding + (np.abs(p) + 1) * fmt.tiny)
         lost = (p < 0) & ~(largest < 0.5 / fmt.tiny)
@@ -78,8 +78,9 @@ def _any_power(x: "Ball", y: "Ball") -> "Ball":
         first, last = take(y.value) - reach, take(y.value) + reach
         with np.errstate(all="ignore"):  # a corner at 0 or below is infinite or NaN, and so is the radius
             largest = _corners(low, high, first, last)
-            steep = np.maximum(np.abs(first), np.abs(last)) * _corners(low, high, first - 1, last - 1)
-            by_x = np.where(ex == 0, 0, steep * ex)
+            steep = np.maximum(np.maximum(_slope(low, first, ex), _slope(high, first, ex)),
+                               np.maximum(_slope(low, last, ex), _slope(high, last, ex)))  # fmt: skip
+            by_x = np.where(ex == 0, 0, np.maximum(np.abs(first), np.abs(last)) * steep)
             rooted = np.maximum(ex**first, ex**last)
             by_x = np.where((first > 0) & (last < 1), np.fmin(by_x, rooted), by_x)
             logs = np.maximum(np.abs(np.log(low)), np.abs(np.log(high)))
@@ -94,3 +95,8 @@ def _any_power(x: "Ball", y: "Ball") -> "Ball":
 def _corners(low: Any, high: Any, first: Any, last: Any) -> Any:
     """The largest of the powers at the corners of a rectangle; NaN where one of them is."""
     return np.maximum(np.maximum(low**first, high**first), np.maximum(low**last, high**last))
+
+
+def _slope(x: Any, y: Any, e: Any) -> Any:
+    """x^(y - 1) e at a corner, by way of e / x, as x^(y - 1) may underflow where e is large."""
+    return np.where(x > 0, x**y * (e / x), np.where(y > 1, 0, np.where(y == 1, e, np.inf)))

@@ -2,7 +2,8 @@
 
     floor x     floor(x + R e) - floor(x - R e): 0 where every evaluation gives the same, or else the jump
     x // y      the same of the quotient; 0 where both are exact and |x / y| < 2^(p - 2)
-    x % y       A_y more than this where the quotient's floor is open: e_x + |n| e_y + 4 u (A_x + |n| A_y) + tiny
+    x % y       A_y more than this where the quotient's floor is open: e_x + |n| e_y + 4 u (A_x + |n| A_y) + tiny;
+                infinite where y may be 0
 
 Each of the four is increasing and exact. Of exact operands floor_divide finds the floor of the exact quotient, which
 is the same number everywhere: NumPy and torch take fmod, which is exact, and divide what is left. mod is
@@ -83,7 +84,8 @@ def mod(x: "Ball", y: "Ball") -> "Ball":
         ay = y.A(take)
         with np.errstate(all="ignore"):  # inf - inf, where the radius is infinite
             near = x.e(take) + n * y.e(take) + 4 * fmt.u * (x.A(take) + n * ay) + fmt.tiny
-            return _overflow(near + np.where(open_, ay * (1 + 4 * fmt.u) + y.e(take), 0), take(value), fmt)
+            result = near + np.where(open_, ay * (1 + 4 * fmt.u) + y.e(take), 0)
+            return np.where(times.e(take) < np.inf, _overflow(result, take(value), fmt), np.inf)
 
     return x.derived(value, rule)
 

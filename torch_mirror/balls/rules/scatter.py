@@ -94,14 +94,20 @@ def _layer(x: "Ball", at: Array, chosen: Array, new: "Ball") -> "Ball":
 
 def _extreme(choose: "Callable[[Ball, Ball], Ball]") -> "Callable[[Ball, Array, Ball], Ball]":
     def rule(x: "Ball", where: Array, new: "Ball") -> "Ball":
-        layout = x.value
         for chosen in _rounds(where):
-            index = np.unravel_index(where[chosen], layout.shape)
-            here = choose(shapes.view(x, lambda v: v[index]), shapes.view(new, lambda v: v.reshape(-1)[chosen]))
-            x = shapes.moved([x, here], lambda parts: shapes.placed(layout, parts[0], index, parts[1])).settled()
+            x = _chosen(choose, x, np.unravel_index(where[chosen], x.shape), chosen, new)
         return x
 
     return rule
+
+
+def _chosen(
+    choose: "Callable[[Ball, Ball], Ball]", x: "Ball", index: tuple[Array, ...], chosen: Array, new: "Ball"
+) -> "Ball":
+    """x with what is chosen at an index where nothing occurs twice."""
+    layout = x.value
+    here = choose(shapes.view(x, lambda v: v[index]), shapes.view(new, lambda v: v.reshape(-1)[chosen]))
+    return shapes.moved([x, here], lambda parts: shapes.placed(layout, parts[0], index, parts[1])).settled()
 
 
 def _rounds(where: Array) -> list[Array]:

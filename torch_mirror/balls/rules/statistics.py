@@ -10,14 +10,18 @@
 var is evaluated in two passes by NumPy, and in one by torch (Welford), which forms running means m_k and adds
 (x_k - m_k-1) (x_k - m_k) up. Both are covered: beside the composition's own radius there is
 
-    gamma_(N + 8) S + 6 gamma_(2 N + 8) X sqrt(N S) + N (2 gamma_(2 N + 8) X)^2      S = N var x, X = max |x|
+    gamma_(N + 8) S + c d sqrt(N S) + c^2 N d^2 + N tiny      S = N var x, d = gamma_(N / 2 + 9) max |x| + tiny,
+                                                              c^2 = max(6.25, 2 log2 N)
 
-for Welford's. Its term is (x_k - m_k)^2 k / (k - 1), so that the terms add up to S and sum |x_k - m_k| <= sqrt(N S)
-(Cauchy-Schwarz), |x_k - m_k-1| <= 2 |x_k - m_k| from the second on. Every running mean lies within +-X, and an update
-of it, m + (x - m) / k, has three roundings of at most 2 X / k and one of X: its error is at most gamma_(2 N + 8) X
-= d, as the error before is damped by 1 - 1 / k. A term is therefore off by d (|x_k - m_k-1| + |x_k - m_k|) + d^2 and
-three roundings of itself, and the sum has N more. Means of parts that are merged afterwards (Chan) are such running
-means of parts. Where all elements of a row are the same both forms give 0 exactly, and the term is 0.
+for Welford's. Every running mean lies within X = max |x| of 0, and an update of it, m + (x - m) / k, has three roundings
+of at most 2 X / k and one of X; the error before is damped by 1 - 1 / k. So k e_k <= (k - 1) e_k-1 + (6 + k) u X, and
+e_k <= (6 + (k + 1) / 2) u X, which d bounds. A term t_k = (x_k - m_k-1) (x_k - m_k) = (x_k - m_k)^2 k / (k - 1) is off by
+d (|x_k - m_k-1| + |x_k - m_k|) + d^2 <= d (1 + sqrt 2) sqrt t_k + d^2 and roundings of its own. The terms add up to S, so that
+sum sqrt t_k <= sqrt(N S) (Cauchy-Schwarz). Parts of n_a and n_b elements that are merged (Chan) give the term
+w (m_a - m_b)^2, w = n_a n_b / (n_a + n_b), which is off by 2 d sqrt(w t) + 4 d^2 w; all w add up to at most
+sum min(n_a, n_b) <= N log2(N) / 2, so that these are off by d sqrt(2 N log2(N) S) together. The sum has N roundings more.
+Where all elements of a row are the same both forms give 0 exactly, and the term is 0.
+The root of a sum of squares needs no room below it: no evaluation of that is negative.
 The norm is that of a plain sum of squares, as NumPy and torch form it; BLAS's nrm2, which scales first, is not covered.
 Sources: Welford (1962), Technometrics 4; Chan, Golub and LeVeque (1983), The American Statistician 37, section 3;
 Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), section 1.9.
@@ -60,8 +64,8 @@ def _or_welford(x: "Ball", total: "Ball", axis: Axes, n: int, *, keepdims: bool)
         S = (np.abs(total.value) + total.slack * own) * (1 + 4 * fmt.u)
         same = x.value.max(axis=axis, keepdims=keepdims) == x.value.min(axis=axis, keepdims=keepdims)
         constant = same & (np.broadcast_to(x.e(everything), x.shape).max(axis=axis, keepdims=keepdims) == 0)
-        d = fmt.gamma(2 * n + 8) * A
-        welford = fmt.gamma(n + 8) * S + 6 * d * np.sqrt(n * S) + 4 * n * d * d + n * fmt.tiny
+        d, c = fmt.gamma(n // 2 + 9) * A + fmt.tiny, np.sqrt(max(6.25, 2 * np.log2(n)))
+        welford = fmt.gamma(n + 8) * S + c * d * np.sqrt(n * S) + c * c * n * d * d + n * fmt.tiny
         return take(np.asarray(own + np.where(constant, 0, welford)))
 
     return rule if x.size else None
@@ -71,8 +75,23 @@ def std(
     like: "Ball", a: Any, axis: Axes = None, dtype: Any = None, ddof: float = 0, *, keepdims: bool = False,
     correction: float | None = None,
 ) -> "Ball":  # fmt: skip
-    result: Ball = np.sqrt(var(like, a, axis, dtype, ddof, keepdims=keepdims, correction=correction))  # type: ignore[call-overload]  # a ball is a duck array
-    return result
+    return _root(var(like, a, axis, dtype, ddof, keepdims=keepdims, correction=correction).settled())
+
+
+def _root(x: "Ball") -> "Ball":
+    """The root of what is negative in no evaluation."""
+    k = elementwise.FUNCTION_ROUNDINGS["sqrt"] * x.format.u * (1 + 4 * x.format.u)
+
+    def rule(take: Take) -> Any:
+        e = x.e(take)
+        least = np.fmax(take(x.value) - x.slack * e * (1 + 4 * x.format.u) - np.abs(take(x.value)) * (4 * x.format.u), 0)
+        least = np.where(e == 0, take(x.value), least)
+        with np.errstate(all="ignore"):  # inf / inf is infinite below
+            propagated = np.where(e == 0, 0, e / (np.sqrt(least + e) + np.sqrt(least)))
+            result = propagated * (1 + 8 * x.format.u) + k * np.sqrt(x.A(take))
+            return np.where(result < x.format.huge / 2, result, np.inf)
+
+    return x.derived(np.sqrt(x.value), rule)
 
 
 def norm(like: "Ball", x: Any, ord: Any = None, axis: Axes = None, *, keepdims: bool = False) -> "Ball":  # noqa: A002 - NumPy's name
@@ -103,7 +122,7 @@ def vector_norm(like: "Ball", x: Any, *, axis: Axes = None, keepdims: bool = Fal
 
 def _euclidean(a: "Ball", axis: Axes, *, keepdims: bool) -> "Ball":
     squares = sums.add_over(elementwise.square(a.settled()), axis, keepdims=keepdims)
-    return elementwise.sqrt(squares.settled()).afresh()
+    return _root(squares.settled())
 
 
 def _of_vectors(a: "Ball", p: Any, axis: int, *, keepdims: bool) -> "Ball":
@@ -121,7 +140,8 @@ def _of_vectors(a: "Ball", p: Any, axis: int, *, keepdims: bool) -> "Ball":
     if p == 1:
         return sums.add_over(size, axis, keepdims=keepdims)
     total = sums.add_over(powers.power(size, a.operand(p)), axis, keepdims=keepdims)
-    return powers.power(total.settled(), a.operand(1 / p))
+    part = np.asarray(1 / p, a.value.dtype)  # which is rounded
+    return powers.power(total.settled(), a.derived(part, lambda take: take(2 * a.format.u * np.abs(part))))
 
 
 def _of_matrices(a: "Ball", p: Any, axes: tuple[int, ...], *, keepdims: bool) -> "Ball":
@@ -159,11 +179,15 @@ def average(like: "Ball", a: Any, axis: Axes = None, weights: Any = None, return
     return (result, scale) if returned else result
 
 
-def cov(like: "Ball", m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> "Ball":  # noqa: FBT001, FBT002 - NumPy's signature
-    """The covariances of the rows of m. Raises TypeError for a second set of observations, which np.vstack appends."""
+def cov(like: "Ball", m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None, *, dtype: Any = None) -> "Ball":  # noqa: FBT001, FBT002 - NumPy's signature
+    """The covariances of the rows of m, in float64 at least unless dtype says otherwise.
+
+    Raises TypeError for a second set of observations, which np.vstack appends.
+    """
     if y is not None:
         raise TypeError("no radius is known for numpy.cov of two sets of observations; stack them: np.cov(np.vstack([m, y]))")
     x: Any = like.operand(m)
+    x = reductions.in_dtype(x, np.promote_types(x.dtype, np.float64) if dtype is None else dtype)
     if x.ndim > 2:
         raise ValueError("m has more than 2 dimensions")
     x = x.reshape(1, -1) if x.ndim < 2 else x if rowvar or x.shape[0] == 1 else x.mT
