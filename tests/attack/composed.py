@@ -1,4 +1,4 @@
-"""More operations of what people write: ufunc.at, rounding to whole numbers, selections, and compositions of other rules."""
+"""More operations of what people write: ufunc.at, rounding to whole numbers, selections, compositions."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from reference.arrays import Array
-from tests.attack.contractions import FACTORS, TERMS, four, prefixes, product_of
+from tests.attack.contractions import FACTORS, TERMS, prefixes
 from tests.attack.domains import Operands, last_not_zero, mostly_moderate, often_equal, often_zero
-from tests.attack.evaluations import ORDERS, Evaluation
-from tests.attack.operation import COPIES, E, Operation
+from tests.attack.evaluations import Evaluation
+from tests.attack.operation import E, Operation
 from tests.attack.oracle import choose, largest, least
 from tests.attack.written import FEW, MOVES, each, each_tensor
 from torch_mirror.balls.format import Format
@@ -28,7 +28,8 @@ def at(ufunc: np.ufunc) -> Callable[..., Any]:
 
     def equation(x: Any, y: Any) -> Any:
         x = x.copy()
-        ufunc.at(x, (slice(None), INDEX), y)
+        where: Any = (slice(None), INDEX)
+        ufunc.at(x, where, y)
         return x
 
     return equation
@@ -124,16 +125,19 @@ ROUNDING: dict[str, Operation] = {
     "ceil": stepping(np.ceil, torch.ceil, lambda q: -(-q // 1)),
     "trunc": stepping(np.trunc, torch.trunc, toward_zero),
     "fix": stepping(np.fix, torch.trunc, toward_zero),
-    "rint": stepping(np.rint, torch.round, lambda q: round(q)),
-    "round": stepping(np.round, torch.round, lambda q: round(q)),
+    "rint": stepping(np.rint, torch.round, round),
+    "round": stepping(np.round, torch.round, round),
     "around": Operation((E,), lambda x: np.around(x, 2), lambda x: torch.round(x, decimals=2),
                         exact=by_fractions(lambda q: Fraction(round(q * 100), 100), 1), domain=small, **MOVES),
-    "floor_divide": Operation((E, E), lambda x, y: x // y, torch.floor_divide, exact=exact_floor, domain=divided, **MOVES),
+    "floor_divide": Operation((E, E), lambda x, y: x // y, torch.floor_divide, exact=exact_floor, domain=divided,
+                              **MOVES),
     "remainder": Operation((E, E), lambda x, y: x % y, torch.remainder, {
         "by the quotient": lambda x, y: x - y * np.floor_divide(x, y),
     }, exact=exact_mod, domain=divided, attained=0.1, share=0.05),
-    "divmod": Operation((E, E), lambda x, y: sum(divmod(x, y)), lambda x, y: torch.floor_divide(x, y) + torch.remainder(x, y), {},
-                        exact=lambda x, y: exact_floor(x, y) + exact_mod(x, y), domain=divided, attained=0.1, share=0.05),
+    "divmod": Operation((E, E), lambda x, y: sum(divmod(x, y)),
+                        lambda x, y: torch.floor_divide(x, y) + torch.remainder(x, y),
+                        exact=lambda x, y: exact_floor(x, y) + exact_mod(x, y), domain=divided, attained=0.1,
+                        share=0.05),
 }  # fmt: skip
 
 
@@ -141,13 +145,19 @@ ROUNDING: dict[str, Operation] = {
 
 
 def close_by(x: Any, y: Any, a: Any, b: Any) -> Any:
-    return torch.where(torch.isclose(x, y, 0.25, 0.5), a, b) if isinstance(x, torch.Tensor) else np.where(np.isclose(x, y, 0.25, 0.5), a, b)
+    if isinstance(x, torch.Tensor):
+        return torch.where(torch.isclose(x, y, 0.25, 0.5), a, b)
+    return np.where(np.isclose(x, y, 0.25, 0.5), a, b)
 
 
 def in_pieces(x: Any) -> Any:
     """By masks that are decided: those of the ranks of the cases, and of what is made of them."""
     halves = np.arange(x.shape[0]) % 2 == 0
     return np.piecewise(x, [halves], [lambda v: 3 * v, lambda v: -v])
+
+
+def first(x: Any, _: Any) -> Any:
+    return x
 
 
 def steps(x: Any, h: Any) -> Any:
@@ -161,8 +171,8 @@ SELECTIONS: dict[str, Operation] = {
     "copysign": Operation((E, E), np.copysign, torch.copysign, exact=lambda x, y: choose(y, -abs(x), x, abs(x)),
                           domain=last_not_zero, **MOVES),
     "nan_to_num": Operation((E,), np.nan_to_num, torch.nan_to_num, exact=lambda x: x, **MOVES),
-    "isfinite": Operation((E, E), lambda x, y: np.where(np.isfinite(x) & ~np.isinf(x), x, y), lambda x, y: x,
-                          exact=lambda x, y: x, **MOVES),
+    "isfinite": Operation((E, E), lambda x, y: np.where(np.isfinite(x) & ~np.isinf(x), x, y), first,
+                          exact=first, **MOVES),
     "isclose": Operation((E, E, E, E), close_by, close_by, domain=often_zero, exact=lambda x, y, a, b: choose(
         abs(x - y) - (flint.arb(0.5) + flint.arb(0.25) * abs(y)), a, a, b), **MOVES),
     "select": Operation((E, E, E), lambda x, y, z: np.select([x > 0, y > 0], [y, z], 0.5),
@@ -262,10 +272,15 @@ def placed_exactly(x: Any, y: Any) -> Any:
     return x
 
 
+def initial_first(x: Array) -> Array:
+    terms = np.concatenate([np.full_like(x[:, :1], 0.3), np.maximum(x, 0)], axis=1)
+    return np.cumsum(terms, axis=-1)[..., -1]
+
+
 def with_identity(x: Any) -> Any:
     made: Any = {} if isinstance(x, np.ndarray) else {"like": x}
     kind = x.dtype
-    eye, same, count = np.eye(3, dtype=kind, **made), np.identity(3, dtype=kind, **made), np.arange(3, dtype=kind, **made)
+    eye, same, count = (f(3, dtype=kind, **made) for f in (np.eye, np.identity, np.arange))
     return np.real(np.conjugate(x)) * (eye[0] + same[1] * 3 + count)
 
 
@@ -275,18 +290,23 @@ COMPOSITIONS: dict[str, Operation] = {
     "einsum of 3, alone": Operation(((2,), (3,), (2,)), *three(ALONE), {
         "sums first": lambda x, y, z: x.sum(axis=-1) * y.sum(axis=-1) * z.sum(axis=-1),
         "optimized": lambda x, y, z: np.einsum(ALONE, x, y, z, optimize=True),
-    }, exact=lambda x, y, z: x.sum(axis=-1) * y.sum(axis=-1) * z.sum(axis=-1), domain=mostly_moderate, attained=0.05, **FEW),
-    "einsum of 4": Operation((E, E, E, E), *three("...,...,...,...->..."), {"backwards": lambda a, b, c, d: d * (c * (b * a))},
+    }, exact=lambda x, y, z: x.sum(axis=-1) * y.sum(axis=-1) * z.sum(axis=-1), domain=mostly_moderate, attained=0.05,
+        **FEW),
+    "einsum of 4": Operation((E, E, E, E), *three("...,...,...,...->..."), {
+        "backwards": lambda a, b, c, d: d * (c * (b * a))},
                              exact=lambda a, b, c, d: a * b * c * d, domain=mostly_moderate, attained=0.2, **FEW),
     "multi_dot": Operation(((2, 3), (3, 2), (2, 2)), each(lambda x, y, z: np.linalg.multi_dot([x, y, z])),
-                           lambda x, y, z: x @ (y @ z), CHAINS, exact=exact_chain, domain=mostly_moderate, attained=0.05, **FEW),
+                           lambda x, y, z: x @ (y @ z), CHAINS, exact=exact_chain, domain=mostly_moderate,
+                           attained=0.05, **FEW),
     "diff": Operation(((4,),), lambda x: np.diff(x, n=2, axis=-1), lambda x: torch.diff(x, 2), {}, attained=0.2,
                       exact=lambda x: (x[..., 2:] - x[..., 1:-1]) - (x[..., 1:-1] - x[..., :-2]), **FEW),
     "kron": Operation(((2, 2), (1, 3)), each(np.kron), each_tensor(torch.kron), exact=lambda x, y: (
         x[:, :, None, :, None] * y[:, None, :, None, :]).reshape(-1, 2, 6), **FEW),
     "cross": Operation(((3,), (3,)), np.cross, torch.linalg.cross, exact=lambda x, y: np.stack([
-        x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))], axis=-1), attained=0.2, **FEW),
-    "convolve": Operation(((4,), (3,)), each(np.convolve), torch_convolution, exact=exact_convolution, attained=0.05, **FEW),
+        x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))], axis=-1), attained=0.2,
+        **FEW),
+    "convolve": Operation(((4,), (3,)), each(np.convolve), torch_convolution, exact=exact_convolution, attained=0.05,
+                          **FEW),
     "convolve, same": Operation(((4,), (3,)), each(lambda x, y: np.convolve(x, y, "same")), None,
                                 exact=lambda x, y: exact_convolution(x, y)[:, 1:-1], attained=0.05, **FEW),
     "correlate": Operation(((4,), (3,)), each(np.correlate), lambda x, y: (x.unfold(-1, 3, 1) * y[:, None]).sum(-1),
@@ -296,7 +316,8 @@ COMPOSITIONS: dict[str, Operation] = {
     "cumprod": Operation(((4,),), lambda x: np.cumprod(x, axis=-1), lambda x: torch.cumprod(x, -1),
                          {name: prefixes(lambda v, f=f: f(v)[..., None]) for name, f in FACTORS.items()},
                          domain=mostly_moderate, attained=0.2, **FEW),
-    "maximum.accumulate": Operation(((4,),), lambda x: np.maximum.accumulate(x, axis=-1), lambda x: torch.cummax(x, -1).values,
+    "maximum.accumulate": Operation(((4,),), lambda x: np.maximum.accumulate(x, axis=-1),
+                                    lambda x: torch.cummax(x, -1).values,
                                     exact=lambda x: largest.accumulate(x, axis=-1), **MOVES),
     "multiply.outer": Operation(((3,), ()), lambda x, y: np.multiply.outer(x, y[:3]), lambda x, y: x[..., None] * y[:3],
                                 exact=lambda x, y: x[..., None] * y[:3], **FEW),
@@ -305,8 +326,8 @@ COMPOSITIONS: dict[str, Operation] = {
                                   exact=lambda x: x.sum(axis=1), attained=0.2, **FEW),
     "sum, where and initial": Operation(((4,),), lambda x: np.sum(x, axis=-1, where=x > 0, initial=0.3),
                                         lambda x: torch.where(x > 0, x, 0).sum(-1) + 0.3,
-                                        {"initial first": lambda x: np.cumsum(np.concatenate([np.full_like(x[:, :1], 0.3), np.where(x > 0, x, 0)], 1), axis=-1)[..., -1]},
-                                        exact=lambda x: largest(x, 0).sum(axis=-1) + flint.arb(0.3), attained=0.1, **FEW),
+                                        {"initial first": initial_first}, attained=0.1,
+                                        exact=lambda x: largest(x, 0).sum(axis=-1) + flint.arb(0.3), **FEW),
     "mean, where": Operation(((4,),), lambda x: np.mean(x, axis=-1, where=np.array([True, False, True, True])),
                              lambda x: x[:, [0, 2, 3]].mean(-1), exact=lambda x: (x[:, 0] + x[:, 2] + x[:, 3]) / 3,
                              attained=0.1, **FEW),
@@ -314,10 +335,11 @@ COMPOSITIONS: dict[str, Operation] = {
         x[0, 2:], x[0, :2], x[0, 2:]])), exact=one_case(split_and_joined_exactly), **MOVES),
     "windows": Operation(((4,),), windows, lambda x: x.unfold(-1, 2, 1), exact=lambda x: np.stack([
         x[..., :-1], x[..., 1:]], axis=-1), **MOVES),
-    "diagflat": Operation(((2,),), each(np.diagflat), torch.diag_embed, exact=each(lambda v: np.where(
-        np.eye(2, dtype=bool), v[:, None], flint.arb(0))), **MOVES),
+    "diagflat": Operation(((2,),), each(np.diagflat), torch.diag_embed, exact=each(lambda v: np.array(
+        [[v[0], flint.arb(0)], [flint.arb(0), v[1]]], object)), **MOVES),
     "placed": Operation(((3, 3), (3,)), placed, placed_in_torch, exact=placed_exactly, **MOVES),
-    "identity": Operation(((3,),), with_identity, lambda x: x * x.new_tensor([1, 4, 2]), exact=lambda x: x * np.array([1, 4, 2]), **MOVES),
+    "identity": Operation(((3,),), with_identity, lambda x: x * x.new_tensor([1, 4, 2]),
+                          exact=lambda x: x * np.array([1, 4, 2]), **MOVES),
 }  # fmt: skip
 
 COMPOSED: dict[str, Operation] = {**SCATTER, **ROUNDING, **SELECTIONS, **COMPOSITIONS}

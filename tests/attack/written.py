@@ -9,20 +9,19 @@ import scipy.special  # type: ignore[import-untyped]  # it ships no stubs
 import torch
 
 from reference.arrays import Array
-from tests.attack.contractions import FACTORS, TERMS, four, prefixes, product_of
+from tests.attack.contractions import TERMS, product_of
 from tests.attack.domains import (
     Operands,
     last_not_zero,
     mostly_moderate,
     not_negative,
     often_equal,
-    often_zero,
     positive,
     within_reach,
 )
-from tests.attack.evaluations import ORDERS, Evaluation, pairwise_sum
+from tests.attack.evaluations import Evaluation
 from tests.attack.operation import COPIES, E, Operation
-from tests.attack.oracle import choose, largest, least
+from tests.attack.oracle import largest, least
 from torch_mirror.balls.format import Format
 
 FEW: Any = {"share": 0.15}
@@ -58,15 +57,20 @@ def not_far(_: Format, __: np.random.Generator, operands: Operands) -> Operands:
     return tuple(np.clip(a, -1e6, 1e6) for a in operands)
 
 
-def _cbrt(x: flint.arb) -> flint.arb:
-    return x if x.is_zero() else -((-x).root(3)) if x < 0 else x.root(3)
+def _cbrt(x: Any) -> flint.arb:
+    result: flint.arb = x if x.is_zero() else -((-x).root(3)) if x < 0 else x.root(3)
+    return result
 
 
 def cube_root_by_power(x: Any) -> Any:
     return torch.sign(x) * torch.pow(torch.abs(x), 1 / 3)
 
 
-LOG2, LOG10 = (lambda: flint.arb(2).log()), (lambda: flint.arb(10).log())
+
+def log_of(n: int) -> flint.arb:
+    return flint.arb(n).log()  # at the precision of the moment
+
+
 FUNCTIONS: dict[str, tuple[Any, Callable[[flint.arb], flint.arb], Any]] = {
     "sin": (torch.sin, lambda x: x.sin(), not_far),
     "cos": (torch.cos, lambda x: x.cos(), not_far),
@@ -79,9 +83,9 @@ FUNCTIONS: dict[str, tuple[Any, Callable[[flint.arb], flint.arb], Any]] = {
     "arcsinh": (torch.arcsinh, lambda x: x.asinh(), not_far),
     "arccosh": (torch.arccosh, lambda x: x.acosh(), above_one),
     "arctanh": (torch.arctanh, lambda x: x.atanh(), inside_one),
-    "exp2": (torch.exp2, lambda x: (x * LOG2()).exp(), within_reach),
-    "log2": (torch.log2, lambda x: x.log() / LOG2(), positive),
-    "log10": (torch.log10, lambda x: x.log() / LOG10(), positive),
+    "exp2": (torch.exp2, lambda x: (x * log_of(2)).exp(), within_reach),
+    "log2": (torch.log2, lambda x: x.log() / log_of(2), positive),
+    "log10": (torch.log10, lambda x: x.log() / log_of(10), positive),
     "log1p": (torch.log1p, lambda x: x.log1p(), above_minus_one),
     "expm1": (torch.expm1, lambda x: x.expm1(), within_reach),
     "cbrt": (None, _cbrt, not_far),
@@ -113,7 +117,9 @@ def power_of(x: Any, y: Any) -> flint.arb:
 
 def rootlike(exponent: float, domain: Any, **others: Evaluation) -> Operation:
     return Operation(
-        (E,), lambda x: x**exponent, lambda x: x**exponent, {"numpy.power": lambda x: np.power(x, x.dtype.type(exponent)), **others},
+        (E,), lambda x: x**exponent, lambda x: x**exponent, {
+            "numpy.power": lambda x: np.power(x, x.dtype.type(exponent)), **others,
+        },
         exact=of_arb(lambda x: power_of(x, exponent)), domain=domain, attained=0.1, **FEW,
     )  # fmt: skip
 
@@ -146,7 +152,8 @@ POWERS: dict[str, Operation] = {
                           domain=positive, attained=0.05, **FEW),
     "x ** y": Operation((E, E), lambda x, y: x**y, torch.pow, exact=np.frompyfunc(power_of, 2, 1),
                         domain=first_positive, attained=0.1, **FEW),
-    "whole powers": Operation(((5,),), lambda x: x ** np.arange(-1, 4, dtype=x.dtype), lambda x: x ** torch.arange(-1, 4),
+    "whole powers": Operation(((5,),), lambda x: x ** np.arange(-1, 4, dtype=x.dtype),
+                              lambda x: x ** torch.arange(-1, 4),
                               exact=lambda x: np.stack([1 / x[..., 0], x[..., 1] ** 0, x[..., 2], x[..., 3] ** 2,
                                                         x[..., 4] ** 3], axis=-1),
                               domain=last_not_zero, attained=0.05, **FEW),
@@ -205,6 +212,10 @@ def exact_covariance(x: Any) -> Any:
     return (left[..., :, None, :] * left[..., None, :, :]).sum(axis=-1) / (x.shape[-1] - 1)
 
 
+def weighted(x: Any, w: Any) -> Any:
+    return (x * (1 + w * w)).sum(-1) / (1 + w * w).sum(-1)
+
+
 def each(function: Callable[..., Any]) -> Callable[..., Any]:
     """Of every case, for functions that know no further axes."""
     return lambda *operands: np.stack([function(*case) for case in zip(*operands, strict=True)])
@@ -214,14 +225,24 @@ def each_tensor(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *operands: torch.stack([function(*case) for case in zip(*operands, strict=True)])
 
 
+def _sorted(x: Any) -> Any:
+    """By exchanges of neighbours: exact numbers are compared by their own maximum and minimum."""
+    rows = [x[..., i] for i in range(x.shape[-1])]
+    for end in range(len(rows) - 1, 0, -1):
+        for i in range(end):
+            rows[i], rows[i + 1] = least(rows[i], rows[i + 1]), largest(rows[i], rows[i + 1])
+    return np.stack(rows, axis=-1)
+
+
 SIZES = {f"sum of squares, {name}": lambda x, f=f: np.sqrt(f(x * x)[..., 0]) for name, f in TERMS.items()}
 STATISTICS: dict[str, Operation] = {
     "var": Operation(((7,),), lambda x: np.var(x, axis=-1), lambda x: torch.var(x, -1, correction=0), VARIANCES,
                      exact=exact_variance, domain=nearly_alike, attained=0.02, **FEW),
-    "var, ddof": Operation(((4,),), lambda x: x.var(axis=-1, ddof=1), lambda x: torch.var(x, -1), {}, domain=nearly_alike,
+    "var, ddof": Operation(((4,),), lambda x: x.var(axis=-1, ddof=1), lambda x: torch.var(x, -1),
+                           domain=nearly_alike,
                            exact=lambda x: exact_variance(x, 1), attained=0.02, **FEW),
-    "var of many": Operation(((200,),), lambda x: np.var(x, axis=-1), lambda x: torch.var(x, -1, correction=0), VARIANCES,
-                             exact=exact_variance, domain=nearly_alike, attained=0.0, share=0.05),
+    "var of many": Operation(((200,),), lambda x: np.var(x, axis=-1), lambda x: torch.var(x, -1, correction=0),
+                             VARIANCES, exact=exact_variance, domain=nearly_alike, attained=0.0, share=0.05),
     "std": Operation(((5,),), lambda x: np.std(x, axis=-1), lambda x: torch.std(x, -1, correction=0), {
         name: lambda x, f=f: np.sqrt(f(x)) for name, f in VARIANCES.items()
     }, exact=lambda x: root(exact_variance(x)), domain=nearly_alike, attained=0.01, **FEW),
@@ -232,32 +253,26 @@ STATISTICS: dict[str, Operation] = {
     "norm of 1": Operation(((2, 3),), each(lambda x: np.linalg.norm(x, 1)),
                            lambda x: torch.linalg.matrix_norm(x, 1), {}, domain=mostly_moderate, attained=0.1,
                            exact=lambda x: largest.reduce(abs(x).sum(axis=-2), axis=-1), **FEW),
-    "norm of 3": Operation(((3,),), lambda x: np.linalg.norm(x, 3, axis=-1), lambda x: torch.linalg.vector_norm(x, 3, dim=-1),
+    "norm of 3": Operation(((3,),), lambda x: np.linalg.norm(x, 3, axis=-1),
+                           lambda x: torch.linalg.vector_norm(x, 3, dim=-1),
                            exact=lambda x: exact_cube_root((abs(x) * x * x).sum(axis=-1)), domain=mostly_moderate,
                            attained=0.05, **FEW),
     "vector_norm": Operation(((3,),), lambda x: np.linalg.vector_norm(x, axis=-1, ord=np.inf),
                              lambda x: torch.linalg.vector_norm(x, float("inf"), dim=-1),
                              exact=lambda x: largest.reduce(abs(x), axis=-1), **MOVES),
-    "average": Operation(((4,), (4,)), lambda x, w: np.average(x, -1, 1 + w * w), lambda x, w: (x * (1 + w * w)).sum(-1) / (1 + w * w).sum(-1), {},
-                         exact=lambda x, w: (x * (1 + w * w)).sum(axis=-1) / (1 + w * w).sum(axis=-1), domain=mostly_moderate, attained=0.05, **FEW),
-    "cov": Operation(((2, 4),), each(lambda x: np.cov(x, dtype=x.dtype)), each_tensor(torch.cov), exact=exact_covariance, domain=mostly_moderate,
+    "average": Operation(((4,), (4,)), lambda x, w: np.average(x, -1, 1 + w * w), weighted, exact=weighted,
+                         domain=mostly_moderate, attained=0.05, **FEW),
+    "cov": Operation(((2, 4),), each(lambda x: np.cov(x, dtype=x.dtype)), each_tensor(torch.cov),
+                     exact=exact_covariance, domain=mostly_moderate,
                      attained=0.03, **FEW),
     "ptp": Operation(((4,),), lambda x: np.ptp(x, axis=-1), lambda x: x.amax(-1) - x.amin(-1),
                      exact=lambda x: largest.reduce(x, axis=-1) - least.reduce(x, axis=-1), attained=0.3, **FEW),
-    "sort": Operation(((5,),), lambda x: np.sort(x, axis=-1), lambda x: torch.sort(x, -1).values, exact=None, **MOVES)._replace(
-        exact=lambda x: _sorted(x)),
-    "median": Operation(((4,),), lambda x: np.median(x, axis=-1), lambda x: torch.quantile(x, 0.5, dim=-1) * 0 + x.sort(-1).values[:, 1:3].mean(-1),
-                        exact=lambda x: _sorted(x)[..., 1:3].sum(axis=-1) / 2, domain=mostly_moderate, attained=0.2, **FEW),
+    "sort": Operation(((5,),), lambda x: np.sort(x, axis=-1), lambda x: torch.sort(x, -1).values, exact=_sorted,
+                      **MOVES),
+    "median": Operation(((4,),), lambda x: np.median(x, axis=-1), lambda x: x.sort(-1).values[:, 1:3].mean(-1),
+                        exact=lambda x: _sorted(x)[..., 1:3].sum(axis=-1) / 2, domain=mostly_moderate, attained=0.2,
+                        **FEW),
 }  # fmt: skip
-
-
-def _sorted(x: Any) -> Any:
-    """By exchanges of neighbours: exact numbers are compared by their own maximum and minimum."""
-    rows = [x[..., i] for i in range(x.shape[-1])]
-    for end in range(len(rows) - 1, 0, -1):
-        for i in range(end):
-            rows[i], rows[i + 1] = least(rows[i], rows[i + 1]), largest(rows[i], rows[i + 1])
-    return np.stack(rows, axis=-1)
 
 
 # --- decided order, whose results are whole numbers --------------------------------------------------------------
@@ -308,8 +323,8 @@ PAIRS: dict[str, Operation] = {
     "softplus": Operation((E,), softplus, lambda x: torch.logaddexp(torch.zeros_like(x), x), {
         "max and log1p": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
     }, exact=of_arb(lambda x: log_of_sum(flint.arb(0), x)), domain=within_reach, attained=0.1, **FEW),
-    "hypot": Operation((E, E), np.hypot, torch.hypot, exact=np.frompyfunc(lambda x, y: (flint.arb(x)**2 + flint.arb(y)**2).sqrt(), 2, 1),
-                       attained=0.2, **FEW),
+    "hypot": Operation((E, E), np.hypot, torch.hypot, attained=0.2, exact=np.frompyfunc(
+        lambda x, y: (flint.arb(x) ** 2 + flint.arb(y) ** 2).sqrt(), 2, 1), **FEW),
 }  # fmt: skip
 
 WRITTEN: dict[str, Operation] = {**SMOOTH, **SCIPY, **PAIRS, **POWERS, **STATISTICS, **ORDER}

@@ -236,7 +236,8 @@ def test_a_dropped_radius_is_found(monkeypatch: pytest.MonkeyPatch, table: Any, 
 # --- rules that are not there ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("call", "name"), [
-    (lambda: np.deg2rad(BALL), "deg2rad"), (lambda: np.trapezoid(BALL), "trapezoid"), (lambda: np.fft.fft(BALL), r"fft\.fft"),
+    (lambda: np.deg2rad(BALL), "deg2rad"), (lambda: np.trapezoid(BALL), "trapezoid"),
+    (lambda: np.fft.fft(BALL), r"fft\.fft"),
 ])  # fmt: skip
 def test_a_function_without_a_rule_says_its_name_and_how_to_register_one(call: Callable[[], Any], name: str) -> None:
     with pytest.raises(TypeError, match=rf"no radius is known for numpy\.{name}; @Ball\.rule\(numpy\.{name}\)"):

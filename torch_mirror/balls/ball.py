@@ -255,7 +255,7 @@ class Ball(NDArrayOperatorsMixin):
         return self.view(lambda a: a.flatten())
 
     def astype(self, dtype: Any, *, copy: bool = True) -> "Any":
-        """A copy, a ball of a wider dtype, a mask or decided whole numbers: widening.py. Raises TypeError for others."""
+        """A copy, a ball of a wider dtype, a mask, decided whole numbers: widening.py. Raises TypeError for others."""
         result = attributes.cast(self, dtype)
         return self.copy() if result is self and copy else result
 
@@ -277,7 +277,7 @@ class Ball(NDArrayOperatorsMixin):
             return self.number
         raise refused.no_number()
 
-    __int__ = __complex__ = __trunc__ = __float__  # type: ignore[assignment]  # each raises
+    __int__ = __complex__ = __trunc__ = __float__
 
     def __round__(self, digits: int = 0) -> "Ball":
         return self.round(digits)

@@ -1,9 +1,10 @@
 """Who called: the line of the user's code, and the name of the library's function as it is written there.
 
-A NumPy function knows neither. Its name in another module than numpy (numpy.linalg.norm) is looked up in the modules
-themselves, and not in ``__module__``, which names where a function was written. The line is that of the first frame outside
-of this package, NumPy and SciPy. What these two call a ball by without asking it first (``np.asarray``, ``math.exp``) is found
-in their own frames, or, where they are written in C and have none, in the user's line.
+A NumPy function knows neither. Its name in another module than numpy (numpy.linalg.norm) is looked up in the
+modules themselves, and not in ``__module__``, which names where a function was written. The line is that of the
+first frame outside of this package, NumPy and SciPy. What takes a ball apart without asking it first
+(``np.asarray``, ``math.exp``) is found in the libraries' own frames, or, where it is written in C and has none, in
+the user's line.
 """
 
 import ast
@@ -78,7 +79,7 @@ def _of_frame(frame: FrameType) -> str:
     code = frame.f_code
     owner = frame.f_locals.get("self")
     if code.co_name == "__getitem__" and owner is not None:  # np.r_[x, y]
-        return next((f"numpy.{n}" for n in ("r_", "c_", "mgrid", "ogrid", "s_") if getattr(sys.modules["numpy"], n) is owner), "")
+        return next((f"numpy.{n}" for n in ("r_", "c_") if getattr(sys.modules["numpy"], n) is owner), "")
     name = code.co_qualname.split(".")[0] if code.co_name.startswith("__") else code.co_name
     library = (frame.f_globals.get("__name__") or "").split(".")[0]
     public = [m for m in MODULES if m.split(".")[0] == library and m in sys.modules]

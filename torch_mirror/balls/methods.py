@@ -27,7 +27,9 @@ ACCUMULATED: "dict[np.ufunc, Callable[..., Any]]" = {
 }
 
 
-def called(rule: Callable[..., Any], ufunc: np.ufunc, operands: "list[Ball]", out: Any, keywords: dict[str, Any]) -> Any:
+def called(
+    rule: Callable[..., Any], ufunc: np.ufunc, operands: "list[Ball]", out: Any, keywords: dict[str, Any]
+) -> Any:
     """ufunc(*operands, where=..., dtype=...). Raises TypeError for other keywords."""
     if left := keywords.keys() - {"where", "dtype", "casting", "order", "subok"}:
         raise TypeError(refused.no_rule(ufunc, f" with {', '.join(sorted(left))}"))
@@ -44,7 +46,9 @@ def called(rule: Callable[..., Any], ufunc: np.ufunc, operands: "list[Ball]", ou
     return choices.where(result, where, result, rest)
 
 
-def method(ufunc: np.ufunc, name: str, rule: "Callable[..., Any] | None", inputs: "tuple[Any, ...]", keywords: dict[str, Any]) -> Any:
+def method(
+    ufunc: np.ufunc, name: str, rule: "Callable[..., Any] | None", inputs: "tuple[Any, ...]", keywords: dict[str, Any]
+) -> Any:
     """accumulate and outer of balls. Raises TypeError for any other method."""
     keywords = {k: v for k, v in keywords.items() if v is not None}
     if name == "outer" and rule and len(inputs) == 2 and not keywords:

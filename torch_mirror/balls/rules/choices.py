@@ -47,7 +47,7 @@ def minimum(x: "Ball", y: "Ball") -> "Ball":
 
 
 def clip(
-    like: "Ball", a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None  # noqa: A002 - NumPy's names
+    like: "Ball", a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
 ) -> "Ball":
     a_min, a_max = min if a_min is None else a_min, max if a_max is None else a_max
     result = like.operand(a)

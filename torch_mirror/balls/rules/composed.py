@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reference.arrays import Array
 from torch_mirror.balls.rules import elementwise, shapes, sums
 from torch_mirror.balls.take import Take, everything
 
@@ -46,13 +47,16 @@ def kron(like: "Ball", a: Any, b: Any) -> "Ball":
     return result
 
 
-def cross(like: "Ball", a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> "Ball":
+def cross(
+    like: "Ball", a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> "Ball":
     """The product of vectors of three elements. Raises TypeError for two."""
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = (shapes.view(like.operand(v), _moved(i, -1)) for v, i in ((a, axisa), (b, axisb)))
     if x.shape[-1] != 3 or y.shape[-1] != 3:
-        raise TypeError(f"numpy.cross of balls: expected 3 elements along the axis, got {x.shape[-1]} and {y.shape[-1]}")
+        got = f"{x.shape[-1]} and {y.shape[-1]}"
+        raise TypeError(f"numpy.cross of balls: expected 3 elements along the axis, got {got}")
     parts: list[Any] = [x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))]
     return shapes.view(shapes.stack(like, parts, -1), _moved(-1, axisc))
 
@@ -73,15 +77,19 @@ def convolve(like: "Ball", a: Any, v: Any, mode: str = "full") -> "Ball":
     width = y.size
     first = {"full": 0, "same": (width - 1) // 2, "valid": width - 1}[mode]
     size = {"full": x.size + width - 1, "same": x.size, "valid": x.size - width + 1}[mode]
-    windows = shapes.view(x, lambda p: np.lib.stride_tricks.sliding_window_view(np.pad(p, width - 1), width)[first : first + size])
-    return sums.matmul(windows, y[::-1].settled())
+
+    def windows(p: Array) -> Array:
+        every = np.lib.stride_tricks.sliding_window_view(np.pad(p, width - 1), width)
+        return np.asarray(every[first : first + size])
+
+    return sums.matmul(shapes.view(x, windows), y[::-1].settled())
 
 
 def correlate(like: "Ball", a: Any, v: Any, mode: str = "valid") -> "Ball":
     """numpy.correlate of vectors, the second of which is not longer; of real numbers, convolve with that reversed."""
     x, y = like.operand(a), like.operand(v)
     if y.size > x.size:
-        raise TypeError("no radius is known for numpy.correlate with a second vector that is longer; swap them and reverse the result")
+        raise TypeError("numpy.correlate of balls: expected a second vector that is not longer; swap and reverse")
     return convolve(like, x, y[::-1], mode)
 
 
@@ -161,7 +169,9 @@ def block(like: "Ball", arrays: Any) -> "Ball":
     return joined(arrays, 0)
 
 
-def apply_along_axis(like: "Ball", func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> "Ball":
+def apply_along_axis(
+    like: "Ball", func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
+) -> "Ball":
     """A function of every vector along an axis, called for each of them."""
     x = like.operand(arr)
     rows = x.view(lambda v: np.moveaxis(v, axis, -1))

@@ -21,10 +21,12 @@ was seen, over 300,000 arguments of each of both dtypes, in multiples of u, NumP
     log2 2.4 | 1.0     log10 3.7 | 1.1    log1p 3.1 | 1.2     expm1 3.2 | 1.5    cbrt 2.7 | -       expit 2.2 | 2.4
     erf 3.0 | 1.2, over 30,000
 
-hypot is max sqrt(1 + (min / max)^2), and SLEEF's divides by way of 1 / max, which may be flushed where it is below tiny.
+hypot is max sqrt(1 + (min / max)^2), and SLEEF's divides by way of 1 / max, which may be flushed where it is
+below tiny.
 expit is 1 / (1 + exp -x) in each library: 8 u of exp, and two roundings more; where exp overflows the
 result is below tiny. erfc is left out: SciPy's loses x^2 u in its tail.
-Source: NumPy's and SLEEF's documentation; NIST Digital Library of Mathematical Functions, chapters 4 and 7 (derivatives).
+Source: NumPy's and SLEEF's documentation; NIST Digital Library of Mathematical Functions, chapters 4 and 7 (the
+derivatives).
 """
 
 from collections.abc import Callable

@@ -9,8 +9,9 @@ argmax, argmin and argsort give whole numbers, which have no radius: they are wh
 sort: let a be the k-th of the exact numbers and b that of another evaluation, a < b (a > b is the same of -x).
 At least k exact numbers are at most a, and at least n - k + 1 of the others at least b: some element j has
 x_j <= a and y_j >= b, so that b - a <= y_j - x_j <= e_j. The k-th of any evaluation lies between the k-th of
-all v - R e and the k-th of all v + R e, and so does a, which is between both numbers of j: what does not reach into that
-range may be left out. Nothing is rounded. Rounding is monotone: of two rounded ends, strictly below is strictly below.
+all v - R e and the k-th of all v + R e, and so does a, which is between both numbers of j: what does not reach into
+that range may be left out. Nothing is rounded. Rounding is monotone: of two rounded ends, strictly below is
+strictly below.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ ALL_PAIRS = 1 << 20
 
 
 def argmax(like: "Ball", a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """Where the largest element is, the first of them: whole numbers. Raises TypeError where the radii leave it open."""
+    """Where the largest element is, the first of them: whole numbers. Raises TypeError where that is open."""
     return _first(like.operand(a), axis, keepdims, "argmax", "largest", "max")
 
 
@@ -52,8 +53,7 @@ def _first(x: "Ball", axis: int | None, keepdims: bool, name: str, what: str, in
             f"numpy.{name} needs to know which element is the {what}, and the radii leave that open {left} times; "
             f"x == np.{instead}(x, axis, keepdims=True) is a mask that may stay open"
         )
-    result = np.argmax(x.value, axis, keepdims=keepdims)
-    return result
+    return np.argmax(x.value, axis, keepdims=keepdims)
 
 
 def argsort(like: "Ball", a: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Any:
@@ -70,7 +70,7 @@ def argsort(like: "Ball", a: Any, axis: int | None = -1, kind: str | None = None
         decided |= (lower == upper) & (reach[..., :-1] == 0) & (reach[..., 1:] == 0)
     if not decided.all():
         raise TypeError(
-            f"numpy.argsort needs to know the order of every two elements, and {int(np.count_nonzero(~decided))} pairs are "
+            f"numpy.argsort needs to know the order of all elements, and {int(np.count_nonzero(~decided))} pairs are "
             'open or equal (kind="stable" decides the order of equal ones); numpy.sort needs no order'
         )
     return order
@@ -106,8 +106,9 @@ def _kth_radius(x: "Ball", axis: int) -> Array:
 
 
 def median(
-    like: "Ball", a: Any, axis: int | None = None, out: Any = None, overwrite_input: Any = False, *, keepdims: bool = False  # noqa: FBT002 - NumPy's signature
-) -> "Ball":
+    like: "Ball", a: Any, axis: int | None = None, out: Any = None, overwrite_input: Any = None, *,
+    keepdims: bool = False,
+) -> "Ball":  # fmt: skip
     """The middle of the sorted elements, or the mean of the two in the middle. Raises TypeError for several axes."""
     del out, overwrite_input  # whoever calls this writes to out; nothing is overwritten
     x = like.operand(a)

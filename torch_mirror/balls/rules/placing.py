@@ -1,4 +1,4 @@
-"""What moves elements about or puts them in their places: windows, splits, pads, identities, put_along_axis, fill_diagonal.
+"""What moves elements about or puts them in their places: windows, splits, pads, put_along_axis, fill_diagonal.
 
 Nothing is computed, so that radii go along (shapes.py). sliding_window_view, the splits and unstack give views.
 """
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
 
 def sliding_window_view(
-    like: "Ball", x: Any, window_shape: int | tuple[int, ...], axis: Any = None, *, subok: bool = False, writeable: bool = False
+    like: "Ball", x: Any, window_shape: int | tuple[int, ...], axis: Any = None
 ) -> "Ball | Mask":
     """numpy.lib.stride_tricks.sliding_window_view: a view, read-only as NumPy's is by default."""
-    if writeable:
-        raise TypeError("no radius is known for numpy.lib.stride_tricks.sliding_window_view with writeable=True; assign to x")
-    del subok
     return like.beside(x).view(lambda v: np.lib.stride_tricks.sliding_window_view(v, window_shape, axis=axis))
 
 

@@ -7,12 +7,12 @@
 
 n < 0: |n| - 1 products and a quotient, or a library's pow. What is 1 / x^|n| in the first form is lost if x^|n|
 is below tiny, so that the radius is infinite where m^n reaches 1 / (2 tiny).
-x^y for x between l = x - R e_x and h = x + R e_x and y between its own two ends: each partial derivative is
-monotone in either variable, |log| aside, so that x^y is at most the largest B of its values at the four corners, y x^(y - 1)
-at most S_x, the largest |y| times the largest x^(y - 1) at the corners, and x^y log x at most S_y, B times the
-larger |log| of both ends. Where 0 < y < 1, |a^y - b^y| <= |a - b|^y as well (concave, and 0 at 0), which
-alone holds at x = 0. Libraries give x^0.5 as a root, x^-0.5 as its reciprocal (1 + 2 roundings), 2^x by exp2, and the rest by
-pow, for which FUNCTION_ROUNDINGS has 8: NumPy's SVML documents 4 ulp.
+x^y for x between l = x - R e_x and h = x + R e_x and y between its own two ends: a power is monotone in either
+variable, so that x^y is at most the largest B of its values at the four corners, y x^(y - 1) at most S_x, the
+largest |y| times the largest x^(y - 1) at the corners, and x^y log x at most S_y, B times the larger |log| of both
+ends. Where 0 < y < 1, |a^y - b^y| <= |a - b|^y as well (concave, and 0 at 0), which alone holds at x = 0.
+Libraries give x^0.5 as a root, x^-0.5 as its reciprocal (1 + 2 roundings), 2^x by exp2, and the rest by pow, for
+which FUNCTION_ROUNDINGS has 8: NumPy's SVML documents 4 ulp.
 A Python number that the format cannot hold, as 0.1, has a rounding, which is that of an exponent or base as well.
 """
 
@@ -58,7 +58,8 @@ def _whole_power(x: "Ball", y: "Ball") -> "Ball":
         size = np.where(p < 0, least, A)
         with np.errstate(all="ignore"):  # 0 to a negative power is infinite, and so is the radius
             largest = size**p
-            propagated = np.where((e == 0) | (p == 0), 0, np.abs(p) * largest * (e / size))  # size^(p - 1) may underflow
+            # by way of e / size, as size^(p - 1) may underflow where e is large
+            propagated = np.where((e == 0) | (p == 0), 0, np.abs(p) * largest * (e / size))
         rounding = fmt.gamma(int(max(np.abs(n).max(initial=0), FUNCTION_ROUNDINGS["pow"])) + 1) * largest
         result = np.where(p == 0, 0, propagated * (1 + 32 * fmt.u) + rounding + (np.abs(p) + 1) * fmt.tiny)
         lost = (p < 0) & ~(largest < 0.5 / fmt.tiny)

@@ -36,7 +36,7 @@ def over(reduce: Callable[..., Any], combine: Callable[..., Any], neutral: float
         x = in_dtype(like.operand(a), dtype)
         if where is not None and where is not True:
             if neutral is None and initial is None:
-                raise ValueError("reduction operation has no identity, so to use a where mask one has to specify 'initial'")
+                raise ValueError("a reduction that has no identity needs initial= beside where=")
             x = choices.where(x, where, x, initial if neutral is None else neutral)
         result = reduce(x, axis, keepdims=keepdims)
         return result if initial is None else combine(result, x.operand(initial))

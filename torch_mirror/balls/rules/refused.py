@@ -1,8 +1,9 @@
 """What has no rule, and the way out: by the name that NumPy, SciPy or Python spells.
 
 A function is here because its result depends on more than its numbers (memory, chance), because it takes a ball
-apart in a way that leaves the radius behind (float, math.exp), because no simple bound is known (inv, svd), or because its
-library asks an array for its numbers without asking the array first (np.array of a list, scipy.special.softmax).
+apart in a way that leaves the radius behind (float, math.exp), because no simple bound is known (inv, svd), or
+because its library asks an array for its numbers without asking the array first (np.array of a list,
+scipy.special.softmax).
 """
 
 from typing import Any
@@ -13,17 +14,17 @@ from torch_mirror.balls import callers
 from torch_mirror.balls.assignment import INTO_AN_ARRAY
 
 _NO_CHANCE = "draw random numbers before the forward pass, of plain shapes, and hand them in as data"
-_NO_FACTORS = "no simple bound is known for it; compute it outside of the network, or give Ball.rule(numpy.linalg.{}) a bound"
+_NO_FACTORS = "compute it outside of the network, or give it a bound of its own: @Ball.rule(numpy.linalg.{})"
 
 WAYS_OUT: dict[str, str] = {
-    "numpy.array": f"np.array(x, like=x) and x.copy() copy a ball, np.stack([x, y]) makes one of several; {INTO_AN_ARRAY}",
+    "numpy.array": f"x.copy() copies a ball, np.stack([x, y]) makes one of several; {INTO_AN_ARRAY}",
     "numpy.asarray": f"a ball is an array already; np.asarray(x, like=x) makes one of a list; {INTO_AN_ARRAY}",
     "numpy.asanyarray": "a ball is an array already",
     "numpy.ascontiguousarray": "memory order is not part of a ball; leave it out",
     "numpy.asfortranarray": "memory order is not part of a ball; leave it out",
     "numpy.require": "memory order is not part of a ball; leave it out",
     "numpy.lib.stride_tricks.as_strided":
-        "it reads memory, which a ball has none of; np.lib.stride_tricks.sliding_window_view(x, window) gives the same windows",
+        "it reads memory, and np.lib.stride_tricks.sliding_window_view(x, window) gives the same windows without",
     "numpy.r_": "np.concatenate([x, y]) does the same",
     "numpy.c_": "np.column_stack([x, y]) does the same",
     "numpy.vectorize": "call the function on the whole array: each operation of a ball is elementwise already",
@@ -68,7 +69,8 @@ WAYS_OUT: dict[str, str] = {
     "scipy.special.softmax": "e = np.exp(x - x.max(axis=-1, keepdims=True)); e / e.sum(axis=-1, keepdims=True)",
     "scipy.special.log_softmax":
         "z = x - x.max(axis=-1, keepdims=True); z - np.log(np.exp(z).sum(axis=-1, keepdims=True))",
-    "scipy.special.logsumexp": "m = x.max(axis=-1, keepdims=True); m + np.log(np.exp(x - m).sum(axis=-1, keepdims=True))",
+    "scipy.special.logsumexp":
+        "m = x.max(axis=-1, keepdims=True); m + np.log(np.exp(x - m).sum(axis=-1, keepdims=True))",
     "scipy.special.erfc": "1 - scipy.special.erf(x), whose radius is that of a difference",
     "scipy.special.log_expit": "-np.logaddexp(0, -x)",
     "scipy.special.logit": "np.log(x / (1 - x))",
@@ -91,9 +93,9 @@ def no_rule(function: Any, how: str = "") -> str:
 
 def no_method(ufunc: np.ufunc, method: str) -> str:
     """The message for numpy.subtract.reduce and kin."""
-    way = {"reduceat": "the function of each part does the same", "outer": "f(x[:, None], y) does the same"}
-    name = f"{callers.name_of(ufunc)}.{method}"
-    return f"no radius is known for {name}; {way.get(method, 'the function itself, one element after the other, does the same')}"
+    ways = {"reduceat": "the function of each part does the same", "outer": "f(x[:, None], y) does the same"}
+    way = ways.get(method, "the function itself, one element after the other, does the same")
+    return f"no radius is known for {callers.name_of(ufunc)}.{method}; {way}"
 
 
 def no_array() -> TypeError:
@@ -113,10 +115,11 @@ def no_number(what: str = "float") -> TypeError:
     name = callers.called() or what
     short = name.removeprefix("math.")
     way = WAYS_OUT.get(name) or (
-        f"np.{_AS_NUMPY.get(short, short)}(x) works on balls"
-        if name.startswith("math.") else 'the ball itself works as a number, x.item() is one of no axes, f"{x:.3f}" prints it; ' + INTO_AN_ARRAY
-    )
-    return callers.located(TypeError(f"{name} takes ordinary numbers, and a ball is no number, which has no radius; {way}"))
+        f"np.{_AS_NUMPY.get(short, short)}(x) works on balls" if name.startswith("math.") else
+        f'the ball itself works as a number, x.item() is one of no axes, f"{{x:.3f}}" prints it; {INTO_AN_ARRAY}'
+    )  # fmt: skip
+    told = f"{name} takes ordinary numbers, and a ball is no number, which has no radius; {way}"
+    return callers.located(TypeError(told))
 
 
 _AS_NUMPY = {"pow": "power", "fabs": "abs", "atan": "arctan", "asin": "arcsin", "acos": "arccos", "asinh": "arcsinh",
@@ -124,12 +127,12 @@ _AS_NUMPY = {"pow": "power", "fabs": "abs", "atan": "arctan", "asin": "arcsin", 
 """Functions of math that NumPy spells in another way."""
 
 
-class NoAttribute(AttributeError, TypeError):
+class NoAttributeError(AttributeError, TypeError):
     """An array has this attribute, and a ball has not: a TypeError by its message, an AttributeError to hasattr."""
 
 
-def no_attribute(name: str) -> NoAttribute:
+def no_attribute(name: str) -> NoAttributeError:
     way = WAYS_OUT.get(f"numpy.{name}", "numpy's functions work on balls where they have a rule")
     where = callers.line()
     called = f" (called at {where})" if where else ""
-    return NoAttribute(f"no radius is known for the method {name} of an array; {way}{called}")
+    return NoAttributeError(f"no radius is known for the method {name} of an array; {way}{called}")

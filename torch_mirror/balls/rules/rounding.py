@@ -50,7 +50,7 @@ def around(like: "Ball", a: Any, decimals: int = 0) -> "Ball":
     if not decimals:
         return rint(x)
     ten = x.operand(10.0 ** abs(decimals))
-    up, down = (elementwise.multiply, elementwise.divide) if decimals > 0 else (elementwise.divide, elementwise.multiply)
+    up, down = (elementwise.multiply, elementwise.divide)[:: 1 if decimals > 0 else -1]
     return down(rint(up(x, ten)), ten)
 
 

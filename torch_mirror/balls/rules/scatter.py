@@ -4,11 +4,10 @@
     multiply.at               one product, in any order (elementwise.prod)
     maximum.at, minimum.at    one after the other: nothing is rounded, so that no order makes a difference
 
-NumPy goes through the indices in their order; torch's index_add_, scatter_add_ and index_put_(accumulate=True) may do so
-in any. An element where nothing goes is as it was.
+NumPy goes through the indices in their order; torch's index_add_, scatter_add_ and index_put_(accumulate=True) may
+do so in any. An element where nothing goes is as it was.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from torch_mirror.balls.masks import is_ball, settled_index
 from torch_mirror.balls.rules import choices, elementwise, shapes, sums
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch_mirror.balls.ball import Ball
 
 
@@ -31,7 +32,8 @@ def at(ufunc: np.ufunc, x: Any, index: Any, y: Any) -> None:
             "where no index occurs twice, x[index] = f(x[index], y) is the same"
         )
     if not is_ball(x):
-        raise TypeError(f"numpy.{ufunc.__name__}.at of a ball into an ordinary array, which has no radii; {INTO_AN_ARRAY}")
+        name = f"numpy.{ufunc.__name__}.at"
+        raise TypeError(f"{name} of a ball into an ordinary array, which has no radii; {INTO_AN_ARRAY}")
     if x.scalar or not x.value.flags.writeable:
         raise ValueError("assignment destination is read-only")
     new = x.operand(y)

@@ -62,10 +62,12 @@ def array_equal(like: "Ball", a1: Any, a2: Any) -> bool:
     return bool(masks.comparison(np.equal)(x, y).all().decided("numpy.array_equal"))
 
 
-def nan_to_num(like: "Ball", x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> "Ball":  # noqa: FBT001, FBT002 - NumPy's signature
+def nan_to_num(
+    like: "Ball", x: Any, copy: Any = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None  # noqa: FBT002 - NumPy's signature
+) -> "Ball":
     """x with numbers for what is none. Raises TypeError for copy=False, which writes to x."""
     if not copy:
-        raise TypeError("no radius is known for numpy.nan_to_num with copy=False; x[...] = np.nan_to_num(x) does the same")
+        raise TypeError("no radius is known for numpy.nan_to_num with copy=False; x[...] = np.nan_to_num(x) does it")
     a = like.operand(x)
     huge = a.format.huge
     posinf, neginf = huge if posinf is None else posinf, -huge if neginf is None else neginf
@@ -92,7 +94,8 @@ def piecewise(like: "Ball", x: Any, condlist: Any, funclist: Any, *args: Any, **
     """A function of its own where each mask holds. Raises TypeError where the radii leave a mask open."""
     a = like.operand(x).afresh()
     given = [condlist] if isinstance(condlist, (masks.Mask, np.ndarray)) or not len(condlist) else list(condlist)
-    where = [masks.as_mask(a, c).decided("numpy.piecewise, which calls a function of the chosen elements,") for c in given]
+    why = "numpy.piecewise, which calls a function of the chosen elements,"
+    where = [masks.as_mask(a, c).decided(why) for c in given]
     if len(funclist) == len(where) + 1:
         where.append(~np.any(where, axis=0))
     result = a.operand(np.zeros(a.shape)).afresh()

@@ -13,13 +13,14 @@ var is evaluated in two passes by NumPy, and in one by torch (Welford), which fo
     gamma_(N + 8) S + c d sqrt(N S) + c^2 N d^2 + N tiny      S = N var x, d = gamma_(N / 2 + 9) max |x| + tiny,
                                                               c^2 = max(6.25, 2 log2 N)
 
-for Welford's. Every running mean lies within X = max |x| of 0, and an update of it, m + (x - m) / k, has three roundings
-of at most 2 X / k and one of X; the error before is damped by 1 - 1 / k. So k e_k <= (k - 1) e_k-1 + (6 + k) u X, and
-e_k <= (6 + (k + 1) / 2) u X, which d bounds. A term t_k = (x_k - m_k-1) (x_k - m_k) = (x_k - m_k)^2 k / (k - 1) is off by
-d (|x_k - m_k-1| + |x_k - m_k|) + d^2 <= d (1 + sqrt 2) sqrt t_k + d^2 and roundings of its own. The terms add up to S, so that
-sum sqrt t_k <= sqrt(N S) (Cauchy-Schwarz). Parts of n_a and n_b elements that are merged (Chan) give the term
-w (m_a - m_b)^2, w = n_a n_b / (n_a + n_b), which is off by 2 d sqrt(w t) + 4 d^2 w; all w add up to at most
-sum min(n_a, n_b) <= N log2(N) / 2, so that these are off by d sqrt(2 N log2(N) S) together. The sum has N roundings more.
+for Welford's. Every running mean lies within X = max |x| of 0, and an update of it, m + (x - m) / k, has three
+roundings of at most 2 X / k and one of X; the error before is damped by 1 - 1 / k. So k e_k <= (k - 1) e_k-1 +
+(6 + k) u X, and e_k <= (6 + (k + 1) / 2) u X, which d bounds. A term t_k = (x_k - m_k-1) (x_k - m_k)
+= (x_k - m_k)^2 k / (k - 1) is off by d (|x_k - m_k-1| + |x_k - m_k|) + d^2 <= d (1 + sqrt 2) sqrt t_k + d^2 and
+roundings of its own. The terms add up to S, so that sum sqrt t_k <= sqrt(N S) (Cauchy-Schwarz). Parts of n_a and
+n_b elements that are merged (Chan) give the term w (m_a - m_b)^2, w = n_a n_b / (n_a + n_b), which is off by
+2 d sqrt(w t) + 4 d^2 w; all w add up to at most sum min(n_a, n_b) <= N log2(N) / 2, so that these are off by
+d sqrt(2 N log2(N) S) together. The sum has N roundings more.
 Where all elements of a row are the same both forms give 0 exactly, and the term is 0.
 The root of a sum of squares needs no room below it: no evaluation of that is negative.
 The norm is that of a plain sum of squares, as NumPy and torch form it; BLAS's nrm2, which scales first, is not covered.
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from torch_mirror.balls import masks
-from torch_mirror.balls.rules import choices, elementwise, powers, reductions, shapes, sums
+from torch_mirror.balls.rules import choices, elementwise, functions, powers, reductions, shapes, sums
 from torch_mirror.balls.take import Take, everything
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ def _root(x: "Ball") -> "Ball":
 
     def rule(take: Take) -> Any:
         e = x.e(take)
-        least = np.fmax(take(x.value) - x.slack * e * (1 + 4 * x.format.u) - np.abs(take(x.value)) * (4 * x.format.u), 0)
-        least = np.where(e == 0, take(x.value), least)
+        least = np.fmax(take(x.value) - functions.reach(x, take), 0)
         with np.errstate(all="ignore"):  # inf / inf is infinite below
             propagated = np.where(e == 0, 0, e / (np.sqrt(least + e) + np.sqrt(least)))
             result = propagated * (1 + 8 * x.format.u) + k * np.sqrt(x.A(take))
@@ -94,7 +94,7 @@ def _root(x: "Ball") -> "Ball":
     return x.derived(np.sqrt(x.value), rule)
 
 
-def norm(like: "Ball", x: Any, ord: Any = None, axis: Axes = None, *, keepdims: bool = False) -> "Ball":  # noqa: A002 - NumPy's name
+def norm(like: "Ball", x: Any, ord: Any = None, axis: Axes = None, *, keepdims: bool = False) -> "Ball":
     """numpy.linalg.norm. Raises TypeError for the norms of a matrix that need its singular values."""
     a: Ball = like.operand(x)
     if axis is None:
@@ -109,7 +109,7 @@ def norm(like: "Ball", x: Any, ord: Any = None, axis: Axes = None, *, keepdims: 
     return _of_matrices(a, ord, axes, keepdims=keepdims)
 
 
-def vector_norm(like: "Ball", x: Any, *, axis: Axes = None, keepdims: bool = False, ord: Any = 2) -> "Ball":  # noqa: A002 - NumPy's name
+def vector_norm(like: "Ball", x: Any, *, axis: Axes = None, keepdims: bool = False, ord: Any = 2) -> "Ball":
     """numpy.linalg.vector_norm: of all elements, or along one axis. Raises TypeError for several."""
     a: Ball = like.operand(x)
     if axis is None:
@@ -136,7 +136,7 @@ def _of_vectors(a: "Ball", p: Any, axis: int, *, keepdims: bool) -> "Ball":
     if p == 0:
         return masks.as_mask(a, a).sum(axis, keepdims=keepdims)
     if isinstance(p, str):
-        raise ValueError(f"Invalid norm order {p!r} for vectors")
+        raise ValueError(f"Invalid norm order {p!r} for vectors")  # noqa: TRY004 - NumPy's own error
     if p == 1:
         return sums.add_over(size, axis, keepdims=keepdims)
     total = sums.add_over(powers.power(size, a.operand(p)), axis, keepdims=keepdims)
@@ -162,7 +162,9 @@ def _of_matrices(a: "Ball", p: Any, axes: tuple[int, ...], *, keepdims: bool) ->
     return result if keepdims else result.view(lambda v: np.squeeze(v, axes))
 
 
-def average(like: "Ball", a: Any, axis: Axes = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:  # noqa: FBT001, FBT002 - NumPy's signature
+def average(
+    like: "Ball", a: Any, axis: Axes = None, weights: Any = None, returned: Any = None, *, keepdims: bool = False
+) -> Any:
     """The mean, or the mean with weights; and the sum of the weights, if that is asked for."""
     x = like.operand(a)
     if weights is None:
@@ -174,18 +176,22 @@ def average(like: "Ball", a: Any, axis: Axes = None, weights: Any = None, return
             if not isinstance(axis, int) or w.ndim != 1:
                 raise TypeError("numpy.average of balls: expected weights of x's own shape, or of its axis")
             w = w[tuple(slice(None) if i == axis % x.ndim else None for i in range(x.ndim))]
-        scale = sums.add_over((w + x.derived(np.zeros(x.shape, x.value.dtype), None)).settled(), axis, keepdims=keepdims)
+        everywhere = shapes.view(w.settled(), lambda v: np.broadcast_to(v, x.shape))
+        scale = sums.add_over(everywhere, axis, keepdims=keepdims)
         result = sums.add_over((x * w).settled(), axis, keepdims=keepdims) / scale
     return (result, scale) if returned else result
 
 
-def cov(like: "Ball", m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None, *, dtype: Any = None) -> "Ball":  # noqa: FBT001, FBT002 - NumPy's signature
+def cov(
+    like: "Ball", m: Any, y: Any = None, rowvar: Any = True, bias: Any = None, ddof: int | None = None, *,  # noqa: FBT002 - NumPy's signature
+    dtype: Any = None,
+) -> "Ball":  # fmt: skip
     """The covariances of the rows of m, in float64 at least unless dtype says otherwise.
 
     Raises TypeError for a second set of observations, which np.vstack appends.
     """
     if y is not None:
-        raise TypeError("no radius is known for numpy.cov of two sets of observations; stack them: np.cov(np.vstack([m, y]))")
+        raise TypeError("no radius is known for numpy.cov of two sets; stack them: np.cov(np.vstack([m, y]))")
     x: Any = like.operand(m)
     x = reductions.in_dtype(x, np.promote_types(x.dtype, np.float64) if dtype is None else dtype)
     if x.ndim > 2:

@@ -1,7 +1,7 @@
 """x.astype and dtype=: to the format itself, to a wider one, to bool, and to whole numbers that are decided.
 
     the same format   a copy
-    a wider one       the same elements with the same radii, exactly; from there on roundings are those of the wider format
+    a wider one       the same elements with the same radii, exactly; later roundings are those of the wider format
     a narrower one    refused
     bool              x != 0, a mask
     whole numbers     an ordinary array, if every evaluation gives the same: trunc(x - R e) = trunc(x + R e)
@@ -29,15 +29,16 @@ def cast(x: "Ball", dtype: Any) -> Any:
     kind = np.dtype(dtype)
     if kind in (x.format.dtype, x.value.dtype) and kind.itemsize <= x.format.dtype.itemsize:
         return x
-    if kind == bool:
+    if kind.kind == "b":
         return masks.as_mask(x, x)
     if kind.kind in "iu":
         return whole(x, kind)
     if kind.kind != "f":
-        raise TypeError(f"a ball of {x.dtype} does not change its dtype: expected a float, bool or whole numbers, got {kind}")
+        raise TypeError(f"a ball of {x.dtype} does not change its dtype: expected float, bool or int, got {kind}")
     if format_of(kind).precision <= x.format.precision:
         raise TypeError(
-            f"a ball of {x.dtype} does not change its dtype to a narrower one: expected {x.dtype} or wider, got {kind}; "
+            f"a ball of {x.dtype} does not change its dtype to a narrower one: expected {x.dtype} or wider, got {kind}"
+            "; "
             "start from inputs and parameters of the dtype that is to be computed in"
         )
     return widened(x, format_of(kind))
@@ -62,7 +63,7 @@ def whole(x: "Ball", dtype: Any) -> Array:
     left = int(np.count_nonzero(~(low == high)))
     if left:
         raise TypeError(
-            f"a ball does not become whole numbers where its radius leaves them open, which it does for {left} of {x.size}; "
+            f"a ball does not become whole numbers where the radii leave them open, {left} of {x.size}; "
             "np.floor, np.round and np.trunc of a ball are balls"
         )
     return x.value.astype(dtype)
