@@ -1,4 +1,4 @@
-"""The attack in bulk: two million elements of each dtype, none outside, and no bound looser than it has to be."""
+"""The attack in bulk: millions of elements of each dtype, none outside, and no bound looser than it has to be."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from torch_mirror.balls import dispatch, masks, table
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.rules import elementwise
 
-ELEMENTS = 2_000_000
+ELEMENTS = 2_500_000
 
 
 @pytest.fixture(scope="module", params=FORMATS, ids=lambda fmt: fmt.dtype.name)
@@ -32,7 +32,7 @@ def tallies(request: pytest.FixtureRequest) -> dict[str, Tally]:
     return found
 
 
-def test_two_million_elements_lie_within_their_radii(tallies: dict[str, Tally]) -> None:
+def test_all_elements_lie_within_their_radii(tallies: dict[str, Tally]) -> None:
     assert {*tallies} == {*OPERATIONS}
     assert [t.first for t in tallies.values() if t.violations] == []
     total = sum(t.elements for t in tallies.values())

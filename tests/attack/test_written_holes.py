@@ -10,6 +10,7 @@ from tests.attack.adversary import FORMATS
 from tests.attack.bulk import strike
 from tests.attack.strike import forgets_radii
 from torch_mirror.balls import dispatch, methods, table
+from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.rules import (
     elementwise,
@@ -47,7 +48,7 @@ FORGOTTEN: dict[str, Any] = {
 def test_a_rule_that_forgets_its_radius_is_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert not violated(name, draws=4)
     key = FORGOTTEN[name]
-    entries: dict[Any, Callable[..., Any]] = table.UFUNCS if key in table.UFUNCS else table.FUNCTIONS  # type: ignore[assignment]  # of either kind of key
+    entries: dict[Any, Callable[..., Any]] = table.UFUNCS if key in table.UFUNCS else table.FUNCTIONS
     rule = entries[key]
     monkeypatch.setattr(dispatch, "_takes", lambda *_: True)  # what stands in has no names of its own
     monkeypatch.setitem(entries, key, forgets_radii(rule))
@@ -87,6 +88,12 @@ def without_exp_and_log1p(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(elementwise.FUNCTION_ROUNDINGS, name, -0.6 if name == "exp" else 0)
 
 
+def of_the_last_factor(like: Ball, a: Any, axis: int) -> Ball:
+    """The radius of one factor for that of a product."""
+    x = like.operand(a)
+    return x.derived(x.value.cumprod(axis=axis), lambda take: take(x.radius))
+
+
 HOLES: dict[str, tuple[tuple[str, ...], Callable[[pytest.MonkeyPatch], None]]] = {
     "hypot, rounded once": (("hypot",), lambda m: m.setattr(functions, "HYPOT_ROUNDINGS", 0.3)),
     "logaddexp, the inner functions": (("softplus", "logaddexp"), without_exp_and_log1p),
@@ -104,8 +111,7 @@ HOLES: dict[str, tuple[tuple[str, ...], Callable[[pytest.MonkeyPatch], None]]] =
         rounding, "reach", lambda x, take: 0 * take(x.value))),
     "three operands, one rounding": (("einsum of 3", "einsum of 4", "einsum of 3, alone"), lambda m: m.setattr(
         Format, "gamma", lambda self, _: 0.4 * self.u)),
-    "cumprod, its factors": (("cumprod",), lambda m: m.setitem(table.FUNCTIONS, np.cumprod, lambda like, a, axis: (
-        lambda x: x.derived(x.value.cumprod(axis=axis), lambda take: take(x.radius)))(like.operand(a)))),
+    "cumprod, its factors": (("cumprod",), lambda m: m.setitem(table.FUNCTIONS, np.cumprod, of_the_last_factor)),
 }  # fmt: skip
 
 

@@ -24,8 +24,8 @@ from tests.attack.operation import COPIES, E, Operation
 from tests.attack.oracle import largest, least
 from torch_mirror.balls.format import Format
 
-FEW: Any = {"share": 0.15}
-MOVES: Any = {"share": 0.05, **COPIES}
+FEW: Any = {"share": 0.3}
+MOVES: Any = {"share": 0.09, **COPIES}
 
 
 def of_arb(function: Callable[[flint.arb], flint.arb]) -> Callable[..., Any]:
@@ -93,7 +93,7 @@ FUNCTIONS: dict[str, tuple[Any, Callable[[flint.arb], flint.arb], Any]] = {
 """In torch, exactly, and where."""
 
 SMOOTH: dict[str, Operation] = {
-    name: Operation((E,), getattr(np, name), in_torch, exact=of_arb(exact), domain=domain, attained=0.1, **FEW)
+    name: Operation((E,), getattr(np, name), in_torch, exact=of_arb(exact), domain=domain, attained=0.06, **FEW)
     for name, (in_torch, exact, domain) in FUNCTIONS.items()
 }
 
