@@ -47,6 +47,8 @@ from tests.attack.logic import LOGIC
 from tests.attack.moves import IN_PLACE, MOVES
 from tests.attack.operation import COPIES, E, Operation
 from tests.attack.oracle import choose, largest, least
+from tests.attack.statistical import STATISTICAL
+from tests.attack.stepped import STEPPED
 from tests.attack.written import WRITTEN
 
 # --- equations that take more than a line -------------------------------------------------------------------
@@ -232,7 +234,7 @@ OPERATIONS: dict[str, Operation] = {
     **LOGIC,
     **MOVES,
     **IN_PLACE,
-    **WRITTEN, **COMPOSED,
+    **WRITTEN, **STATISTICAL, **STEPPED, **COMPOSED,
     "drawn expression": Operation(((SIDE, SIDE),) * OPERANDS, evaluated("equation"), evaluated("torch"),
                                   {"otherwise": evaluated("other")}, drawn, evaluated("exact"),
                                   domain=mostly_moderate, share=8),

@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 
 
 def item(x: "Ball", *index: Any) -> "Ball":
-    """One element, as a ball of no axes. Raises ValueError where there are more and no index says which."""
+    """One element, as a ball of no axes that follows nothing.
+
+    Raises ValueError where there are more and no index says which.
+    """
     if index:
         where = index[0] if len(index) == 1 else index
         return x[where] if isinstance(where, tuple) else x.reshape(-1)[where]
     if x.size != 1:
         raise ValueError("can only convert an array of size 1 to a Python scalar")
-    return x.reshape(())
+    return x.reshape(-1)[0]
 
 
 def tolist(x: "Ball") -> Any:
     """Nested lists of balls of no axes."""
-    return [tolist(row) for row in x] if x.ndim else x
+    return [tolist(row) for row in x] if x.ndim else x.item()
 
 
 def flat(x: "Ball") -> "Ball":

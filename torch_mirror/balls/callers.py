@@ -20,7 +20,7 @@ MODULES = (
 )  # fmt: skip
 """Where a function may be found by its name. None of them is imported for that."""
 
-LIBRARIES = ("numpy", "scipy", "torch_mirror.balls")
+LIBRARIES = ("numpy", "scipy", "torch_mirror")
 
 
 def name_of(function: Any) -> str:
@@ -59,7 +59,7 @@ def _callers() -> tuple[FrameType | None, FrameType | None]:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as inspect.currentframe does, without its None
     inner = None
     while frame is not None and (library := _library(frame)):
-        inner = frame if library != "torch_mirror.balls" else None
+        inner = frame if library != "torch_mirror" else None
         frame = frame.f_back
     return frame, inner
 

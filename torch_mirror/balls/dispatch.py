@@ -56,7 +56,7 @@ def _ufunc(self: "Ball", ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], 
     (out,) = kwargs.pop("out", (None,)) if ufunc.nout == 1 else (None,)
     rule = UFUNCS.get(ufunc) or _added.get(ufunc) or functions.of_scipy(ufunc)
     if method == "reduce" and ufunc in REDUCTIONS and len(inputs) == 1:
-        return _given_out(REDUCTIONS[ufunc](self, self, **{"axis": 0, **kwargs}), out)
+        return _given_out(REDUCTIONS[ufunc](self, inputs[0], **{"axis": 0, **kwargs}), out)
     if rule is None:
         raise TypeError(refused.no_rule(ufunc) if method == "__call__" else refused.no_method(ufunc, method))
     like = widening.widest(self, inputs)

@@ -75,11 +75,11 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
 }
 
 
-def _any(like: "Ball", x: "Ball", axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
+def _any(like: "Ball", x: Any, axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
     return masks.any_of(like, x, axis, keepdims=keepdims)
 
 
-def _all(like: "Ball", x: "Ball", axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
+def _all(like: "Ball", x: Any, axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
     return masks.all_of(like, x, axis, keepdims=keepdims)
 
 

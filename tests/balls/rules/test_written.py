@@ -41,6 +41,7 @@ WIDE: Any = Ball(NUMBERS, np.full((2, 3), 0.5))
     lambda x: np.convolve(x[0, :2], x[1], "valid"), lambda x: np.correlate(x[0], x[1, :2], "full"),
     lambda x: np.gradient(x, 0.5, axis=1), lambda x: np.gradient(x)[1], lambda x: np.append(x, x[0]),
     lambda x: np.append(x, x, axis=1), lambda x: np.block([[x, x], [x, x]]),
+    lambda x: np.apply_along_axis(np.argmax, 1, x),
     lambda x: np.apply_along_axis(np.cumsum, 0, x), lambda x: np.apply_along_axis(lambda v: v[:2] * v[1], 1, x),
     np.floor, lambda x: np.round(x, 1), lambda x: np.round(x, -1), lambda x: x // 0.75, lambda x: x % 0.75,
     lambda x: -x % 2, lambda x: divmod(x, 2)[1], lambda x: x**-1, lambda x: x**0, lambda x: np.abs(x) ** 0.5,
@@ -157,8 +158,8 @@ def test_a_row_of_equal_numbers_has_no_variance_and_another_is_not_exact() -> No
 def test_a_norm_of_nothing_but_zeros_is_bounded() -> None:
     zero: Any = Ball(np.zeros(3))
     near: Any = Ball(zero.value, np.full(3, 1e-3))
-    bounded, exact = (np.linalg.norm(x).item() for x in (near, zero))
-    assert (bounded.radius < 1e-2, exact.radius) == (True, 0)
+    bounds: Any = [np.linalg.norm(x) for x in (near, zero)]
+    assert (bounds[0].radius < 1e-2, bounds[1].radius) == (True, 0)
 
 
 # --- dtypes ------------------------------------------------------------------------------------------------
@@ -207,6 +208,20 @@ def test_attributes_are_those_of_the_array() -> None:
     x.flat = 4
     x.sort()
     assert x.value.tolist() == [[4] * 3] * 2
+
+
+def test_an_item_follows_nothing() -> None:
+    x: Any = Ball(np.ones((1, 1))).copy()
+    for number in (x.item(), x.tolist()[0][0], x[0, 0].item()):
+        number += 1.0  # noqa: PLW2901 - a new number, and not the element
+        assert number.value == 2
+    assert x.value.tolist() == [[1]]
+
+
+def test_a_reduction_into_a_ball_is_of_its_operand() -> None:
+    out: Any = Ball(np.full(2, 9.0)).copy()
+    np.add.reduce(np.ones((3, 2)), axis=0, out=out)
+    assert out.value.tolist() == [3, 3]
 
 
 def test_erf_in_longdouble_is_off_by_less_than_a_centre_may_be() -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls.masks import Mask, is_ball
 from torch_mirror.balls.rules import elementwise, shapes, sums
 from torch_mirror.balls.take import Take, everything
 
@@ -171,12 +172,15 @@ def block(like: "Ball", arrays: Any) -> "Ball":
 
 def apply_along_axis(
     like: "Ball", func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
-) -> "Ball":
+) -> Any:
     """A function of every vector along an axis, called for each of them."""
     x = like.operand(arr)
     rows = x.view(lambda v: np.moveaxis(v, axis, -1))
     outside = rows.shape[:-1]
-    results = [like.operand(func1d(rows[index].afresh(), *args, **kwargs)) for index in np.ndindex(outside)]
+    each = [func1d(rows[index].copy(), *args, **kwargs) for index in np.ndindex(outside)]
+    if not any(is_ball(r) or isinstance(r, Mask) for r in each):  # whole numbers, as argmax gives
+        return np.apply_along_axis(lambda at: each[at[0]], -1, np.arange(len(each)).reshape(*outside, 1))
+    results = [like.operand(r) for r in each]
     new = results[0].shape
     stacked = shapes.stack(like, results).reshape(outside + new)
     places = tuple(range(len(outside), len(outside) + len(new)))
