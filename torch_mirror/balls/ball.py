@@ -6,8 +6,8 @@ order and blocking of sums, with or without fused multiply-add, subnormal result
 are taken as they are: a mode that reads subnormal operands as zero is outside). The centre
 being one evaluation too, another one may be R * radius away from it, R = 1 + u_centre / u.
 
-The rules stand in sums.py, einsum.py, elementwise.py, branches.py, masks.py, shapes.py and creation.py;
-rules.py says which function has which. In their formulas e is the radius of an
+The rules stand in rules/, one family a file, and in masks.py; table.py says which function has which, and
+rules/refused.py what to write instead where there is none. In their formulas e is the radius of an
 operand, A = |value| + R e a bound on the magnitude of every evaluation of it, u the unit roundoff,
 gamma_K = K u / (1 - K u), and tiny the smallest normal number, which bounds what underflow loses.
 
@@ -99,7 +99,7 @@ class Ball(NDArrayOperatorsMixin):
     def operand(self, x: Any) -> "Ball":
         """x as a ball beside this one, as it is now; what the format cannot hold has a rounding of its own."""
         if isinstance(x, Ball):
-            return widening.widened(x.settled(), self.format)
+            return x.settled() if x.format is self.format else widening.widened(x.settled(), self.format)
         if isinstance(x, masks.Mask):
             return x.number()
         number = isinstance(x, (int, float))

@@ -53,13 +53,14 @@ def call_ufunc(self: "Ball", ufunc: np.ufunc, method: str, *inputs: Any, **kwarg
 def _ufunc(self: "Ball", ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if method == "at":
         return scatter.at(ufunc, *inputs)
-    (out,) = kwargs.pop("out", (None,)) if ufunc.nout == 1 else (None,)
+    (out,) = kwargs.pop("out", (None,)) if kwargs and ufunc.nout == 1 else (None,)
     rule = UFUNCS.get(ufunc) or _added.get(ufunc) or functions.of_scipy(ufunc)
     if method == "reduce" and ufunc in REDUCTIONS and len(inputs) == 1:
         return _given_out(REDUCTIONS[ufunc](self, inputs[0], **{"axis": 0, **kwargs}), out)
     if rule is None:
         raise TypeError(refused.no_rule(ufunc) if method == "__call__" else refused.no_method(ufunc, method))
-    like = widening.widest(self, inputs)
+    other = inputs[-1] if inputs[0] is self else inputs[0]
+    like = self if getattr(other, "format", self.format) is self.format else widening.widest(self, inputs)
     operands = [like.operand(x) for x in inputs]
     if method != "__call__":
         return _given_out(methods.method(ufunc, method, rule, tuple(operands), kwargs), out)
@@ -83,6 +84,8 @@ def _function(self: "Ball", function: Any, args: Any, kwargs: Any) -> Any:
     rule = FUNCTIONS.get(function)
     if rule is None:
         raise TypeError(refused.no_rule(function))
+    if not kwargs and _fits(rule, len(args)):
+        return _given_out(rule(self, *args), None)
     named = {name: v for name, v in kwargs.items() if name != "out" and v is not np._NoValue}  # noqa: SLF001 - what NumPy passes for nothing
     if named and not _takes(rule, frozenset(named)):
         raise TypeError(refused.no_rule(function, f" with {', '.join(sorted(named.keys() - _names(rule)))}"))

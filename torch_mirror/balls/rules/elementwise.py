@@ -159,19 +159,20 @@ def divide(x: "Ball", y: "Ball") -> "Ball":
 
 
 def power(x: "Ball", y: "Ball") -> "Ball":
-    """Whole exponents only: n - 1 products, or a library's pow with an error of at most 2 ulp = 4 u."""
-    n = float(y.value) if y.exact and y.ndim == 0 else 0.5
-    if n != int(n) or n < 1:
-        raise TypeError("no radius is known for numpy.power unless the exponent is a whole number above 0")
+    """A whole exponent above 0: n - 1 products, or a library's pow with an error of at most 2 ulp = 4 u.
+
+    Others: powers.py.
+    """
+    n = int(y.value)
     if n == 2:
         return multiply(x, x)
-    value = x.value ** int(n)
+    value = x.value**n
     fmt = x.format
 
     def rule(take: Take) -> Any:
-        largest = x.A(take) ** int(n)
-        propagated = n * x.A(take) ** (int(n) - 1) * x.e(take)
-        return _overflow(propagated + fmt.gamma(max(int(n) - 1, 4)) * largest + n * fmt.tiny, largest, fmt)
+        largest = x.A(take) ** n
+        propagated = n * x.A(take) ** (n - 1) * x.e(take)
+        return _overflow(propagated + fmt.gamma(max(n - 1, 4)) * largest + n * fmt.tiny, largest, fmt)
 
     return x.derived(value, rule)
 

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from torch_mirror.balls import callers
 from torch_mirror.balls.rules import longdouble
 from torch_mirror.balls.rules.elementwise import FUNCTION_ROUNDINGS, _overflow
 from torch_mirror.balls.take import Take
@@ -153,7 +154,7 @@ SMOOTH: "dict[np.ufunc, Callable[[Ball], Ball]]" = {
 def of_scipy(ufunc: np.ufunc) -> "Callable[[Ball], Ball] | None":
     """The rule of a ufunc of scipy.special, which whoever calls it has imported; None if it has none."""
     name = ufunc.__name__
-    if name not in SCIPY_SLOPES:
+    if name not in SCIPY_SLOPES or callers.name_of(ufunc) != f"scipy.special.{name}":
         return None
 
     def evaluate(v: Any) -> Any:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def power(x: "Ball", y: "Ball") -> "Ball":
-    """x ** y. A number of the exponents that are whole may be an array, as in x ** np.arange(4)."""
+    """x ** y; y a number, an array of whole ones, as in x ** np.arange(4), or anything where x is above 0."""
     if not y.exact or (y.value != np.round(y.value)).any():
         return _any_power(x, y)
     if y.ndim == 0:

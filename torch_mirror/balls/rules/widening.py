@@ -72,6 +72,8 @@ def whole(x: "Ball", dtype: Any) -> Array:
 def widest(like: "Ball", arguments: Any) -> "Ball":
     """like, or a ball of a wider format among the arguments, or in a list of them: NumPy computes in that."""
     for x in arguments:
+        if x is like or isinstance(x, (np.ndarray, int, float, str)):
+            continue
         if isinstance(x, (list, tuple)):
             like = widest(like, x)
         elif masks.is_ball(x) and x.format.precision > like.format.precision:
