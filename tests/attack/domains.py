@@ -101,7 +101,7 @@ def any_sgd(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 def any_loss(reduction: Any) -> Callable[[np.random.Generator], tuple[Any, ...]]:
-    return lambda rng: (SquaredError(reduction, rng.choice([1.0, 0.5, 0.3, 7.0]).item()),)
+    return lambda rng: (SquaredError(reduction, rng.choice([1.0, 0.5, 0.3, 7.0]).item(), axes=2),)
 
 
 def exact_constant(c: Any) -> Any:

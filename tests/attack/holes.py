@@ -95,11 +95,16 @@ def of_ordinary(operation: Operation, *, moved: bool = True) -> Callable[[], flo
 
 
 def most(operation: Operation, *, moved: bool = True) -> float:
-    plans = [
-        Plan((seed,), moved, wider=False, kinds=(kind,) * 4, environment="", numbers=FEW)
-        for kind in ("normal", "cancelling") for seed in range(20)
-    ]  # fmt: skip
-    return max(strike(operation, fmt, plan).worst for plan in plans for fmt in FORMATS)
+    return max(of_each(operation, moved=moved))
+
+
+def of_each(operation: Operation, *, moved: bool = True) -> Iterator[float]:
+    """The largest error / radius of each of a few dozen draws, made as they are asked for."""
+    for kind in ("normal", "cancelling"):
+        for seed in range(20):
+            plan = Plan((seed,), moved, wider=False, kinds=(kind,) * 4, environment="", numbers=FEW)
+            for fmt in FORMATS:
+                yield strike(operation, fmt, plan).worst
 
 
 # --- holes of one kind ----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Every operation that is attacked, by hypothesis, in bulk and with holes in the bound: one table."""
 
+from tests.attack.composed import COMPOSED
 from tests.attack.contractions import CONTRACTIONS
 from tests.attack.domains import mostly_moderate
 from tests.attack.einsums import EINSUMS
@@ -10,8 +11,11 @@ from tests.attack.logic import LOGIC
 from tests.attack.masks import MASKS
 from tests.attack.moves import MOVES
 from tests.attack.operation import Operation
+from tests.attack.statistical import STATISTICAL
+from tests.attack.stepped import STEPPED
 from tests.attack.sums import ALONG_AN_AXIS
 from tests.attack.training import TRAINING
+from tests.attack.written import WRITTEN
 
 DRAWN = "drawn expression"
 
@@ -25,6 +29,10 @@ OPERATIONS: dict[str, Operation] = {
     **MASKS,
     **MOVES,
     **IN_PLACE,
+    **WRITTEN,
+    **STATISTICAL,
+    **STEPPED,
+    **COMPOSED,
     DRAWN: Operation(((SIDE, SIDE),) * OPERANDS, evaluated("equation"), evaluated("torch"),
                      {"otherwise": evaluated("other")}, drawn, evaluated("exact"), domain=mostly_moderate, share=8),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A ball as an array: NumPy's methods, and a number where its radius is 0."""
+"""A ball as an array: NumPy's methods, and no number, whatever its radius."""
 
 from typing import Any
 
@@ -26,11 +26,14 @@ def test_methods_are_numpy_s() -> None:
     assert (f"{BALL[0, 2]:.2f}", f"{BALL}") == ("2.00", repr(BALL))
 
 
-def test_a_number_whose_radius_is_0_is_a_number() -> None:
+def test_a_ball_is_no_number_even_if_its_radius_is_0() -> None:
+    """math.exp(x) would compute without a radius; item() hands out a ball, and a Python number stays one."""
     exact: Any = Ball(np.array([[2.5]]))
-    assert (float(exact), exact.item(), bool(exact)) == (2.5, 2.5, True)
-    with pytest.raises(TypeError, match="a ball is no number, unless its radius is 0"):
-        float(BALL[0, 0])
+    assert (exact.item().value[()], exact.item().shape, bool(exact)) == (2.5, (), True)
+    assert float(exact.operand(0.1)) == 0.1
+    for ball in (exact, BALL[0, 0]):
+        with pytest.raises(TypeError, match=r"float takes ordinary numbers.*x\.item\(\) .*test_arrays\.py:\d+"):
+            float(ball)
     with pytest.raises(TypeError, match="a ball is no index"):
         BALL[exact]
 

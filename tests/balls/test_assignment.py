@@ -120,7 +120,7 @@ def test_fill_and_iteration() -> None:
 @pytest.mark.parametrize("write", [
     lambda a, x: a.__setitem__(..., x), lambda a, x: a.__iadd__(x), lambda a, x: np.add(x, x, out=a),
     lambda a, x: a.__setitem__(slice(None), [x[0], x[1]]), np.copyto, lambda a, x: np.sum(x, out=a),
-    lambda _, x: np.asarray(x), lambda _, x: float(x), lambda _, x: x[0, 0].item(),
+    lambda _, x: np.asarray(x), lambda _, x: float(x), lambda _, x: np.array([x, x]),
 ])  # fmt: skip
 def test_an_ordinary_array_takes_no_ball_and_the_error_says_what_does(write: Callable[[Array, Any], Any]) -> None:
     with pytest.raises(TypeError, match=r"start from np\.zeros_like\(x\) or np\.zeros\(shape, like=x\)"):

@@ -61,7 +61,6 @@ def test_a_view_of_labels_is_written_through() -> None:
 
 
 @pytest.mark.parametrize(("call", "error", "message"), [
-    (lambda x: np.einsum("ij,jk,kl", x, x, x), TypeError, "of 3 operands.*contract two at a time"),
     (lambda x: np.einsum(x, [0, 1], [1]), TypeError, "subscripts as a string, got a ball"),
     (lambda x: np.einsum("ij,j", x), ValueError, "expected 2 operands for 'ij,j', got 1"),
     (lambda x: np.einsum("i", x), ValueError, r"'i' does not fit operands of \(2,\) dimensions"),
