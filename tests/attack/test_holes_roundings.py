@@ -27,6 +27,7 @@ from tests.attack.holes import (
 from tests.attack.operation import Operation, alone
 from tests.attack.operations import OPERATIONS
 from tests.attack.oracle import exactly
+from tests.attack.strike import struck
 from torch_mirror.balls import number
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exactness import lowest_bit
@@ -206,7 +207,7 @@ def test_a_product_s_rounding_taken_for_everybody_s() -> None:
     """Separate evaluations pass, a fused one does not."""
     w, g = np.array([0.1 * 3]), np.array([3.0])  # w - 0.1 g cancels but for the rounding of the product
     product = 0.1 * g
-    assert of_numbers(OPERATIONS["update"], given(w, g, fmt=F64)._replace(constants=(0.1,)))() <= 1
+    assert struck(OPERATIONS["update"], given(w, g, fmt=F64)._replace(constants=(0.1,))).worst <= 1
     unfused = Ball(w) - Ball(product)  # radius 0, by Sterbenz, about a product that is not exact
     separate = rational(w - product)
     assert worst(unfused, separate, [w - product]) <= 1

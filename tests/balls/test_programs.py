@@ -103,4 +103,4 @@ def against_numpy(fmt: Format, program: Any, seed: int, *, moved: bool) -> float
 ])  # fmt: skip
 def test_programs_find_a_hole(where: Any, name: str, hole: Any) -> None:
     program = [(0, 0, 1, 1), (4, 0, 3, 0), (2, 1, 0, 3)]
-    found(lambda: against_numpy(F64, program, 0, moved=True), Hole(where, name, always(hole)))
+    found(lambda: [against_numpy(F64, program, 0, moved=True)], Hole(where, name, always(hole)))
