@@ -4,7 +4,8 @@ A ball promises that the exact result lies within its radius of every admissible
 
 - ``operations.OPERATIONS`` is the one table of what is attacked. An ``Operation`` has an equation, which runs on
   balls, arrays and exact numbers, and the other ways to evaluate it. Its rows stand in elementwise, sums, contractions,
-  einsums, training, logic, masks, moves, in_place and expressions.
+  einsums, training, logic, masks, moves, in_place and expressions; those of what people write besides in written,
+  statistical, stepped and composed.
 - ``evaluations`` has those other ways: orders of a sum, fused operations, torch, and torch's environments
   (two threads, no oneDNN, subnormal numbers flushed).
 - ``strike.strike`` is the one attack: it draws operands as a ``Plan`` says (draws, domains), exact or moved about
@@ -12,8 +13,8 @@ A ball promises that the exact result lies within its radius of every admissible
 - ``oracle`` decides what is outside, by Arb; adversary's ``worst`` does so by fractions alone.
 - ``holes`` is where a hole is planted in the bound; the test_holes files say which, and that each is found.
 
-Hypothesis strikes every operation in test_operations, the attack in bulk in test_soundness;
-``python -m tests.attack.soundness`` is the latter for as long as is asked for.
+The attack in bulk strikes every operation (test_soundness; ``python -m tests.attack.soundness`` for as long as is asked
+for), and hypothesis those that others are composed of (test_operations).
 
 To attack a new rule, add a row to one of the tables:
 

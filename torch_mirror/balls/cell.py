@@ -262,21 +262,19 @@ class Ball(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (None,), **named: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        if len(out) > 1:  # of divmod
-            raise callers.located(TypeError(refused.no_rule(ufunc, " with out")))
-        return _located(function, self, inputs, named, *out)
+        try:
+            if len(out) > 1:  # of divmod
+                raise TypeError(refused.no_rule(ufunc, " with out"))
+            return _called(function, self, inputs, named, *out)
+        except TypeError as error:
+            raise callers.located(error) from error.__cause__
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: Any) -> Any:
         named = {name: x for name, x in kwargs.items() if name != "out" and x is not np._NoValue}  # noqa: SLF001 - what NumPy passes for nothing
-        return _located(function, self, args, named, kwargs.get("out"))
-
-
-def _located(function: Any, like: Ball, arguments: Any, named: dict[str, Any], out: Any) -> Any:
-    """The same as _called, with the line of the user's code in what it raises."""
-    try:
-        return _called(function, like, arguments, named, out)
-    except TypeError as error:
-        raise callers.located(error) from error.__cause__
+        try:
+            return _called(function, self, args, named, kwargs.get("out"))
+        except TypeError as error:
+            raise callers.located(error) from error.__cause__
 
 
 def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], out: Any) -> Any:

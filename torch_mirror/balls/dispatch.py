@@ -29,12 +29,13 @@ def row(function: Any, positional: int, named: Mapping[str, Any]) -> Row:
     found = _found(function) or _of_pairs(function)
     if found is None:
         raise TypeError(refused.no_rule(function))
-    if named and isinstance(function, np.ufunc) and not _takes(found.radius, frozenset(named)):
+    ufunc = isinstance(function, np.ufunc)  # of which NumPy has counted the operands
+    if named and ufunc and not _takes(found.radius, frozenset(named)):
         found = found._replace(radius=methods.with_keywords(found.radius, function))
     if named and not _takes(found.radius, frozenset(named)):
         others = ", ".join(sorted(named.keys() - _names(found.radius)))
         raise TypeError(refused.no_rule(function, f" with {others}"))
-    if not _fits(found.radius, positional):
+    if not ufunc and not _fits(found.radius, positional):
         raise TypeError(refused.no_rule(function, f" with {positional} arguments that have no names"))
     return found
 

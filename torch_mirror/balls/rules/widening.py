@@ -59,9 +59,9 @@ def whole(x: Number, dtype: Any) -> Array:
 def widest(like: Number, arguments: Iterable[Any]) -> Number:
     """like, or a number of a wider format among the arguments, or in a list of them: NumPy computes in that."""
     for x in arguments:
-        if isinstance(x, Number):
+        if type(x) is Number:
             if x.format is not like.format and x.format.precision > like.format.precision:
                 like = x
-        elif isinstance(x, (list, tuple)):
+        elif type(x) in (list, tuple):
             like = widest(like, x)
     return like
