@@ -12,10 +12,10 @@ from reference.claim.tree import named
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
-from torch_mirror.judge.compare import Findings, merge
+from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import forget, judge_givens, judge_locally, judge_start, parts
 from torch_mirror.judge.ruling import evidence, ruling
-from torch_mirror.judge.verdict import Certificate, Side
+from torch_mirror.judge.verdict import Certificate, still
 
 
 class Motion(NamedTuple):
@@ -50,14 +50,10 @@ def idle(steps: int, motion: Motion) -> tuple[str, ...]:
 
 
 def certificate(experiment: Experiment, steps: int, findings: Findings, motion: Motion, **more: Any) -> Certificate:
-    """The certificate of so many steps of a run; its refutations stand in the order in which they arise."""
+    """The certificate of so many steps of a run; its rows stand in the order in which a step evaluates them."""
     e = experiment
-    refutations = tuple(sorted(findings.refutations, key=lambda f: f.step))
-    return Certificate(
-        e.name, str(e.dtype), e.seed, steps,
-        findings.tensors, findings.judged, findings.vacuous, findings.worst, refutations, idle(steps, motion),
-        **more,
-    )  # fmt: skip
+    more["notes"] = (*more.get("notes", ()), *still(findings, named(e.parameters)))
+    return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
 
 
 def notes(flaw: str | None) -> tuple[str, ...]:

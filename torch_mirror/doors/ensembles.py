@@ -30,9 +30,9 @@ from reference.claim.rehearsal import stacking_flaw
 from reference.claim.tree import named
 from reference.errors import InputError
 from reference.traces.trace import Trace
-from torch_mirror.judge.compare import merge
+from torch_mirror.judge.findings import merge
 from torch_mirror.judge.members import idle, judge_members
-from torch_mirror.judge.verdict import Certificate
+from torch_mirror.judge.verdict import Certificate, still
 from torch_mirror.networks import keep
 from torch_mirror.training import loop
 from torch_mirror.training.loop import Session, gradients_on, session, set_rate, tensor
@@ -61,10 +61,8 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
         run = train(e, one)
         findings = merge([judge_members(e, run, "end to end"), judge_members(e, _alone(e, one), "unbatched")])
     return Certificate(
-        e.name, str(e.dtype), e.seed, e.steps,
-        findings.tensors, findings.judged, findings.vacuous, findings.worst,
-        tuple(sorted(findings.refutations, key=lambda f: f.step)),
-        idle(run), seconds=time.perf_counter() - started,
+        e.name, str(e.dtype), e.seed, e.steps, findings.rows, idle(run),
+        seconds=time.perf_counter() - started, notes=still(findings, named(e.parameters)),
     )  # fmt: skip
 
 

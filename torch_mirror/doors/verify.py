@@ -13,8 +13,8 @@ from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
 from torch_mirror.doors.certify import Motion, certificate, notes, watch
-from torch_mirror.judge.compare import Findings, merge
 from torch_mirror.judge.end_to_end import judge_directly
+from torch_mirror.judge.findings import Findings, merge
 from torch_mirror.judge.replay import entries, forget, judge_givens, judge_locally, judge_start, parts
 from torch_mirror.judge.ruling import Evidence, evidence, ruling
 from torch_mirror.judge.verdict import Certificate

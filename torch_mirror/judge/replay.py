@@ -21,8 +21,8 @@ from reference.optimizers.sgd import SGD
 from reference.traces.trace import Sliced, Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
-from torch_mirror.judge.compare import Findings, Where, compare, merge
-from torch_mirror.judge.verdict import Side
+from torch_mirror.judge.compare import Where, compare
+from torch_mirror.judge.findings import Findings, Side, merge
 
 
 class Givens(NamedTuple):
@@ -201,7 +201,7 @@ def judge_locally(experiment: Experiment, part: Part, side: Side, above: float =
     def judge(name: str, value: Array, equation: Any) -> Any:
         nonlocal worst
         findings = compare(value, equation, Where(name, side, "local", part.steps), roomy=room, above=worst)
-        worst = findings.worst.ratio if findings.worst else worst
+        worst = max(worst, findings.worst.ratio) if findings.worst else worst
         found.append(findings)
         return Ball(value, 0, fmt)
 
