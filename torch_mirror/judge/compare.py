@@ -98,11 +98,12 @@ def _too_wide(centre: Array, radius: Array, ratio: Array, where: Where, widest: 
     """
     entries = len(centre) if where.stacked else 1
     centre = centre.reshape(entries, -1)
-    if widest <= np.abs(centre[:, 0]).min():  # often, and it spares a look at the others
+    least = np.abs(centre[:, :GLANCE]).max(axis=1)
+    if widest <= least.min():  # often, and it spares a look at the others
         return 0
     radius = radius.reshape(entries, -1)
     most = radius.max(axis=1)
-    if not (most > np.abs(centre[:, 0])).any():
+    if not (most > least).any():
         return 0
     largest = np.finfo(centre.dtype).max
     size = np.abs(centre).max(axis=1)
@@ -110,6 +111,9 @@ def _too_wide(centre: Array, radius: Array, ratio: Array, where: Where, widest: 
     wide = (radius[some] > size[some, None]) & (radius[some] < largest) & (ratio.reshape(entries, -1)[some] <= 1)
     return int(np.count_nonzero(wide))
 
+
+GLANCE = 16
+"""Elements of an entry that as a rule have one larger than every radius."""
 
 PROBES = 1024
 """Elements of an entry among which the largest is sought, for the resolution."""

@@ -136,12 +136,11 @@ def refuted_by(finding: Finding) -> Findings:
 
 def merge(parts: Iterable[Findings]) -> Findings:
     """All of them in one: rows in the order of their first appearance, counts summed, the worst and the first kept."""
-    merged: dict[tuple[str, Check, Side], Row] = {}
+    groups: dict[tuple[str, Check, Side], list[Row]] = {}
     for part in parts:
         for row in part.rows:
-            key = row.tensor, row.check, row.side
-            merged[key] = _joined(merged[key], row) if key in merged else row
-    return Findings(tuple(merged.values()))
+            groups.setdefault(row[:3], []).append(row)
+    return Findings(tuple(rows[0] if len(rows) == 1 else _joined(rows) for rows in groups.values()))
 
 
 def zero_throughout(findings: Findings, tensors: Iterable[str]) -> tuple[str, ...]:
@@ -158,17 +157,17 @@ def _run(row: Row) -> str:
     return "numpy" if row.side == "numpy" else "torch"
 
 
-def _joined(a: Row, b: Row) -> Row:
-    """Two rows of the same tensor, check and side; of equals the first stays."""
-    resolutions = [r for r in (a.resolution, b.resolution) if r is not None]
-    return a._replace(
-        comparisons=a.comparisons + b.comparisons,
-        judged=a.judged + b.judged,
-        vacuous=a.vacuous + b.vacuous,
-        infinite=a.infinite + b.infinite,
-        worst=max((f for f in (a.worst, b.worst) if f), key=lambda f: f.ratio, default=None),
-        under=max(a.under, b.under),
-        first=min((f for f in (a.first, b.first) if f), key=lambda f: f.step, default=None),
-        resolution=max(resolutions, default=None),
-        zero=a.zero and b.zero,
+def _joined(rows: list[Row]) -> Row:
+    """Rows of the same tensor, check and side in one; of equals the first stays."""
+    return Row(
+        *rows[0][:3],
+        comparisons=sum(row.comparisons for row in rows),
+        judged=sum(row.judged for row in rows),
+        vacuous=sum(row.vacuous for row in rows),
+        infinite=sum(row.infinite for row in rows),
+        worst=max((row.worst for row in rows if row.worst), key=lambda f: f.ratio, default=None),
+        under=max(row.under for row in rows),
+        first=min((row.first for row in rows if row.first), key=lambda f: f.step, default=None),
+        resolution=max((row.resolution for row in rows if row.resolution is not None), default=None),
+        zero=all(row.zero for row in rows),
     )
