@@ -21,7 +21,7 @@ def findings() -> st.SearchStrategy[Finding]:
     return st.builds(
         Finding,
         tensor=NAMES, step=COUNTS, index=st.lists(COUNTS, max_size=3).map(tuple),
-        ratio=numbers, seen=numbers, expected=numbers,
+        ratio=st.floats() | st.floats().map(np.float64), seen=numbers, expected=numbers,
         radius=numbers, ulp=numbers, outside=COUNTS, size=COUNTS, member=st.none() | COUNTS,
     )  # fmt: skip
 
