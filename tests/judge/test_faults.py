@@ -21,7 +21,8 @@ from torch_mirror.doors import strategies
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.doors.verify import verify
-from torch_mirror.judge.verdict import Certificate, Side
+from torch_mirror.judge.findings import Side
+from torch_mirror.judge.verdict import Certificate
 
 # A fault applies to some draws only, which may take a search. Each draw is trained five times: a quarter as many do.
 SEARCHED = settings(

@@ -33,9 +33,10 @@ from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.judge import ruling as rulings
 from torch_mirror.judge.cases import backward, case_of, exact, loss_by
+from torch_mirror.judge.findings import Check, Finding, Side
 from torch_mirror.judge.quotients import differentiate
 from torch_mirror.judge.ruling import rule_on
-from torch_mirror.judge.verdict import Certificate, Check, Finding, Ruling, Side
+from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.training.session import Session, session
 
 NOT_ITS_OWN = "the reference's backward does not belong to its own forward"

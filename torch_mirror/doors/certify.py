@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.claim.experiment import Experiment
-from reference.claim.slots import STEP, gradient_of, names
+from reference.claim.slots import STEP, names, parameter_gradients
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.start import judge_start
-from torch_mirror.judge.compare import Findings, merge
+from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import judge_givens, parts, remembering
 from torch_mirror.judge.ruling import evidence, ruling
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.judge.verdict import Certificate, Side
+from torch_mirror.judge.verdict import Certificate, still
 
 
 class Motion(NamedTuple):
@@ -29,8 +29,7 @@ class Motion(NamedTuple):
 
 def watch(experiment: Experiment, motion: Motion, trace: Trace) -> Motion:
     """The motion so far, with a segment's."""
-    own = [gradient_of(experiment.slots, name) for name in trace.parameters]
-    gradients = [trace.tensors[name] for name in own if name is not None and name in trace.tensors]
+    gradients = [trace.tensors[name] for name in parameter_gradients(experiment.slots) if name in trace.tensors]
     loss = trace.tensors.get("loss", np.empty(0))
     low, high = motion.losses
     if loss.size:
@@ -53,14 +52,10 @@ def idle(steps: int, motion: Motion) -> tuple[str, ...]:
 
 
 def certificate(experiment: Experiment, steps: int, findings: Findings, motion: Motion, **more: Any) -> Certificate:
-    """The certificate of so many steps of a run; its refutations stand in the order in which they arise."""
+    """The certificate of so many steps of a run; its rows stand in the order in which a step evaluates them."""
     e = experiment
-    refutations = tuple(sorted(findings.refutations, key=lambda f: f.step))
-    return Certificate(
-        e.name, str(e.dtype), e.seed, steps,
-        findings.tensors, findings.judged, findings.vacuous, findings.worst, refutations, idle(steps, motion),
-        **more,
-    )  # fmt: skip
+    more["notes"] = (*more.get("notes", ()), *still(findings, parameter_gradients(e.slots)))
+    return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
 
 
 def notes(flaw: str | None) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ from reference.traces.trace import Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, UndecidedError
 from torch_mirror.balls.format import Format
+from torch_mirror.judge.findings import Finding
 from torch_mirror.judge.quotients import Value
 from torch_mirror.judge.replay import Part, judge_givens, parts
-from torch_mirror.judge.verdict import Finding
 
 Kind = Literal["forward", "update", "gradient", "implied gradient", "other"]
 """Of a tensor. A gradient is implied where the trace holds what it updates, but not the gradient itself."""
