@@ -215,7 +215,7 @@ def _slots(e: "Experiment", given: Any, once: Any, each: Any, state: Any) -> Slo
     add("constant", once)
     add("parameter", parameters)
     add("state", named(state), _owners(state, parameters).get)
-    backward = False
+    backward = not e.objective.deferred  # which tells its passes apart by dy
     for name, a in each.items():
         backward = backward or name in ("dy", "loss")
         base = name[1:] if name[:1] == "d" else ""

@@ -230,6 +230,8 @@ def _lift(system: System, a: Array) -> Any:
 
 def _exact_loss(objective: Any, system: System) -> Objective:
     """The objective with the constants of its loss and penalty as numbers of the system."""
+    if (whole := getattr(objective, "whole", None)) is not None:
+        return dataclasses.replace(objective, whole=_exact_loss(whole, system))
     changes = {
         what: _options(part, system)
         for what in ("loss", "penalty")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reference.claim.accumulation import behind, split
 from reference.claim.experiment import Experiment
 from reference.claim.objective import takes_sow
 from reference.claim.slots import STEP, gradient_of, names
@@ -70,7 +71,8 @@ def segments(
             for state in kept:
                 state.keep(0)
             record_of = Record([*values, *gradients.of], set(watched.values()))
-            take_step = _loop(using, record_of.sow) if hooks is None else _own_step(using, record_of.sow)
+            take_step = _own_step if hooks is not None else _loop if e.accumulate == 1 else _loop_in_parts(e.accumulate)
+            one_step = take_step(using, record_of.sow)
             for i in range(steps):
                 seen = data
                 if e.batches is not None:
@@ -78,7 +80,7 @@ def segments(
                     seen = tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in data)
                 if schedule is not None:
                     set_rates(optimizer, schedule(first + i))
-                for _ in take_step(seen):  # between the backward pass and the update
+                for _ in one_step(seen):  # between the backward pass and the update
                     gradients.keep(record_of.rows, i)
                 for state in kept:
                     state.keep(i + 1)
@@ -92,7 +94,7 @@ def segments(
                     if name in gradients.of
                     else stacked(name, done[name], room, size)
                     for name in known
-                    if name in wanted and steps
+                    if name in wanted and steps and (done[name] or name in gradients.of or e.objective.deferred)
                 },
                 first,
                 {name: state.kept(steps) for name, state in states.items()},
@@ -161,6 +163,29 @@ def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any
         optimizer.step()
 
     return take_step
+
+
+def _loop_in_parts(parts: int) -> Callable[[Session, Callable[[str, Tensor], Tensor]], Callable[[Any], Iterator[None]]]:
+    """The same with the samples in parts: each part's loss, divided by their number, has a backward pass of its own."""
+
+    def loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any], Iterator[None]]:
+        module, _, criterion, optimizer, *_ = using
+        model = _with_sow(module)
+
+        def take_step(data: Any) -> Iterator[None]:
+            optimizer.zero_grad()
+            total: Any = 0.0
+            for j, (x, t) in enumerate(split(data, parts)):
+                loss = criterion(model(x, behind(f"@{j}", sow)), t) / parts
+                loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+                total = total + loss.detach()
+            sow("loss", total)
+            yield
+            optimizer.step()
+
+        return take_step
+
+    return loop
 
 
 def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any], Iterator[None]]:
