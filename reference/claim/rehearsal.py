@@ -6,7 +6,7 @@ tensor, before any training. Nothing that was given is changed.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,11 +16,28 @@ from reference.claim.slots import Role, Slot, Slots
 from reference.claim.tree import named, zip_with
 from reference.errors import InputError, TorchMirrorError
 
-if TYPE_CHECKING:
-    from reference.claim.experiment import Experiment
+
+class Claim(Protocol):
+    """What is rehearsed: of an experiment."""
+
+    @property
+    def objective(self) -> Any: ...
+    @property
+    def optimizer(self) -> Any: ...
+    @property
+    def parameters(self) -> Any: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def named_data(self) -> Mapping[str, Array]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def rows(self, step: int) -> slice | Array: ...
+    def data_of(self, values: Mapping[str, Any]) -> Any: ...
+    def parameters_of(self, values: Mapping[str, Any]) -> Any: ...
 
 
-def rehearse(experiment: "Experiment") -> Slots:
+def rehearse(experiment: Claim) -> Slots:
     """The slot of every tensor of the run.
 
     Raises InputError where a network does not sow what it must, where a shape or dtype is not what it is to be,
@@ -53,7 +70,7 @@ def rehearse(experiment: "Experiment") -> Slots:
     return _slots(e, given, once, each, state)
 
 
-def shapes_at(experiment: "Experiment", step: int) -> dict[str, tuple[int, ...]]:
+def shapes_at(experiment: Claim, step: int) -> dict[str, tuple[int, ...]]:
     """The shapes of what that step sows, and of the loss: of a batch smaller than the first."""
     e = experiment
     sown = _Sown()
@@ -73,11 +90,11 @@ def _told() -> Iterator[None]:
         raise InputError("the network", "to run on the parameters and data that were given", came) from error
 
 
-def _data(e: "Experiment") -> dict[str, Array]:
+def _data(e: Claim) -> dict[str, Array]:
     return dict(e.named_data)
 
 
-def _rows(e: "Experiment", data: Any, step: int) -> Any:
+def _rows(e: Claim, data: Any, step: int) -> Any:
     rows = e.rows(step)
     whole = isinstance(rows, slice) and rows == slice(None)
     return data if whole else tuple(zip_with(lambda _, a: a[rows], part) for part in data)
@@ -117,7 +134,7 @@ def _note(values: dict[str, Array]) -> Sow:
     return sow
 
 
-def _in_order(e: "Experiment", sown: _Sown) -> dict[str, Array]:
+def _in_order(e: Claim, sown: _Sown) -> dict[str, Array]:
     """What a step sows, with the loss behind what its forward pass does."""
     if not e.objective.deferred or sown.loss is None:
         return dict(sown.values)
@@ -155,7 +172,7 @@ def _check_output(each: dict[str, Array]) -> None:
         raise InputError("loss", "one number", f"shape {np.shape(each['loss'])}")
 
 
-def _check_dtypes(e: "Experiment", values: dict[str, Any]) -> None:
+def _check_dtypes(e: Claim, values: dict[str, Any]) -> None:
     """A number or array of a wider dtype makes the run one of another precision, without a word from NumPy."""
     for name, value in values.items():
         came = np.asarray(value).dtype
@@ -188,7 +205,7 @@ def _check_repeated(first: _Sown, second: _Sown) -> None:
             raise InputError(f"tensor {name}", expected, came)
 
 
-def _check_names(e: "Experiment", sown: list[str], given: dict[str, Array]) -> None:
+def _check_names(e: Claim, sown: list[str], given: dict[str, Array]) -> None:
     seen = {*given, *(["loss"] if e.objective.deferred else [])}
     for name in sown:
         if name in seen:
@@ -203,7 +220,7 @@ def _owners(state: Any, parameters: dict[str, Array]) -> dict[str, str]:
     return {f"{key}.{name}": name for key in same for name in parameters}
 
 
-def _slots(e: "Experiment", given: Any, once: Any, each: Any, state: Any) -> Slots:
+def _slots(e: Claim, given: Any, once: Any, each: Any, state: Any) -> Slots:
     slots: dict[str, Slot] = {}
     parameters = named(e.parameters)
 
