@@ -80,11 +80,12 @@ class Supervised:
 
     def gradients(self, p: Parameters, data: Data, sow: Sow = keep) -> Parameters:
         x, t = data
-        y, cache = checked_output(self.network.forward(p, x, sow))
+        y, cache = self.network.forward(p, x, sow)  # a pair, as the dry run has seen
         if self.penalty is not None:
             return self._penalised(p, y, cache, t, sow)
         dy = sow("dy", self.loss.gradient(y, t))
-        return matched(self.network.backward(p, cache, dy, sow), p)
+        dp = self.network.backward(p, cache, dy, sow)
+        return dp if type(dp) is type(p) and hasattr(p, "_fields") else matched(dp, p)
 
     def _penalised(self, p: Parameters, y: Array, cache: Any, t: Any, sow: Sow) -> Parameters:
         """L + R and dL + dR, whose first parts are sown as ``dW1.data``."""

@@ -48,7 +48,7 @@ def rehearse(experiment: Claim) -> Slots:
     copies = {name: np.array(a) for name, a in given.items()}
     data, p = e.data_of(copies), e.parameters_of(copies)
     once: dict[str, Array] = {}
-    first, second = _Sown(), _Sown()
+    first, second = _Sown(), _Sown(copies=False)
     with _told():
         seen = _rows(e, e.objective.prepare(data, _note(once)), 0)
         if isinstance(e.objective, Supervised):
@@ -73,7 +73,7 @@ def rehearse(experiment: Claim) -> Slots:
 def shapes_at(experiment: Claim, step: int) -> dict[str, tuple[int, ...]]:
     """The shapes of what that step sows, and of the loss: of a batch smaller than the first."""
     e = experiment
-    sown = _Sown()
+    sown = _Sown(copies=False)
     e.objective.gradients(e.parameters, _rows(e, e.objective.prepare(e.data), step), sown.sow)
     return {name: np.shape(value) for name, value in sown.values.items()} | {"loss": ()}
 
@@ -103,7 +103,8 @@ def _rows(e: Claim, data: Any, step: int) -> Any:
 class _Sown:
     """What one run of the equations sows, and copies of it as it was sown."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, copies: bool = True) -> None:
+        self.copied = copies
         self.values: dict[str, Array] = {}
         self.copies: dict[str, Array] = {}
         self.gradients: dict[str, Array] = {}
@@ -113,7 +114,8 @@ class _Sown:
         if name in self.values:
             raise InputError(f"tensor {name}", "to be sown once a step", "a second value")
         self.values[name] = value
-        self.copies[name] = np.array(value)
+        if self.copied:
+            self.copies[name] = np.array(value)
         return value
 
     def check_kept(self) -> None:
@@ -198,7 +200,7 @@ def _check_gradients(p: Any, sown: _Sown) -> None:
 def _check_repeated(first: _Sown, second: _Sown) -> None:
     """Raise InputError if the same numbers gave other ones the second time, as with a mask drawn at random."""
     for name, value in first.copies.items():
-        again = second.copies.get(name)
+        again = second.values.get(name)
         if again is None or not np.array_equal(value, again, equal_nan=value.dtype.kind == "f"):
             expected = "the same value from the same numbers each time"
             came = "another one at the second call: is something drawn at random?"

@@ -58,7 +58,7 @@ def stacking_flaw(experiment: Experiment, lead: int = 1) -> str | None:
 
 def _counts(e: Experiment, lead: int) -> tuple[int, ...]:
     taken = {n for slot in e.slots.values() for n in slot.shape} | {e.batch_length(0)}
-    free = [n for n in range(3, 4 + len(taken) + lead) if n not in taken]
+    free = [n for n in range(2, 3 + len(taken) + lead) if n not in taken]
     return tuple(free[:lead])
 
 
