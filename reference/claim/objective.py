@@ -125,7 +125,9 @@ class Function:
             sown.add(name)
             return sow(name, value)
 
-        result = self.function(p, *data, sow=noted) if self.sows else self.function(p, *data)
+        # what an object's own methods keep on it, as in self.h = ..., is kept on a copy of it
+        given = zip_with(lambda _, a: a, p) if hasattr(p, "__dict__") else p
+        result = self.function(given, *data, sow=noted) if self.sows else self.function(given, *data)
         if not isinstance(result, tuple) or len(result) != 2:
             raise InputError("the function", "to return (loss, gradients)", type(result).__name__)
         loss, dp = result[0], matched(result[1], p)

@@ -20,8 +20,9 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.replay import as_ball, lifted
 
-FACTORS = (1.0, -0.5, 0.75, -0.25, 0.375, -0.875, 0.125)
-"""What the starts differ by in size and sign; exact in every format."""
+FACTORS = (1.0, -32.0, 0.5, -0.25, 8.0, -0.875, 0.125)
+"""What the starts differ by in size and sign; exact in every format. A maximum over all steps, say, then lies far above
+that of the first one, so that more than the last digits differ where it is subtracted."""
 
 
 class _Trial(NamedTuple):
