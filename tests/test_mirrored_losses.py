@@ -19,12 +19,9 @@ from reference.losses import (
     SmoothL1,
     SquaredError,
 )
-from tests.log1p import with_log1p
 from torch_mirror.balls.ball import Ball
 from torch_mirror.judge.compare import allowed
 from torch_mirror.losses import Criterion, criterion_of
-
-pytestmark = pytest.mark.usefixtures(with_log1p.__name__)
 
 SEEDS = range(12)
 SHAPES = ((1, 1), (5, 3), (16, 10), (4, 7, 3))

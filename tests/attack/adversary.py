@@ -1,4 +1,4 @@
-"""Inputs that hurt, and one attack with fractions: a rule, its operands, and the worst of all evaluations."""
+"""Inputs that hurt: numbers, operands that are moved about inside their balls, and the judgement by fractions alone."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -8,24 +8,13 @@ import mpmath  # type: ignore[import-untyped]  # it ships no stubs
 import numpy as np
 
 from reference.arrays import Array
-from tests.attack.evaluations import Evaluation
+from tests.attack.oracle import LADDER, as_fractions, exactly, workprec
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format, format_of
-from torch_mirror.judge.compare import DEEPEST, Where, compare
+from torch_mirror.judge.compare import DEEPEST
 
 F32, F64 = (format_of(np.dtype(d)) for d in (np.float32, np.float64))
 FORMATS = (F32, F64)
-HERE = Where("v", "torch", "local", stacked=False)
-
-
-class Rule(NamedTuple):
-    """An equation, and the ways to evaluate it that the ball must cover besides NumPy's own."""
-
-    shapes: tuple[tuple[int, ...], ...]
-    equation: Callable[..., Any]
-    others: tuple[Evaluation, ...]
-    constants: tuple[float, ...] = ()  # numbers of the equation that are not operands: exact in exact arithmetic
-    exact: Callable[..., Array] | None = None  # where the equation does not run on fractions
 
 
 # --- inputs that hurt ----------------------------------------------------------------------------
@@ -86,29 +75,53 @@ def centre_of(fmt: Format, precision: str) -> Any:
     return wider if precision == "wider" else fmt.dtype
 
 
-# --- the attack ------------------------------------------------------------------------------------
+# --- operands ---------------------------------------------------------------------------------------
 
 
 class Operand(NamedTuple):
-    """A ball, the exact number that it is about, and what another evaluation has in its place."""
+    """Balls, the exact numbers (Arb's or fractions) that they are about, and what another evaluation has for them."""
 
     ball: Ball
     exact: Array
     other: Array
 
 
+def exact_operand(value: Array, fmt: Format, centre: Any = None) -> Operand:
+    return Operand(Ball(value.astype(centre or fmt.dtype), 0, fmt), exactly(value), value)
+
+
+def any_radius(value: Array, fmt: Format, rng: np.random.Generator) -> Array:
+    """From a rounding to more than the number, and 0 for some: a part of a ball may be exact.
+
+    Where a radius is the number, the exact number may be 0.
+    """
+    size = rng.choice(np.array([0, fmt.u, 2.0**-10, 0.3, 1, 1.5], fmt.dtype), value.shape)
+    return np.asarray(np.minimum(np.abs(value), fmt.dtype.type(fmt.huge / 2)) * size)
+
+
+def moved_operand(value: Array, radius: Array, fmt: Format, rng: np.random.Generator, centre: Any = None) -> Operand:
+    """The centre and the other evaluation on either side of the exact number, at the rim if they can."""
+    ball = Ball(value.astype(centre or fmt.dtype), radius.astype(centre or fmt.dtype), fmt)
+    share = format_of(ball.value.dtype).u / fmt.u  # of the radius, how far a centre of this precision may be off
+    side = rng.choice([-1.0, 0.0, 1.0], value.shape)
+    with workprec(LADDER[-1]), np.errstate(all="ignore"):
+        v, e = exactly(value), exactly(radius)
+        exact = np.asarray(v + exactly(side * share) * e, object)
+        far = (value + (rng.choice([-1, 1], value.shape) * radius) * (1 + share)).astype(value.dtype)
+        far = np.where(np.isfinite(far), far, value)
+        inside = (abs(exactly(far) - exact) <= e).astype(bool)
+    return Operand(ball, exact, np.where(inside, far, value))  # the centre's own number is as near as the share says
+
+
 def operand(value: Array, radius: Array | None, fmt: Format, centre: Any, rng: np.random.Generator) -> Operand:
-    """The centre and the other evaluation are moved to either side of the exact number, to the rim if they can."""
+    """An operand whose exact numbers are fractions: exact without a radius, else moved."""
     if radius is None:
         return Operand(Ball(value.astype(centre), 0, fmt), rational(value), value)
-    ball = Ball(value.astype(centre), radius.astype(centre), fmt)
-    share = Fraction(ball.slack) - 1  # of the radius, how far a centre of this precision may be off
-    v, e, side = rational(value), rational(radius), rational(rng.choice([-1.0, 0.0, 1.0], value.shape))
-    exact = v + side * e * share
-    with np.errstate(all="ignore"):
-        moved = (value + (rng.choice([-1, 1], value.shape) * radius) * ball.slack).astype(value.dtype)
-    inside = np.isfinite(moved) & (abs(rational(np.where(np.isfinite(moved), moved, value)) - exact) <= e)
-    return Operand(ball, exact, np.where(inside, moved, np.where(abs(v - exact) <= e, value, moved)))
+    moved = moved_operand(value, radius, fmt, rng, centre)
+    return moved._replace(exact=as_fractions(moved.exact))
+
+
+# --- the judgement ----------------------------------------------------------------------------------
 
 
 def worst(ball: Ball, exact: Array, evaluations: Sequence[Array]) -> float:
@@ -128,16 +141,3 @@ def worst(ball: Ball, exact: Array, evaluations: Sequence[Array]) -> float:
                 return float("inf")
             largest = max(largest, error / allowed if allowed else Fraction(0))
     return float(min(largest, Fraction(F64.huge)))
-
-
-def attack(rule: Rule, operands: Sequence[Operand]) -> float:
-    """The worst error / radius; at most 1, and no evaluation refuted, if the theorem holds."""
-    fmt, centre = operands[0].ball.format, operands[0].ball.value.dtype
-    with np.errstate(all="ignore"):
-        ball = rule.equation(*(o.ball for o in operands), *rule.constants)
-        exact = (rule.exact or rule.equation)(*(o.exact for o in operands), *(Fraction(c) for c in rule.constants))
-        moved = [o.other for o in operands]
-        evaluations = [np.asarray(f(*moved, *rule.constants), fmt.dtype) for f in (rule.equation, *rule.others)]
-        ratio = worst(ball, exact, evaluations)
-        refuted = any(compare(a.astype(centre), ball, HERE).refutations for a in evaluations)
-    return float("inf") if refuted else ratio

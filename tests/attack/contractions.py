@@ -1,4 +1,4 @@
-"""Operations that sum or multiply many numbers: einsum and kin, cumulative sums, products."""
+"""Operations that sum products: matrix products, affine maps, einsum and kin."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,18 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from reference.affine import affine
 from reference.arrays import Array
-from tests.attack.domains import large_bias, mostly_moderate
-from tests.attack.evaluations import FEW_PRODUCTS, ORDERS, Evaluation, Order, pairwise_sum, sum_in_order, with_torch
-from tests.attack.operation import Operation
+from tests.attack.domains import large_bias
+from tests.attack.evaluations import FEW_PRODUCTS, PRODUCTS, TERMS, Evaluation, with_torch
+from tests.attack.operation import Operation, alone
 
 AFFINE, ALONE, BOTH_ALONE = "...ik,...jk->...ij", "...ik,...j->...ij", "...i,...j->..."
 DIAGONAL = "...ii,...ij->...j"
-
-TERMS: dict[str, Evaluation] = {
-    **{f"cumsum {name}": sum_in_order(order) for name, order in ORDERS.items()}, "pairwise": pairwise_sum,
-}  # fmt: skip
-"""Orders of a sum over the last axis, kept."""
 
 DOTS: dict[str, Evaluation] = {
     name: lambda x, y, f=f: f(x[..., None, :], y[..., None, :])[..., 0, 0] for name, f in FEW_PRODUCTS.items()
@@ -39,19 +35,27 @@ def with_bias(x: Array, W: Array, b: Array) -> Array:
     return with_torch(torch.baddbmm)(b[..., None, :], x, np.swapaxes(W, -1, -2))
 
 
+def one_by_one(x: Any, W: Any, b: Any) -> Any:
+    """nn.Linear's own function, on each case alone."""
+    return torch.stack([torch.nn.functional.linear(*one) for one in zip(x, W, b, strict=True)])
+
+
+def addmm_one_by_one(x: Any, W: Any, b: Any) -> Any:
+    """torch.addmm, on each case alone."""
+    return torch.stack([torch.addmm(bias, a, w.T) for a, w, bias in zip(x, W, b, strict=True)])
+
+
+def affine_of(terms: int, rows: int = 2, outputs: int = 3, **options: Any) -> Operation:
+    return Operation(
+        ((rows, terms), (outputs, terms), (outputs,)), affine, one_by_one,
+        {**PRODUCTS, "torch.baddbmm": with_bias, "torch.addmm": with_torch(addmm_one_by_one), "einsum": einsum_affine},
+        **{"attained": 0.1, **options},
+    )  # fmt: skip
+
+
 def in_every_order(products: Callable[..., Array]) -> dict[str, Evaluation]:
     """Sums over the last axis of these products."""
     return {f"products, {name}": lambda *operands, f=f: f(products(*operands))[..., 0] for name, f in TERMS.items()}
-
-
-def product_of(order: Order) -> Evaluation:
-    """The product over the last axis, factor by factor."""
-    return lambda x: np.cumprod(x[..., list(order(x.shape[-1]))], axis=-1, dtype=x.dtype)[..., -1]
-
-
-def prefixes(f: Evaluation) -> Evaluation:
-    """The sums of the first 1, 2, ... elements, each for itself."""
-    return lambda x: np.concatenate([f(x[..., :k]) for k in range(1, x.shape[-1] + 1)], axis=-1)
 
 
 def of_each(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,10 +79,23 @@ def trace(x: Any) -> Any:
 TRACES = {name: lambda x, f=f: f(np.diagonal(x, 0, 1, 2))[..., 0] for name, f in TERMS.items()}
 INNER = (lambda x, y: np.inner(x, four(y))), (lambda x, y: torch.inner(x, four(y)))
 ROWS: dict[str, Evaluation] = {name: lambda x, y, f=f: f(x, four(y)) for name, f in FEW_PRODUCTS.items()}
-FACTORS = {name: product_of(order) for name, order in ORDERS.items()}
 FEW: Any = {"attained": 0.1, "share": 0.3}
 
 CONTRACTIONS: dict[str, Operation] = {
+    "outer": Operation(((3,), (4,)), lambda x, y: x[..., :, None] * y[..., None, :],
+                       lambda x, y: torch.einsum("ni,nj->nij", x, y)),
+    "numpy.outer": Operation(((), ()), lambda x, y: np.outer(x, y[:4]), lambda x, y: torch.outer(x, y[:4])),
+    "numpy.dot": Operation(((5,), (5,)), lambda x, w: np.dot(x, w[:4].mT), lambda x, w: x @ w[:4].mT,
+                           attained=0.1),
+    "matmul": Operation(((2, 5), (5, 3)), lambda x, w: x @ w, torch.matmul, {
+        name: lambda x, w, f=f: f(x, np.swapaxes(w, -1, -2)) for name, f in PRODUCTS.items() if "last" in name
+    }, attained=0.1),
+    "affine of 1": affine_of(1),
+    "affine of 2": affine_of(2),
+    "affine of 5": affine_of(5),
+    "affine of 16": affine_of(16, share=4),
+    "affine, large bias": affine_of(16, domain=large_bias),
+    "affine of 300": affine_of(300, 24, 20, attained=0.0, share=0.02),
     "einsum": Operation(((2, 5), (3, 5)), *einsum(AFFINE), {
         **FEW_PRODUCTS, "optimized": lambda x, w: np.einsum(AFFINE, x, w, optimize=True),
     }, **FEW),
@@ -110,12 +127,15 @@ CONTRACTIONS: dict[str, Operation] = {
     }, share=1, attained=0.1),
     "tensordot of one axis": Operation(((2, 2), (2,)), lambda x, y: np.tensordot(x, four(y).mT, 1),
                                        lambda x, y: torch.tensordot(x, four(y).mT, 1), ROWS, share=1, attained=0.1),
-    "cumsum": Operation(((3,),), lambda x: np.cumsum(x, axis=-1), lambda x: torch.cumsum(x, -1),
-                        {name: prefixes(f) for name, f in TERMS.items()}, share=0.3, attained=0.2),
-    "prod": Operation(((3,),), lambda x: np.prod(x, axis=-1), lambda x: torch.prod(x, -1), FACTORS,
-                      domain=mostly_moderate, share=0.3),
-    "multiply.reduce": Operation(((3,),), lambda x: np.multiply.reduce(x, axis=-1), lambda x: torch.prod(x, -1),
-                                 FACTORS, share=0.3),
-    "add.reduce": Operation(((3,),), lambda x: np.add.reduce(x, axis=-1), lambda x: x.sum(-1),
-                            {name: lambda x, f=f: f(x)[..., 0] for name, f in TERMS.items()}, share=0.3),
+    "dot": alone(((5,), (5,)), np.dot, torch.dot, {"last first": lambda x, y: np.cumsum((x * y)[::-1])[-1]}),
+    "dot of matrices": alone(((3, 4), (4, 2)), np.dot, torch.mm),
+    "matrix times vector and bias": alone(
+        ((4,), (3, 4), (3,)), lambda x, w, b: np.dot(w, x) + b, lambda x, w, b: torch.addmv(b, w, x),
+        {name: lambda x, w, b, f=f: f(x[None], w, b)[0] for name, f in PRODUCTS.items() if name.endswith("bias first")},
+    ),
+    "outer of a matrix": alone(((3,), (3, 4)), np.outer, lambda x, y: torch.outer(x, y.ravel())),
+    "sum of joined products": alone(
+        ((3, 4), (4, 2), (2,)), lambda x, w, b: np.concatenate([x[:1] @ w, x[1:] @ w]) + b,
+        lambda x, w, b: torch.addmm(b, x, w),
+    ),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """What an operation is attacked with: where its operands lie, and which constants are drawn."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import flint
@@ -100,7 +101,7 @@ def any_sgd(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 def any_loss(reduction: Any) -> Callable[[np.random.Generator], tuple[Any, ...]]:
-    return lambda rng: (SquaredError(reduction, rng.choice([1.0, 0.5, 0.3, 7.0]).item()),)
+    return lambda rng: (SquaredError(reduction, rng.choice([1.0, 0.5, 0.3, 7.0]).item(), axes=2),)
 
 
 def exact_constant(c: Any) -> Any:
@@ -115,4 +116,14 @@ def exact_constant(c: Any) -> Any:
         dampening: Any = 1 - kept if c.dampening else 0.0
         lr, momentum, decay = (exact_constant(v) for v in (c.lr, c.momentum, c.weight_decay))
         return SGD(lr, momentum, dampening, decay, c.nesterov, c.maximize)
+    return c
+
+
+def fraction_constant(c: Any) -> Any:
+    """The same for fractions."""
+    if isinstance(c, float):
+        return Fraction(c)
+    if isinstance(c, SquaredError):
+        scale: Any = Fraction(c.scale)
+        return c._replace(scale=scale)
     return c

@@ -1,7 +1,8 @@
 """Other evaluations of the same equations: other orders of a sum, fused operations, and torch in other environments."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,48 +26,51 @@ def with_torch(f: Callable[..., Any]) -> Evaluation:
     return evaluate
 
 
+@contextmanager
+def _flushing() -> Iterator[None]:
+    torch.set_flush_denormal(True)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@contextmanager
+def _two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _no_mkldnn() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "TF32 acceleration")  # of Intel's GPUs, which nobody asked for
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+
+
+def inside(environment: Callable[[], AbstractContextManager[None]], f: Evaluation) -> Evaluation:
+    """The same in an environment."""
+
+    def evaluate(*operands: Any) -> Array:
+        with environment():
+            return f(*operands)
+
+    return evaluate
+
+
 def flushed(f: Evaluation) -> Evaluation:
     """The same with subnormal numbers flushed to zero, where the processor can."""
-
-    def evaluate(*operands: Any) -> Array:
-        with np.errstate(all="ignore"):
-            torch.set_flush_denormal(True)
-            try:
-                return f(*operands)
-            finally:
-                torch.set_flush_denormal(False)
-
-    return evaluate
-
-
-def in_two_threads(f: Evaluation) -> Evaluation:
-    """The same while torch may use two threads."""
-
-    def evaluate(*operands: Any) -> Array:
-        before = torch.get_num_threads()
-        torch.set_num_threads(2)
-        try:
-            return f(*operands)
-        finally:
-            torch.set_num_threads(before)
-
-    return evaluate
-
-
-def without_mkldnn(f: Evaluation) -> Evaluation:
-    """The same while torch may not use oneDNN."""
-
-    def evaluate(*operands: Any) -> Array:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "TF32 acceleration")  # of Intel's GPUs, which nobody asked for
-            with torch.backends.mkldnn.flags(enabled=False):
-                return f(*operands)
-
-    return evaluate
+    return inside(_flushing, f)
 
 
 ENVIRONMENTS: dict[str, Callable[[Evaluation], Evaluation]] = {
-    "2 threads": in_two_threads, "no mkldnn": without_mkldnn, "flushed": flushed,
+    "2 threads": lambda f: inside(_two_threads, f), "no mkldnn": lambda f: inside(_no_mkldnn, f), "flushed": flushed,
 }  # fmt: skip
 
 
@@ -169,6 +173,12 @@ def einsum_sum(x: Array) -> Array:
     return np.einsum("...i->...", x)[..., None]
 
 
+TERMS: dict[str, Evaluation] = {
+    **{f"cumsum {name}": sum_in_order(order) for name, order in ORDERS.items()}, "pairwise": pairwise_sum,
+}  # fmt: skip
+"""Orders of a sum over the last axis, kept."""
+
+
 def product_in_order(order: Order, *, fused: bool, bias_first: bool) -> Evaluation:
     """x W^T + b term by term: in another order, fused or not, from the bias or on to it.
 
@@ -204,25 +214,3 @@ FEW_PRODUCTS: dict[str, Evaluation] = {
     )
 }  # fmt: skip
 """Each order, fused or not, and each place of the bias."""
-
-
-# --- as torch trains ---------------------------------------------------------------------------------------
-
-
-def mse(y: Any, t: Any) -> Any:
-    return torch.nn.functional.mse_loss(y, t)
-
-
-def mse_gradient(y: Any, t: Any, scale: float = 1) -> Any:
-    y.requires_grad_()
-    (scale * mse(y, t)).backward()
-    return y.grad
-
-
-def updated(w: Any, g: Any, lr: float) -> Any:
-    w = torch.nn.Parameter(w)
-    w.grad = g
-    torch.optim.SGD([w], lr=lr).step()
-    return w.detach()
-
-

@@ -11,11 +11,11 @@ import torch
 
 from reference.activations import relu, relu_backward, sigmoid
 from reference.affine import affine
-from tests.attack.contractions import prefixes, product_of
 from tests.attack.evaluations import ORDERS, fused_update, pairwise_sum, product_in_order, sum_in_order
+from tests.attack.in_place import copied, masked, masked_exactly, rectified, with_bias_in_place
 from tests.attack.logic import above, both, either, picked
-from tests.attack.moves import copied, masked, masked_exactly, rectified, with_bias_in_place
 from tests.attack.oracle import choose, largest, least
+from tests.attack.sums import prefixes, product_of
 
 Tree: TypeAlias = Any
 

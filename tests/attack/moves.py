@@ -1,19 +1,13 @@
-"""Operations that move, repeat, cut and make up arrays, and those that assign in place."""
+"""Operations that move, repeat, cut and make up arrays."""
 
 from typing import Any
 
 import numpy as np
 import torch
 
-from reference.arrays import Array
-from tests.attack.contractions import with_bias
-from tests.attack.domains import RATES, nearly_there, number, often_zero
-from tests.attack.evaluations import FEW_PRODUCTS, fused_update
-from tests.attack.logic import above, both, either, picked
-from tests.attack.operation import COPIES, E, Operation
-from tests.attack.oracle import choose
+from tests.attack.operation import COPIES, E, Operation, alone
 
-BACK = [3, 1, 2, 0]
+BACK, V = [3, 1, 2, 0], (3, 4)
 
 
 # --- elements that go elsewhere: of two operands (cases, 3, 4) -----------------------------------------------
@@ -106,106 +100,27 @@ MOVES: dict[str, Operation] = {
     "cut": Operation(((3, 4), (3, 4)), cut, cut_by_torch, share=0.3, **COPIES),
     "made up": Operation(((3, 4), (3, 4)), made_up, made_up_by_torch, share=0.3, **COPIES),
     "positive": Operation((E,), np.positive, torch.positive, share=0.3, **COPIES),
-}  # fmt: skip
-
-
-# --- assignment in place: the same programs of arrays, tensors and balls -------------------------------------
-
-
-def copied(x: Any) -> Any:
-    return x.clone() if isinstance(x, torch.Tensor) else x.copy()
-
-
-def rectified(dz: Any, z: Any) -> Any:
-    """The gradient of a ReLU, as tutorials write it."""
-    dz = copied(dz)
-    dz[z <= 0] = 0
-    return dz
-
-
-def masked(x: Any, y: Any, z: Any) -> Any:
-    """Assignments by masks and their logic, and a sum between them."""
-    x = copied(x)
-    m = y > z
-    x[m & ~(z > 0)] = 0
-    x += z
-    x[(y > 0) | m] = 0.5
-    return x
-
-
-def masked_exactly(x: Any, y: Any, z: Any) -> Any:
-    m = above(y, z)
-    return picked(either(above(y), m), 0.5, picked(both(m, 1 - above(z)), 0, x) + z)
-
-
-def copied_where(x: Any, y: Any, z: Any) -> Any:
-    x = np.copy(x)
-    np.copyto(x, y, where=z > 0)
-    return x
-
-
-def with_bias_in_place(x: Any, W: Any, b: Any) -> Any:
-    z = x @ W.mT
-    z += b[..., None, :]
-    return z
-
-
-def updated_in_place(w: Any, g: Any, lr: float) -> Any:
-    w = copied(w)
-    w -= lr * g
-    return w
-
-
-def through_views(x: Any, y: Any) -> Any:
-    """Rows, columns and reversed views of an array (cases, 3, 4) that are written to."""
-    x = copied(x)
-    row = x[:, 0]
-    row *= y[:, 0]
-    x[..., 1] = y[..., 2]
-    column = x.mT[:, 3]
-    column += y[..., 3]
-    x[:, [2, 1], 0] -= y[:, :2, 0]
-    x.reshape(-1, 12)[:, 6] /= 4
-    row[:, 2] = column[:, 1]
-    return x
-
-
-def summed_in_place(x: Any) -> Any:
-    """A sum (cases, 3) over the rows of x (cases, 4, 3), as a loop."""
-    total = torch.zeros_like(x[:, 0]) if isinstance(x, torch.Tensor) else np.zeros_like(x[:, 0])
-    for k in range(4):
-        total += x[:, k]
-    return total
-
-
-def accumulated(x: Any, dy: Any, x2: Any, dy2: Any) -> Any:
-    """A gradient (cases, out, in) over two batches."""
-    dW = dy.mT @ x
-    dW += dy2.mT @ x2
-    return dW
-
-
-def at_once(x: Array, dy: Array, x2: Array, dy2: Array) -> tuple[Array, Array]:
-    """The factors of the same gradient over one batch."""
-    x, dy = np.concatenate([x, x2], axis=-2), np.concatenate([dy, dy2], axis=-2)
-    return np.swapaxes(dy, -1, -2), np.swapaxes(x, -1, -2)
-
-
-IN_PLACE: dict[str, Operation] = {
-    "relu backward in place": Operation((E, E), rectified, rectified, exact=lambda da, z: choose(z, 0, 0, da),
-                                        share=0.3, **COPIES),
-    "masks in place": Operation((E, E, E), masked, masked, exact=masked_exactly, domain=often_zero, share=0.3),
-    "copyto by a mask": Operation((E, E, E), copied_where, lambda x, y, z: torch.where(z > 0, y, x),
-                                  exact=lambda x, y, z: choose(z, x, x, y), share=0.3, **COPIES),
-    "bias in place": Operation(((2, 5), (3, 5), (3,)), with_bias_in_place, with_bias_in_place,
-                               {**FEW_PRODUCTS, "torch.baddbmm": with_bias}, share=0.3, attained=0.1),
-    "update in place": Operation((E, E), updated_in_place, updated_in_place, {"fused": fused_update},
-                                 number(*RATES), domain=nearly_there, share=0.3),
-    "views in place": Operation(((3, 4), (3, 4)), through_views, through_views, share=0.3),
-    "sum in place": Operation(((4, 3),), summed_in_place, summed_in_place, {
-        "one after another": lambda x: np.cumsum(x, axis=1, dtype=x.dtype)[:, -1],  # no other order is the same program
-    }, share=0.3, attained=0.2),
-    "accumulated gradient": Operation(((2, 3), (2, 2), (3, 3), (3, 2)), accumulated, accumulated, {
-        name: lambda *operands, f=f: f(*at_once(*operands)) for name, f in FEW_PRODUCTS.items()
-    }, share=0.3, attained=0.1),
+    "views of products": alone((V, V, V), lambda x, y, z: np.stack([
+        np.swapaxes(x * y, 0, 1).T, np.expand_dims(np.squeeze((x * y).reshape(1, 12)).reshape((3, 4)), 0)[0],
+        np.transpose(np.transpose(x * y)), np.broadcast_to(np.ravel(x * y)[:4], (3, 4)),
+        np.full_like(z, 1) * (z - np.zeros_like(z) * np.ones_like(z)),
+    ], axis=1)),
+    "positive of a product": alone((V, V), lambda x, y: +(x * y)),
+    "turned products": alone((V, V), lambda x, y: np.hstack([
+        np.moveaxis(x * y, 0, -1).T, np.flip(x, 1) * y, np.flipud(y) + np.fliplr(x), np.roll(x, 1, axis=1) - y,
+        np.rot90(x * y, 2), np.permute_dims(x).mT * y, np.matrix_transpose(x * y).T,
+    ])),
+    "repeated products": alone((V, V), lambda x, y: np.vstack([
+        np.tile(x, (1, 2)), np.repeat(y, 2, axis=1), np.concatenate([x, y], 1) * 3, np.pad(x * y, ((0, 1), (2, 2))),
+        np.tile(np.atleast_2d(x[0]), 2), np.tile(x.repeat(1, axis=0).take([0, 2], axis=0), 2),
+    ])),
+    "parts of products": alone((V, V), lambda x, y: np.column_stack([
+        *np.split(x, 2, axis=1), *np.array_split(y * x, [1, 3], axis=1), np.tril(y), np.triu(x * y, 1),
+        np.diag(y[:, 0]), np.diag(y), np.take(x, [3, 0], axis=1), np.delete(x, 1, axis=1), np.diagonal(x[:, 1:]),
+        y.diagonal(), np.take_along_axis(y, np.array([[0], [3], [1]]), axis=1), np.dstack([x, y])[..., 1],
+    ])),
+    "products with what is made up": alone((V, V), lambda x, y: (
+        np.zeros((3, 4), dtype=x.dtype, like=x) + np.ones(4, dtype=x.dtype, like=x) * y
+        - np.full((3, 1), 3, dtype=x.dtype, like=x) * x + np.array([x[0], y[0], x[1]], like=x)
+    )),
 }  # fmt: skip

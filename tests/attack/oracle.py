@@ -4,7 +4,8 @@ Arb's numbers (python-flint) are a midpoint and a radius of their own, which is 
 floating-point numbers are exact where the precision holds them, and everything else, 1/3 or an exponential,
 is enclosed. So each comparison is true, false or, at that precision, undecided; ``LADDER`` says at how many bits an
 equation is evaluated, until nothing is undecided. An equation of the reference runs on object arrays of these
-numbers as it stands; where it chooses by a comparison, ``choose``, ``largest`` and ``least`` choose in its place.
+numbers as it stands; where it chooses by a comparison, ``choose``, ``largest`` and ``least`` choose in its place,
+or it runs on fractions, and its result is enclosed.
 
 Most comparisons are decided in bulk, in longdouble, with a margin for what longdouble cannot hold; the rest
 are made by Arb, one by one.
@@ -12,6 +13,7 @@ are made by Arb, one by one.
 Source: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic (2017).
 """
 
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import flint
@@ -27,7 +29,15 @@ U = float(np.finfo(WIDE).eps) / 2
 LEAST = float(np.finfo(np.float64).smallest_subnormal)
 
 _arb = np.frompyfunc(flint.arb, 1, 1)
-_any_arb = np.frompyfunc(lambda v: flint.arb(int(v) if isinstance(v, np.integer) else v), 1, 1)
+
+
+def _one_arb(v: Any) -> Any:
+    if isinstance(v, Fraction):
+        return flint.arb(flint.fmpq(v.numerator, v.denominator))
+    return flint.arb(int(v) if isinstance(v, (np.integer, np.bool)) else v)
+
+
+_any_arb = np.frompyfunc(_one_arb, 1, 1)
 _from_mantissa = np.frompyfunc(lambda m, e: flint.arb((int(m), int(e))), 2, 1)
 
 
@@ -49,8 +59,18 @@ def exactly(a: Any) -> Array:
 
 
 def enclosed(numbers: Any) -> Array:
-    """The result of an equation on exact numbers, of which some may be Python's, or NumPy's whole ones."""
+    """The result of an equation on exact numbers, of which some may be fractions, Python's, or NumPy's whole ones."""
     return np.asarray(_any_arb(np.asarray(numbers, object)), object)
+
+
+def _one_fraction(x: Any) -> Fraction:
+    mantissa, exponent = x.man_exp()
+    return int(mantissa) * Fraction(2) ** int(exponent)
+
+
+def as_fractions(numbers: Array) -> Array:
+    """Numbers of Arb that are exact, as fractions: for an equation that compares, which they always decide."""
+    return np.asarray(np.frompyfunc(_one_fraction, 1, 1)(numbers), object)
 
 
 largest = np.frompyfunc(lambda x, y: flint.arb(x).max(flint.arb(y)), 2, 1)

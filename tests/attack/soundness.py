@@ -15,8 +15,9 @@ import click
 from tqdm import tqdm
 
 from tests.attack.adversary import FORMATS
-from tests.attack.bulk import Tally, Violation, strike
+from tests.attack.draws import numbered
 from tests.attack.operations import OPERATIONS
+from tests.attack.strike import Tally, Violation, strike
 from torch_mirror.balls.format import Format
 
 Key = tuple[str, str]
@@ -25,17 +26,22 @@ Key = tuple[str, str]
 
 def campaign(
     names: tuple[str, ...], formats: tuple[Format, ...], elements: float, seed: int
-) -> Iterator[tuple[Key, Tally]]:
-    """Draws until each format has that many elements, each operation its share of them."""
+) -> Iterator[tuple[Key, int, Tally]]:
+    """Draws, each with its number, until each format has that many elements, each operation its share of them."""
     for fmt in formats:
         numbers, spent, done = dict.fromkeys(names, 0), dict.fromkeys(names, 0.0), 0
         while done < elements:
             name = min(names, key=spent.__getitem__)
-            tally = strike(name, fmt, seed, numbers[name])
-            numbers[name] += 1
+            tally = one(name, fmt, seed, numbers[name])
             spent[name] += (tally.elements + tally.vacuous) / OPERATIONS[name].share
             done += tally.elements
-            yield (name, fmt.dtype.name), tally
+            yield (name, fmt.dtype.name), numbers[name], tally
+            numbers[name] += 1
+
+
+def one(name: str, fmt: Format, seed: int, number: int) -> Tally:
+    """Of each operation, format and seed the draws are numbered, and each can be made alone."""
+    return strike(OPERATIONS[name], fmt, numbered(name, fmt, seed, number))
 
 
 def table(tallies: dict[Key, Tally]) -> list[str]:
@@ -51,13 +57,12 @@ def table(tallies: dict[Key, Tally]) -> list[str]:
     ]
 
 
-def again(violation: Violation) -> str:
+def again(key: Key, seed: int, number: int, violation: Violation) -> str:
     """A violation, and the command that shows it."""
-    v = violation
+    operation, dtype = key
     return (
-        f"{v.operation}, {v.dtype}: {v.evaluation} is outside at {list(v.at)}\n{v.text}\n"
-        f'python -m tests.attack.soundness --operation "{v.operation}" --dtype {v.dtype} '
-        f"--seed {v.seed} --draw {v.number}"
+        f"{operation}, {dtype}: {violation.evaluation} is outside at {list(violation.at)}\n{violation.text}\n"
+        f'python -m tests.attack.soundness --operation "{operation}" --dtype {dtype} --seed {seed} --draw {number}'
     )
 
 
@@ -73,15 +78,15 @@ def main(elements: float, dtype: str, seed: int, names: tuple[str, ...], draw: i
     tallies: dict[Key, Tally] = {}
     draws = campaign(names, formats, elements, seed)
     if draw is not None:
-        draws = (((n, f.dtype.name), strike(n, f, seed, draw)) for f in formats for n in names)
+        draws = (((n, f.dtype.name), draw, one(n, f, seed, draw)) for f in formats for n in names)
     stopped = False
     try:
         with tqdm(total=int(elements) * len(formats), unit="element", unit_scale=True, disable=None) as bar:
-            for key, tally in draws:
+            for key, number, tally in draws:
                 before = tallies.get(key, Tally())
                 tallies[key] = before + tally
                 if tally.first and not before.first:
-                    bar.write(again(tally.first), file=sys.stderr)
+                    bar.write(again(key, seed, number, tally.first), file=sys.stderr)
                 bar.update(tally.elements)
     except KeyboardInterrupt:
         stopped = True

@@ -11,12 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.attack.adversary import F32, F64, FORMATS, KINDS, hostile, nearest, rational
+from tests.attack.adversary import F32, F64, FORMATS, hostile, nearest, rational, worst
+from tests.attack.draws import Plan, drawn
+from tests.attack.einsums import EINSUMS
 from tests.attack.evaluations import fused_multiply_add
+from tests.attack.in_place import IN_PLACE
+from tests.attack.moves import MOVES
+from tests.attack.operations import OPERATIONS
 from tests.attack.oracle import LADDER, choose, compare, enclosed, exactly, largest, least, truth, workprec
+from tests.attack.strategies import formats, kinds, plans, seeds
+from tests.attack.strike import exact_numbers
+from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format
 
-formats, kinds, seeds = st.sampled_from(FORMATS), st.sampled_from(KINDS), st.integers(0, 2**32)
 every = np.frompyfunc(lambda x, q: x.contains(flint.fmpq(q.numerator, q.denominator)), 2, 1)
 
 
@@ -76,6 +83,28 @@ def test_functions_agree_with_mpmath(function: Any, by_mpmath: Callable[[Any], A
 
 
 SIGNED = (mpmath.exp, mpmath.tanh)
+
+
+RATIONAL = [name for name, o in {**EINSUMS, **MOVES, **IN_PLACE}.items() if o.alone and not o.fractions]
+
+
+@pytest.mark.parametrize("name", RATIONAL)
+@given(formats, plans)
+def test_arb_and_fractions_give_an_equation_the_same_result(name: str, fmt: Format, plan: Plan) -> None:
+    operation = OPERATIONS[name]
+    draw = drawn(operation, fmt, plan._replace(moved=True))
+    by_arb = exact_numbers(operation, draw, LADDER[-1])
+    by_fractions = exact_numbers(operation._replace(fractions=True), draw, LADDER[-1])
+    with workprec(LADDER[-1]):
+        assert all(x.is_exact() and x == y for x, y in zip(by_arb.flat, by_fractions.flat, strict=True))
+
+
+def test_the_exact_numbers_are_numpy_s_own() -> None:
+    """NumPy's products and einsum of fractions are what an attack takes for the truth."""
+    x, y = rational(np.array([[0.1, 0.2]])), rational(np.array([0.3, 0.7]))
+    assert np.einsum("ij,j->i", x, y)[0] == Fraction(0.1) * Fraction(0.3) + Fraction(0.2) * Fraction(0.7)
+    assert x.prod() == Fraction(0.1) * Fraction(0.2)
+    assert worst(Ball(np.array([1.0])), np.array([Fraction(2)]), []) == np.inf
 
 
 def test_a_choice_that_is_open_holds_all_that_it_may_be() -> None:

@@ -1,6 +1,5 @@
 """Where the judge claims that an operation is exact, it demands equality: so the claim is checked exactly."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -13,22 +12,18 @@ from hypothesis import strategies as st
 from reference.affine import affine
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.objective import features
-from reference.claim.tree import named, zip_with
+from reference.claim.tree import named
 from reference.losses import SquaredError
-from reference.optimizers.sgd import SGD
-from tests.attack.adversary import F32, F64, FORMATS, KINDS, centre_of, hostile, nearest, rational
+from tests.attack.adversary import F32, F64, centre_of, hostile, nearest, rational
 from tests.attack.evaluations import product_in_order
-from tests.steps import step
-from tests.steps import value as loss_of
+from tests.attack.strategies import formats, kinds, precisions, seeds
+from tests.steps import step_of
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exactness import NO_BIT, exact_product, exact_sum, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.rules.products import product_grid
 from torch_mirror.doors import strategies
 
-formats, kinds, seeds = st.sampled_from(FORMATS), st.sampled_from(KINDS), st.integers(0, 2**32)
-precisions = st.sampled_from(["tested", "wider"])
 dyadic_shapes = st.tuples(st.integers(1, 5), st.integers(1, 40), st.integers(1, 5), st.sampled_from([(), (1,), (3,)]))
 
 
@@ -192,23 +187,6 @@ def test_what_was_found_exact_is_so_as_an_operand() -> None:
 
 
 # --- whole steps of networks ------------------------------------------------------------------------------
-
-
-def step_of(e: Experiment, number: Callable[[Array], Any], scalar: Callable[[float], Any]) -> dict[str, Any]:
-    """Every tensor of the experiment's first step and the loss, in some kind of numbers."""
-    values: dict[str, Any] = {}
-
-    def sow(name: str, value: Any) -> Any:
-        values[name] = value
-        return value
-
-    x, t = number(e.x[e.rows(0)]), number(e.t[e.rows(0)])
-    p = zip_with(lambda _, a: number(a), e.parameters)
-    loss = e.loss._replace(scale=scalar(e.loss.scale))
-    options = {name: scalar(v) if isinstance(v, float) and v else v for name, v in e.optimizer._asdict().items()}
-    step(e.network, p, features(e.network, x, sow), t, loss, SGD(**options), sow=sow)
-    values["loss"] = loss_of(loss, values["y"], t)
-    return values
 
 
 @given(strategies.exact_experiments())

@@ -1,91 +1,14 @@
-"""Masks of balls in NumPy code: logic, arithmetic and decisions, where the radii may leave an outcome open."""
+"""Masks of balls in NumPy code: outcomes that the radii may leave open, and decisions that are no guess."""
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
 
-from reference.arrays import Array
-from tests.attack.adversary import Rule
-from tests.attack.evaluations import with_torch
-from tests.attack.strike import finds, forgets_radii, formats, kinds, most, movements, precisions, seeds, strike
-from torch_mirror.balls import masks
 from torch_mirror.balls.ball import Ball
-from torch_mirror.balls.format import Format
-from torch_mirror.balls.masks import Mask
-from torch_mirror.balls.number import Number
-from torch_mirror.balls.table import TABLE, Row
-
-V = (3, 4)
-
-
-def factors(x: Any, y: Any) -> Any:
-    m = y > x
-    return (1 - m) * x + 2 * m * y - m.astype(x.dtype) * (x < 0)
-
-
-def counts(x: Any, y: Any) -> Any:
-    m = x > y
-    return m.sum(axis=0) * x + m.T.mean() + np.sum(~m)
-
-
-def moved_masks(x: Any, y: Any) -> Any:
-    m = (x.T > y.T).T
-    first, rest = m[:1], m[1:].reshape(-1).reshape(2, 4)
-    return np.where(np.broadcast_to(first, (3, 4)), x, y)[1:] + np.where(rest, x[1:], -y[1:])
-
-
-def chosen(mask: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda x, y: np.where(mask(x, y), x, -2 * y)
-
-
-RULES: dict[str, Rule] = {
-    "and": Rule((V, V), chosen(lambda x, y: (x > y) & (y > 0)), (
-        with_torch(lambda x, y: torch.where((x > y) & (y > 0), x, -2 * y)),
-    )),
-    "or": Rule((V, V), chosen(lambda x, y: (x > y) | (y < 0)), ()),
-    "xor": Rule((V, V), chosen(lambda x, y: (x > y) ^ (y < 0)), ()),
-    "not": Rule((V, V), chosen(lambda x, y: ~(x > y)), ()),
-    "logical": Rule((V, V), chosen(
-        lambda x, y: np.logical_or(np.logical_and(x > y, np.logical_not(y > 0)), np.logical_xor(x > 0, x > -y))
-    ), ()),
-    "logical of numbers": Rule((V, V), chosen(lambda x, y: np.logical_and(x - y, np.logical_not(x + y))), ()),
-    "with an array": Rule((V, V), chosen(lambda x, y: (x > y) & np.array([True, False, True, False]) | (y == x)), ()),
-    "equal masks": Rule((V, V), chosen(lambda x, y: (x > y) == (y > 0)), ()),
-    "unequal masks": Rule((V, V), chosen(lambda x, y: (x > y) != (y > 0)), ()),
-    "sum and product of masks": Rule((V, V), chosen(lambda x, y: (x > y) * (y > 0) + (y < x)), ()),
-    "any": Rule((V, V), chosen(lambda x, y: (x > y).any(axis=0)), ()),
-    "all": Rule((V, V), chosen(lambda x, y: np.all(x > y, axis=1, keepdims=True)), ()),
-    "number": Rule((V, V), lambda x, y: np.where(x > y, 1, 0) * y, ()),
-    "factors": Rule((V, V), factors, (), exact=lambda x, y: (
-        (1 - (y > x)) * x + 2 * (y > x) * y - (y > x).astype(int) * (x < 0)
-    )),
-    "counts": Rule((V, V), counts, (), exact=lambda x, y: (
-        (x > y).sum(axis=0) * x + Fraction(int((x > y).sum()), 12) + int((~(x > y)).sum())
-    )),
-    "moved": Rule((V, V), moved_masks, ()),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", RULES)
-@given(formats, kinds, seeds, precisions, movements)
-def test_every_evaluation_lies_within_the_radius(
-    name: str, fmt: Format, kinds: tuple[str, ...], seed: int, precision: str, moved: bool  # noqa: FBT001 - drawn
-) -> None:
-    assert strike(RULES[name], fmt, kinds, seed, precision, moved=moved) <= 1
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_no_rule_is_vacuous(name: str) -> None:
-    assert 0.1 < most(RULES[name]) <= 1
-
-
-# --- the three outcomes ---------------------------------------------------------------------------------
+from torch_mirror.balls.bools import Bools
 
 SIGNS: Any = Ball(np.array([1.0, -1.0, 0.1]), np.array([0.0, 0.0, 0.5]))
 TRUE, FALSE, OPEN = range(3)
@@ -191,39 +114,11 @@ def test_a_number_of_a_mask_is_decided_where_the_mask_is() -> None:
     assert (2.0 * mask).radius.tolist() == [0, 0, 2]
 
 
-# --- planted holes, each found --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("where", "name", "hole", "rule"), [
-    (Mask, "open", property(lambda self: np.zeros(self.shape, bool)), "and"),
-    (Mask, "number", lambda self: self.like.operand(self.value), "factors"),
-    (Mask, "view", lambda self, look: Mask(self.like, look(self.value)), "moved"),
-    (Mask, "any", lambda self, axis=None, *, keepdims=False: Mask(self.like, self.value.any(axis, keepdims=keepdims)),
-     "any"),
-])  # fmt: skip
-def test_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, hole: Any, rule: str) -> None:
-    finds(monkeypatch, where, name, hole, lambda: most(RULES[rule]))
-
-
-def test_logic_that_takes_what_one_operand_leaves_open_for_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    def both_open(a: Mask, b: Mask) -> Mask:
-        return Mask(a.like, a.value & b.value, lambda: a.open & b.open)
-
-    assert most(RULES["and"]) <= 1
-    monkeypatch.setitem(masks.BITWISE, np.bitwise_and, both_open)
-    assert most(RULES["and"]) > 1
-
-
-def test_a_comparison_that_takes_itself_for_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decided(_like: Number, x: Number, y: Number) -> Array:
-        return np.asarray(x.value > y.value)
-
-    assert most(RULES["not"]) <= 1
-    monkeypatch.setitem(TABLE, np.greater, Row(decided))
-    assert most(RULES["not"]) > 1
-
-
-def test_where_that_forgets_the_radius(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert most(RULES["or"]) <= 1
-    monkeypatch.setitem(TABLE, np.where, forgets_radii(TABLE[np.where]))
-    assert most(RULES["or"]) > 1
+def test_equality_is_decided_where_operands_are_exact_or_apart() -> None:
+    x, y = Ball(np.array([1.0, 1.0, 1.0]), np.array([0, 0.1, 0.1])), Ball(np.array([1.0, 1.0, 2.0]))
+    for mask, outcome in ((x == y, [True, True, False]), (x != y, [False, False, True])):
+        assert isinstance(mask, Bools)
+        assert mask.undecided is not None
+        assert mask.value.tolist() == outcome
+        assert mask.undecided().tolist() == [False, True, False]
+    assert (y == y[::-1]).tolist() == [False, True, False]

@@ -3,12 +3,10 @@
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import reference.losses
-from tests.log1p import with_log1p
 from tests.reference.optimizers.trajectories import STEPS, P, judged, of_torch
 from tests.test_mirrored_losses import Data, balls, inside
 from tests.test_mirrored_losses import of_torch as loss_of_torch
@@ -19,7 +17,6 @@ SEEDS = st.integers(0, 2**32 - 1)
 DTYPES = st.sampled_from(("float32", "float64"))
 
 
-@pytest.mark.usefixtures(with_log1p.__name__)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # one rule serves all examples
 @given(claims.losses(), DTYPES, st.booleans(), SEEDS, st.tuples(st.integers(1, 9), st.integers(1, 6)))
 def test_any_loss_is_torchs(loss: Any, dtype: str, labels: bool, seed: int, shape: tuple[int, ...]) -> None:  # noqa: FBT001 - hypothesis passes it by position

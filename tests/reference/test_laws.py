@@ -15,7 +15,8 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.objective import features
 from reference.claim.tree import named, rebuild, zip_with
-from tests.steps import gradients, step, value
+from tests.attack.adversary import rational
+from tests.steps import gradients, step, step_of
 from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import DTypeName
 
@@ -103,31 +104,8 @@ def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, da
 @given(data=st.data())
 def test_equations_agree_with_rational_arithmetic(network: str, dtype: DTypeName, data: st.DataObject) -> None:
     e = data.draw(strategies.exact_experiments(names=[network], dtypes=[dtype]))
-    floats, fractions = evaluate(e, e.parameters, e.x, e.t), evaluate(e, *exactly(e))
+    floats, fractions = step_of(e, lambda a: a, float), step_of(e, rational, Fraction)
     assert list(floats) == list(fractions)
     for name, array in floats.items():
         assert array.dtype == dtype
         np.testing.assert_array_equal(rational(array), fractions[name], err_msg=name)
-
-
-def evaluate(e: Experiment, p: Any, x: Array, t: Array) -> dict[str, Array]:
-    """Every value of one step, by name, in whatever number type p, x and t are of."""
-    values: dict[str, Array] = {}
-
-    def note(name: str, value: Array, /) -> Array:
-        values[name] = value
-        return value
-
-    step(e.network, p, features(e.network, x, note), t, e.loss, e.optimizer, sow=note)
-    return values | {"loss": np.asarray(value(e.loss, values["y"], t))}
-
-
-def exactly(e: Experiment) -> tuple[Any, Array, Array]:
-    return zip_with(lambda _name, a: rational(a), e.parameters), rational(e.x), rational(e.t)
-
-
-def rational(array: Array) -> Array:
-    """The same numbers as Fractions, in an object array."""
-    numbers = np.empty(array.shape, object)
-    numbers[...] = np.vectorize(lambda n: Fraction(float(n)), otypes=[object])(array)
-    return numbers

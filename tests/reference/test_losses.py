@@ -17,7 +17,6 @@ from reference.losses import (
     SmoothL1,
     SquaredError,
 )
-from tests.log1p import with_log1p
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exact import Exact
 from torch_mirror.judge.compare import allowed
@@ -56,7 +55,6 @@ def data(loss: Any, shape: tuple[int, ...], dtype: str, *, labels: bool = True) 
 # --- stacked steps ------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures(with_log1p.__name__)
 @pytest.mark.parametrize("lead", [(1,), (4,), (2, 3)])
 @pytest.mark.parametrize("shared", [False, True], ids=["own t", "shared t"])
 @pytest.mark.parametrize("labels", [True, False], ids=["labels", "probabilities"])
@@ -84,7 +82,6 @@ def test_stacked_steps_are_single_ones(loss: Any, lead: tuple[int, ...], *, shar
                     assert (np.abs(ours - equation.value) <= allowed(equation)).all()
 
 
-@pytest.mark.usefixtures(with_log1p.__name__)
 @pytest.mark.parametrize("labels", [True, False], ids=["labels", "probabilities"])
 @pytest.mark.parametrize("loss", ALL, ids=str)
 def test_stacked_balls_are_stacked_arrays(loss: Any, *, labels: bool) -> None:

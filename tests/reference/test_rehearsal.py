@@ -191,8 +191,8 @@ def test_a_gradient_other_than_the_one_that_was_sown() -> None:
 
 
 def test_equations_that_ask_for_what_balls_cannot_do_are_told_by_the_tensor_above() -> None:
-    e = experiment(result=lambda y, c: (y, c), affine=lambda x, p: np.sin(x @ p.W.mT + p.b[..., None, :]))
-    with pytest.raises(InputError, match=r"equations behind the start: .*numpy\.sin; @Ball\.rule\(numpy\.sin\)"):
+    e = experiment(result=lambda y, c: (y, c), affine=lambda x, p: np.deg2rad(x @ p.W.mT + p.b[..., None, :]))
+    with pytest.raises(InputError, match=r"behind the start: .*numpy\.deg2rad; @Ball\.rule\(numpy\.deg2rad\)"):
         certify(e, reference.train(e), "numpy")
     cast = experiment(gradient=lambda dz, x: Parameters(dz.astype(np.float32).astype(float).mT @ x, dz.sum(axis=-2)))
     with pytest.raises(InputError, match="equations behind dz: expected NumPy functions that run on balls"):

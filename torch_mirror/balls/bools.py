@@ -14,9 +14,6 @@ from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.masks import BITWISE, LOGICAL, OVER, Axes, Mask, as_mask
 from torch_mirror.balls.number import Look, Number
 
-WHOLE_NUMBERS = (np.count_nonzero, np.nonzero, np.flatnonzero, np.argwhere)
-"""Of a mask that is decided these count and find, and compute nothing."""
-
 
 class Bools(NDArrayOperatorsMixin):
     """An array of bool whose elements the radii may leave open.
@@ -81,6 +78,10 @@ class Bools(NDArrayOperatorsMixin):
     def tolist(self) -> Any:
         return self.mask.decided("a list").tolist()
 
+    def nonzero(self) -> tuple[Array, ...]:
+        """Where it is true: whole numbers. Raises TypeError for an open mask."""
+        return self.mask.decided("the places of what is true").nonzero()
+
     def __getitem__(self, index: Any) -> "Bools":
         index = settled_index(_masks(index))
         return self.view(lambda a: a[index])
@@ -112,8 +113,6 @@ class Bools(NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*(x.number() if isinstance(x, Bools) else x for x in inputs), **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function in WHOLE_NUMBERS:
-            return function(*(np.asarray(x) if isinstance(x, Bools) else x for x in args), **kwargs)
         return self.ball(self.mask.like).__array_function__(function, types, args, kwargs)
 
     def _of(self, mask: Mask) -> "Bools":

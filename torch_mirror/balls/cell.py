@@ -21,16 +21,14 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
-from torch_mirror.balls import assignment, dispatch
+from torch_mirror.balls import assignment, attributes, callers, dispatch
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.masks import Mask
-from torch_mirror.balls.number import Look, Number, OpenSum
-from torch_mirror.balls.rules import creation
+from torch_mirror.balls.number import INTO_AN_ARRAY, Look, Number, OpenSum
+from torch_mirror.balls.rules import refused, widening
 from torch_mirror.balls.take import Rule, Take
-
-INTO_AN_ARRAY = "to assign balls to an array, start from np.zeros_like(x) or np.zeros(shape, like=x) of a ball x"
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,10 +153,21 @@ class Ball(NDArrayOperatorsMixin):
     dot, trace, diagonal = _method(np.dot), _method(np.trace), _method(np.diagonal)
     swapaxes, ravel, squeeze = _method(np.swapaxes), _method(np.ravel), _method(np.squeeze)
     repeat, take = _method(np.repeat), _method(np.take)
+    var, std, cumprod, round = _method(np.var), _method(np.std), _method(np.cumprod), _method(np.round)
+    argmax, argmin, argsort = _method(np.argmax), _method(np.argmin), _method(np.argsort)
+    nonzero, conj, conjugate = _method(np.nonzero), _method(np.conjugate), _method(np.conjugate)
+    strides, flat = property(attributes.strides), property(attributes.flat, attributes.fill_flat)
+    itemsize, nbytes = property(lambda self: self.dtype.itemsize), property(lambda self: self.size * self.itemsize)
+    base, flags = property(lambda self: self.root), property(lambda self: self.value.flags)
+    real, imag = property(lambda self: self), property(attributes.imag)
+    tolist, item, sort = attributes.tolist, attributes.item, attributes.sort
     __iadd__, __isub__, __imul__ = _in_place(np.add), _in_place(np.subtract), _in_place(np.multiply)
     __itruediv__, __ipow__, __imatmul__ = _in_place(np.true_divide), _in_place(np.power), _in_place(np.matmul)
 
-    def reshape(self, *shape: Any) -> "Ball":
+    def reshape(self, *shape: Any, order: str = "C") -> "Ball":
+        """Raises TypeError for an order of memory, which is not part of a ball."""
+        if order != "C":
+            raise callers.located(TypeError(f"no radius is known for reshape with order={order!r}; x.mT is transposed"))
         return self.view(lambda a: a.reshape(*shape))
 
     def transpose(self, *axes: Any) -> "Ball":
@@ -176,11 +185,15 @@ class Ball(NDArrayOperatorsMixin):
     def flatten(self) -> "Ball":
         return self.view(lambda a: a.flatten())
 
-    def astype(self, dtype: Any, *, copy: bool = True) -> "Ball":
-        """A copy. Raises TypeError for any dtype but the one under test."""
-        if not creation.makes_a_ball(self.content, dtype):
-            raise TypeError(f"a ball of {self.dtype} does not change its dtype: expected that, got {np.dtype(dtype)}")
-        return self.copy() if copy else self
+    def astype(self, dtype: Any, *, copy: bool = True) -> Any:
+        """A copy, a ball of a wider dtype, a mask, decided whole numbers: widening.py. Raises TypeError for others."""
+        try:
+            result = widening.cast(self.content, dtype)
+        except TypeError as error:
+            raise callers.located(error) from None
+        if result is self.content:
+            return self.copy() if copy else self
+        return _cells(result, {})
 
     def __deepcopy__(self, _memo: Any = None) -> "Ball":
         return self.copy()
@@ -191,16 +204,29 @@ class Ball(NDArrayOperatorsMixin):
         return bool(self != 0)
 
     def __float__(self) -> float:
-        if self.size == 1 and not self.radius.any():
-            return float(self.value.reshape(())[()])
-        raise TypeError(f"a ball is no number, unless its radius is 0: it has .value and .radius; {INTO_AN_ARRAY}")
+        """Raises TypeError, unless the ball stands for a Python number.
 
-    item = __float__
+        Nor does a radius of 0 help: math.tanh(x) of an exact x would compute with no radius, and be rounded all the
+        same. ``x.item()`` is a ball of no axes, and ``f"{x:.3f}"`` prints the centre.
+        """
+        if self.content.number is not None and self.size == 1:
+            return self.content.number
+        raise refused.no_number()
+
+    __int__ = __complex__ = __trunc__ = __float__
+
+    def __round__(self, digits: int = 0) -> "Ball":
+        return self.round(digits)
 
     if not TYPE_CHECKING:  # to a type checker a ball is no array: what NumPy's functions make of it is Any
 
         def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-            raise TypeError(f"a ball is no ordinary array, which has no radii; {INTO_AN_ARRAY}")
+            raise refused.no_array()
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_") and hasattr(np.ndarray, name):
+                raise refused.no_attribute(name)
+            raise AttributeError(f"a ball has no attribute {name!r}, and neither has an array", name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"Ball({self.value}, radius={self.radius})"
@@ -236,29 +262,45 @@ class Ball(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (None,), **named: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        return _called(function, self, inputs, named, *out)
+        if len(out) > 1:  # of divmod
+            raise callers.located(TypeError(refused.no_rule(ufunc, " with out")))
+        return _located(function, self, inputs, named, *out)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: Any) -> Any:
-        named = {name: x for name, x in kwargs.items() if name != "out"}
-        return _called(function, self, args, named, kwargs.get("out"))
+        named = {name: x for name, x in kwargs.items() if name != "out" and x is not np._NoValue}  # noqa: SLF001 - what NumPy passes for nothing
+        return _located(function, self, args, named, kwargs.get("out"))
+
+
+def _located(function: Any, like: Ball, arguments: Any, named: dict[str, Any], out: Any) -> Any:
+    """The same as _called, with the line of the user's code in what it raises."""
+    try:
+        return _called(function, like, arguments, named, out)
+    except TypeError as error:
+        raise callers.located(error) from error.__cause__
 
 
 def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], out: Any) -> Any:
     """What a NumPy function gives for balls: the result, or None where it is assigned to an argument."""
-    row = dispatch.row(function, named)
+    row = dispatch.row(function, len(arguments), named)
     target = out
     if row.into is not None:
         target = arguments[0] if arguments else named[row.into]
     if target is not None and not isinstance(target, Ball):
-        what, kind = f"{dispatch.name(function)}: {row.into or 'out'}", type(target).__name__
+        what, kind = f"{callers.name_of(function)}: {row.into or 'out'}", type(target).__name__
         raise TypeError(f"{what} is no ball, but an ordinary {kind}, which has no radii; {INTO_AN_ARRAY}")
+    if row.calls:
+        return row.radius(like, *arguments, **named)
     cells: dict[int, Ball] = {}
     numbers = [_settled(x, cells) for x in arguments]
     others = {name: _settled(x, cells) for name, x in named.items()} if named else named
-    result = row.radius(like.settled(), *numbers, **others)
+    widest = widening.widest(like.settled(), [*numbers, *others.values()] if others else numbers)
+    result = row.radius(widest, *numbers, **others)
     if target is None:
         return _cells(result, cells)
-    target[...] = result
+    if isinstance(function, np.ufunc) and named.get("where", True) is not True:  # what is not computed is as it was
+        _called(np.copyto, target, (target, _cells(result, cells)), {"where": named["where"]}, None)
+    else:
+        target[...] = result
     return out
 
 

@@ -13,23 +13,29 @@ from typing import Any
 
 import numpy as np
 
-from torch_mirror.balls.table import TABLE, Row
+from torch_mirror.balls import callers
+from torch_mirror.balls.rules import functions, methods, refused
+from torch_mirror.balls.table import TABLE, Row, of
 
 _added: dict[Any, Row] = {}
 _scoped: ContextVar[Mapping[Any, Row]] = ContextVar("rules of the blocks that are entered", default={})  # noqa: B039 - never written to
 
 
-def row(function: Any, named: Mapping[str, Any]) -> Row:
-    """The row of a NumPy function, called with arguments of these names.
+def row(function: Any, positional: int, named: Mapping[str, Any]) -> Row:
+    """The row of a NumPy function, called with so many arguments and with others of these names.
 
     Raises TypeError if it has none, or none for an argument of one of the names.
     """
-    found = _found(function)
+    found = _found(function) or _of_pairs(function)
     if found is None:
-        raise TypeError(f"no radius is known for {name(function)}; @Ball.rule({name(function)}) registers a rule")
+        raise TypeError(refused.no_rule(function))
+    if named and isinstance(function, np.ufunc) and not _takes(found.radius, frozenset(named)):
+        found = found._replace(radius=methods.with_keywords(found.radius, function))
     if named and not _takes(found.radius, frozenset(named)):
         others = ", ".join(sorted(named.keys() - _names(found.radius)))
-        raise TypeError(f"no radius is known for {name(function)} with {others}")
+        raise TypeError(refused.no_rule(function, f" with {others}"))
+    if not _fits(found.radius, positional):
+        raise TypeError(refused.no_rule(function, f" with {positional} arguments that have no names"))
     return found
 
 
@@ -72,22 +78,27 @@ def rules(by_function: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
         _scoped.reset(token)
 
 
-def name(function: Any) -> str:
-    """As it is written: numpy.sin, numpy.add.reduce, numpy.linalg.norm."""
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, np.ufunc):
-        return f"{name(owner)}.{function.__name__}"
-    module = "numpy" if isinstance(function, np.ufunc) else function.__module__
-    return f"{module}.{function.__name__}"
-
-
 def _found(function: Any) -> Row | None:
-    return TABLE.get(function) or _scoped.get().get(function) or _added.get(function)
+    return TABLE.get(function) or _scoped.get().get(function) or _added.get(function) or _of_scipy(function)
+
+
+def _of_scipy(function: Any) -> Row | None:
+    rule = functions.of_scipy(function) if isinstance(function, np.ufunc) else None
+    return Row(of(rule)) if rule else None
+
+
+def _of_pairs(function: Any) -> Row | None:
+    """np.add.outer and kin: whatever has a rule has it of every pair too."""
+    ufunc = getattr(function, "__self__", None)
+    if not isinstance(ufunc, np.ufunc) or function.__name__ != "outer":
+        return None
+    own = _found(ufunc)
+    return own and Row(methods.outer(own.radius))
 
 
 def _free(function: Any) -> None:
     if _found(function) is not None:
-        raise ValueError(f"{name(function)} has a rule")
+        raise ValueError(f"{callers.name_of(function)} has a rule")
 
 
 @cache
@@ -102,3 +113,11 @@ def _takes_any(rule: Callable[..., Any]) -> bool:
 
 def _takes(rule: Callable[..., Any], names: frozenset[str]) -> bool:
     return names <= _names(rule) or _takes_any(rule)
+
+
+@cache
+def _fits(rule: Callable[..., Any], positional: int) -> bool:
+    """Whether it takes so many arguments by position, beside ``like``."""
+    kinds = [p.kind for p in inspect.signature(rule).parameters.values()]
+    room = sum(k in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for k in kinds)
+    return inspect.Parameter.VAR_POSITIONAL in kinds or positional < room

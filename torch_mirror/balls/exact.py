@@ -29,7 +29,7 @@ Plain = (int, float, Fraction, np.integer, np.floating)
 
 
 class IrrationalError(Exception):
-    """exp, log, tanh or sqrt, or a root by way of a power, of a fraction."""
+    """exp, log, tanh, sin or another of its kind, or a root, of a fraction."""
 
 
 class UndecidedError(Exception):
@@ -86,7 +86,7 @@ class Exact:
 
 
 class Number:
-    """An element: + - * / and whole powers, comparisons, abs, and what NumPy calls exp, log, sqrt and tanh."""
+    """An element: + - * / and powers, comparisons, abs, and what NumPy calls exp, log, sqrt, tanh, sin and so on."""
 
     __slots__ = ("by", "value")
     __hash__ = None  # type: ignore[assignment]  # equality may be undecided
@@ -213,6 +213,30 @@ class Number:
 
     def tanh(self) -> "Number":
         return self._function("tanh")
+
+    def expm1(self) -> "Number":
+        return self._function("expm1")
+
+    def log1p(self) -> "Number":
+        return self._function("log1p")
+
+    def sin(self) -> "Number":
+        return self._function("sin")
+
+    def cos(self) -> "Number":
+        return self._function("cos")
+
+    def sinh(self) -> "Number":
+        return self._function("sinh")
+
+    def cosh(self) -> "Number":
+        return self._function("cosh")
+
+    def arctan(self) -> "Number":
+        return self._function("atan")
+
+    def arcsinh(self) -> "Number":
+        return self._function("asinh")
 
 
 LONG = 8192

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from torch_mirror.balls import callers
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 
@@ -15,7 +16,7 @@ def settled_index(index: Any) -> Any:
     if isinstance(index, Mask):
         return index.decided("the number of elements that an index selects")
     if isinstance(index, Number):
-        raise TypeError("a ball is no index")
+        raise callers.located(TypeError("a ball is no index; x.astype(int) is one where the radii leave nothing open"))
     return np.array(index) if isinstance(index, (list, np.ndarray)) else index
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import callers
 from torch_mirror.balls.number import Look, Number
 from torch_mirror.balls.take import everything
 
@@ -57,10 +58,10 @@ class Mask:
     def decided(self, what: str = "a mask") -> Array:
         """The outcomes as an ordinary array. Raises TypeError if one of them is open; what: needs them all."""
         if (left := int(np.count_nonzero(self.open))) > 0:
-            raise TypeError(
+            raise callers.located(TypeError(
                 f"{what} needs every outcome, and the radii leave {left} of {self.value.size} open; "
                 "np.where(mask, x, y) takes both branches"
-            )
+            ))  # fmt: skip
         return self.value
 
     def view(self, look: Look) -> "Mask":

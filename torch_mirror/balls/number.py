@@ -26,6 +26,8 @@ from torch_mirror.balls.exactness import rounding_of
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.take import Rule, Take, everything
 
+INTO_AN_ARRAY = "to assign balls to an array, start from np.zeros_like(x) or np.zeros(shape, like=x) of a ball x"
+
 Look = Callable[[Array], Array]
 """What selects, moves or repeats the elements of an array, by their places alone."""
 
@@ -114,13 +116,12 @@ class Number:
         return Number(value, 0, self.format, rule, total)
 
     def operand(self, x: Any) -> "Number":
-        """x as a number beside this one; what the format cannot hold has a rounding of its own."""
+        """x as a number beside this one, in a format as wide at least; what that cannot hold is rounded to it."""
         if isinstance(x, Number):
-            return x
+            return x if x.format is self.format else x.widened(self.format)
         number = isinstance(x, (int, float))
         if not number and hasattr(x, "settled"):
-            settled: Number = x.settled()
-            return settled
+            return self.operand(x.settled())
         given = np.asarray(x, np.float64) if number else np.asarray(x)  # a number is no array of the format yet
         made = Number(np.array(x, dtype=self.value.dtype), rounding_of(given, self.format), self.format)
         if number:
@@ -135,6 +136,13 @@ class Number:
     def settled(self) -> "Number":
         """This number, as a mask's and a ball's method of that name gives one too."""
         return self
+
+    def widened(self, fmt: Format) -> "Number":
+        """The same elements and radii in a format that is at least as wide, and itself in any other (widening.py)."""
+        if self.format.precision >= fmt.precision:
+            return self
+        wider = np.promote_types(self.value.dtype, fmt.dtype)
+        return Number(self.value.astype(wider), 0, fmt, None if self.exact else self.e)
 
     def view(self, look: Look) -> "Number":
         """The elements that ``look`` gives for any array of this shape, where it puts them; 0 may be among them."""

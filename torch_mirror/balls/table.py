@@ -7,17 +7,39 @@ number, and like.beside(x) the same but for a mask, which stays one. A rule retu
 radius(take) is the radius of the elements asked for, or what another rule returns; a mask, a list of numbers or
 an ordinary array where NumPy returns such. It may take fewer arguments by name than NumPy's function has:
 dispatch.py refuses the others by name. This holds for ufuncs, for their methods (the row of a reduction is that of
-np.add.reduce) and for all other functions, here and in Ball.rule.
+np.add.reduce) and for all other functions, here and in Ball.rule; but what calls a function of the user's is given
+the balls and masks themselves (calling.py).
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from torch_mirror.balls import masks
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.rules import choices, creation, einsum, elementwise, means, shapes, sums
+from torch_mirror.balls.rules import (
+    calling,
+    choices,
+    composed,
+    creation,
+    einsum,
+    elementwise,
+    functions,
+    many,
+    methods,
+    order,
+    placing,
+    powers,
+    reductions,
+    rounding,
+    scatter,
+    selection,
+    shapes,
+    statistics,
+    sums,
+)
 
 
 class Row(NamedTuple):
@@ -25,6 +47,7 @@ class Row(NamedTuple):
 
     radius: Callable[..., Any]  # the rule: the value with its radius
     into: str | None = None     # the name of its first argument, if the result is assigned to that
+    calls: bool = False         # whether it calls a function of the user's, and is given balls for that
 
 
 def of(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,20 +59,12 @@ def of(function: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-def over(reduce: Callable[..., Any]) -> Callable[..., Any]:
-    """The rule of what reduces a number along all axes, if none is named."""
-
-    def rule(like: Number, a: Any, axis: shapes.Axes = None, *, keepdims: bool = False) -> Any:
-        return reduce(like.operand(a), axis, keepdims=keepdims)
-
-    return rule
-
-
 def along_the_first(rule: Callable[..., Any]) -> Callable[..., Any]:
     """The rule of a ufunc's reduce, which is along the first axis if none is named."""
 
-    def reduction(like: Number, array: Any, *, axis: shapes.Axes = 0, keepdims: bool = False) -> Any:
-        return rule(like, array, axis, keepdims=keepdims)
+    @wraps(rule)  # whose names dispatch.py looks up
+    def reduction(like: Number, array: Any, *, axis: shapes.Axes = 0, **named: Any) -> Any:
+        return rule(like, array, axis, **named)
 
     return reduction
 
@@ -59,7 +74,8 @@ TABLE: dict[Any, Row] = {
     np.subtract: Row(of(elementwise.subtract)),
     np.multiply: Row(of(elementwise.multiply)),
     np.true_divide: Row(of(elementwise.divide)),
-    np.power: Row(of(elementwise.power)),
+    np.power: Row(of(powers.power)),
+    np.float_power: Row(of(powers.float_power)),
     np.square: Row(of(elementwise.square)),
     np.negative: Row(of(elementwise.negative)),
     np.positive: Row(of(lambda x: x.view(np.copy))),
@@ -75,33 +91,58 @@ TABLE: dict[Any, Row] = {
     np.vecdot: Row(of(einsum.vecdot)),
     np.maximum: Row(of(choices.maximum)),
     np.minimum: Row(of(choices.minimum)),
+    np.fmax: Row(of(selection.beside_nan(np.fmax, choices.maximum))),
+    np.fmin: Row(of(selection.beside_nan(np.fmin, choices.minimum))),
+    np.heaviside: Row(of(selection.heaviside)),
+    np.copysign: Row(of(selection.copysign)),
+    **{u: Row(of(rule)) for u, rule in functions.SMOOTH.items()},
+    np.logaddexp: Row(of(functions.logaddexp)),
+    np.hypot: Row(of(functions.hypot)),
+    np.floor: Row(of(rounding.floor)),
+    np.ceil: Row(of(rounding.ceil)),
+    np.trunc: Row(of(rounding.trunc)),
+    np.rint: Row(of(rounding.rint)),
+    np.floor_divide: Row(of(rounding.floor_divide)),
+    np.remainder: Row(of(rounding.mod)),
+    np.divmod: Row(of(rounding.divmod_)),
+    np.conjugate: Row(of(lambda x: x.view(np.copy))),
+    **{u: Row(of(selection.kind_of_number(u))) for u in (np.isnan, np.isfinite, np.isinf)},
     **{u: Row(of(masks.comparison(u))) for u in (
         np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     )},
     **{u: Row(masks.logical(u)) for u in masks.LOGICAL},
-    np.add.reduce: Row(along_the_first(over(sums.add_over))),
-    np.multiply.reduce: Row(along_the_first(over(elementwise.prod))),
-    np.maximum.reduce: Row(along_the_first(over(choices.max_over))),
-    np.minimum.reduce: Row(along_the_first(over(choices.min_over))),
+    np.add.reduce: Row(along_the_first(reductions.SUM)),
+    np.multiply.reduce: Row(along_the_first(reductions.PROD)),
+    np.maximum.reduce: Row(along_the_first(reductions.MAX)),
+    np.minimum.reduce: Row(along_the_first(reductions.MIN)),
     np.logical_or.reduce: Row(along_the_first(masks.any_of)),
     np.logical_and.reduce: Row(along_the_first(masks.all_of)),
+    np.add.accumulate: Row(methods.ADDED),
+    np.multiply.accumulate: Row(methods.MULTIPLIED),
+    np.maximum.accumulate: Row(methods.LARGEST),
+    np.minimum.accumulate: Row(methods.LEAST),
+    np.add.at: Row(scatter.at(scatter.add), into="a"),
+    np.subtract.at: Row(scatter.at(scatter.subtract), into="a"),
+    np.multiply.at: Row(scatter.at(scatter.multiply), into="a"),
+    np.maximum.at: Row(scatter.at(scatter.maximum), into="a"),
+    np.minimum.at: Row(scatter.at(scatter.minimum), into="a"),
     np.where: Row(choices.where),
     np.clip: Row(choices.clip),
-    np.sum: Row(over(sums.add_over)),
-    np.mean: Row(over(means.mean)),
-    np.prod: Row(over(elementwise.prod)),
+    np.sum: Row(reductions.SUM),
+    np.mean: Row(reductions.mean),
+    np.prod: Row(reductions.PROD),
     np.cumsum: Row(sums.cumsum),
-    np.max: Row(over(choices.max_over)),
-    np.amax: Row(over(choices.max_over)),
-    np.min: Row(over(choices.min_over)),
-    np.amin: Row(over(choices.min_over)),
+    np.max: Row(reductions.MAX),
+    np.amax: Row(reductions.MAX),
+    np.min: Row(reductions.MIN),
+    np.amin: Row(reductions.MIN),
     np.any: Row(masks.any_of),
     np.all: Row(masks.all_of),
     np.dot: Row(sums.dot),
     np.vdot: Row(einsum.vdot),
     np.inner: Row(einsum.inner),
     np.outer: Row(elementwise.outer),
-    np.einsum: Row(einsum.einsum),
+    np.einsum: Row(many.einsum),
     np.tensordot: Row(einsum.tensordot),
     np.trace: Row(einsum.trace),
     np.shape: Row(lambda like, a: like.beside(a).shape),
@@ -119,10 +160,10 @@ TABLE: dict[Any, Row] = {
     np.broadcast_to: Row(shapes.broadcast_to),
     np.flip: Row(shapes.flip),
     np.diagonal: Row(shapes.diagonal),
-    np.pad: Row(shapes.pad),
+    np.pad: Row(placing.pad),
     **{f: Row(shapes.of_one_array(f)) for f in (
         np.diag, np.tril, np.triu, np.fliplr, np.flipud, np.roll, np.rot90, np.repeat, np.tile, np.take,
-        np.take_along_axis, np.delete,
+        np.take_along_axis, np.delete, np.diagflat,
     )},
     **{f: Row(shapes.at_least(f)) for f in (np.atleast_1d, np.atleast_2d, np.atleast_3d)},
     **{f: Row(shapes.split(f)) for f in (np.split, np.array_split)},
@@ -141,4 +182,49 @@ TABLE: dict[Any, Row] = {
     np.asarray: Row(creation.asarray),
     np.copy: Row(creation.copy),
     np.copyto: Row(creation.copyto, into="dst"),
+    np.eye: Row(placing.made_by(np.eye)),
+    np.identity: Row(placing.made_by(np.identity)),
+    np.arange: Row(placing.made_by(np.arange)),
+    np.cumprod: Row(composed.cumprod),
+    np.linalg.multi_dot: Row(many.multi_dot),
+    np.linalg.norm: Row(statistics.norm),
+    np.linalg.vector_norm: Row(statistics.vector_norm),
+    np.var: Row(statistics.var),
+    np.std: Row(statistics.std),
+    np.average: Row(statistics.average),
+    np.cov: Row(statistics.cov),
+    np.ptp: Row(statistics.ptp),
+    np.median: Row(order.median),
+    np.sort: Row(order.sort),
+    np.argsort: Row(order.argsort),
+    np.argmax: Row(order.argmax),
+    np.argmin: Row(order.argmin),
+    np.round: Row(rounding.around),
+    np.around: Row(rounding.around),
+    np.fix: Row(rounding.fix),
+    np.diff: Row(composed.diff),
+    np.kron: Row(composed.kron),
+    np.cross: Row(composed.cross),
+    np.convolve: Row(composed.convolve),
+    np.correlate: Row(composed.correlate),
+    np.gradient: Row(composed.gradient),
+    np.append: Row(composed.append),
+    np.block: Row(composed.block),
+    np.select: Row(selection.select),
+    np.nan_to_num: Row(selection.nan_to_num),
+    np.isclose: Row(selection.isclose),
+    np.allclose: Row(selection.allclose),
+    np.array_equal: Row(selection.array_equal),
+    np.lib.stride_tricks.sliding_window_view: Row(placing.sliding_window_view),
+    np.unstack: Row(placing.unstack),
+    np.nonzero: Row(placing.nonzero),
+    np.flatnonzero: Row(placing.flatnonzero),
+    np.count_nonzero: Row(placing.count_nonzero),
+    np.argwhere: Row(placing.argwhere),
+    np.real: Row(lambda like, val: like.beside(val).view(lambda v: v)),
+    **{f: Row(placing.split_along(f)) for f in (np.hsplit, np.vsplit, np.dsplit)},
+    np.put_along_axis: Row(placing.put_along_axis, into="arr"),
+    np.fill_diagonal: Row(placing.fill_diagonal, into="a"),
+    np.apply_along_axis: Row(calling.apply_along_axis, calls=True),
+    np.piecewise: Row(calling.piecewise, calls=True),
 }  # fmt: skip

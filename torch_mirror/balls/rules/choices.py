@@ -44,7 +44,8 @@ def minimum(x: Number, y: Number) -> Number:
     return negative(maximum(negative(x), negative(y)))
 
 
-def clip(like: Number, a: Any, a_min: Any = None, a_max: Any = None) -> Number:
+def clip(like: Number, a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Number:
+    a_min, a_max = min if a_min is None else a_min, max if a_max is None else a_max
     result = like.operand(a)
     if a_min is not None:
         result = maximum(result, like.operand(a_min))

@@ -44,16 +44,11 @@ class Labels(NamedTuple):
 def einsum(like: Number, subscripts: Any, *operands: Any, optimize: Any = False) -> Any:  # noqa: ARG001 - any order is inside
     """The sum of products that the subscripts, a string, say.
 
-    Raises TypeError for more than two operands and for subscripts in any other form than a string.
+    Raises TypeError for subscripts in any other form than a string. More than two operands: many.py.
     """
     if not isinstance(subscripts, str):
         got = "a ball" if isinstance(subscripts, Number) else type(subscripts).__name__
         raise TypeError(f"numpy.einsum of balls: expected the subscripts as a string, got {got}")
-    if len(operands) > 2:
-        raise TypeError(
-            f"no radius is known for numpy.einsum of {len(operands)} operands, whose order nobody specifies; "
-            "contract two at a time"
-        )
     labels = written_out(subscripts, tuple(like.beside(a).ndim for a in operands))
     if len(operands) == 1:
         return _of_one(like, operands[0], labels)

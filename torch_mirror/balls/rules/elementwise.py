@@ -35,7 +35,13 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.rules import sums
 from torch_mirror.balls.take import Take, everything
 
-FUNCTION_ROUNDINGS = {"exp": 8, "tanh": 8, "log": 8, "sqrt": 2}
+FUNCTION_ROUNDINGS = {
+    "exp": 8, "tanh": 8, "log": 8, "sqrt": 2,
+    **dict.fromkeys((  # functions.py, powers.py
+        "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
+        "exp2", "log2", "log10", "log1p", "expm1", "cbrt", "erf", "pow",
+    ), 8), "expit": 11,
+}  # fmt: skip
 """Error of an elementary function in units of u: the vendors' documented figures, with room (NumPy's
 SIMD exp and log in float32 document 2.52 and 3.83 ulp = 5.04 u and 7.66 u; SLEEF's u10 functions, which
 torch uses, 2 u; MKL's vector functions, which torch uses too, less than 1 ulp = 2 u)."""
@@ -153,19 +159,20 @@ def divide(x: Number, y: Number) -> Number:
 
 
 def power(x: Number, y: Number) -> Number:
-    """Whole exponents only: n - 1 products, or a library's pow with an error of at most 2 ulp = 4 u."""
-    n = float(y.value) if y.exact and y.ndim == 0 else 0.5
-    if n != int(n) or n < 1:
-        raise TypeError("no radius is known for numpy.power unless the exponent is a whole number above 0")
+    """A whole exponent above 0: n - 1 products, or a library's pow with an error of at most 2 ulp = 4 u.
+
+    Others: powers.py.
+    """
+    n = int(y.value)
     if n == 2:
         return multiply(x, x)
-    value = x.value ** int(n)
+    value = x.value**n
     fmt = x.format
 
     def rule(take: Take) -> Any:
-        largest = x.A(take) ** int(n)
-        propagated = n * x.A(take) ** (int(n) - 1) * x.e(take)
-        return _overflow(propagated + fmt.gamma(max(int(n) - 1, 4)) * largest + n * fmt.tiny, largest, fmt)
+        largest = x.A(take) ** n
+        propagated = n * x.A(take) ** (n - 1) * x.e(take)
+        return _overflow(propagated + fmt.gamma(max(n - 1, 4)) * largest + n * fmt.tiny, largest, fmt)
 
     return x.derived(value, rule)
 
