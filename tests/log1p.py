@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.number import Number
 from torch_mirror.balls.rules.elementwise import FUNCTION_ROUNDINGS
-from torch_mirror.balls.table import UFUNCS
+from torch_mirror.balls.table import TABLE
 
 
-def log1p(x: Ball) -> Ball:
+def log1p(_like: Number, x: Number) -> Number:
     value = np.log1p(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["log"]
 
@@ -33,9 +34,8 @@ def log1p(x: Ball) -> Ball:
 @pytest.fixture
 def with_log1p() -> Iterator[None]:
     """Balls know log1p."""
-    if np.log1p in UFUNCS:
+    if np.log1p in TABLE:
         yield
         return
-    Ball.rule(np.log1p)(log1p)
-    yield
-    Ball.drop_rule(np.log1p)
+    with Ball.rules({np.log1p: log1p}):
+        yield

@@ -1,7 +1,7 @@
 """Every network keeps these, and what does not is refused by the check that stands for it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from reference.networks import linear_regression
 from reference.networks.linear_regression import LinearRegression
 from tests.conformance import planted
 from tests.conformance.networks import BATCHES, NETWORKS, DTypeName, Row, experiment
+from tests.conformance.traces import assert_equal, saved_and_loaded
 from tests.reference.networks.mirrored import Given, assert_mirrored
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.verify import verify
@@ -131,8 +132,8 @@ def a_planted_factor_is_refuted_in_torch(row: Row, dtype: DTypeName) -> None:
         return
     e = experiment(row, dtype, steps=2)
     for gradient in names(e.slots, "gradient"):
-        judged = verify(e, using=planted.hooked(str(e.slots[gradient].of), step=1))
-        assert located(judged) == (gradient, 1, "torch", "local")
+        trace = torch_mirror.train(e, using=planted.hooked(str(e.slots[gradient].of), step=1)(e))
+        assert located(certify(e, trace)) == (gradient, 1, "torch", "local")
 
 
 def located(judged: Certificate) -> tuple[Any, ...]:
@@ -156,6 +157,18 @@ def nothing_of_the_users_is_written(row: Row, dtype: DTypeName) -> None:
         assert not any(np.shares_memory(array, other) for other in torchs), name
 
 
+def a_trace_keeps_its_verdict_in_a_file(row: Row, dtype: DTypeName) -> None:
+    """Either framework's, with every bit."""
+    e = experiment(row, dtype, Batches(3))
+    for side, trace in (("torch", torch_mirror.train(e)), ("numpy", reference.train(e))):
+        loaded = saved_and_loaded(trace)
+        assert_equal(loaded, trace)
+        assert (loaded.steps, loaded.first) == (trace.steps, trace.first)
+        before, after = certify(e, trace, side), certify(e, loaded, side)
+        assert after == replace(before, seconds=after.seconds)
+        assert after.verdict == "certified"
+
+
 def names_biject_with_the_state_dict(row: Row, dtype: DTypeName) -> None:
     """Every parameter is one of the module's, of its shape, in the network's own order, and none is left over."""
     e, mirror = experiment(row, dtype), mirror_of(row.network)
@@ -177,6 +190,7 @@ CHECKS: dict[str, Check] = {
         a_planted_factor_is_refuted_in_numpy,
         a_planted_factor_is_refuted_in_torch,
         nothing_of_the_users_is_written,
+        a_trace_keeps_its_verdict_in_a_file,
         names_biject_with_the_state_dict,
     )
 }
@@ -252,6 +266,7 @@ FAULTY: dict[str, Row] = {
     "a_planted_factor_is_refuted_in_numpy": Row(LinearRegression(4, 3), zeros),
     "a_planted_factor_is_refuted_in_torch": Row(LinearRegression(4, 3), zeros),
     "nothing_of_the_users_is_written": Row(Writing(4, 3)),
+    "a_trace_keeps_its_verdict_in_a_file": Row(Halved(4, 3)),
     "names_biject_with_the_state_dict": Row(Unmapped(4, 3)),
 }
 

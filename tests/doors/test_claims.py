@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import reference.losses
+from tests.conformance.losses import Data, balls, inside
+from tests.conformance.losses import of_torch as loss_of_torch
 from tests.log1p import with_log1p
 from tests.reference.optimizers.trajectories import STEPS, P, judged, of_torch
-from tests.test_mirrored_losses import Data, balls, inside
-from tests.test_mirrored_losses import of_torch as loss_of_torch
 from torch_mirror.doors import claims
 from torch_mirror.losses import criterion_of
 
