@@ -12,7 +12,7 @@ from reference.arrays import Array, Sow
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named, rebuild, zip_with
 from reference.errors import InputError
-from torch_mirror.optimizers import optimizer_of, states_of
+from torch_mirror.optimizers import optimizer_of, schedule_of, states_of
 from torch_mirror.training.session import Session, places, session
 
 FACTOR = 1 + 2.0**-20
@@ -74,24 +74,41 @@ class ByHand(torch.optim.Optimizer):
         for name, w in self.weights.items():
             w.data.copy_(torch.from_numpy(named(self.p)[name]))
             for part, key in self.keys.items():
-                if part in self.own:
-                    self.state[w][key] = torch.from_numpy(named(self.own[part])[name].copy())
+                state = named(self.own.get(part, {})).get(name)  # a part may be of some parameters only
+                if state is not None:
+                    self.state[w][key] = torch.from_numpy(state.copy())
 
 
-def stepped_by(wrong: Any) -> Callable[[Experiment], Session]:
-    """For ``verify``: torch steps by another optimizer than the experiment's; its own where torch has that one."""
+def by_hand(optimizer: Any) -> Callable[[Experiment], Session]:
+    """For ``verify``: torch's gradients, and the update by the reference's optimizer, whatever torch offers."""
 
     def using(e: Experiment) -> Session:
         right = session(e)
-        keys = states_of(e.optimizer)
-        weights = {n: place.weight for n, place in places(right.module, right.names, named(e.parameters)).items()}
-        try:
-            own = optimizer_of(wrong, weights)
-        except InputError:
-            own = ByHand(wrong, weights, e.parameters, keys)
-        return right._replace(optimizer=own)
+        return right._replace(optimizer=ByHand(optimizer, _weights(e, right), e.parameters, states_of(e.optimizer)))
 
     return using
+
+
+def stepped_by(wrong: Any) -> Callable[[Experiment], Session]:
+    """For ``verify``: torch steps by another optimizer than the experiment's; by hand where torch has none such.
+
+    By hand too where the rate has a schedule, which the loop would set.
+    """
+
+    def using(e: Experiment) -> Session:
+        if schedule_of(e.optimizer) is not None:
+            return by_hand(wrong)(e)
+        right = session(e)
+        try:
+            return right._replace(optimizer=optimizer_of(wrong, _weights(e, right)))
+        except InputError:
+            return by_hand(wrong)(e)
+
+    return using
+
+
+def _weights(e: Experiment, right: Session) -> dict[str, nn.Parameter]:
+    return {name: place.weight for name, place in places(right.module, right.names, named(e.parameters)).items()}
 
 
 @contextmanager
