@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
+from tests.conformance.cases import DTypeName
 
-DTypeName = Literal["float64", "float32"]
 Draws = np.random.Generator
 STEPS = 3
 

@@ -16,7 +16,8 @@ from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
 from reference.optimizers.groups import Groups
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
-from tests.conformance.networks import DTypeName, parameters
+from tests.conformance.cases import DTypeName
+from tests.conformance.networks import parameters
 
 STEPS = 20
 SCHEDULE = tuple(0.1 / (1 + step) for step in range(STEPS))

@@ -15,8 +15,9 @@ from reference.losses import SquaredError
 from reference.networks.mlp import MLP
 from reference.optimizers.sgd import SGD
 from tests.conformance import planted
+from tests.conformance.cases import DTypeName, cases
 from tests.conformance.losses import EACH, Row, balls, data, inside, of_torch
-from tests.conformance.networks import DTypeName, parameters
+from tests.conformance.networks import parameters
 from tests.log1p import with_log1p
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.compare import allowed
@@ -152,9 +153,8 @@ CHECKS: dict[str, Check] = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("loss", EACH)
-@pytest.mark.parametrize("check", CHECKS)
+@cases(CHECKS)
 def test_losses(check: str, loss: str, dtype: DTypeName) -> None:
     CHECKS[check](EACH[loss], dtype)
 

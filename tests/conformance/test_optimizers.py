@@ -17,7 +17,7 @@ from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 from reference.optimizers.sgd import SGD
 from tests.conformance import planted
-from tests.conformance.networks import DTypeName
+from tests.conformance.cases import DTypeName, cases
 from tests.conformance.optimizers import (
     ADAGRADS,
     ADAMS,
@@ -122,9 +122,11 @@ CHECKS: dict[str, Check] = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+IN_FLOAT64 = ("nothing_of_the_users_is_written", "stacked_equals_single", "a_trace_keeps_its_verdict_in_a_file")
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=list(OPTIMIZERS))
-@pytest.mark.parametrize("check", CHECKS)
+@cases(CHECKS, IN_FLOAT64)
 def test_optimizers(check: str, optimizer: str, dtype: DTypeName) -> None:
     CHECKS[check](OPTIMIZERS[optimizer], dtype)
 
