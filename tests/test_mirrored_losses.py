@@ -19,7 +19,7 @@ from reference.losses import (
     SmoothL1,
     SquaredError,
 )
-from tests.conformance.losses import LOSSES, Data, Row, balls, data, inside, of_torch
+from tests.conformance.losses import Data, balls, data, inside, of_torch, row_of
 from tests.log1p import with_log1p
 from torch_mirror.balls.ball import Ball
 from torch_mirror.losses import Criterion, criterion_of
@@ -70,11 +70,6 @@ def test_large_logits_do_not_overflow(logit: float) -> None:
 
 
 # --- what is wrong ------------------------------------------------------------------------------------
-
-
-def row_of(loss: Any) -> Row:
-    """The row of its kind, with these options."""
-    return next(row for row in LOSSES.values() if type(row.loss) is type(loss))._replace(loss=loss)
 
 
 def other(**changes: Any) -> Callable[[Any], Criterion]:

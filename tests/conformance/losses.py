@@ -106,6 +106,11 @@ EACH: dict[str, Row] = {
 }
 
 
+def row_of(loss: Any) -> Row:
+    """The row of its kind, with these options."""
+    return next(row for row in LOSSES.values() if type(row.loss) is type(loss))._replace(loss=loss)
+
+
 def data(row: Row, seed: int, dtype: str, shape: tuple[int, ...], kind: int = 0) -> Data:
     """Numbers of all sizes that the loss takes; kind: which of the row's targets."""
     draws = np.random.default_rng(seed)

@@ -124,7 +124,7 @@ def a_run_with_another_loss_is_refuted(row: Row, dtype: DTypeName) -> None:
 
 
 def bad_targets_are_told(row: Row, dtype: DTypeName) -> None:
-    """Of every kind, by the loss itself and before anything is trained."""
+    """Each of the bad ones, by what is asked before anything is trained."""
     given = data(row, 1, dtype, (6, 4))
     for bad in row.bad:
         with pytest.raises(InputError, match="tensor t: expected"):

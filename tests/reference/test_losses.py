@@ -18,7 +18,7 @@ from reference.losses import (
     SquaredError,
 )
 from tests.conformance import losses as conformance
-from tests.conformance.losses import EACH
+from tests.conformance.losses import EACH, row_of
 from tests.log1p import with_log1p
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exact import Exact
@@ -34,8 +34,7 @@ ALL: list[Any] = [row.loss for row in EACH.values()]
 
 def data(loss: Any, shape: tuple[int, ...], dtype: str, *, labels: bool = True) -> tuple[Array, Array]:
     """y and t of that shape; t of the first or the second kind that the loss takes."""
-    row = next(row for row in EACH.values() if type(row.loss) is type(loss))
-    return conformance.data(row, 7, dtype, shape, kind=0 if labels else 1)
+    return conformance.data(row_of(loss), 7, dtype, shape, kind=0 if labels else 1)
 
 
 # --- stacked steps ------------------------------------------------------------------------------------
