@@ -98,11 +98,8 @@ def experiment(
 
 def parameters(network: Any, values: dict[str, Array]) -> Any:
     """The network's own Parameters tuple, or that of the one it is a variant of, from arrays by name."""
-    kind = next(
-        kind.Parameters
-        for kind in map(sys.modules.get, (base.__module__ for base in type(network).__mro__))
-        if hasattr(kind, "Parameters")
-    )
+    modules = [sys.modules[base.__module__] for base in type(network).__mro__]
+    kind = next(module.Parameters for module in modules if module.__name__.startswith("reference.networks."))
     if isinstance(network, MLP):
         depth = [l for l, _ in enumerate(pairwise(network.widths), 1)]
         return kind(tuple(values[f"W{l}"] for l in depth), tuple(values.get(f"b{l}") for l in depth))

@@ -1,4 +1,4 @@
-"""The optimizers with their options, one row each; wrong ones beside right ones; and the run that checks take of a row."""
+"""The optimizers with their options, one row each; wrong ones beside right ones; and the run that checks take."""
 
 import re
 from typing import Any

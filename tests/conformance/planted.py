@@ -43,23 +43,23 @@ def hooked(of: str, step: int, factor: float = FACTOR) -> Callable[[Experiment],
             return gradient * factor if times == step else gradient
 
         if of in named(e.parameters):
-            places(right.module, right.names, named(e.parameters))[of].weight.register_hook(scale)
+            places(right.module, right.names, named(e.parameters))[of].weight.register_hook(scale)  # type: ignore[no-untyped-call]  # untyped in torch
             return right
 
         def plant(name: str, value: Tensor) -> Tensor:
             if name == of:
-                value.register_hook(scale)
+                value.register_hook(scale)  # type: ignore[no-untyped-call]  # as above
             return value
 
         forward: Any = right.module.forward
-        right.module.forward = lambda x, sow: forward(x, lambda name, v: sow(name, plant(name, v)))  # type: ignore[method-assign]  # on purpose
+        right.module.forward = lambda x, sow: forward(x, lambda name, v: sow(name, plant(name, v)))
         return right
 
     return using
 
 
 class ByHand(torch.optim.Optimizer):
-    """A step of the reference's optimizer, in torch's place: of one that torch does not offer, such as no correction."""
+    """Steps of the reference's optimizer in torch's place: of one that torch lacks, such as Adam without correction."""
 
     def __init__(self, optimizer: Any, weights: dict[str, nn.Parameter], p: Any, keys: dict[str, str]) -> None:
         super().__init__(weights.values(), {"lr": 0.0})

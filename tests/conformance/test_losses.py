@@ -11,7 +11,7 @@ from reference import experiments
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.errors import InputError
-from reference.losses import SquaredError
+from reference.losses import Huber
 from reference.networks.mlp import MLP
 from reference.optimizers.sgd import SGD
 from tests.conformance import planted
@@ -162,14 +162,14 @@ def test_losses(check: str, loss: str, dtype: DTypeName) -> None:
 # --- what each check must refuse -------------------------------------------------------------------------
 
 
-class Moved(SquaredError):
+class Moved(Huber):
     """A gradient with a factor too much."""
 
     def gradient(self, y: Array, t: Array) -> Array:
         return super().gradient(y, t) * (1 + 2.0**-20)
 
 
-class Vague(SquaredError):
+class Vague(Huber):
     """The right numbers, as far as any bits are left of them: y and t are rounded to hundreds."""
 
     def value(self, y: Array, t: Array) -> Array:
@@ -179,14 +179,14 @@ class Vague(SquaredError):
         return super().gradient((y + 1e18) - 1e18, t)
 
 
-class Careless(SquaredError):
+class Careless(Huber):
     """Any target will do."""
 
     def checked(self, t: Array, y_shape: tuple[int, ...]) -> "Careless":
         return self
 
 
-class Fussy(SquaredError):
+class Fussy(Huber):
     """None will."""
 
     def checked(self, t: Array, y_shape: tuple[int, ...]) -> "Fussy":
@@ -206,14 +206,14 @@ FAULTY: dict[str, Any] = {
 }
 
 
-class Same(SquaredError):
+class Same(Huber):
     """The right loss once more, as a subclass like the faulty ones."""
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_loss_with_a_fault_is_refused(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (Same, type(FAULTY[check])):  # whose mirror is the right one, for a check to tell them apart
-        monkeypatch.setitem(CRITERIA, kind, lambda loss: nn.MSELoss(reduction=loss.reduction))
+        monkeypatch.setitem(CRITERIA, kind, lambda loss: nn.HuberLoss(reduction=loss.reduction))
     CHECKS[check](Row(Same()), "float64")
     with planted.refused():
         CHECKS[check](Row(FAULTY[check]), "float64")

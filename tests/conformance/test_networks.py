@@ -15,8 +15,7 @@ from reference.claim.batches import Batches
 from reference.claim.objective import features
 from reference.claim.slots import STEP, names, parameter_gradients
 from reference.claim.tree import named
-from reference.networks import linear_regression
-from reference.networks.linear_regression import LinearRegression
+from reference.networks.linear_regression import Cache, LinearRegression, Parameters
 from tests.conformance import planted
 from tests.conformance.cases import DTypeName, cases
 from tests.conformance.networks import BATCHES, NETWORKS, Row, experiment
@@ -51,7 +50,7 @@ def runs_are_certified(row: Row, dtype: DTypeName) -> None:
 
 
 def every_tensor_is_judged_locally(row: Row, dtype: DTypeName) -> None:
-    """Each that a step hands on or the mirror sows, on both sides, at every step; loss and gradients end to end, too."""
+    """Each that a step hands on or the mirror sows, on both sides, at every step; loss and gradients end to end."""
     e = experiment(row, dtype)
     handed_on = names(e.slots, "parameter", "state")
     each = {*sown_by_the_mirror(row, dtype), "loss", "dy", *parameter_gradients(e.slots), *handed_on}
@@ -157,7 +156,7 @@ def nothing_of_the_users_is_written(row: Row, dtype: DTypeName) -> None:
 def a_trace_keeps_its_verdict_in_a_file(row: Row, dtype: DTypeName) -> None:
     """Either framework's, with every bit."""
     e = experiment(row, dtype, Batches(3))
-    for side, trace in (("torch", torch_mirror.train(e)), ("numpy", reference.train(e))):
+    for side, trace in zip(SIDES, (torch_mirror.train(e), reference.train(e)), strict=True):
         loaded = saved_and_loaded(trace)
         assert_equal(loaded, trace)
         assert (loaded.steps, loaded.first) == (trace.steps, trace.first)
@@ -207,8 +206,6 @@ def test_networks(check: str, network: str, dtype: DTypeName) -> None:
 
 
 # --- what each check must refuse -------------------------------------------------------------------------
-
-Parameters, Cache = linear_regression.Parameters, linear_regression.Cache
 
 
 class Halved(LinearRegression):

@@ -35,10 +35,12 @@ from tests.conformance.traces import assert_equal, saved_and_loaded
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.verify import verify
+from torch_mirror.judge.findings import Side
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.optimizers import KINDS, states_of
 
 Check = Callable[[Any, DTypeName], None]
+SIDES: tuple[Side, ...] = ("torch", "numpy")
 
 
 # --- the checks -----------------------------------------------------------------------------------------
@@ -78,7 +80,7 @@ def stacked_equals_single(optimizer: Any, dtype: DTypeName) -> None:
 def a_trace_keeps_its_verdict_in_a_file(optimizer: Any, dtype: DTypeName) -> None:
     """Torch's and NumPy's, of mini-batches, with every bit."""
     e = run(optimizer, dtype, steps=5, batches=Batches(3, seed=1))
-    for side, trace in (("torch", torch_mirror.train(e)), ("numpy", reference.train(e))):
+    for side, trace in zip(SIDES, (torch_mirror.train(e), reference.train(e)), strict=True):
         loaded = saved_and_loaded(trace)
         assert_equal(loaded, trace)
         assert set(loaded.states) == set(named(optimizer.init(e.parameters)))
@@ -192,7 +194,7 @@ class Writing(SGD):
 
     def init(self, p: Any) -> Any:
         for w in named(p).values():
-            w -= w.mean()
+            w[...] -= w.mean()
         return super().init(p)
 
 

@@ -11,7 +11,6 @@ from reference.errors import InputError
 from reference.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
     CrossEntropy,
     Huber,
     SmoothL1,

@@ -1,6 +1,5 @@
 """Every optimizer with every option: torch's steps lie within the radius of the reference's, wrong ones do not."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import nn
 from reference.claim.tree import named, zip_with
 from reference.optimizers.adagrad import Adagrad
 from reference.optimizers.adam import Adam, AdamW
-from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
+from reference.optimizers.clipping import ClippedByValue
 from reference.optimizers.groups import Groups
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
