@@ -216,10 +216,10 @@ def _check_names(e: Claim, sown: list[str], given: dict[str, Array]) -> None:
 
 
 def _owners(state: Any, parameters: dict[str, Array]) -> dict[str, str]:
-    """Which parameter each leaf of the state belongs to: where a part of the state is a tree of the same leaves."""
+    """Which parameter each leaf of the state belongs to, by its name: a part may lack some, as one of a group does."""
     parts = state.items() if isinstance(state, Mapping) else ()
-    same = [key for key, part in parts if list(named(part)) == list(parameters)]
-    return {f"{key}.{name}": name for key in same for name in parameters}
+    leaves = {key: list(named(part)) for key, part in parts}
+    return {f"{key}.{name}": name for key, part in leaves.items() if parameters.keys() >= set(part) for name in part}
 
 
 def _slots(e: Claim, given: Any, once: Any, each: Any, state: Any) -> Slots:

@@ -87,7 +87,7 @@ def check_torch(fault: Fault, e: Experiment, *, on_exact_data: bool) -> None:
 @SEARCHED
 def test_faults_in_torch_on_exact_data(fault: Fault, dtype: DTypeName, data: st.DataObject) -> None:
     plain = strategies.plain_sgds(rates=strategies.EXACT_RATES)
-    e = data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype], sgds=plain))
+    e = data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype], optimizers=plain))
     check_torch(fault, e, on_exact_data=True)
 
 
@@ -174,7 +174,7 @@ def mlps(kind: Any, dtype: DTypeName, **options: Any) -> st.SearchStrategy[Exper
     """Experiments of two square layers."""
     return strategies.experiments(
         networks=st.integers(2, 4).map(lambda n: MLP((3, n, n), **options)),
-        dtypes=[dtype], kinds=[kind], sgds=strategies.plain_sgds(), batches=st.none(), steps=st.integers(1, 3),
+        dtypes=[dtype], kinds=[kind], optimizers=strategies.plain_sgds(), batches=st.none(), steps=st.integers(1, 3),
     )  # fmt: skip
 
 

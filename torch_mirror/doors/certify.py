@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.claim.experiment import Experiment
-from reference.claim.slots import STEP, names, parameter_gradients
+from reference.claim.slots import STEP, Slot, names, parameter_gradients
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
@@ -109,7 +109,7 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
                 raise UnknownNameError(f"tensor among the {what} of the trace:", name, known)
             came: object = getattr(group[name], "dtype", type(group[name]).__name__)
             wanted = e.slots[name].dtype
-            if came != wanted and not (isinstance(came, np.dtype) and {came.kind, wanted.kind} <= set("iub")):
+            if came != wanted and not (isinstance(came, np.dtype) and _as_good(came, e.slots[name], e.dtype)):
                 raise InputError(f"tensor {name} of the trace", f"an array of {wanted}", came)
     for name in [*data, *start, *states]:
         if name not in trace:
@@ -118,3 +118,13 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
         for name, array in group.items():
             if array.shape[:1] != (rows,):
                 raise InputError(f"tensor {name} of the trace", f"{rows} rows for {trace.steps} steps", array.shape[:1])
+
+
+def _as_good(came: np.dtype[Any], slot: Slot, of_run: np.dtype[Any]) -> bool:
+    """Whether an array of that dtype holds the same numbers: whole ones, or what is computed of them as torch has it.
+
+    Torch's products take no bools, so that a mirror makes floats of the rows of an identity.
+    """
+    if slot.dtype.kind not in "iub":
+        return False
+    return came.kind in "iub" or (slot.role == "constant" and came == of_run)

@@ -149,8 +149,15 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
         return system.array(case.held[sown][index].reshape(1))
 
     t = part.steps[0]
-    after, states = _options(e.optimizer, system).step(p, {name: gradient}, state, t, plant)
+    optimizer = _options(_of_parameter(e.optimizer, name), system)
+    after, states = _running(lambda: optimizer.step(p, {name: gradient}, state, t, plant))
     return (named(states) | named(after))[tensor]
+
+
+def _of_parameter(optimizer: Any, name: str) -> Any:
+    """The optimizer itself, or of parameter groups that of the parameter's own: the others are not there."""
+    of = getattr(optimizer, "of", None)
+    return optimizer if of is None else _of_parameter(of(name), name)
 
 
 def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
