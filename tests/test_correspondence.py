@@ -24,28 +24,28 @@ from reference.losses import SquaredError
 from reference.networks.attention import Attention
 from reference.networks.char_rnn import CharRNN
 from reference.networks.conv import Conv
-from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
+from tests.conformance.networks import NETWORKS, Row, characters, images, parameters, tokens
+from tests.conformance.test_networks import names_biject_with_the_state_dict
 from torch_mirror.networks import MIRRORS, mirror_of
 from torch_mirror.training.session import load
 
 HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
 OUTPUTS: tuple[Literal["identity", "sigmoid"], ...] = ("identity", "sigmoid")
 
-OF_VECTORS: list[Network] = [
-    Cubic(),
-    *(LinearRegression(4, 3, output) for output in ("identity", "relu", "sigmoid")),
-    LinearRegression(3, 3),
-    *(TwoLayerLinear(4, 3, 2, bias) for bias in (False, True)),
-    *(TwoLayerLinear(3, 3, 3, bias) for bias in (False, True)),
-    TwoLayerReLU(4, 3, 2),
-    TwoLayerReLU(3, 3, 3),
+ROWS: list[Row] = [
+    *NETWORKS.values(),
+    *(Row(TwoLayerLinear(3, 3, 3, bias)) for bias in (False, True)),
+    Row(TwoLayerReLU(3, 3, 3)),
+    Row(Conv(1), images),
+    Row(CharRNN(3, 3), characters),
+    Row(Attention(3, 3, 3, 3), tokens),
     *(
-        MLP(widths, activation, output, bias)
+        Row(MLP(widths, activation, output, bias))
         for widths in ((4, 2), (3, 3, 2), (2, 5, 3, 1), (3, 3, 3, 3, 3))
         for activation in HIDDEN
         for output in OUTPUTS
@@ -53,20 +53,7 @@ OF_VECTORS: list[Network] = [
     ),
 ]
 
-OTHERS: list[Network] = [
-    Conv(1),
-    Conv(3, inputs=6, outputs=2),
-    Conv(3, by="einsum"),
-    CharRNN(4, 3),
-    CharRNN(3, 3),
-    Attention(3, 4, 2, 5),
-    Attention(3, 3, 3, 3),
-]
-"""Their data are images, characters or tokens, not one vector a sample."""
-
-NETWORKS = OF_VECTORS + OTHERS
-
-EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS, ids=repr)
+EACH_ROW = pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row.network))
 
 
 def widths() -> st.SearchStrategy[tuple[int, ...]]:
@@ -79,29 +66,12 @@ def perceptrons() -> st.SearchStrategy[MLP]:
     return st.builds(MLP, widths(), st.sampled_from(HIDDEN), st.sampled_from(OUTPUTS), st.booleans())
 
 
-def whole_numbers(network: Any, seed: int) -> tuple[dict[str, Array], Array]:
+def whole_numbers(row: Row, seed: int) -> tuple[dict[str, Array], Array]:
     """Parameters by name, and five inputs, from small whole numbers: sums of them are exact in any order."""
     draws = np.random.default_rng(seed)
-    parameters = {name: draws.integers(-4, 5, shape).astype(float) for name, shape in network.shapes().items()}
-    match network:
-        case CharRNN():
-            return parameters, draws.integers(0, network.alphabet, 5)
-        case Conv():
-            sample: tuple[int, ...] = (network.inputs, network.inputs)
-        case Attention():
-            sample = (2, network.inputs)
-        case _:
-            sample = (network.inputs,)
-    return parameters, draws.integers(-4, 5, (5, *sample)).astype(float)
-
-
-def tuple_of(network: Any, values: dict[str, Array]) -> Any:
-    """The network's own Parameters tuple from arrays by name."""
-    kind = sys.modules[type(network).__module__].Parameters
-    if isinstance(network, MLP):
-        depth = range(1, len(network.widths))
-        return kind(tuple(values[f"W{l}"] for l in depth), tuple(values.get(f"b{l}") for l in depth))
-    return kind(*(values.get(name) for name in kind._fields))
+    values = {name: draws.integers(-4, 5, shape).astype(float) for name, shape in row.network.shapes().items()}
+    x = row.x(row.network, draws, 5)
+    return values, np.round(2 * x) if x.dtype.kind == "f" else x
 
 
 def reference_forward(network: Any, values: dict[str, Array], x: Array) -> dict[str, Array]:
@@ -112,7 +82,7 @@ def reference_forward(network: Any, values: dict[str, Array], x: Array) -> dict[
         sown[name] = value
         return value
 
-    network.forward(tuple_of(network, values), features(network, x, sow), sow)
+    network.forward(parameters(network, values), features(network, x, sow), sow)
     return sown
 
 
@@ -132,12 +102,12 @@ def mirror_forward(network: Any, values: dict[str, Array], x: Array, names: dict
     return sown
 
 
-def correspond(network: Any, names: dict[str, str], seed: int) -> bool:
+def correspond(row: Row, names: dict[str, str], seed: int) -> bool:
     """True if both forward passes sow the same names, in the same order, with the same numbers.
 
     Up to the first sigmoid or tanh every number is a whole one, and equal to the last bit.
     """
-    values, x = whole_numbers(network, seed)
+    (values, x), network = whole_numbers(row, seed), row.network
     ours, torch_s = reference_forward(network, values, x), mirror_forward(network, values, x, names)
     if list(ours) != list(torch_s):
         return False
@@ -173,35 +143,25 @@ def test_every_file_is_in_the_table() -> None:
     assert {f"{file}.py" for file in MIRRORS.values()} == set(files(torch_mirror.networks))
 
 
-@EACH_NETWORK
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_parameters_and_shapes_biject(network: Any, dtype: torch.dtype) -> None:
-    mirror = mirror_of(network)
-    names, state = mirror.parameters(network), mirror.Module(network, dtype).state_dict()
-    assert list(names) == list(network.shapes())
-    assert sorted(names.values()) == sorted(state)
-    assert {name: tuple(state[names[name]].shape) for name in names} == network.shapes()
-    assert {value.dtype for value in state.values()} == {dtype}
-
-
-@EACH_NETWORK
-def test_the_named_values_correspond(network: Any) -> None:
-    assert correspond(network, mirror_of(network).parameters(network), seed=1)
+@EACH_ROW
+def test_the_named_values_correspond(row: Row) -> None:
+    assert correspond(row, mirror_of(row.network).parameters(row.network), seed=1)
 
 
 @given(perceptrons(), st.integers(0, 2**32))
 @example(MLP((1, 1)), 0)
 def test_perceptrons_of_any_shape_correspond(network: MLP, seed: int) -> None:
-    assert correspond(network, mirror_of(network).parameters(network), seed)
-    assert {n: v.shape for n, v in whole_numbers(network, seed)[0].items()} == network.shapes()
+    assert correspond(Row(network), mirror_of(network).parameters(network), seed)
+    names_biject_with_the_state_dict(Row(network), "float64")
 
 
-@EACH_NETWORK
-def test_what_a_step_sows_is_in_one_order(network: Any) -> None:
+@EACH_ROW
+def test_what_a_step_sows_is_in_one_order(row: Row) -> None:
     """The reference's own list: forward names as the mirror has them, then the loss, then gradients."""
-    values, x = whole_numbers(network, 2)
+    network = row.network
+    values, x = whole_numbers(row, 2)
     t = np.zeros((len(x), network.outputs))
-    slots = Experiment(network, tuple_of(network, values), x, t, SquaredError(), SGD(0.5), 1).slots
+    slots = Experiment(network, parameters(network, values), x, t, SquaredError(), SGD(0.5), 1).slots
     once, each = names_of(slots, "constant"), names_of(slots, *STEP)
     sown = list(mirror_forward(network, values, x, mirror_of(network).parameters(network)))
     assert [*once, *each[: each.index("loss")]] == sown
@@ -213,13 +173,13 @@ def test_swapped_layers_are_seen(network: Any) -> None:
     """The comparison can fail: layers of one shape, under each other's names."""
     names = mirror_of(network).parameters(network)
     swapped = names | {"W1": names["W2"], "W2": names["W1"]}
-    assert not correspond(network, swapped, seed=1)
+    assert not correspond(Row(network), swapped, seed=1)
 
 
 def test_a_transposed_square_weight_is_seen() -> None:
     """The comparison can fail: a square weight, (in, out) instead of (out, in)."""
     network = LinearRegression(3, 3)
-    values, x = whole_numbers(network, 1)
+    values, x = whole_numbers(Row(network), 1)
     names = mirror_of(network).parameters(network)
     turned = values | {"W": np.ascontiguousarray(values["W"].T)}
     ours, torch_s = reference_forward(network, values, x), mirror_forward(network, turned, x, names)
@@ -240,8 +200,8 @@ def test_a_network_without_a_mirror_is_an_input_error() -> None:
 
 def test_a_mirror_leaves_torch_s_random_generator_alone() -> None:
     before = torch.random.get_rng_state()
-    for network in NETWORKS:
-        mirror_of(network).Module(network, torch.float32)
+    for row in ROWS:
+        mirror_of(row.network).Module(row.network, torch.float32)
     assert torch.equal(before, torch.random.get_rng_state())
 
 

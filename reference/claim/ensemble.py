@@ -39,6 +39,7 @@ class Ensemble:
     seed: int | None = None
     batches: Batches | None = None
     penalty: Any = None
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         tensors = self._arrays
@@ -68,7 +69,7 @@ class Ensemble:
             raise InputError("members", "one experiment or more", "none")
         first = members[0]
         for k, e in enumerate(members):
-            for what in ("network", "loss", "optimizer", "steps", "batches", "dtype", "penalty"):
+            for what in ("network", "loss", "optimizer", "steps", "batches", "dtype", "penalty", "accumulate"):
                 if getattr(e, what) != getattr(first, what):
                     expected = f"the {what} of member 0, {getattr(first, what)}"
                     raise InputError(f"member {k}", expected, str(getattr(e, what)))
@@ -86,6 +87,7 @@ class Ensemble:
             stacked([e.x for e in members]),
             stacked([e.t for e in members]),
             first.loss, first.optimizer, first.steps, first.name, first.seed, first.batches, first.penalty,
+            first.accumulate,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -133,7 +135,7 @@ class Ensemble:
         parameters, x, t = (zip_with(lambda _, a: a[k], tree) for tree in (self.parameters, self.x, self.t))
         return Experiment(
             self.network, parameters, x, t,
-            self.loss, self.optimizer, self.steps, self.name, self.seed, self.batches, self.penalty,
+            self.loss, self.optimizer, self.steps, self.name, self.seed, self.batches, self.penalty, self.accumulate,
         )  # fmt: skip
 
     def some(self, members: slice) -> "Ensemble":

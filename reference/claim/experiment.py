@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import FLOATS, Array
+from reference.claim.accumulation import accumulated
 from reference.claim.batches import Batches
 from reference.claim.objective import Data, Objective, objective_of
 from reference.claim.rehearsal import rehearse
@@ -26,7 +27,8 @@ class Experiment:
     x, t: an array each, or a tree of arrays; floats have the dtype of the parameters, whole numbers and bools stay
     what they are; t is None where the function takes none. loss, penalty: see ``reference.claim.objective``.
     optimizer: ``init(p) -> state`` and ``step(p, gradients, state, t, sow) -> (p, state)``. batches: which samples
-    (along the first axis) each step sees; None for all of them at every step.
+    (along the first axis) each step sees; None for all of them at every step. accumulate: in how many parts a step goes
+    through its samples, whose gradients add up (``reference.claim.accumulation``).
     Raises InputError when anything does not fit.
     """
 
@@ -41,6 +43,7 @@ class Experiment:
     seed: int | None = None
     batches: Batches | None = None
     penalty: Any = None
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, (int, np.integer)) or isinstance(self.steps, bool) or self.steps < 0:
@@ -53,6 +56,9 @@ class Experiment:
         given = self._checked_arrays()
         _check_shapes(self, given)
         _check_numbers(self)
+        least = min((self.batch_length(t) for t in range(min(self.steps, self.samples))), default=self.accumulate)
+        if least < self.accumulate:
+            raise InputError("accumulate", f"{least} parts at most, as a batch has so many samples", self.accumulate)
 
     # --- what it descends --------------------------------------------------------------------------------
 
@@ -60,7 +66,8 @@ class Experiment:
     def objective(self) -> Objective:
         """The loss and gradients of a step."""
         parts = [part.validated() if hasattr(part, "validated") else part for part in (self.loss, self.penalty)]
-        return objective_of(self.network, *parts)
+        objective = objective_of(self.network, *parts)
+        return objective if self.accumulate == 1 else accumulated(objective, self.accumulate)
 
     @cached_property
     def slots(self) -> Slots:

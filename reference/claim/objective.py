@@ -80,11 +80,12 @@ class Supervised:
 
     def gradients(self, p: Parameters, data: Data, sow: Sow = keep) -> Parameters:
         x, t = data
-        y, cache = checked_output(self.network.forward(p, x, sow))
+        y, cache = self.network.forward(p, x, sow)  # a pair, as the dry run has seen
         if self.penalty is not None:
             return self._penalised(p, y, cache, t, sow)
         dy = sow("dy", self.loss.gradient(y, t))
-        return matched(self.network.backward(p, cache, dy, sow), p)
+        dp = self.network.backward(p, cache, dy, sow)
+        return dp if type(dp) is type(p) and hasattr(p, "_fields") else matched(dp, p)
 
     def _penalised(self, p: Parameters, y: Array, cache: Any, t: Any, sow: Sow) -> Parameters:
         """L + R and dL + dR, whose first parts are sown as ``dW1.data``."""
@@ -124,7 +125,9 @@ class Function:
             sown.add(name)
             return sow(name, value)
 
-        result = self.function(p, *data, sow=noted) if self.sows else self.function(p, *data)
+        # what an object's own methods keep on it, as in self.h = ..., is kept on a copy of it
+        given = zip_with(lambda _, a: a, p) if hasattr(p, "__dict__") else p
+        result = self.function(given, *data, sow=noted) if self.sows else self.function(given, *data)
         if not isinstance(result, tuple) or len(result) != 2:
             raise InputError("the function", "to return (loss, gradients)", type(result).__name__)
         loss, dp = result[0], matched(result[1], p)

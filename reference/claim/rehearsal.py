@@ -6,7 +6,7 @@ tensor, before any training. Nothing that was given is changed.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,11 +16,28 @@ from reference.claim.slots import Role, Slot, Slots
 from reference.claim.tree import named, zip_with
 from reference.errors import InputError, TorchMirrorError
 
-if TYPE_CHECKING:
-    from reference.claim.experiment import Experiment
+
+class Claim(Protocol):
+    """What is rehearsed: of an experiment."""
+
+    @property
+    def objective(self) -> Any: ...
+    @property
+    def optimizer(self) -> Any: ...
+    @property
+    def parameters(self) -> Any: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def named_data(self) -> Mapping[str, Array]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def rows(self, step: int) -> slice | Array: ...
+    def data_of(self, values: Mapping[str, Any]) -> Any: ...
+    def parameters_of(self, values: Mapping[str, Any]) -> Any: ...
 
 
-def rehearse(experiment: "Experiment") -> Slots:
+def rehearse(experiment: Claim) -> Slots:
     """The slot of every tensor of the run.
 
     Raises InputError where a network does not sow what it must, where a shape or dtype is not what it is to be,
@@ -31,7 +48,7 @@ def rehearse(experiment: "Experiment") -> Slots:
     copies = {name: np.array(a) for name, a in given.items()}
     data, p = e.data_of(copies), e.parameters_of(copies)
     once: dict[str, Array] = {}
-    first, second = _Sown(), _Sown()
+    first, second = _Sown(), _Sown(copies=False)
     with _told():
         seen = _rows(e, e.objective.prepare(data, _note(once)), 0)
         if isinstance(e.objective, Supervised):
@@ -53,10 +70,10 @@ def rehearse(experiment: "Experiment") -> Slots:
     return _slots(e, given, once, each, state)
 
 
-def shapes_at(experiment: "Experiment", step: int) -> dict[str, tuple[int, ...]]:
+def shapes_at(experiment: Claim, step: int) -> dict[str, tuple[int, ...]]:
     """The shapes of what that step sows, and of the loss: of a batch smaller than the first."""
     e = experiment
-    sown = _Sown()
+    sown = _Sown(copies=False)
     e.objective.gradients(e.parameters, _rows(e, e.objective.prepare(e.data), step), sown.sow)
     return {name: np.shape(value) for name, value in sown.values.items()} | {"loss": ()}
 
@@ -73,11 +90,11 @@ def _told() -> Iterator[None]:
         raise InputError("the network", "to run on the parameters and data that were given", came) from error
 
 
-def _data(e: "Experiment") -> dict[str, Array]:
+def _data(e: Claim) -> dict[str, Array]:
     return dict(e.named_data)
 
 
-def _rows(e: "Experiment", data: Any, step: int) -> Any:
+def _rows(e: Claim, data: Any, step: int) -> Any:
     rows = e.rows(step)
     whole = isinstance(rows, slice) and rows == slice(None)
     return data if whole else tuple(zip_with(lambda _, a: a[rows], part) for part in data)
@@ -86,7 +103,8 @@ def _rows(e: "Experiment", data: Any, step: int) -> Any:
 class _Sown:
     """What one run of the equations sows, and copies of it as it was sown."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, copies: bool = True) -> None:
+        self.copied = copies
         self.values: dict[str, Array] = {}
         self.copies: dict[str, Array] = {}
         self.gradients: dict[str, Array] = {}
@@ -96,7 +114,8 @@ class _Sown:
         if name in self.values:
             raise InputError(f"tensor {name}", "to be sown once a step", "a second value")
         self.values[name] = value
-        self.copies[name] = np.array(value)
+        if self.copied:
+            self.copies[name] = np.array(value)
         return value
 
     def check_kept(self) -> None:
@@ -117,7 +136,7 @@ def _note(values: dict[str, Array]) -> Sow:
     return sow
 
 
-def _in_order(e: "Experiment", sown: _Sown) -> dict[str, Array]:
+def _in_order(e: Claim, sown: _Sown) -> dict[str, Array]:
     """What a step sows, with the loss behind what its forward pass does."""
     if not e.objective.deferred or sown.loss is None:
         return dict(sown.values)
@@ -155,7 +174,7 @@ def _check_output(each: dict[str, Array]) -> None:
         raise InputError("loss", "one number", f"shape {np.shape(each['loss'])}")
 
 
-def _check_dtypes(e: "Experiment", values: dict[str, Any]) -> None:
+def _check_dtypes(e: Claim, values: dict[str, Any]) -> None:
     """A number or array of a wider dtype makes the run one of another precision, without a word from NumPy."""
     for name, value in values.items():
         came = np.asarray(value).dtype
@@ -181,14 +200,14 @@ def _check_gradients(p: Any, sown: _Sown) -> None:
 def _check_repeated(first: _Sown, second: _Sown) -> None:
     """Raise InputError if the same numbers gave other ones the second time, as with a mask drawn at random."""
     for name, value in first.copies.items():
-        again = second.copies.get(name)
+        again = second.values.get(name)
         if again is None or not np.array_equal(value, again, equal_nan=value.dtype.kind == "f"):
             expected = "the same value from the same numbers each time"
             came = "another one at the second call: is something drawn at random?"
             raise InputError(f"tensor {name}", expected, came)
 
 
-def _check_names(e: "Experiment", sown: list[str], given: dict[str, Array]) -> None:
+def _check_names(e: Claim, sown: list[str], given: dict[str, Array]) -> None:
     seen = {*given, *(["loss"] if e.objective.deferred else [])}
     for name in sown:
         if name in seen:
@@ -197,13 +216,13 @@ def _check_names(e: "Experiment", sown: list[str], given: dict[str, Array]) -> N
 
 
 def _owners(state: Any, parameters: dict[str, Array]) -> dict[str, str]:
-    """Which parameter each leaf of the state belongs to: where a part of the state is a tree of the same leaves."""
+    """Which parameter each leaf of the state belongs to, by its name: a part may lack some, as one of a group does."""
     parts = state.items() if isinstance(state, Mapping) else ()
-    same = [key for key, part in parts if list(named(part)) == list(parameters)]
-    return {f"{key}.{name}": name for key in same for name in parameters}
+    leaves = {key: list(named(part)) for key, part in parts}
+    return {f"{key}.{name}": name for key, part in leaves.items() if parameters.keys() >= set(part) for name in part}
 
 
-def _slots(e: "Experiment", given: Any, once: Any, each: Any, state: Any) -> Slots:
+def _slots(e: Claim, given: Any, once: Any, each: Any, state: Any) -> Slots:
     slots: dict[str, Slot] = {}
     parameters = named(e.parameters)
 
@@ -215,7 +234,7 @@ def _slots(e: "Experiment", given: Any, once: Any, each: Any, state: Any) -> Slo
     add("constant", once)
     add("parameter", parameters)
     add("state", named(state), _owners(state, parameters).get)
-    backward = False
+    backward = not e.objective.deferred  # which tells its passes apart by dy
     for name, a in each.items():
         backward = backward or name in ("dy", "loss")
         base = name[1:] if name[:1] == "d" else ""

@@ -42,6 +42,11 @@ def gradient_of(slots: Slots, name: str) -> str | None:
     return next((slot.name for slot in slots.values() if slot.role == "gradient" and slot.of == name), None)
 
 
+def parameter_gradients(slots: Slots) -> list[str]:
+    """The names of the parameters' gradients, in the order of the parameters."""
+    return [own for name in names(slots, "parameter") if (own := gradient_of(slots, name)) is not None]
+
+
 def size(slots: Iterable[Slot]) -> int:
     """How many numbers these have at one step."""
     return sum(prod(slot.shape) for slot in slots)

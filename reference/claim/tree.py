@@ -30,6 +30,10 @@ def zip_with(f: Callable[..., Any], tree: T, *others: Tree) -> T:
 
     Leaves are visited in their order. Raises InputError where a tree has nothing in such a place.
     """
+    fields: Any = getattr(tree, "_fields", None)
+    if fields is not None and all([v is None or v.__class__ is np.ndarray for v in tree]):  # type: ignore[attr-defined]  # noqa: C419 - a list is quicker here; a tuple has items
+        rows = zip(fields, tree, *others, strict=True)  # type: ignore[call-overload]  # the same; what most networks have
+        return type(tree)(*[None if row[1] is None else f(*row) for row in rows])
     result: T = _zip(f, "", tree, others)
     return result
 
@@ -59,8 +63,6 @@ def _zip(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> A
     if not hasattr(a, "_fields") and _is_leaf(a):
         return f(path or "p", a, *others)
     if hasattr(a, "_fields"):
-        if not path and all([v.__class__ is np.ndarray for v in a]):  # noqa: C419 - the quickest way for most networks
-            return type(a)(*map(f, a._fields, a, *others))
         prefix = f"{path}." if path else ""
         rows = zip(a._fields, zip(a, *others, strict=True), strict=True)
         return type(a)(*[_zip_field(f, prefix + field, *row) for field, row in rows])
@@ -76,6 +78,8 @@ def _zip(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> A
 
 def _zip_field(f: Callable[..., Any], path: str, a: Any, *others: Any) -> Any:
     """A field of a NamedTuple, whose arrays are counted from 1 where there are several."""
+    if a.__class__ is np.ndarray:
+        return f(path, a, *others)
     if isinstance(a, (tuple, list)) and not hasattr(a, "_fields") and all(b is None or _is_leaf(b) for b in a):
         lists = [_same_length(path, a, other) for other in others]
         rows = enumerate(zip(a, *lists, strict=True), 1)

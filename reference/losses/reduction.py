@@ -21,7 +21,7 @@ def own(y: Array, axes: int | None) -> tuple[int, ...]:
 
 def elements(y: Array, axes: int | None) -> int:
     """N: how many elements of y belong to one step."""
-    return math.prod(y.shape[axis] for axis in own(y, axes))
+    return y.size if axes is None else math.prod(y.shape[y.ndim - axes :])
 
 
 def reduced(losses: Array, reduction: Reduction, axes: int | None) -> Array:

@@ -23,6 +23,11 @@ class Groups(NamedTuple):
 
     groups: tuple[tuple[Members, Any], ...]
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether each group's optimizer updates each element of a parameter from its own gradient alone."""
+        return all(getattr(optimizer, "elementwise", False) for _, optimizer in self.groups)
+
     def parts(self, names: Collection[str]) -> list[list[str]]:
         """The names in each group. Raises InputError where a parameter is in none, or a named one is not there."""
         homes = {name: self._home(name) for name in names}
@@ -31,6 +36,10 @@ class Groups(NamedTuple):
                 if name not in homes:
                     raise InputError("a parameter group", f"names among {', '.join(names)}", name)
         return [[name for name, home in homes.items() if home == i] for i in range(len(self.groups))]
+
+    def of(self, name: str) -> Any:
+        """The optimizer of a parameter's group. Raises InputError where the parameter is in none."""
+        return self.groups[self._home(name)][1]
 
     def init(self, p: Any) -> dict[str, Any]:
         """The state before the first step, in trees like p: None where a parameter's group has no such state."""

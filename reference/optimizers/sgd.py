@@ -61,8 +61,9 @@ class SGD(NamedTuple):
         Each buffer is sown as ``v.W1``, and each parameter under its own name. t: number of the step, from 0, or an
         array (...) of them where p has those axes in front of its own.
         """
-        lr, momentum = rate(self.lr, t), self.momentum
-        g = followed(dp, p, self.weight_decay, maximize=self.maximize)
+        lr, momentum, g = self.lr, self.momentum, dp
+        if self.maximize or self.weight_decay:
+            g = followed(g, p, self.weight_decay, maximize=self.maximize)
         if momentum:
             kept = self._kept(t)
             v = zip_with(
@@ -72,6 +73,7 @@ class SGD(NamedTuple):
             state = {"v": v}
         if isinstance(lr, float):  # the usual case, and the cheapest question
             return zip_with(lambda name, w, dw: sow(name, w - lr * dw), p, g), state
+        lr = rate(lr, t)
         return zip_with(lambda name, w, dw: sow(name, w - beside(lr, w, t) * dw), p, g), state
 
     def _kept(self, t: Any) -> Any:

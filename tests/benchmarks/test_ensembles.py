@@ -43,7 +43,7 @@ def ensembles(steps: int, members: Sequence[int]) -> st.SearchStrategy[Ensemble]
         networks=st.tuples(st.integers(1, 8), st.integers(1, 8), st.integers(1, 4)).map(MLP),
         dtypes=["float64"],
         losses=st.just(obvious.LOSS),
-        sgds=strategies.plain_sgds(rates=[RATE]),
+        optimizers=strategies.plain_sgds(rates=[RATE]),
         samples=range(1, 17),
         batches=st.none(),
         scheduled=st.just(False),

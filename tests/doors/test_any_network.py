@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 import reference
-from reference import L2, SGD, Batches, Experiment, Own, SquaredError
+from reference import L2, SGD, Batches, Experiment, Own
 from reference.arrays import Array
 from reference.claim.tree import named
 from reference.errors import InputError
 from tests.examples import columns, dicts, layer_objects, pairs
 from torch_mirror import Session, session, verify
-from torch_mirror.training.session import load, torch_dtype
+from torch_mirror.training.session import torch_dtype
 
 Using = Callable[[Experiment], Session]
 each_dtype = pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -40,10 +40,8 @@ def by_torch(
 
     def make(e: Experiment) -> Session:
         module = nn.Sequential(*layers(torch_dtype(e)))
-        load(module, names, named(e.parameters))
-        return Session(
-            module, names, lambda y, t: loss(module, y, t), optimizer(module.parameters()), states or {}
-        )
+        criterion = lambda y, t: loss(module, y, t)  # noqa: E731 - it is one
+        return session(e, module, names, criterion, optimizer(module.parameters()), states)
 
     return make
 
@@ -156,17 +154,10 @@ def test_features_by_batch(draws: np.random.Generator) -> None:
     e = Experiment(columns.loss, columns.init(draws), X, Y, None, SGD(0.1), 3)
 
     def using(e: Experiment) -> Session:
-        own = session(replace(e, network=Fake(), loss=SquaredError()), Columns(torch_dtype(e)))
-        return own._replace(criterion=lambda y, t: nn.functional.binary_cross_entropy(y, t, reduction="sum") / 7)
+        criterion = nn.BCELoss(reduction="sum")
+        return session(e, Columns(torch_dtype(e)), criterion=lambda y, t: criterion(y, t) / 7)
 
     assert verify(e, using=using).verdict == "certified"
-
-
-class Fake:
-    """Stands where a network is asked for and none is needed."""
-
-    def forward(self, p: Any, x: Any) -> Any: ...
-    def backward(self, p: Any, c: Any, dy: Any) -> Any: ...
 
 
 def test_a_square_matrix_is_transposed_only_where_its_name_says_so(draws: np.random.Generator) -> None:
@@ -324,14 +315,44 @@ def test_data_of_several_parts_and_parameters_in_an_object(draws: np.random.Gene
     e = Experiment(loss, Net(draws.standard_normal((2, 3)), np.zeros(2)), x, t, None, SGD(0.1), 3, batches=Batches(4))
 
     def using(e: Experiment) -> Session:
-        module, names = Linear(), {"W": "layer.weight", "b": "layer.bias"}
-        load(module, names, named(e.parameters))
-        optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-        return Session(module, names, lambda y, t: ((y - t) ** 2).sum(), optimizer)
+        names = {"W": "layer.weight", "b": "layer.bias"}
+        return session(e, Linear(), names, lambda y, t: ((y - t) ** 2).sum())
 
     assert list(reference.train(e)) == ["x.a", "x.seen", "t", "W", "b", "loss", "dW", "db"]
     certificate = verify(e, using=using)
     assert certificate.verdict == "certified", certificate.refutations
+
+
+class Layered:
+    """A network that keeps what its passes compute, its gradients too, and takes its parameters from itself."""
+
+    def __init__(self, draws: np.random.Generator) -> None:
+        self.W1, self.W2 = draws.standard_normal((4, 5)), draws.standard_normal((5, 2))
+
+    def loss(self, x: Any, t: Any) -> Any:
+        self.h = np.tanh(x @ self.W1)
+        self.error = self.h @ self.W2 - t
+        return np.mean(self.error**2)
+
+    def gradients(self, x: Any) -> Any:
+        self.dy = 2 * self.error / self.error.size
+        return {"W2": self.h.T @ self.dy, "W1": x.T @ ((self.dy @ self.W2.T) * (1 - self.h**2))}
+
+
+def test_an_object_that_keeps_values_on_itself(draws: np.random.Generator) -> None:
+    """``self.h`` is no parameter: it is kept on a copy, and the object of the user stays as it was."""
+    net = Layered(draws)
+    x, t = draws.standard_normal((7, 4)), draws.standard_normal((7, 2))
+    e = Experiment(lambda p, x, t: (p.loss(x, t), p.gradients(x)), net, x, t, None, SGD(0.1), 3)
+
+    def using(e: Experiment) -> Session:
+        layers = [nn.Linear(4, 5, bias=False), nn.Tanh(), nn.Linear(5, 2, bias=False)]
+        module = nn.Sequential(*layers).double()
+        return session(e, module, {"W1": "0.weight.T", "W2": "2.weight.T"}, nn.MSELoss())
+
+    certificate = verify(e, using=using)
+    assert certificate.verdict == "certified", certificate.refutations
+    assert list(vars(net)) == ["W1", "W2"]
 
 
 def test_what_no_name_maps_is_told(draws: np.random.Generator) -> None:

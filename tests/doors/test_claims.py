@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import reference.losses
+from tests.conformance.losses import Data, balls, data, inside, row_of
+from tests.conformance.losses import of_torch as loss_of_torch
 from tests.reference.optimizers.trajectories import STEPS, P, judged, of_torch
-from tests.test_mirrored_losses import Data, balls, inside
-from tests.test_mirrored_losses import of_torch as loss_of_torch
 from torch_mirror.doors import claims
 from torch_mirror.losses import criterion_of
 
@@ -20,7 +19,7 @@ DTYPES = st.sampled_from(("float32", "float64"))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # one rule serves all examples
 @given(claims.losses(), DTYPES, st.booleans(), SEEDS, st.tuples(st.integers(1, 9), st.integers(1, 6)))
 def test_any_loss_is_torchs(loss: Any, dtype: str, labels: bool, seed: int, shape: tuple[int, ...]) -> None:  # noqa: FBT001 - hypothesis passes it by position
-    y, t = claims.outputs_and_targets(loss, np.random.default_rng(seed), shape, dtype, labels=labels)
+    y, t = data(row_of(loss), seed, dtype, shape, kind=0 if labels else 1)
     assert loss.checked(t, y.shape) == loss
     for seen, ball in zip(loss_of_torch(criterion_of(loss), Data(y, t)), balls(loss, Data(y, t)), strict=True):
         assert inside(seen, ball)

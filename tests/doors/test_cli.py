@@ -18,9 +18,13 @@ from reference import experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError
 from torch_mirror.doors.cli import cli
-from torch_mirror.judge.verdict import Certificate, Finding
+from torch_mirror.judge.findings import Finding, Row
+from torch_mirror.judge.verdict import Certificate
 
 WRONG = Finding(4e3, 3, "dW", "torch", "local", (0, 2), 1.5, 1.25, 2.0**-14, 1.1259e15, 2, 10)
+WORST = Finding(0.5, 1, "W", "numpy", "local", (0, 0), 1.0, 1.0, 1e-16, 0.5)
+ROW = Row("W", "local", "numpy", 7, 21, worst=WORST, resolution=1e-15, zero=False)
+REFUTED = Row("dW", "local", "torch", 7, 21, first=WRONG, zero=False)
 
 
 @dataclass
@@ -34,8 +38,7 @@ class Judge:
         self.asked.append(e)
         if progress is not None:
             progress(e.steps)
-        worst = Finding(0.5, 1, "W", "numpy", "local", (0, 0), 1.0, 1.0, 1e-16, 0.5)
-        return self.answer(Certificate(e.name, str(e.dtype), e.seed, e.steps, 7, 21, 0, worst, end_distance=0.0))
+        return self.answer(Certificate(e.name, str(e.dtype), e.seed, e.steps, (ROW,), end_distance=0.0))
 
 
 @pytest.fixture
@@ -90,8 +93,8 @@ def test_names_and_options_choose(judge: Judge) -> None:
     ("answer", "verdict", "status"),
     [
         ({}, "certified", 0),
-        ({"refutations": (WRONG,)}, "refuted", 1),
-        ({"vacuous": 3}, "vacuous", 1),
+        ({"rows": (ROW, REFUTED)}, "refuted", 1),
+        ({"rows": (ROW._replace(vacuous=3, infinite=3),)}, "vacuous", 1),
         ({"idle": ("the loss never moved",)}, "vacuous", 1),
     ],
 )
@@ -104,10 +107,21 @@ def test_the_exit_status_is_the_verdict(judge: Judge, answer: dict[str, object],
 
 
 def test_a_refuted_run_is_explained(judge: Judge) -> None:
-    judge.answer = lambda c: replace(c, refutations=(WRONG,))
+    judge.answer = lambda c: replace(c, rows=(REFUTED,))
     shown = run("linear-neuron", "--dtype", "float64").stdout
     assert "\n    first wrong: dW, step 3, torch" in shown
     assert "4e+03 times its radius" in shown
+
+
+@pytest.mark.parametrize("option", [[], ["-v"], ["--verbose"]])
+def test_the_rows_are_printed_if_asked_for(judge: Judge, option: list[str]) -> None:
+    lines = run("linear-neuron", "--dtype", "float64", *option).stdout.splitlines()
+    assert len(judge.asked) == 1
+    table = [
+        ["tensor", "check", "side", "judged", "vacuous", "worst", "resolution"],
+        ["W", "local", "numpy", "21", "0", "0.5", "1e-15"],
+    ]
+    assert [line.split() for line in lines[1:]] == (table if option else [])
 
 
 @pytest.mark.parametrize(
@@ -199,7 +213,7 @@ def test_an_unwritable_json_path_is_found_before_the_work(judge: Judge, tmp_path
 
 
 def test_json_holds_every_run(judge: Judge, tmp_path: Path) -> None:
-    judge.answer = lambda c: replace(c, refutations=(WRONG,)) if c.dtype == "float32" else c
+    judge.answer = lambda c: replace(c, rows=(REFUTED,)) if c.dtype == "float32" else c
     path = tmp_path / "report.json"
     assert run("linear-neuron", "--json", str(path)).exit_code == 1
     report = json.loads(path.read_text())
@@ -216,7 +230,7 @@ def test_json_replaces_a_file_only_when_it_is_whole(judge: Judge, tmp_path: Path
     path, link = tmp_path / "report.json", tmp_path / "link.json"
     path.write_text("old")
     link.symlink_to(path)
-    judge.answer = lambda c: c if path.read_text() == "old" else replace(c, judged=0)
+    judge.answer = lambda c: c if path.read_text() == "old" else replace(c, rows=())
     assert run("linear-neuron", "--json", str(link)).exit_code == 0
     assert link.is_symlink()
     assert json.loads(path.read_text())["runs"]

@@ -96,7 +96,7 @@ def test_gradients_from_identical_weights_are_certified(network: str, dtype: DTy
 def test_trajectories_of_twenty_steps_are_certified(network: str, dtype: DTypeName) -> None:
     runs = strategies.ensembles(
         networks=strategies.NETWORKS[network], dtypes=[dtype], steps=st.just(20), members=(1, 4, 16),
-        sgds=strategies.sgds(rates=SLOW),
+        optimizers=strategies.sgds(rates=SLOW),
     )  # fmt: skip
     verdicts = judge_all(runs)
     assert verdicts["certified"] > verdicts["vacuous"] / 3
@@ -256,8 +256,8 @@ def test_a_fault_of_one_member_is_refuted_there(k: int) -> None:
 @given(data=st.data())
 def test_a_wrong_last_bit_of_one_member_is_refuted(dtype: DTypeName, data: st.DataObject) -> None:
     """Where nothing rounds: elsewhere the last bit is within the radius."""
-    sgds = strategies.plain_sgds(rates=strategies.EXACT_RATES)
-    e = data.draw(strategies.exact_experiments(dtypes=[dtype], sgds=sgds))
+    plain = strategies.plain_sgds(rates=strategies.EXACT_RATES)
+    e = data.draw(strategies.exact_experiments(dtypes=[dtype], optimizers=plain))
 
     def using(e: Experiment) -> Session:
         right = session(e)

@@ -169,7 +169,7 @@ def test_a_first_step_never_overflows(experiment: Experiment) -> None:
         dtypes=["float32"],
         kinds=["decimals"],
         losses=strategies.losses(reductions=["mean"], scales=[0.5]),
-        sgds=strategies.plain_sgds(rates=[0.25]),
+        optimizers=strategies.plain_sgds(rates=[0.25]),
         scheduled=st.just(False),
         samples=[6],
         steps=st.just(4),

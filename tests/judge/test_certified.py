@@ -1,10 +1,8 @@
 """Correct code is certified: gradients, free runs, NumPy's own trace, whatever network, dtype, data and loss."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,15 +12,13 @@ from hypothesis import strategies as st
 import reference
 import torch_mirror
 from reference.claim.experiment import Experiment
-from reference.claim.tree import named
 from reference.optimizers.sgd import SGD
-from reference.traces.trace import Trace
+from tests.conformance.traces import assert_equal
 from torch_mirror.doors import strategies
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.verdict import Certificate
-from torch_mirror.training.session import session
 
 each_network = pytest.mark.parametrize("network", strategies.NETWORKS)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -106,40 +102,3 @@ def test_overflow_is_vacuous(network: str, dtype: DTypeName, data: st.DataObject
     assert certificate.refutations == ()
     assert certificate.vacuous
     assert certificate.verdict == "vacuous"
-
-
-@each_network
-@given(data=st.data())
-def test_a_trace_keeps_every_bit_and_its_verdict_in_a_file(network: str, data: st.DataObject) -> None:
-    experiment = data.draw(strategies.experiments(networks=strategies.NETWORKS[network]))
-    trace = torch_mirror.train(experiment)
-    with tempfile.TemporaryDirectory() as folder:
-        trace.save(Path(folder) / "run.npz")
-        loaded = Trace.load(Path(folder) / "run.npz")
-    assert_equal(loaded, trace)
-    assert (loaded.steps, loaded.first) == (trace.steps, trace.first)
-    before, after = certify(experiment, trace), certify(experiment, loaded)
-    assert after == replace(before, seconds=after.seconds)
-
-
-@each_network
-@given(data=st.data())
-def test_training_leaves_the_experiment_alone(network: str, data: st.DataObject) -> None:
-    experiment = data.draw(strategies.experiments(networks=strategies.NETWORKS[network]))
-    given_arrays = {"x": experiment.x, "t": experiment.t, **named(experiment.parameters)}
-    before = {name: array.tobytes() for name, array in given_arrays.items()}
-    own = session(experiment)
-    trace = torch_mirror.train(experiment, using=own)
-    reference.train(experiment)
-    assert {name: array.tobytes() for name, array in given_arrays.items()} == before
-    torchs = [*trace.values(), *(tensor.numpy() for tensor in own.module.state_dict().values())]
-    for name, array in given_arrays.items():
-        assert not any(np.shares_memory(array, other) for other in torchs), name
-
-
-def assert_equal(one: Trace, other: Trace) -> None:
-    """The same names, dtypes, shapes and numbers."""
-    assert list(one) == list(other)
-    for name, array in one.items():
-        assert array.dtype == other[name].dtype, name
-        np.testing.assert_array_equal(array, other[name], err_msg=name)

@@ -21,7 +21,8 @@ from torch_mirror.doors import strategies
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.doors.verify import verify
-from torch_mirror.judge.verdict import Certificate, Side
+from torch_mirror.judge.findings import Side
+from torch_mirror.judge.verdict import Certificate
 
 # A fault applies to some draws only, which may take a search. Each draw is trained five times: a quarter as many do.
 SEARCHED = settings(
@@ -51,7 +52,7 @@ def real_experiments(fault: Fault, dtype: DTypeName) -> st.SearchStrategy[Experi
         networks=strategies.NETWORKS[fault.network],
         dtypes=[dtype],
         kinds=["normal"],
-        sgds=strategies.plain_sgds(),
+        optimizers=strategies.plain_sgds(),
         batches=st.none(),
         scheduled=st.just(False),
         steps=st.just(fault.step + 2),
@@ -88,7 +89,7 @@ def check(fault: Fault, experiment: Experiment) -> None:
 @SEARCHED
 def test_faults_on_exact_data_are_located(fault: Fault, dtype: DTypeName, data: st.DataObject) -> None:
     plain = strategies.plain_sgds(rates=strategies.EXACT_RATES)
-    check(fault, data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype], sgds=plain)))
+    check(fault, data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype], optimizers=plain)))
 
 
 @pytest.mark.parametrize(("fault", "dtype"), cases(*STRUCTURAL, *REAL))

@@ -33,9 +33,10 @@ from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.judge import ruling as rulings
 from torch_mirror.judge.cases import backward, case_of, exact, loss_by
+from torch_mirror.judge.findings import Check, Finding, Side
 from torch_mirror.judge.quotients import differentiate
 from torch_mirror.judge.ruling import rule_on
-from torch_mirror.judge.verdict import Certificate, Check, Finding, Ruling, Side
+from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.training.session import Session, session
 
 NOT_ITS_OWN = "the reference's backward does not belong to its own forward"
@@ -86,7 +87,7 @@ def check_torch(fault: Fault, e: Experiment, *, on_exact_data: bool) -> None:
 @SEARCHED
 def test_faults_in_torch_on_exact_data(fault: Fault, dtype: DTypeName, data: st.DataObject) -> None:
     plain = strategies.plain_sgds(rates=strategies.EXACT_RATES)
-    e = data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype], sgds=plain))
+    e = data.draw(strategies.exact_experiments(names=[fault.network], dtypes=[dtype], optimizers=plain))
     check_torch(fault, e, on_exact_data=True)
 
 
@@ -173,7 +174,7 @@ def mlps(kind: Any, dtype: DTypeName, **options: Any) -> st.SearchStrategy[Exper
     """Experiments of two square layers."""
     return strategies.experiments(
         networks=st.integers(2, 4).map(lambda n: MLP((3, n, n), **options)),
-        dtypes=[dtype], kinds=[kind], sgds=strategies.plain_sgds(), batches=st.none(), steps=st.integers(1, 3),
+        dtypes=[dtype], kinds=[kind], optimizers=strategies.plain_sgds(), batches=st.none(), steps=st.integers(1, 3),
     )  # fmt: skip
 
 

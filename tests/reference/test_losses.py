@@ -11,12 +11,13 @@ from reference.errors import InputError
 from reference.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
     CrossEntropy,
     Huber,
     SmoothL1,
     SquaredError,
 )
+from tests.conformance import losses as conformance
+from tests.conformance.losses import EACH, row_of
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exact import Exact
 from torch_mirror.judge.compare import allowed
@@ -26,30 +27,12 @@ RATIONAL: list[Any] = [
     for reduction in ("sum", "mean")
     for loss in (SquaredError(reduction), AbsoluteError(reduction), Huber(reduction, 0.5), SmoothL1(reduction, 0.5))
 ]
-ALL: list[Any] = [
-    *RATIONAL,
-    *(
-        loss
-        for reduction in ("sum", "mean")
-        for loss in (
-            CrossEntropy(reduction),
-            CrossEntropy(reduction, 0.25),
-            BinaryCrossEntropy(reduction),
-            BinaryCrossEntropyWithLogits(reduction),
-        )
-    ),
-]
+ALL: list[Any] = [row.loss for row in EACH.values()]
 
 
 def data(loss: Any, shape: tuple[int, ...], dtype: str, *, labels: bool = True) -> tuple[Array, Array]:
-    """y and t of that shape: logits, or probabilities; t integer labels for a cross-entropy, unless without them."""
-    rng = np.random.default_rng(7)
-    y = rng.normal(size=shape).astype(dtype)
-    if isinstance(loss, BinaryCrossEntropy):
-        y = rng.uniform(0.1, 0.9, shape).astype(dtype)
-    if isinstance(loss, CrossEntropy) and labels:
-        return y, rng.integers(0, shape[-1], shape[:-1])
-    return y, rng.random(shape).astype(dtype)
+    """y and t of that shape; t of the first or the second kind that the loss takes."""
+    return conformance.data(row_of(loss), 7, dtype, shape, kind=0 if labels else 1)
 
 
 # --- stacked steps ------------------------------------------------------------------------------------

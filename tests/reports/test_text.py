@@ -1,74 +1,27 @@
-"""A certificate as text and as JSON."""
+"""A certificate as text."""
 
-import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from torch_mirror.judge.verdict import Certificate, Finding, Ruling
+from tests.reports.drawn import LATER, LOSS, WRONG, certificates
+from torch_mirror.judge.findings import Finding, Row
+from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.reports import text
 
 WORST = Finding(0.5, 12, "dW", "torch", "local", (0, 2), 1.5, 1.25, 0.5, 3.0)
-WRONG = Finding(4e3, 3, "dW", "torch", "local", (0, 2), 1.5, 1.25, 2.0**-14, 1.1259e15, 2, 10)
-LATER = Finding(math.inf, 7, "W", "torch", "local", (0, 0), 2.0, 1.0, 0.0, 4.5e15, 1, 10)
-LOSS = Finding(math.inf, 3, "loss", "numpy", "local", (), math.nan, 0.1, 0.0, math.nan, 1, 1)
-CERTIFIED = Certificate("linear-neuron", "float64", 0, 1000, 7001, 21_003, 0, WORST, end_distance=1.1e-15)
+ROW = Row("dW", "local", "torch", 7001, 21_003, worst=WORST, resolution=2.0**-50, zero=False)
+CERTIFIED = Certificate("linear-neuron", "float64", 0, 1000, (ROW,), end_distance=1.1e-15)
 
 
-def certificate(**changes: Any) -> Certificate:
-    """The certified run, changed."""
-    return Certificate(**{**CERTIFIED.__dict__, **changes})
-
-
-def findings() -> st.SearchStrategy[Finding]:
-    """Any finding at all, with Python's numbers and NumPy's."""
-    numbers = st.one_of(st.floats(), st.floats(width=32).map(np.float32), st.floats().map(np.float64))
-    counts = st.one_of(st.integers(0, 10**9), st.integers(0, 10**9).map(np.int64))
-    return st.builds(
-        Finding,
-        tensor=st.sampled_from(["dW", "loss"]), step=counts, index=st.lists(counts, max_size=3).map(tuple),
-        ratio=numbers, seen=numbers, expected=numbers,
-        radius=numbers, ulp=numbers, outside=counts, size=counts,
-    )  # fmt: skip
-
-
-def rulings() -> st.SearchStrategy[Ruling]:
-    """Any ruling at all."""
-    numbers = st.none() | st.floats() | st.floats().map(np.float64)
-    return st.builds(
-        Ruling,
-        tensor=st.sampled_from(["dW", "loss"]), step=st.integers(0, 9).map(np.int64),
-        index=st.lists(st.integers(0, 9).map(np.int64), max_size=3).map(tuple),
-        derivative=numbers, reference=numbers, mirror=numbers, left=numbers, right=numbers,
-        note=st.sampled_from(["", "its update is not the reference's"]),
-    )  # fmt: skip
-
-
-def certificates() -> st.SearchStrategy[Certificate]:
-    """Any certificate at all."""
-    return st.builds(
-        Certificate,
-        experiment=st.sampled_from(["linear-neuron", "my own"]),
-        dtype=st.sampled_from(["float32", "float64"]),
-        worst=st.none() | findings(),
-        refutations=st.lists(findings(), max_size=3).map(tuple),
-        end_distance=st.none() | st.floats(),
-        seconds=st.floats(),
-        ruling=st.none() | rulings(),
-    )
-
-
-def strictly(text: str) -> Any:
-    """Read JSON as a strict reader does: NaN and Infinity are errors."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
+def certificate(*refutations: Finding, **changes: Any) -> Certificate:
+    """The certified run with these refutations and changes."""
+    rows = tuple(Row(f.tensor, f.check, f.side, first=f, zero=False) for f in refutations)
+    return replace(CERTIFIED, **{"rows": (ROW, *rows), **changes})
 
 
 def test_a_certified_run_is_one_line() -> None:
@@ -77,10 +30,12 @@ def test_a_certified_run_is_one_line() -> None:
         "worst 0.5 of its radius (dW, step 12, torch)      free runs end 1.1e-15 apart  certified"
     )
     assert text.details(CERTIFIED) == []
+    too_wide = certificate(rows=(ROW._replace(judged=20_000, vacuous=1_004, infinite=1),))
+    assert text.line(too_wide).startswith("linear-neuron  float64   1000 steps    7001 tensors      21003 elements")
 
 
 def test_a_refuted_run_names_the_first_wrong_tensor_and_then_the_others() -> None:
-    refuted = certificate(refutations=(LATER, WRONG))
+    refuted = certificate(LATER, WRONG)
     assert text.line(refuted).endswith("  refuted")
     assert text.details(refuted) == [
         "    first wrong: dW, step 3, torch, local check; 2 of 10 elements outside",
@@ -93,20 +48,21 @@ def test_a_refuted_run_names_the_first_wrong_tensor_and_then_the_others() -> Non
 
 def test_a_scalar_has_no_index_and_shows_the_digits_of_its_dtype() -> None:
     third = LOSS._replace(expected=float(np.float32(1 / 3)))
-    assert text.details(certificate(dtype="float32", refutations=(third,)))[:2] == [
+    assert text.details(certificate(third, dtype="float32"))[:2] == [
         "    first wrong: loss, step 3, numpy, local check; 1 of 1 element outside",
         "      its value: seen nan, expected 0.333333343",
     ]
-    assert text.details(certificate(refutations=(third,)))[1].endswith("expected 0.3333333432674408")
+    assert text.details(certificate(third))[1].endswith("expected 0.3333333432674408")
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"vacuous": 1}, "vacuous: the radius of 1 element is infinite"),
-        ({"vacuous": 30}, "vacuous: the radius of 30 elements is infinite"),
+        ({"rows": (ROW._replace(vacuous=1, infinite=1),)}, "vacuous: the radius of 1 element is infinite"),
+        ({"rows": (ROW._replace(vacuous=30, infinite=30),)}, "vacuous: the radius of 30 elements is infinite"),
+        ({"rows": (ROW._replace(judged=2, vacuous=3),)}, "vacuous: most radii of dW exceed its largest value"),
         ({"idle": ("the loss never moved",)}, "vacuous: the loss never moved"),
-        ({"judged": 0, "worst": None}, "vacuous: no element was judged"),
+        ({"rows": ()}, "vacuous: no element was judged"),
     ],
 )
 def test_a_vacuous_run_says_why(changes: dict[str, Any], said: str) -> None:
@@ -121,34 +77,31 @@ def test_notes_are_shown() -> None:
 
 @given(certificates())
 def test_text_is_whole_lines(c: Certificate) -> None:
-    for line in [text.line(c), *text.details(c)]:
+    for line in [text.line(c), *text.details(c, rows=True)]:
         assert line == line.rstrip()
         assert len(line.splitlines()) == 1
 
 
-@given(st.lists(certificates(), max_size=3))
-def test_json_is_strict_and_loses_nothing(cs: list[Certificate]) -> None:
-    whole = strictly(text.document(cs, {"python": "3.11"}, {"torch": 1}))
-    assert whole["versions"] == {"python": "3.11"}
-    assert whole["threads"] == {"torch": 1}
-    for c, run in zip(cs, whole["runs"], strict=True):
-        assert (run["experiment"], run["verdict"]) == (c.experiment, c.verdict)
-        assert (run["judged"], run["vacuous"], run["steps"]) == (c.judged, c.vacuous, c.steps)
-        assert len(run["refutations"]) == len(c.refutations)
-        assert (run["ruling"] is None) == (c.ruling is None)
-        fields = [(run["worst"], item) for item in (c.worst._asdict().items() if c.worst else ())]
-        fields += [(run["ruling"], item) for item in (c.ruling._asdict().items() if c.ruling else ())]
-        for written, (field, value) in fields:
-            came = written[field]
-            if value is None or isinstance(value, str):
-                assert came == value
-            else:
-                np.testing.assert_array_equal(np.array(came, dtype=np.float64), np.array(value, dtype=np.float64))
+def test_the_rows_are_a_table_of_which_no_figure_is_more_than_what_is_known() -> None:
+    rows = (
+        ROW,
+        Row("z1", "end to end", "both", 3, 0, 12, infinite=12, under=0.25, resolution=math.inf, zero=False),
+        Row("W2", "local", "torch", 3, 12, under=0.25, worst=WORST._replace(ratio=0.125), resolution=1e-3, zero=False),
+        Row("dW2", "local", "torch", 3, 12),
+    )
+    assert text.table(rows) == [
+        "tensor  check       side   judged  vacuous    worst  resolution",
+        "dW      local       torch   21003        0      0.5     8.9e-16",
+        "z1      end to end  both        0       12     none         inf",
+        "W2      local       torch      12        0  <= 0.25       0.001",
+        "dW2     local       torch      12        0        0        none",
+    ]
+    assert text.details(CERTIFIED, rows=True) == [f"    {line}" for line in text.table([ROW])]
 
 
 def test_a_ruling_stands_below_the_first_wrong_tensor() -> None:
     ruling = Ruling("the reference's backward does not belong to its own forward", "dW", 3, (0, 2), 1.5, 1.25, 1.5)
-    assert text.details(certificate(refutations=(WRONG, LATER), ruling=ruling))[2:5] == [
+    assert text.details(certificate(WRONG, LATER, ruling=ruling))[2:5] == [
         "      error: 1.13e+15 ulp, 4e+03 times its radius",
         "      arbiter: the reference's backward does not belong to its own forward",
         "        at (0, 2): derivative 1.5, reference 1.25, mirror 1.5",
@@ -180,18 +133,6 @@ def test_a_ruling_stands_below_the_first_wrong_tensor() -> None:
     ],
 )
 def test_rulings_in_words(ruling: Ruling, lines: list[str]) -> None:
-    written = text.details(certificate(refutations=(WRONG,), ruling=ruling))
+    written = text.details(certificate(WRONG, ruling=ruling))
     assert written[3:] == lines
     assert max(map(len, written)) <= 120
-
-
-@given(st.floats())
-def test_a_number_that_json_cannot_hold_is_a_string_that_float_reads(x: float) -> None:
-    written = text.number(x)
-    assert written is not None
-    assert isinstance(written, str) == (not math.isfinite(x))
-    np.testing.assert_array_equal(float(written), x)
-
-
-def test_no_number_is_null() -> None:
-    assert text.number(None) is None

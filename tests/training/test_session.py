@@ -28,7 +28,7 @@ from torch_mirror.balls.ball import Ball
 from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import draw_array
 from torch_mirror.judge.compare import Where, compare
-from torch_mirror.judge.verdict import Side
+from torch_mirror.judge.findings import Side
 from torch_mirror.networks import mirror_of
 from torch_mirror.optimizers import optimizer_of
 from torch_mirror.training.session import load, tensor

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.claim.experiment import Experiment
-from reference.claim.slots import STEP, gradient_of, names
+from reference.claim.slots import STEP, Slot, names, parameter_gradients
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.start import judge_start
-from torch_mirror.judge.compare import Findings, merge
+from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import judge_givens, parts, remembering
 from torch_mirror.judge.ruling import evidence, ruling
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.judge.verdict import Certificate, Side
+from torch_mirror.judge.verdict import Certificate, still
 
 
 class Motion(NamedTuple):
@@ -29,8 +29,7 @@ class Motion(NamedTuple):
 
 def watch(experiment: Experiment, motion: Motion, trace: Trace) -> Motion:
     """The motion so far, with a segment's."""
-    own = [gradient_of(experiment.slots, name) for name in trace.parameters]
-    gradients = [trace.tensors[name] for name in own if name is not None and name in trace.tensors]
+    gradients = [trace.tensors[name] for name in parameter_gradients(experiment.slots) if name in trace.tensors]
     loss = trace.tensors.get("loss", np.empty(0))
     low, high = motion.losses
     if loss.size:
@@ -53,14 +52,10 @@ def idle(steps: int, motion: Motion) -> tuple[str, ...]:
 
 
 def certificate(experiment: Experiment, steps: int, findings: Findings, motion: Motion, **more: Any) -> Certificate:
-    """The certificate of so many steps of a run; its refutations stand in the order in which they arise."""
+    """The certificate of so many steps of a run; its rows stand in the order in which a step evaluates them."""
     e = experiment
-    refutations = tuple(sorted(findings.refutations, key=lambda f: f.step))
-    return Certificate(
-        e.name, str(e.dtype), e.seed, steps,
-        findings.tensors, findings.judged, findings.vacuous, findings.worst, refutations, idle(steps, motion),
-        **more,
-    )  # fmt: skip
+    more["notes"] = (*more.get("notes", ()), *still(findings, parameter_gradients(e.slots)))
+    return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
 
 
 def notes(flaw: str | None) -> tuple[str, ...]:
@@ -114,7 +109,7 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
                 raise UnknownNameError(f"tensor among the {what} of the trace:", name, known)
             came: object = getattr(group[name], "dtype", type(group[name]).__name__)
             wanted = e.slots[name].dtype
-            if came != wanted and not (isinstance(came, np.dtype) and {came.kind, wanted.kind} <= set("iub")):
+            if came != wanted and not (isinstance(came, np.dtype) and _as_good(came, e.slots[name], e.dtype)):
                 raise InputError(f"tensor {name} of the trace", f"an array of {wanted}", came)
     for name in [*data, *start, *states]:
         if name not in trace:
@@ -123,3 +118,13 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
         for name, array in group.items():
             if array.shape[:1] != (rows,):
                 raise InputError(f"tensor {name} of the trace", f"{rows} rows for {trace.steps} steps", array.shape[:1])
+
+
+def _as_good(came: np.dtype[Any], slot: Slot, of_run: np.dtype[Any]) -> bool:
+    """Whether an array of that dtype holds the same numbers: whole ones, or what is computed of them as torch has it.
+
+    Torch's products take no bools, so that a mirror makes floats of the rows of an identity.
+    """
+    if slot.dtype.kind not in "iub":
+        return False
+    return came.kind in "iub" or (slot.role == "constant" and came == of_run)

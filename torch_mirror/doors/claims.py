@@ -1,7 +1,7 @@
 """Hypothesis strategies for losses and optimizers: for this project's suite, and for users' own.
 
-    @given(claims.losses(), claims.optimizers())
-    def test_my_training(loss, optimizer): ...
+    @given(strategies.experiments(losses=claims.losses(), optimizers=claims.optimizers()))
+    def test_my_training(experiment): ...
 
 All options are such as torch takes, so that every loss and optimizer drawn has a mirror. Options are of both
 sorts: powers of two, by which a product is exact, and decimals, which are themselves rounded.
@@ -56,25 +56,23 @@ def losses() -> st.SearchStrategy[Any]:
     )
 
 
-def outputs_and_targets(
-    loss: Any, draws: np.random.Generator, shape: tuple[int, ...], dtype: str, *, labels: bool = True
-) -> tuple[Array, Array]:
-    """y of that shape, and t, such as the loss takes: numbers, logits, probabilities, 0 and 1, or labels.
+def fits(network: Any, loss: Any) -> bool:
+    """Whether the network's y is what the loss takes: a probability, or two classes or more."""
+    if isinstance(loss, BinaryCrossEntropy):
+        return getattr(network, "output", None) == "sigmoid"
+    return not isinstance(loss, CrossEntropy) or network.outputs > 1
 
-    labels: integer labels for a cross-entropy, 0 and 1 for a binary one; else probabilities. A fifth of the
-    numbers are ties, y = t. Probabilities y are neither 0 nor 1.
-    """
-    y = draws.normal(size=shape).astype(dtype)
+
+@st.composite
+def targets(draw: st.DrawFn, loss: Any, numbers: Array, draws: np.random.Generator) -> Array:
+    """Targets that the loss takes, in float64 or int64. numbers: (..., batch, out), those of a loss that takes any."""
     if isinstance(loss, CrossEntropy):
-        if labels:
-            return y, draws.integers(0, shape[-1], shape[:-1])
-        return y, draws.dirichlet(np.ones(shape[-1]), shape[:-1]).astype(dtype)
+        if draw(st.booleans()):
+            return draws.integers(0, numbers.shape[-1], numbers.shape[:-1])
+        return draws.dirichlet(np.ones(numbers.shape[-1]), numbers.shape[:-1])
     if isinstance(loss, (BinaryCrossEntropy, BinaryCrossEntropyWithLogits)):
-        if isinstance(loss, BinaryCrossEntropy):
-            y = draws.uniform(0.001, 0.999, shape).astype(dtype)
-        t = draws.integers(0, 2, shape) if labels else draws.random(shape)
-        return y, t.astype(dtype)
-    return y, np.where(draws.random(shape) < 0.2, y, draws.normal(size=shape).astype(dtype))
+        return (numbers > 0).astype(float) if draw(st.booleans()) else draws.random(numbers.shape)
+    return numbers
 
 
 # --- optimizers ---------------------------------------------------------------------------------------
@@ -111,21 +109,22 @@ def adagrads(*, steps: int = 0) -> st.SearchStrategy[Adagrad]:
     )  # fmt: skip
 
 
-def groups(names: Sequence[str], *, steps: int = 0) -> st.SearchStrategy[Groups]:
-    """Two groups of one kind, as torch has them: some of the names, and all others."""
+def groups(names: Sequence[str] = (), *, steps: int = 0) -> st.SearchStrategy[Groups]:
+    """Two groups of one kind, as torch has them: some of the names, or without names all biases; and all others."""
     kinds = st.sampled_from((adams(steps=steps).map(_not_decoupled), rmsprops(steps=steps)))
     two = kinds.flatmap(lambda kind: st.tuples(kind, kind))
-    some = st.lists(st.sampled_from(list(names)), unique=True)
-    return _built(lambda few, pair: Groups(((tuple(few), pair[0]), (_any_name, pair[1]))), some, two)
+    some = st.lists(st.sampled_from(list(names)), unique=True).map(tuple) if names else st.just(_is_bias)
+    return _built(lambda few, pair: Groups(((few, pair[0]), (_any_name, pair[1]))), some, two)
 
 
-def optimizers(names: Sequence[str] = (), *, steps: int = 0) -> st.SearchStrategy[Any]:
-    """Every optimizer but SGD, alone, in groups if there are names of parameters, and clipped.
+def optimizers(names: Sequence[str] = (), *, steps: int = 0, clipped: bool = True) -> st.SearchStrategy[Any]:
+    """Every optimizer but SGD, alone and in groups, and unless told otherwise clipped.
 
-    steps: of the run, for schedules; none if 0.
+    names: of parameters, for the groups; without them the biases are one. steps: of the run, for schedules; none if 0.
     """
-    alone = st.one_of(adams(steps=steps), rmsprops(steps=steps), adagrads(steps=steps))
-    either = st.one_of(alone, groups(names, steps=steps)) if names else alone
+    either = st.one_of(adams(steps=steps), rmsprops(steps=steps), adagrads(steps=steps), groups(names, steps=steps))
+    if not clipped:
+        return either
     largest = st.sampled_from(BOUNDS)
     return st.one_of(either, _built(ClippedByNorm, either, largest), _built(ClippedByValue, either, largest))
 
@@ -141,3 +140,7 @@ def _not_decoupled(adam: Adam) -> Adam:
 
 def _any_name(_name: str) -> bool:
     return True
+
+
+def _is_bias(name: str) -> bool:
+    return name.startswith("b")

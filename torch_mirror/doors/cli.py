@@ -45,6 +45,7 @@ def cli() -> None:
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Write a report in JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what each check found of each tensor.")
 @click.pass_context
 def verify(
     context: click.Context,
@@ -53,6 +54,8 @@ def verify(
     steps: int | None,
     seed: int,
     json_path: Path | None,
+    *,
+    verbose: bool,
 ) -> None:
     """Certify every tensor of every training step.
 
@@ -76,7 +79,7 @@ def verify(
             check_writable("--json", json_path)
         chosen = list(dict.fromkeys(names or known))  # a name given twice is one run
         dtypes = DTYPES if dtype == "both" else (dtype,)
-        certificates = _run(chosen, dtypes, steps, seed)
+        certificates = _run(chosen, dtypes, steps, seed, verbose=verbose)
         if json_path is not None:
             _write(json_path, certificates)
     context.exit(0 if all(c.verdict == "certified" for c in certificates) else 1)
@@ -87,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cli.main(args=arguments, prog_name="torch-mirror")
 
 
-def _run(names: list[str], dtypes: Sequence[str], steps: int | None, seed: int) -> "list[Certificate]":
+def _run(
+    names: list[str], dtypes: Sequence[str], steps: int | None, seed: int, *, verbose: bool
+) -> "list[Certificate]":
     """Verify each experiment in each dtype, and print each line as soon as it is known."""
     from dataclasses import replace
 
@@ -106,7 +111,7 @@ def _run(names: list[str], dtypes: Sequence[str], steps: int | None, seed: int) 
             text = report.line(certificate, width)
             verdict = certificate.verdict
             click.echo(text.removesuffix(verdict) + click.style(verdict, fg=COLOURS[verdict]), color=colour)
-            for text in report.details(certificate):
+            for text in report.details(certificate, rows=verbose):
                 click.echo(text, color=colour)
             certificates.append(certificate)
     return certificates
@@ -136,7 +141,7 @@ def bar(steps: int, label: str) -> Iterator[Callable[[int], None]]:
 
 def _write(path: Path, certificates: "list[Certificate]") -> None:
     from torch_mirror.reports import environment, files
-    from torch_mirror.reports import text as report
+    from torch_mirror.reports import json as report
 
     text = report.document(certificates, environment.versions(), environment.threads())
     files.write_whole("--json", path, text)

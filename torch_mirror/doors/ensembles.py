@@ -13,11 +13,12 @@ from collections.abc import Callable
 
 from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
+from reference.claim.slots import parameter_gradients
 from reference.errors import InputError
-from torch_mirror.judge.compare import merge
+from torch_mirror.judge.findings import merge
 from torch_mirror.judge.members import idle, judge_members
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.judge.verdict import Certificate
+from torch_mirror.judge.verdict import Certificate, still
 from torch_mirror.training.loop import checked_session
 from torch_mirror.training.memory import keep_freed_memory
 from torch_mirror.training.session import Session, gradients_on, session
@@ -46,8 +47,6 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
         run = train(e, one)
         findings = merge([judge_members(e, run, "end to end"), judge_members(e, alone(e, one), "unbatched")])
     return Certificate(
-        e.name, str(e.dtype), e.seed, e.steps,
-        findings.tensors, findings.judged, findings.vacuous, findings.worst,
-        tuple(sorted(findings.refutations, key=lambda f: f.step)),
-        idle(run), seconds=time.perf_counter() - started,
+        e.name, str(e.dtype), e.seed, e.steps, findings.rows, idle(run),
+        seconds=time.perf_counter() - started, notes=still(findings, parameter_gradients(e.first.slots)),
     )  # fmt: skip

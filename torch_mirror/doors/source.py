@@ -30,7 +30,7 @@ def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> st
     return "\n".join(["import numpy as np", *imports, "", f"{name} = {type(e).__name__}(", *lines, ")"])
 
 
-DEFAULTS = {"name": "unnamed", "seed": None, "batches": None, "penalty": None}
+DEFAULTS = {"name": "unnamed", "seed": None, "batches": None, "penalty": None, "accumulate": 1}
 """Of the fields that have one in Experiment and Ensemble."""
 
 

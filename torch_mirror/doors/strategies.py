@@ -22,6 +22,7 @@ Needs hypothesis, which is not among this package's own requirements.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -40,6 +41,7 @@ from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
+from torch_mirror.doors import claims
 
 Kind: TypeAlias = Literal["integers", "eighths", "normal", "decimals", "mixed"]
 DTypeName: TypeAlias = Literal["float32", "float64"]
@@ -233,8 +235,8 @@ def experiments(
     networks: st.SearchStrategy[Any] = networks(),  # noqa: B008  # a strategy does not change
     dtypes: Sequence[DTypeName] = ("float64", "float32"),
     kinds: Sequence[Kind] = DYADIC + REAL,
-    losses: st.SearchStrategy[SquaredError] = losses(),  # noqa: B008 - a strategy is immutable
-    sgds: st.SearchStrategy[SGD] = sgds(),  # noqa: B008 - the same
+    losses: st.SearchStrategy[Any] = losses(),  # noqa: B008 - a strategy is immutable
+    optimizers: st.SearchStrategy[Any] = sgds(),  # noqa: B008 - the same
     samples: Sequence[int] = (1, 2, 3, 4, 7),
     batches: st.SearchStrategy[Batches | None] = batchings(),  # noqa: B008 - the same
     scheduled: st.SearchStrategy[bool] = st.booleans(),  # noqa: B008 - the same
@@ -243,8 +245,10 @@ def experiments(
 ) -> Experiment:
     """Experiments of these networks, with random data and start, all of one kind and dtype.
 
+    losses, optimizers: the squared error and SGD, which are the cheapest; ``claims.losses()`` and
+    ``claims.optimizers()`` are all others. A loss that the network does not fit is not drawn (the binary cross-entropy
+    of probabilities wants a sigmoid at the output, a cross-entropy two classes); t is such as it takes.
     scheduled: whether each step has a learning rate of its own, a half or a quarter of the drawn one or all of it.
-
     start: makes the start parameters of networks that are not this package's, from (network, NumPy
     generator, kind, dtype).
     """
@@ -253,24 +257,27 @@ def experiments(
     kind = draw(st.sampled_from(kinds))
     rows = draw(st.sampled_from(samples))
     generator = draw(generators())
-    sgd, count = draw(sgds), draw(steps)
+    optimizer, count = draw(optimizers), draw(steps)
     if draw(scheduled):
-        sgd = _scheduled(sgd, count, generator)
+        optimizer = _scheduled(optimizer, count, generator)
+    p = start(network, generator, kind, dtype)
+    x, t = (draw_array(generator, kind, (rows, width)) for width in (network.inputs, network.outputs))
+    loss = draw(losses.filter(partial(claims.fits, network)))
+    t = draw(claims.targets(loss, t, generator))
     return Experiment(
-        network,
-        start(network, generator, kind, dtype),
-        draw_array(generator, kind, (rows, network.inputs)).astype(dtype),
-        draw_array(generator, kind, (rows, network.outputs)).astype(dtype),
-        draw(losses),
-        sgd,
-        count,
+        network, p, x.astype(dtype), t.astype(dtype) if t.dtype.kind == "f" else t, loss, optimizer, count,
         batches=draw(batches),
-    )
+    )  # fmt: skip
 
 
-def _scheduled(sgd: SGD, steps: int, draws: np.random.Generator) -> SGD:
-    """A learning rate for each step: a half or a quarter of the one, or all of it."""
-    return sgd._replace(lr=tuple((sgd.lr / draws.choice([1, 2, 4], steps)).tolist()))
+def _scheduled(optimizer: Any, steps: int, draws: np.random.Generator) -> Any:
+    """A learning rate for each step: a half or a quarter of the one, or all of it; in groups of each by itself."""
+    if hasattr(optimizer, "groups"):
+        groups = tuple((members, _scheduled(own, steps, draws)) for members, own in optimizer.groups)
+        return optimizer._replace(groups=groups)
+    if hasattr(optimizer, "optimizer"):  # which is clipped
+        return optimizer._replace(optimizer=_scheduled(optimizer.optimizer, steps, draws))
+    return optimizer._replace(lr=tuple((optimizer.lr / draws.choice([1, 2, 4], steps)).tolist()))
 
 
 @st.composite
@@ -281,8 +288,8 @@ def ensembles(
     networks: st.SearchStrategy[Any] = networks(),  # noqa: B008  # a strategy does not change
     dtypes: Sequence[DTypeName] = ("float64", "float32"),
     kinds: Sequence[Kind] = DYADIC + REAL,
-    losses: st.SearchStrategy[SquaredError] = losses(),  # noqa: B008 - a strategy is immutable
-    sgds: st.SearchStrategy[SGD] = sgds(),  # noqa: B008 - the same
+    losses: st.SearchStrategy[Any] = losses(),  # noqa: B008 - a strategy is immutable
+    optimizers: st.SearchStrategy[Any] = sgds(),  # noqa: B008 - the same
     samples: Sequence[int] = (1, 2, 3, 4, 7),
     batches: st.SearchStrategy[Batches | None] = batchings(),  # noqa: B008 - the same
     scheduled: st.SearchStrategy[bool] = st.booleans(),  # noqa: B008 - the same
@@ -291,6 +298,7 @@ def ensembles(
 ) -> Ensemble:
     """Ensembles of these networks, with random data and start of every member, all of one kind and dtype.
 
+    optimizers: such as update each element by itself, as ``claims.optimizers(clipped=False)`` does.
     members: how many there may be; the first is what a failing example shrinks to, so let it be 1.
     Member 0 has the same numbers however many there are. The other arguments are those of
     ``experiments``; start is called for one member after the other, where it is given.
@@ -301,21 +309,23 @@ def ensembles(
     rows = draw(st.sampled_from(samples))
     K = draw(st.sampled_from(members))
     generator = draw(generators())
-    sgd, count = draw(sgds), draw(steps)
+    optimizer, count = draw(optimizers), draw(steps)
     if draw(scheduled):
-        sgd = _scheduled(sgd, count, generator)
+        optimizer = _scheduled(optimizer, count, generator)
+    loss = draw(losses.filter(partial(claims.fits, network)))
     shapes = {"x": (rows, network.inputs), "t": (rows, network.outputs)}
     if start is None:
         shapes |= network.shapes()
     values = _draw_members(generator, kind, K, shapes)
-    x, t = (values.pop(name).astype(dtype) for name in ("x", "t"))
+    x, t = values.pop("x").astype(dtype), draw(claims.targets(loss, values.pop("t"), generator))
+    t = t.astype(dtype) if t.dtype.kind == "f" else t
     if start is None:
         p = _of_own_type(network, _shrunk(network, values, dtype))
     else:
         starts = [start(network, generator, kind, dtype) for _ in range(K)]
         columns = {name: np.stack([named(p)[name] for p in starts]) for name in named(starts[0])}
         p = rebuild(starts[0], columns)
-    return Ensemble(network, p, x, t, draw(losses), sgd, count, batches=draw(batches))
+    return Ensemble(network, p, x, t, loss, optimizer, count, batches=draw(batches))
 
 
 def _draw_members(draws: np.random.Generator, kind: Kind, K: int, shapes: Mapping[str, Any]) -> dict[str, Array]:
@@ -331,7 +341,7 @@ def exact_experiments(
     *,
     names: Sequence[str] = tuple(NETWORKS),
     dtypes: Sequence[DTypeName] = ("float64", "float32"),
-    sgds: st.SearchStrategy[SGD] = exact_sgds(),  # noqa: B008 - a strategy is immutable
+    optimizers: st.SearchStrategy[SGD] = exact_sgds(),  # noqa: B008 - a strategy is immutable
 ) -> Experiment:
     """Experiments of one step in which no operation rounds, so that every evaluation gives the same bits.
 
@@ -357,7 +367,7 @@ def exact_experiments(
             dtypes=(dtype,),
             kinds=kinds,
             losses=losses(reductions=reductions, scales=(1.0, 0.5, 2.0)),
-            sgds=sgds,
+            optimizers=optimizers,
             samples=(1, 2, 4),
             batches=batchings(sizes=(1, 2)),
             scheduled=st.just(False),

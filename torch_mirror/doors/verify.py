@@ -15,7 +15,7 @@ from torch_mirror.doors.certify import Motion, certificate, notes, watch
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.start import judge_start
 from torch_mirror.judge.checks.trajectory import judge_free_run
-from torch_mirror.judge.compare import Findings, merge
+from torch_mirror.judge.findings import Findings, merge
 from torch_mirror.judge.replay import entries, judge_givens, parts, remembering
 from torch_mirror.judge.ruling import Evidence, evidence, ruling
 from torch_mirror.judge.stacking import stacking_flaw

@@ -20,9 +20,9 @@ from reference.traces.trace import Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, UndecidedError
 from torch_mirror.balls.format import Format
+from torch_mirror.judge.findings import Finding
 from torch_mirror.judge.quotients import Value
 from torch_mirror.judge.replay import Part, judge_givens, parts
-from torch_mirror.judge.verdict import Finding
 
 Kind = Literal["forward", "update", "gradient", "implied gradient", "other"]
 """Of a tensor. A gradient is implied where the trace holds what it updates, but not the gradient itself."""
@@ -149,8 +149,15 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
         return system.array(case.held[sown][index].reshape(1))
 
     t = part.steps[0]
-    after, states = _options(e.optimizer, system).step(p, {name: gradient}, state, t, plant)
+    optimizer = _options(_of_parameter(e.optimizer, name), system)
+    after, states = _running(lambda: optimizer.step(p, {name: gradient}, state, t, plant))
     return (named(states) | named(after))[tensor]
+
+
+def _of_parameter(optimizer: Any, name: str) -> Any:
+    """The optimizer itself, or of parameter groups that of the parameter's own: the others are not there."""
+    of = getattr(optimizer, "of", None)
+    return optimizer if of is None else _of_parameter(of(name), name)
 
 
 def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
@@ -230,6 +237,8 @@ def _lift(system: System, a: Array) -> Any:
 
 def _exact_loss(objective: Any, system: System) -> Objective:
     """The objective with the constants of its loss and penalty as numbers of the system."""
+    if (whole := getattr(objective, "whole", None)) is not None:
+        return dataclasses.replace(objective, whole=_exact_loss(whole, system))
     changes = {
         what: _options(part, system)
         for what in ("loss", "penalty")

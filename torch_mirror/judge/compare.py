@@ -1,6 +1,7 @@
 """What a trace holds against the ball of its equation: element by element, the error over the radius."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from reference.arrays import Array
 from reference.errors import InputError
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.rules import sums
-from torch_mirror.judge.verdict import Check, Finding, Side
+from torch_mirror.judge.findings import Check, Finding, Findings, Row, Side
 
 DEEPEST = 1024
 """Roundings, in units of u, that the evaluation of a radius itself may add up to: 128 rules of 8."""
@@ -25,63 +26,31 @@ class Where(NamedTuple):
     stacked: bool = True         # whether the first axis counts steps
 
 
-class Findings(NamedTuple):
-    """What came of some comparisons."""
-
-    tensors: int = 0
-    judged: int = 0
-    vacuous: int = 0
-    worst: Finding | None = None
-    refutations: tuple[Finding, ...] = ()
-
-
-def merge(parts: Iterable[Findings]) -> Findings:
-    """All of them in one; of each tensor, side and check the earliest refutation is kept."""
-    parts = list(parts)
-    worst = max((f.worst for f in parts if f.worst), key=lambda f: f.ratio, default=None)
-    first: dict[tuple[str, str, str], Finding] = {}
-    for finding in (f for part in parts for f in part.refutations):
-        key = finding.tensor, finding.side, finding.check
-        if key not in first or finding.step < first[key].step:
-            first.pop(key, None)  # behind what its own step has found above it
-            first[key] = finding
-    return Findings(
-        sum(f.tensors for f in parts),
-        sum(f.judged for f in parts),
-        sum(f.vacuous for f in parts),
-        worst,
-        tuple(first.values()),
-    )
-
-
 def compare(seen: Array, equation: Ball, where: Where, *, roomy: bool = False, above: float = 0) -> Findings:
-    """Judge every element of ``seen``: it passes if it is within R radii of the equation's centre.
+    """Judge every element of ``seen``: it passes if it is within R radii of the equation's centre. One row.
 
     roomy: nothing in sight can overflow, so that an element equal to the centre passes unbounded.
-    above: a worst element is named only if its error / radius is larger than this.
+    above: whose error / radius is at most this need not be looked at closely, nor named.
     Raises InputError when the shapes differ.
     """
     centre = equation.value
     if seen.shape != centre.shape:
         raise InputError(f"tensor {where.tensor} of the trace", f"shape {centre.shape}", f"shape {seen.shape}")
     with np.errstate(all="ignore"):
-        return _judge(seen, equation, where, above, roomy=roomy)
+        return Findings((_judge(seen, equation, where, above, roomy=roomy),))
 
 
-def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bool) -> Findings:
+def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bool) -> Row:
     centre = equation.value
     tensors = len(seen) if where.stacked else 1
     if not seen.size:
-        return Findings(tensors)
-    picked = None
-    if roomy and above >= WORTH_A_LOOK and seen.size >= MANY:
-        picked = _suspects(seen, equation, min(above, 1.0))
-    if roomy and picked is None:
-        differs = seen != centre
-        differing = int(np.count_nonzero(differs))
-        picked = np.flatnonzero(differs) if 4 * differing < seen.size else None
+        return Row(where.tensor, where.check, where.side, tensors)
+    picked, under = _selected(seen, equation, above) if roomy else (None, 0.0)
     if picked is not None and not len(picked):
-        return Findings(tensors, seen.size)
+        resolution, zero = _resolution(seen, equation, where)
+        return Row(
+            where.tensor, where.check, where.side, tensors, seen.size, under=under, resolution=resolution, zero=zero
+        )
 
     def take(array: Array) -> Array:
         return array if picked is None else _picked(array, seen.shape, picked)
@@ -91,10 +60,11 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     radius = equation.radius if picked is None else _radius_at(equation, seen.shape, picked, take)
     radius = _bound(equation) * np.where(np.isfinite(take(centre)), radius, np.inf)
     ratio = _ratio(error, radius)
-    at = int(np.argmax(ratio))
-    refutations: tuple[Finding, ...] = ()
+    at = int(ratio.argmax())
+    first: Finding | None = None
     largest = float(np.finfo(error.dtype).max)  # a radius may be held in a wider format than the difference
-    if float(ratio.flat[at]) <= 1 and float(np.max(radius)) < largest:
+    widest = float(radius.max())
+    if float(ratio.flat[at]) <= 1 and widest < largest:
         infinite = 0
     else:
         finite = np.broadcast_to(radius < largest, error.shape)
@@ -104,11 +74,83 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
         outside = np.flatnonzero(finite & (ratio > 1))
         if len(outside):
             flat = outside if picked is None else picked[outside]
-            refutations = (_first_outside(seen, equation, where, flat, ratio.reshape(-1)[outside]),)
-    worst = None
-    if ratio.flat[at] > above:
-        worst = _finding(seen, equation, where, np.unravel_index(at if picked is None else picked[at], seen.shape))
-    return Findings(tensors, seen.size - infinite, infinite, worst, refutations)
+            first = _first_outside(seen, equation, where, flat, ratio.reshape(-1)[outside])
+    worst, highest, vacuous = None, float(ratio.flat[at]), infinite
+    if picked is None:
+        if highest > 0:
+            worst = _named(seen, equation, where, at, radius.flat[at], highest)
+        vacuous += _too_wide(centre, radius, ratio, where, widest)
+        resolution, zero = _resolution(seen, equation, where, radius)
+    else:
+        if highest > above:
+            worst = _finding(seen, equation, where, int(picked[at]))
+        resolution, zero = _resolution(seen, equation, where)
+    return Row(
+        where.tensor, where.check, where.side, tensors, seen.size - vacuous, vacuous, infinite,
+        worst, max(under, highest) if worst is None else under, first, resolution, zero,
+    )  # fmt: skip
+
+
+def _too_wide(centre: Array, radius: Array, ratio: Array, where: Where, widest: float) -> int:
+    """Elements within a finite radius that exceeds the largest |value| of their entry, where that is not 0.
+
+    widest: the largest radius of all.
+    """
+    entries = len(centre) if where.stacked else 1
+    centre = centre.reshape(entries, -1)
+    least = np.abs(centre[:, :GLANCE]).max(axis=1)
+    if widest <= least.min():  # often, and it spares a look at the others
+        return 0
+    radius = radius.reshape(entries, -1)
+    most = radius.max(axis=1)
+    if not (most > least).any():
+        return 0
+    largest = np.finfo(centre.dtype).max
+    size = np.abs(centre).max(axis=1)
+    some = np.flatnonzero((most > size) & (size > 0))
+    wide = (radius[some] > size[some, None]) & (radius[some] < largest) & (ratio.reshape(entries, -1)[some] <= 1)
+    return int(np.count_nonzero(wide))
+
+
+GLANCE = 16
+"""Elements of an entry that as a rule have one larger than every radius."""
+
+PROBES = 1024
+"""Elements of an entry among which the largest is sought, for the resolution."""
+
+
+def _resolution(seen: Array, equation: Ball, where: Where, radius: Array | None = None) -> tuple[float | None, bool]:
+    """An upper bound on the relative change of the last entry that is refuted, and whether the tensor is 0 throughout.
+
+    radius: the admissible distance of every element, where it is known. With the value v of an element, c its
+    equation's centre and R r that distance, v (1 + d), rounded to the format, is outside if
+
+        |v (1 + d) - c|  >=  |d v| - |v - c| - s  >  R r,    that is    |d|  >  (R r + |v - c| + s) / |v|
+
+    where s = 2 u (|v| + tiny) is what that rounding changes at most for |d| < 1: u times a normal number below
+    2 |v|, and u tiny below tiny, where numbers are 2 u tiny apart. The element may be any; a large one is
+    chosen, as the quotient is smallest where the value is large.
+    """
+    last = (seen[-1] if where.stacked else seen).reshape(-1)
+    stride = 1 + last.size // PROBES
+    at = stride * int(np.abs(last[::stride]).argmax())
+    if last[at] == 0:
+        at = int(np.abs(last).argmax())
+        if last[at] == 0:
+            return None, not seen.any()
+    at += seen.size - last.size
+    v, c, fmt = seen.item(at), equation.value.item(at), equation.format
+    if radius is not None:
+        allowed = radius.item(at)
+    elif math.isfinite(c):
+        flat = np.array([at])
+        r = _radius_at(equation, seen.shape, flat, lambda array: _picked(array, seen.shape, flat))
+        allowed = _bound(equation) * r.item()
+    else:
+        return math.inf, False
+    size = abs(v)
+    quotient = (allowed + abs(v - c) + 2 * fmt.u * (size + fmt.tiny)) / size
+    return (float(quotient) if quotient < math.inf else math.inf), False
 
 
 WORTH_A_LOOK = 0.25
@@ -119,6 +161,18 @@ MANY = 4096
 
 BLOCK = 1 << 14
 """Elements looked at in one go."""
+
+
+def _selected(seen: Array, equation: Ball, above: float) -> tuple[Array | None, float]:
+    """Flat positions of the few elements that need a look, None if it is all; and what the others lie below."""
+    if above >= WORTH_A_LOOK and seen.size >= MANY:
+        share = min(above, 1.0)
+        picked = _suspects(seen, equation, share)
+        if picked is not None:
+            return picked, share
+    differs = seen != equation.value
+    few = 4 * int(np.count_nonzero(differs)) < seen.size
+    return np.flatnonzero(differs) if few else None, 0.0
 
 
 def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
@@ -187,25 +241,27 @@ def _first_outside(seen: Array, equation: Ball, where: Where, flat: Array, ratio
     steps = flat // size
     here = np.flatnonzero(steps == steps[0])  # flat positions ascend
     worst = flat[here[np.argmax(ratio[here])]]
-    finding = _finding(seen, equation, where, np.unravel_index(worst, seen.shape))
+    finding = _finding(seen, equation, where, int(worst))
     return finding._replace(outside=len(here), size=size)
 
 
-def _finding(seen: Array, equation: Ball, where: Where, index: Iterable[int]) -> Finding:
-    index = tuple(int(i) for i in index)
-
-    def take(array: Array) -> Array:
-        return np.asarray(np.broadcast_to(array, seen.shape)[index])  # one element
-
-    s, v = take(seen), take(equation.value)
-    radius = _bound(equation) * np.asarray(equation.e(take))
-    error = np.abs(s - v)
+def _finding(seen: Array, equation: Ball, where: Where, flat: int) -> Finding:
+    """The element at a flat position."""
+    index = np.unravel_index(flat, seen.shape)
+    radius = _bound(equation) * np.asarray(equation.e(lambda a: np.asarray(np.broadcast_to(a, seen.shape)[index])))
+    error = np.abs(seen[index] - equation.value[index])
     ratio = float(_ratio(np.atleast_1d(error), np.atleast_1d(radius))[0]) if np.isfinite(radius) else 0.0
-    tested = equation.format.dtype
-    spacing = float(np.spacing(np.abs(v).astype(tested))) or float("nan")
+    return _named(seen, equation, where, flat, float(radius), ratio)
+
+
+def _named(seen: Array, equation: Ball, where: Where, flat: int, radius: float, ratio: float) -> Finding:
+    """The element at a flat position, whose admissible distance and error / radius are known."""
+    index = tuple(map(int, np.unravel_index(flat, seen.shape)))
+    s, v = seen[index], equation.value[index]
+    spacing = float(np.spacing(np.abs(v).astype(equation.format.dtype))) or float("nan")
     local = index[1:] if where.stacked else index
     step = int(where.steps[index[0] if where.stacked else 0])
     return Finding(
         ratio, step, where.tensor, where.side, where.check, local,
-        float(s), float(v), float(radius), float(error) / spacing,
+        float(s), float(v), float(radius), float(np.abs(s - v)) / spacing,
     )  # fmt: skip

@@ -19,9 +19,9 @@ from reference.traces.trace import Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.start import floats
-from torch_mirror.judge.compare import Findings, Where, compare, merge
+from torch_mirror.judge.compare import Where, compare
+from torch_mirror.judge.findings import Check, Finding, Findings, merge
 from torch_mirror.judge.replay import lifted
-from torch_mirror.judge.verdict import Check, Finding
 
 CACHED = 1 << 17
 """Numbers that the largest tensor of one call has at most: some of its kind then fit a cache."""
@@ -50,13 +50,9 @@ def judge_members(ensemble: Ensemble, run: Trace, check: Check) -> Findings:
         data = e.first.objective.prepare(e.first.data_of(given))
         for block in _blocks(e, members):
             findings = _judge_block(e, run, data, block, check, worst)
-            worst = findings.worst.ratio if findings.worst else worst
+            worst = max(worst, findings.worst.ratio) if findings.worst else worst
             found.append(findings)
-    findings = merge(found)
-    return findings._replace(
-        worst=findings.worst and _at(findings.worst, members),
-        refutations=tuple(_at(finding, members) for finding in findings.refutations),
-    )
+    return merge(found).relabelled(lambda finding: _at(finding, members))
 
 
 def idle(run: Trace) -> tuple[str, ...]:
@@ -102,7 +98,7 @@ def _judge_block(e: Ensemble, run: Trace, data: Any, block: Block, check: Check,
         flat = (len(codes), *a.shape[2:])
         ball = balls[name].reshape(flat)
         findings = compare(a.reshape(flat), ball, Where(name, "torch", check, codes), above=above)
-        above = findings.worst.ratio if findings.worst else above
+        above = max(above, findings.worst.ratio) if findings.worst else above
         found.append(findings)
     return merge(found)
 

@@ -25,8 +25,8 @@ from reference.errors import InputError
 from reference.traces.trace import Sliced, Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format, format_of
-from torch_mirror.judge.compare import Findings, Where, compare, merge
-from torch_mirror.judge.verdict import Side
+from torch_mirror.judge.compare import Where, compare
+from torch_mirror.judge.findings import Findings, Side, merge
 
 
 class Givens(NamedTuple):

@@ -60,9 +60,10 @@ from torch_mirror.judge.cases import (
     update,
     updated,
 )
-from torch_mirror.judge.compare import DEEPEST, Findings
+from torch_mirror.judge.compare import DEEPEST
+from torch_mirror.judge.findings import Finding, Findings
 from torch_mirror.judge.quotients import Derivative, differentiate
-from torch_mirror.judge.verdict import Finding, Ruling, Words
+from torch_mirror.judge.verdict import Ruling, Words
 
 LIMIT = 300_000
 """Operations on exact numbers that one ruling may take: two seconds at most."""

@@ -20,8 +20,9 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.replay import as_ball, lifted
 
-FACTORS = (1.0, -0.5, 0.75, -0.25, 0.375, -0.875, 0.125)
-"""What the starts differ by in size and sign; exact in every format."""
+FACTORS = (1.0, -32.0, 0.5, -0.25, 8.0, -0.875, 0.125)
+"""What the starts differ by in size and sign; exact in every format. A maximum over all steps, say, then lies far above
+that of the first one, so that more than the last digits differ where it is subtracted."""
 
 
 class _Trial(NamedTuple):
@@ -58,7 +59,7 @@ def stacking_flaw(experiment: Experiment, lead: int = 1) -> str | None:
 
 def _counts(e: Experiment, lead: int) -> tuple[int, ...]:
     taken = {n for slot in e.slots.values() for n in slot.shape} | {e.batch_length(0)}
-    free = [n for n in range(3, 4 + len(taken) + lead) if n not in taken]
+    free = [n for n in range(2, 3 + len(taken) + lead) if n not in taken]
     return tuple(free[:lead])
 
 

@@ -1,34 +1,10 @@
 """The verdict on a run, and what it is made of. Plain data; no arithmetic on tensors here."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-Side = Literal["torch", "numpy", "both"]
-"""Whose tensor was judged: torch's trace, NumPy's trace, or the two against each other."""
-
-Check = Literal["local", "end to end", "trajectory", "start", "unbatched"]
-"""local: one equation on the trace's own inputs. end to end: gradients from identical weights.
-trajectory: the distance of the two free runs. start: the given values, bit for bit. unbatched: end to
-end, of an ensemble's member that was trained alone, without torch.vmap."""
-
-
-class Finding(NamedTuple):
-    """One judged element that is worth naming: the worst, or one outside its radius."""
-
-    ratio: float             # error / radius: above 1 is refuted
-    step: int                # of the run, from 0; a parameter's step is the one that made it
-    tensor: str
-    side: Side
-    check: Check
-    index: tuple[int, ...]   # type: ignore[assignment]  # in the tensor of that step; hides tuple.index, which nobody calls
-    seen: float              # what the trace holds
-    expected: float          # what the equation gives
-    radius: float            # largest admissible |seen - expected|
-    ulp: float               # |seen - expected| in units in the last place of expected
-    outside: int = 0         # elements of this tensor at this step outside their radius
-    size: int = 1            # elements of this tensor at this step
-    member: int | None = None  # of an ensemble
-
+from torch_mirror.judge.findings import Finding, Findings, Row, zero_throughout
 
 Words = Literal[
     "the reference's backward does not belong to its own forward",
@@ -61,39 +37,83 @@ class Ruling(NamedTuple):
     note: str = ""                   # what else a reader must know: why there is no ruling, what was exceeded
 
 
+Verdict = Literal["certified", "refuted", "vacuous"]
+
+
 @dataclass(frozen=True)
 class Certificate:
     """What was judged of a run, and the verdict.
 
-    judged counts elements that could have failed; vacuous those that could not, because their
-    radius is infinite (overflow). refutations holds the first finding of each refuted tensor, in the
-    order in which a step evaluates them. idle says, in words, why nothing at all could have failed.
+    rows are in the order in which a step evaluates their tensors; the totals are read from them.
+    idle says, in words, why nothing at all could have failed.
     """
 
     experiment: str
     dtype: str
     seed: int | None
     steps: int
-    tensors: int = 0                            # tensors of steps judged
-    judged: int = 0
-    vacuous: int = 0
-    worst: Finding | None = None
-    refutations: tuple[Finding, ...] = ()
+    rows: tuple[Row, ...] = ()
     idle: tuple[str, ...] = ()
     end_distance: float | None = None           # |torch - numpy| over all parameters at the end, Euclidean
     end_distance_relative: float | None = None  # the same over the Euclidean norm of NumPy's parameters
     seconds: float = 0.0
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     ruling: Ruling | None = None                # of the arbiter on the first wrong tensor
 
     @property
-    def verdict(self) -> Literal["certified", "refuted", "vacuous"]:
-        """refuted if anything is outside its radius; vacuous if something could not have failed."""
-        if self.refutations:
+    def verdict(self) -> Verdict:
+        """refuted if anything is outside its radius; vacuous if nothing, or not all of some tensor, could have failed.
+
+        A tensor voids the verdict if no check that looked at all of it decides: each has an infinite radius
+        there, or most of its elements are vacuous. What a check could not decide and another one could voids nothing.
+        """
+        if any(row.first for row in self.rows):
             return "refuted"
-        return "vacuous" if self.vacuous or self.idle or not self.judged else "certified"
+        return "vacuous" if self.idle or not self.judged or self.undecided else "certified"
 
     @property
     def first(self) -> Finding | None:
         """The first wrong tensor: the earliest step, and within it the first equation."""
-        return min(self.refutations, key=lambda f: f.step, default=None)
+        return next(iter(self.refutations), None)
+
+    @property
+    def tensors(self) -> int:
+        """Tensors of steps judged."""
+        return Findings(self.rows).tensors
+
+    @property
+    def judged(self) -> int:
+        """Elements that could have failed."""
+        return Findings(self.rows).judged
+
+    @property
+    def vacuous(self) -> int:
+        """Elements that could not have failed; ``Row`` says which these are."""
+        return Findings(self.rows).vacuous
+
+    @property
+    def worst(self) -> Finding | None:
+        """The element with the largest error / radius."""
+        return Findings(self.rows).worst
+
+    @property
+    def refutations(self) -> tuple[Finding, ...]:
+        """The first finding of each refuted tensor, by step, and within it in the order of evaluation."""
+        return Findings(self.rows).refutations
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The tensors that void the verdict."""
+        return Findings(self.rows).undecided
+
+
+def still(findings: Findings, gradients: Collection[str]) -> tuple[str, ...]:
+    """A note of the parameters' gradients that were 0 at every step, so that no factor in them could show.
+
+    None where that is so of all of them: then nothing could have failed, and ``idle`` says it.
+    """
+    zero = zero_throughout(findings, gradients)
+    if not zero or set(zero) == {row.tensor for row in findings.rows} & set(gradients):
+        return ()
+    was, it = ("was", "it") if len(zero) == 1 else ("were", "them")
+    return (f"{', '.join(zero)} {was} 0 at every step: no factor in {it} could have failed",)

@@ -1,33 +1,36 @@
-"""A certificate as text for people and as JSON for programs. Pure functions: nothing is printed here.
+"""A certificate as text for people. Pure functions: nothing is printed here."""
 
-JSON has no infinity and no NaN, and ratios, seen values and distances may be either. Such a number is
-written as the string "inf", "-inf" or "nan", which ``float`` reads back.
-"""
-
-import json
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from torch_mirror.judge.verdict import Certificate, Finding, Ruling
+from torch_mirror.judge.findings import Finding, Row
+from torch_mirror.judge.verdict import Certificate, Ruling
 
 _DIGITS = {"float32": 9, "float64": 17}
 """Significant decimal digits that tell any two numbers of a dtype apart."""
 
 
 def line(c: Certificate, width: int = 0) -> str:
-    """What was judged, the worst of it and the verdict, on one line; names are padded to ``width``."""
+    """What was judged, the worst of it and the verdict, on one line; names are padded to ``width``.
+
+    Elements are those with a finite radius; the rows say which of them it is too large for.
+    """
+    elements = c.judged + sum(row.vacuous - row.infinite for row in c.rows)
     none = "no error at all" if c.judged else "nothing judged"
     worst = none if c.worst is None else f"worst {_share(c.worst.ratio)} of its radius ({_where(c.worst)})"
     distance = "unknown" if c.end_distance is None else f"{c.end_distance:.2g}"
     return (
-        f"{c.experiment:<{width}}  {c.dtype}  {c.steps:5d} steps  {c.tensors:6d} tensors  {c.judged:9d} elements  "
+        f"{c.experiment:<{width}}  {c.dtype}  {c.steps:5d} steps  {c.tensors:6d} tensors  {elements:9d} elements  "
         f"{worst:<48}  free runs end {distance} apart  {c.verdict}"
     )
 
 
-def details(c: Certificate) -> list[str]:
-    """What else a reader of a run that is not certified needs: indented lines, none for a certified run."""
+def details(c: Certificate, *, rows: bool = False) -> list[str]:
+    """What else a reader needs, as indented lines: why a run is not certified, the notes, and the rows if asked for.
+
+    None of a certified run without notes. The table's last column is a row's resolution: a change of the whole
+    tensor by this relative amount would have been refuted at every entry looked at.
+    """
     lines = []
     if c.first is not None:
         digits = _DIGITS.get(c.dtype, 17)
@@ -37,72 +40,46 @@ def details(c: Certificate) -> list[str]:
         if others:
             lines += ["also refuted:", *(f"  {other}" for other in others)]
     if c.verdict != "certified":
-        if c.vacuous:
-            lines.append(f"vacuous: the radius of {_count(c.vacuous, 'element')} is infinite")
-        lines += [f"vacuous: {reason}" for reason in c.idle]
+        lines += [f"vacuous: {reason}" for reason in [*_undecided(c), *c.idle]]
         if not (c.judged or c.vacuous or c.idle):
             lines.append("vacuous: no element was judged")
-    return [f"    {text}" for text in [*lines, *c.notes]]
+    return [f"    {text}" for text in [*lines, *c.notes, *(table(c.rows) if rows else ())]]
 
 
-def as_json(c: Certificate) -> dict[str, Any]:
-    """The certificate as values that strict JSON can hold."""
-    return {
-        "experiment": c.experiment,
-        "dtype": c.dtype,
-        "seed": c.seed,
-        "steps": int(c.steps),
-        "tensors": int(c.tensors),
-        "judged": int(c.judged),
-        "vacuous": int(c.vacuous),
-        "worst": None if c.worst is None else _finding(c.worst),
-        "end_distance": number(c.end_distance),
-        "end_distance_relative": number(c.end_distance_relative),
-        "verdict": c.verdict,
-        "seconds": number(c.seconds),
-        "refutations": [_finding(f) for f in c.refutations],
-        "ruling": None if c.ruling is None else _ruling(c.ruling),
-        "idle": list(c.idle),
-        "notes": list(c.notes),
-    }
+def _undecided(c: Certificate) -> list[str]:
+    """Why some tensors void the verdict."""
+    rows = [row for row in c.rows if row.tensor in c.undecided]
+    infinite = sum(row.infinite for row in rows)
+    reasons = [f"the radius of {_count(infinite, 'element')} is infinite"] if infinite else []
+    wide = dict.fromkeys(row.tensor for row in rows if row.vacuous > row.judged and not row.infinite)
+    return reasons + [f"most radii of {tensor} exceed its largest value" for tensor in wide]
 
 
-def document(certificates: Iterable[Certificate], versions: Mapping[str, str], threads: Mapping[str, int]) -> str:
-    """The JSON text of a whole report; ends with a newline."""
-    whole = {"versions": dict(versions), "threads": dict(threads), "runs": [as_json(c) for c in certificates]}
-    return json.dumps(whole, indent=2, allow_nan=False) + "\n"
+def table(rows: Iterable[Row]) -> list[str]:
+    """What each check found of each tensor: lines of columns, the first of which names them."""
+    cells = [("tensor", "check", "side", "judged", "vacuous", "worst", "resolution")]
+    for row in rows:
+        resolution = "none" if row.resolution is None else f"{row.resolution:.2g}"
+        counts = str(int(row.judged)), str(int(row.vacuous))
+        cells.append((row.tensor, row.check, row.side, *counts, _worst(row), resolution))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    left, right = 3, len(widths)  # names stand to the left, numbers to the right
+    return [
+        "  ".join([
+            *(cell.ljust(width) for cell, width in zip(line[:left], widths[:left], strict=True)),
+            *(cell.rjust(width) for cell, width in zip(line[left:right], widths[left:right], strict=True)),
+        ])
+        for line in cells
+    ]  # fmt: skip
 
 
-def number(value: float | None) -> float | str | None:
-    """A float that JSON can hold, or its name where JSON cannot."""
-    if value is None:
-        return None
-    value = float(value)  # NumPy's float32 is no Python float
-    return value if math.isfinite(value) else str(value)
-
-
-def _finding(f: Finding) -> dict[str, Any]:
-    return {
-        "ratio": number(f.ratio),
-        "step": int(f.step),
-        "tensor": f.tensor,
-        "side": f.side,
-        "check": f.check,
-        "index": [int(i) for i in f.index],
-        "seen": number(f.seen),
-        "expected": number(f.expected),
-        "radius": number(f.radius),
-        "ulp": number(f.ulp),
-        "outside": int(f.outside),
-        "size": int(f.size),
-        "member": None if f.member is None else int(f.member),
-    }
-
-
-def _ruling(r: Ruling) -> dict[str, Any]:
-    numbers = {name: number(getattr(r, name)) for name in ("derivative", "reference", "mirror", "left", "right")}
-    head = {"verdict": r.verdict, "tensor": r.tensor, "step": int(r.step), "index": [int(i) for i in r.index]}
-    return head | numbers | {"note": r.note}
+def _worst(row: Row) -> str:
+    """The largest error / radius, as far as it is known; a row that judged nothing has none."""
+    if row.worst is not None and row.worst.ratio >= row.under:
+        return _share(row.worst.ratio)
+    if not row.judged:
+        return "none"
+    return f"<= {_share(row.under)}" if row.under else "0"
 
 
 def _first(f: Finding, digits: int) -> list[str]:

@@ -5,11 +5,12 @@ stale gradients and optimizer state show.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from reference.claim.accumulation import behind, split
 from reference.claim.experiment import Experiment
 from reference.claim.objective import takes_sow
 from reference.claim.slots import STEP, gradient_of, names
@@ -52,8 +53,8 @@ def segments(
     data = data if features is None else (features(data[0], note_constant), *data[1:])
     size = size or min(segment_steps(e), max(e.steps, 1))  # memory for a step is memory that is touched
     hooks = None if using.train_step is None else Hooks(at)
-    source: Callable[[Tensor], Tensor | None] = _grad if hooks is None else hooks.take
-    gradients = Gradients({own: at[of] for own, of in _gradients(e, start) if own in wanted}, size, source)
+    caught = None if hooks is None else hooks.take
+    gradients = Gradients({own: at[of] for own, of in _gradients(e, start) if own in wanted}, size, caught)
     watched = {own: of for own, of in _gradients(e, known) if own in wanted and own not in gradients.of}
     values = [name for name in known if name in wanted and name not in gradients.of and name not in watched]
     before = named(e.optimizer.init(e.parameters))
@@ -70,7 +71,8 @@ def segments(
             for state in kept:
                 state.keep(0)
             record_of = Record([*values, *gradients.of], set(watched.values()))
-            take_step = _loop(using, record_of.sow) if hooks is None else _own_step(using, record_of.sow)
+            take_step = _own_step if hooks is not None else _loop if e.accumulate == 1 else _loop_in_parts(e.accumulate)
+            backward, update = take_step(using, record_of.sow)
             for i in range(steps):
                 seen = data
                 if e.batches is not None:
@@ -78,8 +80,9 @@ def segments(
                     seen = tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in data)
                 if schedule is not None:
                     set_rates(optimizer, schedule(first + i))
-                for _ in take_step(seen):  # between the backward pass and the update
-                    gradients.keep(record_of.rows, i)
+                backward(seen)
+                gradients.keep(record_of.rows, i)
+                update()
                 for state in kept:
                     state.keep(i + 1)
             done = record_of.finished() | {name: record_of.gradients_of(of) for name, of in watched.items()}
@@ -92,7 +95,7 @@ def segments(
                     if name in gradients.of
                     else stacked(name, done[name], room, size)
                     for name in known
-                    if name in wanted and steps
+                    if name in wanted and steps and (done[name] or name in gradients.of or e.objective.deferred)
                 },
                 first,
                 {name: state.kept(steps) for name, state in states.items()},
@@ -142,39 +145,60 @@ def _gradients(e: Experiment, of: Sequence[str]) -> list[tuple[str, str]]:
     return [(own, name) for own, name in pairs if own is not None]
 
 
-def _grad(weight: Tensor) -> Tensor | None:
-    return weight.grad
+class Halves(NamedTuple):
+    """A training step in two: up to the gradients, and the update."""
+
+    backward: Callable[[Any], None]
+    update: Callable[[], Any]
 
 
-def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any], Iterator[None]]:
-    """A training step that stops once, when the gradients are there."""
+def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:
+    """The training step that everyone writes."""
     module, _, criterion, optimizer, *_ = using
     model = _with_sow(module)
 
-    def take_step(data: Any) -> Iterator[None]:
+    def backward(data: Any) -> None:
         optimizer.zero_grad()
         loss = criterion(model(data[0], sow), *data[1:])
         sow("loss", loss)
         check_in_graph("loss", loss)
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
-        yield
-        optimizer.step()
 
-    return take_step
+    return Halves(backward, optimizer.step)
 
 
-def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any], Iterator[None]]:
+def _loop_in_parts(parts: int) -> Callable[[Session, Callable[[str, Tensor], Tensor]], Halves]:
+    """The same with the samples in parts: each part's loss, divided by their number, has a backward pass of its own."""
+
+    def loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:
+        module, _, criterion, optimizer, *_ = using
+        model = _with_sow(module)
+
+        def backward(data: Any) -> None:
+            optimizer.zero_grad()
+            total: Any = 0.0
+            for j, (x, t) in enumerate(split(data, parts)):
+                loss = criterion(model(x, behind(f"@{j}", sow)), t) / parts
+                loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+                total = total + loss.detach()
+            sow("loss", total)
+
+        return Halves(backward, optimizer.step)
+
+    return loop
+
+
+def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:
     """The user's own training step, after which the gradients are what hooks have caught."""
     own, dtype = using.train_step, next(using.module.parameters()).dtype
 
-    def take_step(data: Any) -> Iterator[None]:
+    def backward(data: Any) -> None:
         loss = own(*data) if own is not None else None
         if loss is None:
             raise InputError("train_step", "to return the loss", "None")
         sow("loss", loss.detach() if isinstance(loss, Tensor) else torch.tensor(loss, dtype=dtype))
-        yield
 
-    return take_step
+    return Halves(backward, lambda: None)  # it has made the update, too
 
 
 def _with_sow(module: Any) -> Callable[..., Tensor]:

@@ -6,7 +6,7 @@ tensor with all others: fresh memory is slow memory.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -65,14 +65,19 @@ class State:
         return self.place.of(self.room[: steps + 1]).numpy()
 
 
+Source: TypeAlias = Callable[[Tensor], Tensor | None] | None
+
+
 class Gradients:
     """The parameters' gradients at each step, copied: whether somebody writes to one later is not known in time.
 
-    source: what a parameter's gradient is read from. Large ones are copied to memory that all segments share.
+    source: what a parameter's gradient is read from, where that is not the parameter. Large ones are copied to memory
+    that all segments share.
     """
 
-    def __init__(self, of: Mapping[str, Place], size: int, source: Callable[[Tensor], Tensor | None]) -> None:
+    def __init__(self, of: Mapping[str, Place], size: int, source: Source = None) -> None:
         self.of, self.source = of, source
+        self.weights = [(name, place.weight) for name, place in of.items()]
         self.large = {
             name: torch.empty((size, *place.weight.shape), dtype=place.weight.dtype, device=place.weight.device)
             for name, place in of.items()
@@ -80,8 +85,8 @@ class Gradients:
         }
 
     def keep(self, rows: Mapping[str, list[Any]], step: int) -> None:
-        for name, place in self.of.items():
-            gradient = self.source(place.weight)
+        for name, weight in self.weights:
+            gradient = weight.grad if self.source is None else self.source(weight)
             if gradient is not None and name in self.large:
                 self.large[name][step].copy_(gradient)
             else:

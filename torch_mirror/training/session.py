@@ -43,12 +43,19 @@ class Session(NamedTuple):
 
 
 def session(
-    experiment: Experiment, module: nn.Module | None = None, names: Mapping[str, str] | None = None
+    experiment: Experiment,
+    module: nn.Module | None = None,
+    names: Mapping[str, str] | None = None,
+    criterion: Callable[..., Tensor] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    states: Mapping[str, str] | None = None,
 ) -> Session:
     """The mirror of the experiment's network, its loss and its optimizer, at the experiment's start.
 
     module, names: your own module in the mirror's place, and the name in its state dict of each of the
-    reference's parameters; its weights are set to the start.
+    reference's parameters; its weights are set to the start. criterion, optimizer, states: your own as well, as in
+    ``Session``; a function, which has its loss in it, needs a criterion. Raises InputError where something is needed
+    that torch does not have, or does not fit.
     """
     e = experiment
     if module is None:
@@ -58,16 +65,20 @@ def session(
     names = names or {name: name for name in start}
     load(module, names, start)
     weights = {name: place.weight for name, place in places(module, names, start).items()}
-    others = [w for w in module.parameters() if not any(w is mapped for mapped in weights.values())]
+    criterion = criterion or _criterion(e, module, names)
+    if optimizer is not None:
+        return Session(module, names, criterion, optimizer, states or {})
     optimizer = optimizer_of(e.optimizer, weights)
+    others = [w for w in module.parameters() if not any(w is mapped for mapped in weights.values())]
     if others:  # trained all the same, as a loop over module.parameters() would; what is not mapped is told
         optimizer.add_param_group({"params": others})
-    return Session(module, names, _criterion(e, module, names), optimizer, states_of(e.optimizer))
+    return Session(module, names, criterion, optimizer, states or states_of(e.optimizer))
 
 
 def _criterion(e: Experiment, module: nn.Module, names: Mapping[str, str]) -> Callable[..., Tensor]:
     if e.loss is None:
-        raise InputError("session", "one of your own (using=...) for a function, whose loss is in it", "none")
+        expected = "one of your own for a function, which has its loss in it: session(e, module, names, criterion)"
+        raise InputError("criterion", expected, "none")
     criterion = criterion_of(e.loss)
     if e.penalty is None:
         return criterion

@@ -8,6 +8,7 @@ optimizer steps on the stacked parameters, which is the same as one optimizer ea
 Source: torch.func (documentation: functional_call, vmap, "Model ensembling").
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -127,10 +128,10 @@ def _stacked_optimizer(
     groups = []
     for group in like.param_groups:
         own = [stacked[name] for name, place in weights.items() if any(place.weight is w for w in group["params"])]
-        if own:
-            groups.append({**group, "params": own})
-    make: Callable[[Any], torch.optim.Optimizer] = type(like)
-    return make(groups)
+        groups.append({**group, "params": own})  # an empty one too: the rate of a step is set by its place
+    make: Callable[..., torch.optim.Optimizer] = type(like)
+    taken = inspect.signature(make).parameters  # some read an option here and not from their groups, as Adagrad does
+    return make(groups, **{name: value for name, value in like.defaults.items() if name in taken})
 
 
 def _own(names: Mapping[str, str], name: str) -> str:

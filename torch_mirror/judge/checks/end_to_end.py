@@ -8,11 +8,11 @@ and torch's loss and gradients must lie within them.
 from typing import Any
 
 from reference.claim.experiment import Experiment
-from reference.claim.slots import gradient_of
-from reference.claim.tree import named
+from reference.claim.slots import parameter_gradients
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
-from torch_mirror.judge.compare import Findings, Where, compare, merge
+from torch_mirror.judge.compare import Where, compare
+from torch_mirror.judge.findings import Findings, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, loss_of
 
 
@@ -30,10 +30,10 @@ def free_step(e: Experiment, part: Part) -> dict[str, Any]:
 
 def judge_end_to_end(e: Experiment, balls: dict[str, Ball], part: Part) -> Findings:
     """The trace's loss and parameter gradients against the balls of a free step."""
-    wanted = ["loss", *(gradient_of(e.slots, name) for name in named(part.p))]
+    wanted = ["loss", *parameter_gradients(e.slots)]
     fmt = format_of(e.dtype)
     return merge(
         compare(part.tensors[name], as_ball(balls[name], fmt), Where(name, "both", "end to end", part.steps))
         for name in wanted
-        if name is not None and name in part.tensors
+        if name in part.tensors
     )

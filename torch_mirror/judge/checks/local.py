@@ -12,9 +12,9 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from torch_mirror.balls.format import format_of
-from torch_mirror.judge.compare import Findings, Where, compare, merge
+from torch_mirror.judge.compare import Where, compare
+from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, roomy, states_before
-from torch_mirror.judge.verdict import Side
 
 
 def judge_locally(experiment: Experiment, part: Part, side: Side, above: float = 0) -> Findings:
@@ -34,7 +34,7 @@ def judge_locally(experiment: Experiment, part: Part, side: Side, above: float =
         nonlocal worst
         where = Where(name, side, "local", part.steps)
         findings = compare(value, as_ball(equation, fmt), where, roomy=room, above=worst)
-        worst = findings.worst.ratio if findings.worst else worst
+        worst = max(worst, findings.worst.ratio) if findings.worst else worst
         found.append(findings)
         return lifted(value, fmt)
 

@@ -5,8 +5,8 @@ from reference.claim.experiment import Experiment
 from reference.claim.tree import named
 from reference.traces.trace import Trace
 from torch_mirror.balls.ball import Ball
-from torch_mirror.judge.compare import Findings, Where, compare, merge
-from torch_mirror.judge.verdict import Side
+from torch_mirror.judge.compare import Where, compare
+from torch_mirror.judge.findings import Findings, Side, merge
 
 
 def judge_start(experiment: Experiment, trace: Trace, side: Side) -> Findings:

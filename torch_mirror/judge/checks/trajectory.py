@@ -26,9 +26,9 @@ from reference.claim.tree import named, zip_with
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.end_to_end import free_step, judge_end_to_end
-from torch_mirror.judge.compare import Findings, allowed, merge
+from torch_mirror.judge.compare import allowed
+from torch_mirror.judge.findings import Finding, Findings, merge, refuted_by
 from torch_mirror.judge.replay import Part, remembering, single
-from torch_mirror.judge.verdict import Finding
 
 PART = 499
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
@@ -112,7 +112,7 @@ def _explain(part: Part, distances: Distances) -> list[Findings]:
         ratio, int(part.steps[i]), "parameters", "both", "trajectory", (),
         seen=d, expected=amplified, radius=r, ulp=float("nan"),
     )  # fmt: skip
-    return [Findings(refutations=(finding,))]
+    return [refuted_by(finding)]
 
 
 def _distances(part: Part, numpy: Mapping[str, Array], after: dict[str, Ball]) -> tuple[Array, Array]:

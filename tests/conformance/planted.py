@@ -1,0 +1,118 @@
+"""Faults for any network, loss and optimizer: a factor in a gradient on either side, another update on torch's."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from reference.arrays import Array, Sow
+from reference.claim.experiment import Experiment
+from reference.claim.tree import named, rebuild, zip_with
+from reference.errors import InputError
+from torch_mirror.optimizers import optimizer_of, schedule_of, states_of
+from torch_mirror.training.session import Session, places, session
+
+FACTOR = 1 + 2.0**-20
+"""By far more than float64 rounds, and less than any test of the training itself would notice."""
+
+
+def scaled(gradient: str, step: int, factor: float = FACTOR) -> Sow:
+    """For ``reference.train``: the gradient times the factor, at that step alone."""
+    times = -1
+
+    def plant(name: str, value: Array, /) -> Array:
+        nonlocal times
+        times += name == gradient
+        return value * factor if name == gradient and times == step else value
+
+    return plant
+
+
+def hooked(of: str, step: int, factor: float = FACTOR) -> Callable[[Experiment], Session]:
+    """For ``verify``: torch's gradient of a parameter or value times the factor, at that step alone, by a hook."""
+
+    def using(e: Experiment) -> Session:
+        right, times = session(e), -1
+
+        def scale(gradient: Tensor) -> Tensor:
+            nonlocal times
+            times += 1
+            return gradient * factor if times == step else gradient
+
+        if of in named(e.parameters):
+            places(right.module, right.names, named(e.parameters))[of].weight.register_hook(scale)  # type: ignore[no-untyped-call]  # untyped in torch
+            return right
+
+        def plant(name: str, value: Tensor) -> Tensor:
+            if name == of:
+                value.register_hook(scale)  # type: ignore[no-untyped-call]  # as above
+            return value
+
+        forward: Any = right.module.forward
+        right.module.forward = lambda x, sow: forward(x, lambda name, v: sow(name, plant(name, v)))
+        return right
+
+    return using
+
+
+class ByHand(torch.optim.Optimizer):
+    """Steps of the reference's optimizer in torch's place: of one that torch lacks, such as Adam without correction."""
+
+    def __init__(self, optimizer: Any, weights: dict[str, nn.Parameter], p: Any, keys: dict[str, str]) -> None:
+        super().__init__(weights.values(), {"lr": 0.0})
+        self.optimizer, self.weights, self.keys, self.t = optimizer, weights, keys, 0
+        self.p = zip_with(lambda _, a: a.copy(), p)
+        self.own = optimizer.init(self.p)
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # nobody passes a closure
+        gradients = {name: w.grad.numpy().copy() for name, w in self.weights.items() if w.grad is not None}
+        self.p, self.own = self.optimizer.step(self.p, rebuild(self.p, gradients), self.own, self.t)
+        self.t += 1
+        for name, w in self.weights.items():
+            w.data.copy_(torch.from_numpy(named(self.p)[name]))
+            for part, key in self.keys.items():
+                state = named(self.own.get(part, {})).get(name)  # a part may be of some parameters only
+                if state is not None:
+                    self.state[w][key] = torch.from_numpy(state.copy())
+
+
+def by_hand(optimizer: Any) -> Callable[[Experiment], Session]:
+    """For ``verify``: torch's gradients, and the update by the reference's optimizer, whatever torch offers."""
+
+    def using(e: Experiment) -> Session:
+        right = session(e)
+        return right._replace(optimizer=ByHand(optimizer, _weights(e, right), e.parameters, states_of(e.optimizer)))
+
+    return using
+
+
+def stepped_by(wrong: Any) -> Callable[[Experiment], Session]:
+    """For ``verify``: torch steps by another optimizer than the experiment's; by hand where torch has none such.
+
+    By hand too where the rate has a schedule, which the loop would set.
+    """
+
+    def using(e: Experiment) -> Session:
+        if schedule_of(e.optimizer) is not None:
+            return by_hand(wrong)(e)
+        right = session(e)
+        try:
+            return right._replace(optimizer=optimizer_of(wrong, _weights(e, right)))
+        except InputError:
+            return by_hand(wrong)(e)
+
+    return using
+
+
+def _weights(e: Experiment, right: Session) -> dict[str, nn.Parameter]:
+    return {name: place.weight for name, place in places(right.module, right.names, named(e.parameters)).items()}
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Within it a check must fail: by an assertion or a missing error, or as the product itself tells the fault."""
+    with pytest.raises((AssertionError, InputError, pytest.fail.Exception)):
+        yield
