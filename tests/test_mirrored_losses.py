@@ -20,7 +20,7 @@ from reference.losses import (
     SquaredError,
 )
 from tests.conformance.losses import Data, balls, data, inside, of_torch, row_of
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.losses import Criterion, criterion_of
 
 # --- what is right ------------------------------------------------------------------------------------

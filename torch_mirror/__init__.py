@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch_mirror.balls.ball import Ball
+    from torch_mirror.balls.cell import Ball
     from torch_mirror.doors.certify import certify
     from torch_mirror.doors.ensembles import verify_ensemble
     from torch_mirror.doors.minimised import minimised
@@ -32,7 +32,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "Ball": "torch_mirror.balls.ball",
+    "Ball": "torch_mirror.balls.cell",
     "Certificate": "torch_mirror.judge.verdict",
     "Session": "torch_mirror.training.session",
     "certify": "torch_mirror.doors.certify",

@@ -9,7 +9,7 @@ import numpy as np
 
 from reference.arrays import Array
 from tests.attack.oracle import LADDER, as_fractions, exactly, workprec
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.judge.compare import DEEPEST
 

@@ -13,7 +13,7 @@ from tests.attack.draws import Draw, Plan, drawn
 from tests.attack.evaluations import ENVIRONMENTS, Evaluation, with_torch
 from tests.attack.operation import Operation
 from tests.attack.oracle import LADDER, Truth, as_fractions, compare, enclosed, truth, workprec
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.judge.compare import DEEPEST, Where
 from torch_mirror.judge.compare import compare as judge

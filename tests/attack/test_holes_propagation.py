@@ -11,7 +11,7 @@ from tests.attack.holes import Hole, always, as_exact, found, found_in_bulk, of_
 from tests.attack.operation import alone
 from tests.attack.operations import OPERATIONS
 from torch_mirror.balls import assignment
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.rules import einsum
 from torch_mirror.balls.table import TABLE

@@ -29,7 +29,7 @@ from tests.attack.operations import OPERATIONS
 from tests.attack.oracle import exactly
 from tests.attack.strike import struck
 from torch_mirror.balls import number
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exactness import lowest_bit
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number, OpenSum

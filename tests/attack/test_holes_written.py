@@ -9,7 +9,7 @@ import pytest
 import scipy.special  # type: ignore[import-untyped]  # it ships no stubs
 
 from tests.attack.holes import Hole, always, found_in_bulk
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.rules import elementwise, functions, order, powers, rounding, statistics

@@ -21,7 +21,7 @@ from tests.attack.operations import OPERATIONS
 from tests.attack.oracle import LADDER, choose, compare, enclosed, exactly, largest, least, truth, workprec
 from tests.attack.strategies import formats, kinds, plans, seeds
 from tests.attack.strike import exact_numbers
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 
 every = np.frompyfunc(lambda x, q: x.contains(flint.fmpq(q.numerator, q.denominator)), 2, 1)

@@ -19,7 +19,7 @@ from tests.attack.operations import OPERATIONS
 from tests.attack.soundness import campaign, main, one
 from tests.attack.strike import Tally, ball_of
 from torch_mirror.balls import callers, masks
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import elementwise
 from torch_mirror.balls.table import TABLE, Row
 

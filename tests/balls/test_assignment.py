@@ -14,7 +14,7 @@ from tests.attack.adversary import (
     rational,
     worst,
 )
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 
 

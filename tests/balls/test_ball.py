@@ -21,7 +21,7 @@ from tests.attack.adversary import (
 )
 from tests.attack.strategies import formats, kinds, precisions, seeds
 from tests.steps import step_of
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.training.loop import train as train_torch
 

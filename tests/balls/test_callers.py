@@ -11,7 +11,7 @@ import pytest
 import scipy.special  # type: ignore[import-untyped]  # it ships no stubs
 
 from torch_mirror.balls import callers
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import refused
 
 X: Any = Ball(np.array([[0.5, 1.0, 2.0], [3.0, -1.0, 0.25]]))

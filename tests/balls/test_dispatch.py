@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 
 SQUARE: Any = Ball(np.ones((2, 2)), np.full((2, 2), 0.5))
 BALL: Any = Ball(np.arange(6.0).reshape(2, 3), np.arange(1.0, 7.0).reshape(2, 3))

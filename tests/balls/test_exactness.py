@@ -18,7 +18,7 @@ from tests.attack.adversary import F32, F64, centre_of, hostile, nearest, ration
 from tests.attack.evaluations import product_in_order
 from tests.attack.strategies import formats, kinds, precisions, seeds
 from tests.steps import step_of
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exactness import NO_BIT, exact_product, exact_sum, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.rules.products import product_grid

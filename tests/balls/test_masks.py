@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.bools import Bools
+from torch_mirror.balls.cell import Ball
 
 SIGNS: Any = Ball(np.array([1.0, -1.0, 0.1]), np.array([0.0, 0.0, 0.5]))
 TRUE, FALSE, OPEN = range(3)

@@ -17,7 +17,7 @@ from tests.attack.adversary import (
 from tests.attack.holes import Hole, always, found
 from tests.attack.strategies import formats, movements, seeds
 from torch_mirror.balls import assignment, cell
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.rules import shapes
 

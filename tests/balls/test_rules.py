@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.bools import Bools
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 

@@ -16,7 +16,7 @@ from reference.losses import (
     SmoothL1,
     SquaredError,
 )
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.judge.compare import allowed
 from torch_mirror.losses import Criterion
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.attack.adversary import FORMATS, Operand, centre_of, hostile, operand, worst
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.table import TABLE, Row

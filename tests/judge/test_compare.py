@@ -17,7 +17,7 @@ from reference.networks import cubic, two_layer_linear, two_layer_relu
 from reference.optimizers.sgd import SGD
 from reference.traces.trace import Trace
 from reference.traces.training import train
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.doors.certify import certify
 from torch_mirror.judge.compare import Where, allowed, compare
 

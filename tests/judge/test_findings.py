@@ -16,7 +16,7 @@ from reference.losses import SquaredError
 from reference.networks import two_layer_relu
 from reference.optimizers.sgd import SGD
 from reference.traces.trace import Trace
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.doors import strategies
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.verify import verify

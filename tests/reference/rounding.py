@@ -3,7 +3,7 @@
 A document's program, NumPy's reference and torch are admissible evaluations of the same equations:
 they differ in the order of sums and in fused operations only. Two things bound what that can do.
 
-- Each step adds an error: the radius of one step of balls, from exact operands (torch_mirror.balls.ball).
+- Each step adds an error: the radius of one step of balls, from exact operands (torch_mirror.balls.cell).
 - The steps after it carry it on: by the Jacobian of each step, multiplied together.
 
 So the noise at step T is  sum over s of |J[T-1] ... J[s+1]| r[s],  to first order: the products of two
@@ -21,7 +21,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.objective import features
 from reference.claim.tree import named, rebuild, zip_with
 from tests.steps import step
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 
 WIDE = np.longdouble

@@ -18,7 +18,7 @@ from reference.losses import (
 )
 from tests.conformance import losses as conformance
 from tests.conformance.losses import EACH, row_of
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact
 from torch_mirror.judge.compare import allowed
 

@@ -24,7 +24,7 @@ from reference.losses import SquaredError
 from reference.networks import mlp, two_layer_linear, two_layer_relu
 from reference.optimizers.sgd import SGD
 from tests.steps import gradients
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import draw_array
 from torch_mirror.judge.compare import Where, compare

@@ -22,7 +22,7 @@ from reference.claim.experiment import Experiment
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.training import segment_steps
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.replay import Part, evaluate, judge_givens, loss_of, parts, remembering

@@ -17,7 +17,7 @@ from reference.claim.objective import Data, Objective, step
 from reference.claim.slots import gradient_of, names
 from reference.claim.tree import Tree, named, zip_with
 from reference.traces.trace import Trace
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, UndecidedError
 from torch_mirror.balls.format import Format
 from torch_mirror.judge.findings import Finding

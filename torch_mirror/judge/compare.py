@@ -8,7 +8,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.errors import InputError
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import sums
 from torch_mirror.judge.findings import Check, Finding, Findings, Row, Side
 

@@ -16,7 +16,7 @@ from reference.claim.ensemble import Ensemble
 from reference.claim.objective import step
 from reference.claim.tree import named, rebuild, zip_with
 from reference.traces.trace import Trace
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.start import floats
 from torch_mirror.judge.compare import Where, compare

@@ -23,7 +23,7 @@ from reference.claim.rehearsal import shapes_at
 from reference.claim.tree import named, rebuild, zip_with
 from reference.errors import InputError
 from reference.traces.trace import Sliced, Trace
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Findings, Side, merge

@@ -43,7 +43,7 @@ from reference.arrays import Array, keep
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named
 from reference.traces.trace import Trace
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, Number, TooManyError, UndecidedError
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.cases import (

@@ -10,7 +10,7 @@ from reference.activations import relu, relu_backward
 from tests.attack.adversary import (
     worst,
 )
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 
 
 def test_a_decided_radius_is_that_of_the_branch_and_an_open_one_spans_both() -> None:

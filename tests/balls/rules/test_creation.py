@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 
 BALL: Any = Ball(np.arange(6.0).reshape(2, 3), np.arange(1.0, 7.0).reshape(2, 3))
 

@@ -12,7 +12,7 @@ from tests.attack.adversary import (
 from tests.attack.draws import given
 from tests.attack.einsums import EINSUMS
 from tests.attack.strike import ball_of, struck
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 
 
 @pytest.mark.parametrize("name", EINSUMS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.attack.adversary import F32, F64, at_200_bits, rational, worst
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 
 

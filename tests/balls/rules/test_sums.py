@@ -9,7 +9,7 @@ import pytest
 from reference.arrays import Array
 from tests.attack.adversary import F64, rational, worst
 from tests.attack.evaluations import product_in_order
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import products
 
 

@@ -9,8 +9,8 @@ import pytest
 import scipy.special  # type: ignore[import-untyped]  # it ships no stubs
 
 from tests.attack.adversary import F64
-from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.bools import Bools
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import longdouble
 
 NUMBERS = np.array([[0.5, 1.0, 2.0], [3.0, -1.0, 0.25]])

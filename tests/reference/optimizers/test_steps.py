@@ -27,7 +27,7 @@ from tests.conformance.optimizers import (
     name_of,
 )
 from tests.reference.optimizers.trajectories import SHAPES, STEPS, P, Step, gradients, judged, of_numpy, of_torch, start
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact
 from torch_mirror.optimizers import optimizer_of, states_of
 

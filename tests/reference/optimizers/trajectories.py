@@ -13,7 +13,7 @@ from torch import nn
 
 from reference.arrays import Array
 from reference.claim.tree import named, rebuild, zip_with
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.judge.compare import allowed
 from torch_mirror.optimizers import optimizer_of, schedule_of, set_rates, states_of
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from reference.claim.experiment import Experiment
 from reference.claim.slots import parameter_gradients
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Findings, merge

@@ -4,7 +4,7 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named
 from reference.traces.trace import Trace
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Findings, Side, merge
 

@@ -23,7 +23,7 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of
 from reference.claim.tree import named, zip_with
-from torch_mirror.balls.ball import Ball
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.end_to_end import free_step, judge_end_to_end
 from torch_mirror.judge.compare import allowed
