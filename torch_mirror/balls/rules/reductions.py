@@ -42,6 +42,19 @@ def over(reduce: Callable[..., Any], combine: Callable[..., Any], neutral: float
     return rule
 
 
+def extreme(reduce: Callable[..., Any], choose: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule of max or min, whose third argument is not the dtype but out: it has no rule without its name."""
+    general = over(reduce, choose, None)
+
+    def rule(
+        like: Number, a: Any, axis: Axes = None, *, dtype: Any = None, keepdims: bool = False, initial: Any = None,
+        where: Any = None,
+    ) -> Any:  # fmt: skip
+        return general(like, a, axis, dtype, keepdims=keepdims, initial=initial, where=where)
+
+    return rule
+
+
 def mean(
     like: Number, a: Any, axis: Axes = None, dtype: Any = None, *, keepdims: bool = False, where: Any = None
 ) -> Number:
@@ -59,5 +72,5 @@ def mean(
 
 SUM = over(sums.add_over, elementwise.add, 0.0)
 PROD = over(elementwise.prod, elementwise.multiply, 1.0)
-MAX = over(choices.max_over, choices.maximum, None)
-MIN = over(choices.min_over, choices.minimum, None)
+MAX = extreme(choices.max_over, choices.maximum)
+MIN = extreme(choices.min_over, choices.minimum)
