@@ -12,22 +12,27 @@ import reference
 import torch_mirror
 from reference.arrays import Array, Sow, keep
 from reference.claim.batches import Batches
+from reference.claim.ensemble import Ensemble
+from reference.claim.experiment import Experiment
 from reference.claim.objective import features
 from reference.claim.slots import STEP, names, parameter_gradients
 from reference.claim.tree import named
+from reference.errors import InputError
 from reference.networks.linear_regression import Cache, LinearRegression, Parameters
+from reference.penalties import L2
 from tests.conformance import planted
 from tests.conformance.cases import DTypeName, cases
 from tests.conformance.networks import BATCHES, NETWORKS, Row, experiment
 from tests.conformance.traces import assert_equal, saved_and_loaded
 from tests.reference.networks.mirrored import Given, assert_mirrored
 from torch_mirror.doors.certify import certify
+from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.findings import Side
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.networks import mirror_of
-from torch_mirror.training.session import session, torch_dtype
+from torch_mirror.training.session import Session, session, torch_dtype
 
 Check = Callable[[Row, DTypeName], None]
 SIDES: tuple[Side, ...] = ("torch", "numpy")
@@ -153,6 +158,13 @@ def nothing_of_the_users_is_written(row: Row, dtype: DTypeName) -> None:
         assert not any(np.shares_memory(array, other) for other in torchs), name
 
 
+def an_ensemble_with_a_penalty_is_certified(row: Row, dtype: DTypeName) -> None:
+    """Under torch.vmap, each member with a penalty on its own parameters; and one run of it alone."""
+    members = [replace(experiment(row, dtype, seed=seed), penalty=L2(0.01)) for seed in range(2)]
+    for judged in (verify_ensemble(Ensemble.of(members)), verify(members[0])):
+        assert (judged.verdict, judged.refutations, judged.notes) == ("certified", (), ())
+
+
 def a_trace_keeps_its_verdict_in_a_file(row: Row, dtype: DTypeName) -> None:
     """Either framework's, with every bit."""
     e = experiment(row, dtype, Batches(3))
@@ -186,6 +198,7 @@ CHECKS: dict[str, Check] = {
         a_planted_factor_is_refuted_in_numpy,
         a_planted_factor_is_refuted_in_torch,
         nothing_of_the_users_is_written,
+        an_ensemble_with_a_penalty_is_certified,
         a_trace_keeps_its_verdict_in_a_file,
         names_biject_with_the_state_dict,
     )
@@ -266,6 +279,7 @@ FAULTY: dict[str, Row] = {
     "a_planted_factor_is_refuted_in_numpy": Row(LinearRegression(4, 3), zeros),
     "a_planted_factor_is_refuted_in_torch": Row(LinearRegression(4, 3), zeros),
     "nothing_of_the_users_is_written": Row(Writing(4, 3)),
+    "an_ensemble_with_a_penalty_is_certified": Row(Halved(4, 3)),
     "a_trace_keeps_its_verdict_in_a_file": Row(Halved(4, 3)),
     "names_biject_with_the_state_dict": Row(Unmapped(4, 3)),
 }
@@ -285,3 +299,29 @@ class Same(LinearRegression):
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_is_refused_for_its_fault_alone(check: str) -> None:
     CHECKS[check](Row(Same(4, 3, "sigmoid")), "float64")
+
+
+def test_a_penalty_of_another_strength_is_refuted_in_an_ensemble() -> None:
+    row = NETWORKS["mlp, relu"]
+    members = Ensemble.of([replace(experiment(row, seed=seed), penalty=L2(0.01)) for seed in range(2)])
+    wrong = planted_penalty(L2(0.01 * (1 + 2.0**-20)))
+    first = verify_ensemble(members, using=wrong).first
+    assert first is not None
+    assert (first.tensor, first.step, first.check) == ("loss", 0, "end to end")
+
+
+def planted_penalty(penalty: L2) -> Callable[[Experiment], Session]:
+    return lambda e: session(replace(e, penalty=penalty))
+
+
+def test_whole_numbers_that_torch_has_as_floats_are_judged_as_numbers() -> None:
+    """What is computed of the data once, not the data themselves: a text of floats is none."""
+    e = experiment(NETWORKS["recurrent"])
+    trace = torch_mirror.train(e)
+    assert trace.constants["onehot"].dtype == np.float64
+    halved = replace(trace, constants={**trace.constants, "onehot": trace.constants["onehot"] / 2})
+    first = certify(e, halved).first
+    assert first is not None
+    assert first.tensor == "onehot"
+    with pytest.raises(InputError, match="tensor x of the trace: expected an array of int64, got float64"):
+        certify(e, replace(trace, constants={**trace.constants, "x": e.x.astype(float)}))

@@ -113,8 +113,8 @@ def groups(names: Sequence[str] = (), *, steps: int = 0) -> st.SearchStrategy[Gr
     """Two groups of one kind, as torch has them: some of the names, or without names all biases; and all others."""
     kinds = st.sampled_from((adams(steps=steps).map(_not_decoupled), rmsprops(steps=steps)))
     two = kinds.flatmap(lambda kind: st.tuples(kind, kind))
-    some = st.lists(st.sampled_from(list(names)), unique=True).map(tuple) if names else st.just(_is_bias)
-    return _built(lambda few, pair: Groups(((few, pair[0]), (_any_name, pair[1]))), some, two)
+    some = st.lists(st.sampled_from(list(names)), unique=True).map(tuple) if names else st.just(is_bias)
+    return _built(lambda few, pair: Groups(((few, pair[0]), (any_name, pair[1]))), some, two)
 
 
 def optimizers(names: Sequence[str] = (), *, steps: int = 0, clipped: bool = True) -> st.SearchStrategy[Any]:
@@ -138,9 +138,11 @@ def _not_decoupled(adam: Adam) -> Adam:
     return adam._replace(decoupled=False)
 
 
-def _any_name(_name: str) -> bool:
+def any_name(_name: str) -> bool:
+    """Every parameter."""
     return True
 
 
-def _is_bias(name: str) -> bool:
+def is_bias(name: str) -> bool:
+    """Whether a parameter is a bias, by its name."""
     return name.startswith("b")

@@ -1,6 +1,8 @@
 """Experiments and ensembles as Python to paste: the same numbers, bit for bit, without a file."""
 
 import dataclasses
+from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,12 @@ from reference.claim.experiment import Experiment
 def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> str:
     """Statements that import what they need and make the experiment, under that name.
 
-    The network and the parameters must be of classes that their module has under their own name, and the
-    network's repr must be Python, as that of a dataclass is.
+    The network and the parameters must be of classes that their module has under their own name, so must the
+    functions that parameter groups may have, and the network's repr must be Python, as that of a dataclass is.
     """
     e = experiment
     parts = (e, e.loss, e.optimizer, e.network, e.parameters, e.batches, e.penalty)
-    kinds = [type(part) for part in parts if part is not None]
+    kinds = list(_named_things(parts))
     modules = sorted({kind.__module__ for kind in kinds})
     imports = [
         f"from {module} import {', '.join(sorted({k.__name__ for k in kinds if k.__module__ == module}))}"
@@ -28,6 +30,21 @@ def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> st
     given = [(f, v) for f, v in fields if f not in DEFAULTS or v != DEFAULTS[f]]
     lines = [f"    {field}={_value(value)}," for field, value in given]
     return "\n".join(["import numpy as np", *imports, "", f"{name} = {type(e).__name__}(", *lines, ")"])
+
+
+def _named_things(part: Any) -> Iterator[Any]:
+    """The classes and functions that the Python of a part has by name; those of what is inside it as well."""
+    if isinstance(part, FunctionType):
+        yield part
+    elif isinstance(part, (tuple, list)) and not hasattr(part, "_fields"):
+        for value in part:
+            yield from _named_things(value)
+    elif isinstance(part, tuple):
+        yield type(part)
+        for value in part:
+            yield from _named_things(value)
+    elif type(part).__module__ != "builtins" and not isinstance(part, np.ndarray):
+        yield type(part)
 
 
 DEFAULTS = {"name": "unnamed", "seed": None, "batches": None, "penalty": None, "accumulate": 1}
@@ -40,6 +57,8 @@ def _value(value: Any) -> str:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         fields = ", ".join(f"{field}={_value(v)}" for field, v in zip(value._fields, value, strict=True))
         return f"{type(value).__name__}({fields})"
+    if isinstance(value, FunctionType):
+        return value.__name__
     if isinstance(value, tuple):
         return f"({', '.join(map(_value, value))}{',' if len(value) == 1 else ''})"
     return repr(value)

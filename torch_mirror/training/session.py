@@ -82,8 +82,13 @@ def _criterion(e: Experiment, module: nn.Module, names: Mapping[str, str]) -> Ca
     criterion = criterion_of(e.loss)
     if e.penalty is None:
         return criterion
-    penalty = penalty_of(e.penalty, {name: place.weight for name, place in places(module, names, names).items()})
-    return lambda y, t: criterion(y, t) + penalty()
+
+    def penalised(y: Tensor, t: Tensor) -> Tensor:
+        """The weights are asked for each time: in an ensemble the module has those of a member."""
+        weights = {name: place.weight for name, place in places(module, names, names).items()}
+        return criterion(y, t) + penalty_of(e.penalty, weights)()
+
+    return penalised
 
 
 def torch_dtype(experiment: Experiment) -> torch.dtype:

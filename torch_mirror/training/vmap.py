@@ -52,13 +52,14 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
         module, names, criterion, like, *_ = one = using or session(e.first)
         stacked = {name: nn.Parameter(tensor(a)) for name, a in named(e.parameters).items()}
         optimizer = _stacked_optimizer(e, one, like, stacked)
-        weights = {_own(names, name): weight for name, weight in stacked.items()}
+        weights = {f"module.{_own(names, name)}": weight for name, weight in stacked.items()}
         data: Any = (tensors(e.x), *(() if e.t is None else (tensors(e.t),)))
         constants = {name: a.copy() for name, a in e.named_data.items()}
         features: Any = getattr(module, "features", None) if hasattr(e.first.network, "features") else None
         data = data if features is None else (_batched(lambda x: features(x, keep))(data[0]), *data[1:])
         sow = (keep,) if takes_sow(module.forward) else ()
-        loss_of = _batched(lambda p, x, *t: criterion(functional_call(module, p, (x, *sow)), *t))
+        descended = _Descended(module, criterion, sow)
+        loss_of = _batched(lambda p, *seen: functional_call(descended, p, seen))
         keys = state_keys(e.first, one)
         before = named(e.first.optimizer.init(e.parameters))
         parameters = {name: _room(weight, e.steps + 1) for name, weight in stacked.items()}
@@ -99,6 +100,17 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
             {"loss": losses.numpy(), **{f"d{name}": a for name, a in _arrays(gradients).items()}},
             states=_arrays(states),
         )
+
+
+class _Descended(nn.Module):
+    """A module and the loss of what it gives, in one: a penalty within the loss has a member's parameters, too."""
+
+    def __init__(self, module: nn.Module, criterion: Callable[..., Tensor], sow: tuple[Any, ...]) -> None:
+        super().__init__()
+        self.module, self.criterion, self.sow = module, criterion, sow
+
+    def forward(self, x: Any, *t: Any) -> Tensor:
+        return self.criterion(self.module(x, *self.sow), *t)
 
 
 def alone(e: Ensemble, one: Session) -> Trace:
