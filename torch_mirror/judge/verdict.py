@@ -74,7 +74,7 @@ class Certificate:
     @property
     def first(self) -> Finding | None:
         """The first wrong tensor: the earliest step, and within it the first equation."""
-        return next(iter(self.refutations), None)
+        return Findings(self.rows).first
 
     @property
     def tensors(self) -> int:

@@ -23,12 +23,13 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of
 from reference.claim.tree import named, zip_with
+from reference.traces.trace import Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.end_to_end import free_step, judge_end_to_end
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.findings import Finding, Findings, merge, refuted_by
-from torch_mirror.judge.replay import Part, remembering, single
+from torch_mirror.judge.replay import Part, entries, remembering, single
 
 PART = 499
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
@@ -47,18 +48,20 @@ class Distances(NamedTuple):
 
 
 def judge_free_run(
-    experiment: Experiment, part: Part, numpy: Mapping[str, Array], sample: Collection[int] | None = None
+    experiment: Experiment, part: Part, numpy: Trace, sample: Collection[int] | None = None
 ) -> tuple[Findings, Distances]:
     """Judge a part of torch's run against the same steps of NumPy's, both as they ran.
 
-    numpy: NumPy's parameters after each of these steps. sample: the steps of the run at which radii are
-    propagated whatever the distances; every step if None.
+    numpy: of which NumPy's parameters are taken; it holds these steps. sample: the steps of the run at which radii
+    are propagated whatever the distances; every step if None.
     """
     e = experiment
+    here = entries(part.steps, numpy)
+    theirs = {name: a[1:][here] for name, a in numpy.parameters.items()}
     with np.errstate(all="ignore"):
         free = free_step(e, part)
         after = {name: free[name] for name in named(e.parameters)}
-        distance, amplified = _distances(part, numpy, after)
+        distance, amplified = _distances(part, theirs, after)
         if sample is None:
             found, radius = [judge_end_to_end(e, free, part)], _norm([allowed(ball) for ball in after.values()])
         else:
