@@ -39,7 +39,7 @@ def verify(
             if progress and torch.steps:
                 progress(torch.steps)
     return certificate(
-        e, e.steps, heard.findings, heard.motion, ruling=ruling(e, heard.seen),
+        e, e.steps, heard.all, heard.motion, ruling=ruling(e, heard.seen),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(*notes(plan.flaw), *unmapped(one)), seconds=time.perf_counter() - started,
     )  # fmt: skip

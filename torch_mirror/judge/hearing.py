@@ -13,8 +13,9 @@ from reference.claim.slots import parameter_gradients
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
 from torch_mirror.judge.checks.local import judge_locally
+from torch_mirror.judge.checks.own_run import judge_own_run, suspects
 from torch_mirror.judge.checks.start import judge_start
-from torch_mirror.judge.checks.trajectory import judge_free_run
+from torch_mirror.judge.checks.trajectory import grown, judge_free_run
 from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Givens, judge_givens, parts
 from torch_mirror.judge.ruling import Evidence, evidence
@@ -54,11 +55,17 @@ class Hearing(NamedTuple):
     """What was found so far."""
 
     findings: Findings = Findings()
+    own: Findings = Findings()            # of NumPy's own run beside the sampled steps, the last of which is the run's
     motion: Motion = Motion()
     seen: Evidence | None = None          # of the first refutation
     givens: Givens | None = None          # what every step starts from, known from the first segment on
     ends: float | None = None             # distance of the two runs after the last step
     ends_relative: float | None = None    # the same over the norm of NumPy's parameters
+
+    @property
+    def all(self) -> Findings:
+        """All of them, in the order of evaluation: a sampled step has every row, in order."""
+        return merge([self.findings, self.own])
 
 
 def plan_of(experiment: Experiment) -> Plan:
@@ -78,18 +85,22 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         of_features, givens = judge_givens(e, torch, "torch")
         found += [judge_start(e, torch, "torch"), judge_start(e, numpy, "numpy"), of_features]
     found += _judge_sample(e, plan, numpy, above)
+    grew: list[int] = []
     for part in parts(e, torch, givens, stacks=plan.stacks):
         found.append(judge_locally(e, part, "torch", above))
         of_free_run, distances = judge_free_run(e, part, numpy, None if plan.small else plan.sample)
         found.append(of_free_run)
+        grew += grown(part, distances)
         if part.steps[-1] == torch.first + torch.steps - 1:
             ends = float(distances.distance[-1])
+    own = merge([so_far.own, judge_own_run(e, numpy, suspects(numpy, grew), above, stacks=plan.stacks)])
     findings = merge(found)
     last = torch.first + torch.steps == e.steps and ends is not None
     return Hearing(
         findings,
+        own,
         watch(e, so_far.motion, torch),
-        so_far.seen or evidence(findings, torch, numpy),
+        so_far.seen or evidence(merge([findings, own]), torch, numpy),
         givens,
         ends,
         ends / (_norm(numpy) or 1.0) if last and ends is not None else None,
@@ -107,7 +118,7 @@ def hear_alone(experiment: Experiment, so_far: Hearing, trace: Trace, side: Side
         found = [merge([*found, judge_locally(e, part, side)])]
     findings = merge(found)
     seen = so_far.seen or evidence(findings, trace, trace)
-    return Hearing(findings, watch(e, so_far.motion, trace), seen, givens)
+    return Hearing(findings, motion=watch(e, so_far.motion, trace), seen=seen, givens=givens)
 
 
 def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list[Findings]:

@@ -107,12 +107,15 @@ def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Find
     return merge(found), Givens(data, exact and roomy(held.values(), fmt.huge))
 
 
-def parts(experiment: Experiment, trace: Trace, givens: Givens, *, stacks: bool = True) -> Iterator[Part]:
+def parts(
+    experiment: Experiment, trace: Trace, givens: Givens, *, stacks: bool = True, steps: Sequence[int] | None = None
+) -> Iterator[Part]:
     """The steps of a trace, in as few parts as there may be; one by one if the equations do not stack.
 
+    steps: some of them, in order; all if None.
     While one is looked at its parameters keep their products, as two evaluations of one step ask for the same ones.
     """
-    for some in _alike(experiment, range(trace.first, trace.first + trace.steps)):
+    for some in _alike(experiment, _steps(trace) if steps is None else steps):
         part = _part(experiment, trace, givens, some)
         for one in (part,) if stacks else (single(part, i)._replace(stacks=False) for i in range(len(some))):
             with remembering(one):
@@ -129,13 +132,17 @@ def blocks(experiment: Experiment, trace: Trace, givens: Givens) -> Iterator[Par
     largest = max(prod(slot.shape) for slot in e.slots.values() if slot.role not in ("data", "constant"))
     networks = max(1, CACHED // largest)  # at once
     stride = max(1, networks // members)
-    for some in _alike(e, range(trace.first, trace.first + trace.steps)):
+    for some in _alike(e, _steps(trace)):
         for i in range(0, len(some), stride):
             for k in range(0, members, networks):
                 yield _part(e, trace, givens, some[i : i + stride], range(k, min(k + networks, members)))
 
 
-def _alike(e: Experiment, steps: range) -> Iterator[list[int]]:
+def _steps(trace: Trace) -> range:
+    return range(trace.first, trace.first + trace.steps)
+
+
+def _alike(e: Experiment, steps: Sequence[int]) -> Iterator[list[int]]:
     """The steps by how many samples they see."""
     together: dict[int, list[int]] = {}
     for t in steps:
