@@ -95,7 +95,7 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
             ends = float(distances.distance[-1])
     own = merge([so_far.own, judge_own_run(e, numpy, suspects(numpy, grew), above, stacks=plan.stacks)])
     findings = merge(found)
-    last = torch.first + torch.steps == e.steps and ends is not None
+    last = torch.first + torch.steps == e.steps
     return Hearing(
         findings,
         own,
@@ -103,7 +103,7 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         so_far.seen or evidence(merge([findings, own]), torch, numpy),
         givens,
         ends,
-        ends / (_norm(numpy) or 1.0) if last and ends is not None else None,
+        ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none where no step was taken
     )
 
 

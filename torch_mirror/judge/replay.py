@@ -188,14 +188,14 @@ def _each(data: Data, f: Callable[[Any], Any]) -> Data:
 
 def entries(steps: Sequence[int], trace: Trace, members: Sequence[int] = ()) -> Any:
     """Where a trace has what it holds of these steps and members: an index of its first axes, of the states after."""
-    here = _index([t - trace.first for t in steps])
+    here = _index(steps, trace.first)
     return (here, _index(members)) if members else here
 
 
-def _index(numbers: Sequence[int]) -> Any:
+def _index(numbers: Sequence[int], first: int = 0) -> Any:
     """These numbers, which ascend, as an index: a slice, which copies nothing, where they are consecutive."""
-    consecutive = numbers[-1] - numbers[0] + 1 == len(numbers)
-    return slice(numbers[0], numbers[-1] + 1) if consecutive else np.array(numbers)
+    start, stop = numbers[0] - first, numbers[-1] - first + 1
+    return slice(start, stop) if stop - start == len(numbers) else np.array(numbers) - first
 
 
 def _without_filling(

@@ -19,7 +19,7 @@ Words = Literal[
     "needs python-flint",
     "no ruling",
 ]
-"""Which side is wrong, as exact arithmetic sees it; see arbiter.py for what each of them rests on."""
+"""Which side is wrong, as exact arithmetic sees it; see ruling.py for what each of them rests on."""
 
 
 class Ruling(NamedTuple):

@@ -172,7 +172,7 @@ def grown(part: Part, distances: Distances) -> list[int]:
     d, _, r, before = distances
     rounding = _rounding_of_norms(part)
     bounded = (d == 0) | (d * (1 + rounding) <= (before + r) * (1 - rounding))
-    return [t for t, known in zip(part.steps, bounded & np.isfinite(r), strict=True) if not known]
+    return [part.steps[i] for i in np.flatnonzero(~(bounded & np.isfinite(r))).tolist()]
 
 
 def _rounding_of_norms(part: Part) -> float:
