@@ -6,7 +6,7 @@ more than one.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,9 +14,12 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.batches import Batches
-from reference.claim.experiment import Experiment
+from reference.claim.experiment import Experiment, check_array, named_parts
 from reference.claim.tree import Tree, named, zip_with
 from reference.errors import InputError
+
+OWN = ("parameters", "x", "t")
+"""What members do not share; an ensemble has every field of an experiment, and these with an axis in front."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,25 +45,15 @@ class Ensemble:
     accumulate: int = 1
 
     def __post_init__(self) -> None:
-        tensors = self._arrays
-        if not named(self.parameters):
-            raise InputError("parameters", "a tree of arrays", type(self.parameters).__name__)
-        for name, array in tensors.items():
-            if not isinstance(array, np.ndarray):
-                raise InputError(f"tensor {name}", "a NumPy array", type(array).__name__)
+        for name, array in {**self.named_data, **named(self.parameters)}.items():
+            check_array(name, array)  # of every member; the rest is said of the first
             if array.ndim == 0 or len(array) != self.members or len(array) == 0:
                 expected = "one member or more along its first axis"
                 if self.members:
                     expected = f"{self.members} members, as x has"
                 raise InputError(f"tensor {name}", expected, f"shape {array.shape}")
-        first = self.first
         for what in ("network", "optimizer"):  # in the form that an experiment gives them
-            object.__setattr__(self, what, getattr(first, what))
-        for name, array in tensors.items():
-            bad = np.argwhere(~np.isfinite(array)).tolist() if array.dtype.kind == "f" else []
-            if bad:
-                where = tuple(bad[0])
-                raise InputError(f"tensor {name}", "finite numbers", f"{array[where]} at {where}")
+            object.__setattr__(self, what, getattr(self.first, what))
 
     @staticmethod
     def of(members: Sequence[Experiment]) -> "Ensemble":
@@ -78,17 +71,10 @@ class Ensemble:
                 if a.shape != shape:
                     raise InputError(f"tensor {name} of member {k}", f"shape {shape}, as member 0 has", str(a.shape))
 
-        def stacked(trees: list[Tree]) -> Tree:
-            return zip_with(lambda _, *arrays: np.stack(arrays), *trees)
+        def stacked(what: str) -> Tree:
+            return zip_with(lambda _, *arrays: np.stack(arrays), *(getattr(e, what) for e in members))
 
-        return Ensemble(
-            first.network,
-            stacked([e.parameters for e in members]),
-            stacked([e.x for e in members]),
-            stacked([e.t for e in members]),
-            first.loss, first.optimizer, first.steps, first.name, first.seed, first.batches, first.penalty,
-            first.accumulate,
-        )  # fmt: skip
+        return Ensemble(**{f.name: getattr(first, f.name) for f in fields(first)} | {w: stacked(w) for w in OWN})
 
     def __repr__(self) -> str:
         if self.members == 1:
@@ -104,20 +90,14 @@ class Ensemble:
         printer.text(repr(self))
 
     @cached_property
-    def _arrays(self) -> Mapping[str, Array]:
-        """Every array by name: x, t and the parameters."""
-        data = {f"{what}.{name}": a for what, part in (("x", self.x), ("t", self.t)) for name, a in named(part).items()}
-        return {name.removesuffix(".p"): a for name, a in data.items()} | named(self.parameters)
-
-    @property
-    def named_data(self) -> dict[str, Array]:
+    def named_data(self) -> Mapping[str, Array]:
         """The arrays of x and t by name, as in Experiment, (K, samples, ...) each."""
-        return {name: a for name, a in self._arrays.items() if name not in named(self.parameters)}
+        return named_parts((self.x,) if self.t is None else (self.x, self.t))
 
     @cached_property
     def members(self) -> int:
         """K, the number of members."""
-        first = next(iter(self._arrays.values()))
+        first = next(iter({**self.named_data, **named(self.parameters)}.values()))
         return len(first) if getattr(first, "ndim", 0) else 0
 
     @cached_property
@@ -132,13 +112,11 @@ class Ensemble:
 
     def member(self, k: int) -> Experiment:
         """One of the runs, 0 ... K - 1, as an experiment of its own; its arrays are views."""
-        parameters, x, t = (zip_with(lambda _, a: a[k], tree) for tree in (self.parameters, self.x, self.t))
-        return Experiment(
-            self.network, parameters, x, t,
-            self.loss, self.optimizer, self.steps, self.name, self.seed, self.batches, self.penalty, self.accumulate,
-        )  # fmt: skip
+        return Experiment(**{f.name: getattr(self, f.name) for f in fields(self)} | self._own(k))
 
     def some(self, members: slice) -> "Ensemble":
         """The ensemble of some of the members alone. Raises InputError if there is none."""
-        parameters, x, t = (zip_with(lambda _, a: a[members], tree) for tree in (self.parameters, self.x, self.t))
-        return replace(self, parameters=parameters, x=x, t=t)
+        return replace(self, **self._own(members))
+
+    def _own(self, index: int | slice) -> dict[str, Tree]:
+        return {what: zip_with(lambda _, a: a[index], getattr(self, what)) for what in OWN}

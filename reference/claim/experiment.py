@@ -95,11 +95,7 @@ class Experiment:
     @cached_property
     def named_data(self) -> Mapping[str, Array]:
         """The arrays of x and t by name: ``x``, or ``x.ids`` for one of several."""
-        return {
-            what if name == "p" else f"{what}.{name}": a
-            for what, part in zip("xt", self.data, strict=False)
-            for name, a in named(part).items()
-        }
+        return named_parts(self.data)
 
     def data_of(self, values: Mapping[str, Any]) -> Data:
         """x and t of these values, by name, in the form of the experiment's."""
@@ -134,7 +130,7 @@ class Experiment:
             raise InputError("parameters", "a tree of arrays", type(self.parameters).__name__)
         dtype: np.dtype[Any] | None = None
         for name, a in parameters.items():
-            _check_array(name, a)
+            check_array(name, a)
             if a.dtype not in FLOATS[:2]:
                 raise InputError(f"tensor {name}", "dtype float32 or float64", f"dtype {a.dtype}")
             dtype = dtype or a.dtype
@@ -143,7 +139,7 @@ class Experiment:
         if not named(self.x):
             raise InputError("tensor x", "a NumPy array", type(self.x).__name__)
         for name, a in self.named_data.items():
-            _check_array(name, a)
+            check_array(name, a)
             if a.dtype != dtype and a.dtype.kind not in "iub":
                 raise InputError(
                     f"tensor {name}", f"dtype {dtype}, as the parameters have, or whole numbers", f"dtype {a.dtype}"
@@ -165,7 +161,17 @@ def _check_batches(batches: object) -> None:
             raise InputError(what, f"a whole number, {least} or more", repr(number))
 
 
-def _check_array(name: str, array: object) -> None:
+def named_parts(data: Data) -> dict[str, Array]:
+    """The arrays of x and t by name."""
+    return {
+        what if name == "p" else f"{what}.{name}": a
+        for what, part in zip("xt", data, strict=False)
+        for name, a in named(part).items()
+    }
+
+
+def check_array(name: str, array: object) -> None:
+    """Raise InputError unless it is an ordinary array of finite numbers."""
     if not isinstance(array, np.ndarray) or isinstance(array, (np.ma.MaskedArray, np.matrix)):  # other products
         raise InputError(f"tensor {name}", "a NumPy array", type(array).__name__)
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -24,12 +24,13 @@ from reference.losses import SquaredError
 from reference.networks import two_layer_relu
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
-from reference.traces.trace import Trace
 from tests.judge import faults
 from torch_mirror.doors import strategies
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.strategies import DTypeName
+from torch_mirror.judge.checks.members import member_of
+from torch_mirror.judge.verdict import Words
 from torch_mirror.reports import text
 from torch_mirror.training.session import Session, session
 from torch_mirror.training.vmap import train
@@ -152,16 +153,9 @@ def test_the_runs_are_those_of_the_members() -> None:
     """Each is a trace of the member's experiment, which the judge of single runs certifies, and of no other's."""
     e = ensemble(optimizer=SGD((0.1, 0.05, 0.2), 0.9), batches=Batches(2, seed=1))
     run = train(e)
-
-    def of(k: int) -> Trace:
-        groups = (run.parameters, run.tensors, run.states)
-        parameters, tensors, buffers = ({name: a[:, k] for name, a in group.items()} for group in groups)
-        constants = {name: a[k] for name, a in run.constants.items()}
-        return Trace(run.steps, constants, parameters, tensors, states=buffers)
-
     for k in range(e.members):
-        assert certify(e.member(k), of(k)).verdict == "certified"
-        assert certify(e.member(k), of(k - 1)).verdict == "refuted"
+        assert certify(e.member(k), member_of(run, k)).verdict == "certified"
+        assert certify(e.member(k), member_of(run, k - 1)).verdict == "refuted"
 
 
 def test_the_ensemble_is_left_alone() -> None:
@@ -252,6 +246,46 @@ def test_a_fault_of_one_member_is_refuted_there(k: int) -> None:
     assert {f.step for f in certificate.refutations} == {0}
 
 
+RULINGS: dict[str, tuple[str, Words, str]] = {
+    "factor 2 missing": ("dW1", "the mirror strays", ""),
+    "mask missing": ("dW1", "the mirror strays", ""),
+    "weight transposed": ("loss", "forwards differ", ""),
+    "hidden float32 cast": ("loss", "forwards differ", "by no more than float32 rounds"),
+    "lr rounded to float32": ("W1", "the mirror strays", "its update is not the reference's"),
+    "sign of the update": ("W1", "the mirror strays", "its update is not the reference's"),
+}
+
+
+@pytest.mark.parametrize("fault", RULINGS)
+def test_an_ensembles_first_refutation_is_ruled_on(fault: str) -> None:
+    tensor, verdict, note = RULINGS[fault]
+    certificate = verify_ensemble(ensemble(), EVERYWHERE[fault])
+    ruling = certificate.ruling
+    assert ruling is not None
+    assert (ruling.tensor, ruling.verdict, ruling.step) == (tensor, verdict, 0)
+    assert ruling.note.startswith(note)
+    assert f"      arbiter: {verdict}" in text.details(certificate)
+
+
+@pytest.mark.parametrize("k", [0, 2, 5])
+def test_a_ruling_is_on_the_numbers_of_the_refuted_member(k: int) -> None:
+    e = ensemble()
+    special = torch.tensor(e.x[k, :, 0])
+
+    def doubled(_e: Any, _m: Any, x: Tensor, z: Tensor) -> Tensor:
+        """z, with twice its gradient, for one member."""
+        return torch.where((x[:, :1] == special).any(), 2 * z - z.detach(), z)
+
+    certificate = verify_ensemble(e, faults.hooked("layer1", doubled))
+    first, ruling = certificate.first, certificate.ruling
+    assert first is not None
+    assert ruling is not None
+    assert (first.member, ruling.verdict, ruling.tensor, ruling.index) == (k, "the mirror strays", "dW1", first.index)
+    assert ruling.mirror == first.seen
+    assert ruling.reference is not None
+    assert abs(ruling.reference - first.expected) <= first.radius
+
+
 @each_dtype
 @given(data=st.data())
 def test_a_wrong_last_bit_of_one_member_is_refuted(dtype: DTypeName, data: st.DataObject) -> None:
@@ -304,7 +338,7 @@ def test_blocks_of_any_size_find_the_same(members: int, steps: int, data: st.Dat
     whole = verify_ensemble(e, of_member(e, k))
     assume(whole.refutations)  # not so where every neuron of the member is dead
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("torch_mirror.judge.members.CACHED", data.draw(st.integers(1, 500)))
+        patch.setattr("torch_mirror.judge.replay.CACHED", data.draw(st.integers(1, 500)))
         pieces = verify_ensemble(e, of_member(e, k))
     assert sorted(pieces.refutations) == sorted(whole.refutations)
     assert {f.member for f in whole.refutations} == {k}

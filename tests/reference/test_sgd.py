@@ -22,7 +22,7 @@ from reference.optimizers.sgd import SGD
 from reference.traces.trace import Trace
 from torch_mirror import certify, verify
 from torch_mirror.doors import strategies
-from torch_mirror.doors.verify import SMALL
+from torch_mirror.judge.hearing import SMALL
 from torch_mirror.training.session import Session, session
 
 OPTIONS = [

@@ -13,12 +13,14 @@ from collections.abc import Callable
 
 from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
-from reference.claim.slots import parameter_gradients
 from reference.errors import InputError
-from torch_mirror.judge.findings import merge
-from torch_mirror.judge.members import idle, judge_members
+from reference.traces.trace import Trace
+from torch_mirror.judge.checks.members import judge_members, member_of
+from torch_mirror.judge.findings import Finding, merge
+from torch_mirror.judge.hearing import Motion, certificate, watch
+from torch_mirror.judge.ruling import evidence_of, ruling
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.judge.verdict import Certificate, still
+from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.training.loop import checked_session
 from torch_mirror.training.memory import keep_freed_memory
 from torch_mirror.training.session import Session, gradients_on, session
@@ -44,9 +46,19 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
         if flaw is not None:
             raise InputError("network", "equations that stack (x @ W.mT, b[..., None, :], sum(axis=-2))", flaw)
         one = checked_session(using(e.first))  # for both: in vmap the module has other parameters than its own
-        run = train(e, one)
-        findings = merge([judge_members(e, run, "end to end"), judge_members(e, alone(e, one), "unbatched")])
-    return Certificate(
-        e.name, str(e.dtype), e.seed, e.steps, findings.rows, idle(run),
-        seconds=time.perf_counter() - started, notes=still(findings, parameter_gradients(e.first.slots)),
+        together, unbatched = train(e, one), alone(e, one)
+        found = [judge_members(e, together, "end to end"), judge_members(e, unbatched, "unbatched")]
+    findings = merge(found)
+    return certificate(
+        e.first, e.steps, findings, watch(e.first, Motion(), together),
+        ruling=_ruled(e, findings.first, together, unbatched), seconds=time.perf_counter() - started,
     )  # fmt: skip
+
+
+def _ruled(e: Ensemble, first: Finding | None, together: Trace, unbatched: Trace) -> Ruling | None:
+    """The ruling on the first wrong tensor, from the run of its member, by the member's experiment."""
+    if first is None:
+        return None
+    k = first.member or 0
+    run = unbatched if first.check == "unbatched" else together
+    return ruling(e.member(k), evidence_of(first, member_of(run, k)))

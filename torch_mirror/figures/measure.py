@@ -25,7 +25,7 @@ from reference.traces.training import segment_steps
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import allowed
-from torch_mirror.judge.replay import Part, evaluate, judge_givens, loss_of, parts, remembering
+from torch_mirror.judge.replay import Part, evaluate, judge_givens, loss_of, parts
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.memory import keep_freed_memory
@@ -80,8 +80,7 @@ def measure(
                 _, givens = judge_givens(e, torch, "torch")
             both = (parts(e, trace, givens, stacks=stacks) for trace in (torch, numpy))
             for part, other in zip(*both, strict=True):
-                with remembering(part):
-                    _measure_part(e, part, other, rows)
+                _measure_part(e, part, other, rows)
             if progress:
                 progress(torch.steps)
     return rows

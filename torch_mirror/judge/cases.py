@@ -22,7 +22,7 @@ from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, Undec
 from torch_mirror.balls.format import Format
 from torch_mirror.judge.findings import Finding
 from torch_mirror.judge.quotients import Value
-from torch_mirror.judge.replay import Part, judge_givens, parts
+from torch_mirror.judge.replay import Part, Start, judge_givens, only_step, parts
 
 Kind = Literal["forward", "update", "gradient", "implied gradient", "other"]
 """Of a tensor. A gradient is implied where the trace holds what it updates, but not the gradient itself."""
@@ -64,7 +64,7 @@ class Case(NamedTuple):
     kind: Kind
     part: Part
     constants: Mapping[str, Array]  # x, t, and features: all samples
-    held: Mapping[str, Array]       # what is taken from the trace, by name; nothing end to end
+    held: Mapping[str, Array]       # what is taken from the trace, by name; end to end nothing, but for an update
     sown: list[str]                 # by the forward, in its order
     seen: Array                     # the tensor; of an update the finding's element alone, (1,)
     at: tuple[int, ...]             # that element in ``seen``
@@ -81,7 +81,8 @@ def case_of(experiment: Experiment, trace: Trace, finding: Finding) -> Case:
     sown = names(e.slots, "value") if not e.objective.deferred else _before_the_loss(e)
     values = {name: np.asarray(a[0]) for name, a in {**part.tensors, **part.after}.items()}
     seen, at = one.constants[f.tensor] if f.tensor in once else values[f.tensor], f.index
-    held = values if f.check == "local" else {}
+    handed_on = e.slots[f.tensor].role in ("parameter", "state")  # from a gradient, which is judged by itself
+    held = values if f.check == "local" or handed_on else {}
     kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, held)
     if kind == "update":
         seen, at = seen[at].reshape(1), (0,)
@@ -120,18 +121,16 @@ def equation(case: Case, system: System) -> Any:
     if tensor in case.constants:
         data = e.data_of({name: _lift(system, case.constants[name]) for name in e.named_data})
         return _reach(tensor, lambda sow: e.objective.prepare(data, sow), plant)
-    p, data, objective = _given(case, system)
+    (p, state, data, t), objective = _given(case, system), _exact_loss(e.objective, system)
     if tensor == "loss" and objective.deferred:
         return _running(lambda: objective.loss_of(_output(objective, p, data, plant), data))
-    state = zip_with(lambda _, a: system.array(_value(a)), case.part.state)
     options = _options(e.optimizer, system)
-    t = case.part.steps[0]
     return _reach(tensor, lambda sow: step(objective, p, data, options, state, t, sow), plant)
 
 
 def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) -> Any:
     """One element of a parameter or a state after the step, (1,), by the optimizer, from a gradient (1,)."""
-    e, part, tensor = case.experiment, case.part, case.finding.tensor
+    e, start, tensor = case.experiment, only_step(case.part), case.finding.tensor
     name = updated(e, tensor)
     if not getattr(e.optimizer, "elementwise", False):
         raise UnfitError("an update in which one element depends on others")
@@ -139,8 +138,8 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     def element(a: Any) -> Any:
         return system.array(_value(a)[index].reshape(1))
 
-    p = {name: element(named(part.p)[name])}
-    own = {s: a for s, a in named(part.state).items() if e.slots[s].of == name}
+    p = {name: element(named(start.p)[name])}
+    own = {s: a for s, a in named(start.state).items() if e.slots[s].of == name}
     state = {s.removesuffix(f".{name}"): {name: element(a)} for s, a in own.items()}
 
     def plant(sown: str, value: Array, /) -> Array:
@@ -148,9 +147,8 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
             return value
         return system.array(case.held[sown][index].reshape(1))
 
-    t = part.steps[0]
     optimizer = _options(_of_parameter(e.optimizer, name), system)
-    after, states = _running(lambda: optimizer.step(p, {name: gradient}, state, t, plant))
+    after, states = _running(lambda: optimizer.step(p, {name: gradient}, state, start.t, plant))
     return (named(states) | named(after))[tensor]
 
 
@@ -170,9 +168,9 @@ def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
     def plant(sown: str, value: Array, /) -> Array:
         return tell(sown, system.array(planted[sown]) if sown in planted else value)
 
-    p, data, objective = _given(case, system)
+    start, objective = _given(case, system), _exact_loss(case.experiment.objective, system)
     own = str(gradient_of(case.experiment.slots, name))
-    return _reach(own, lambda sow: objective.gradients(p, data, sow), plant)
+    return _reach(own, lambda sow: objective.gradients(start.p, start.data, sow), plant)
 
 
 def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callable[[Fraction], Value]:
@@ -181,7 +179,7 @@ def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callabl
     The forward goes on from the trace's own values up to the sown one.
     """
     system = exact(by)
-    given, data, objective = _given(case, system)
+    (given, _, data, _), objective = _given(case, system), _exact_loss(case.experiment.objective, system)
     planted = {sown: system.array(a) for sown, a in _up_to(case, name).items()}
 
     def moved(value: Array, h: Fraction) -> Array:
@@ -206,27 +204,20 @@ def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callabl
     return value_at
 
 
-class _Given(NamedTuple):
-    """What a step starts from."""
-
-    p: Tree
-    data: Data
-    objective: Objective
-
-
-def _given(case: Case, system: System) -> _Given:
-    part, e = case.part, case.experiment
-    data = tuple(zip_with(lambda _, a: a[0], tree) for tree in part.data) if part.batched else part.data
-    return _Given(
-        zip_with(lambda _, a: system.array(_value(a)), part.p),
-        tuple(zip_with(lambda _, a: _lift(system, a.value if isinstance(a, Ball) else a), tree) for tree in data),
-        _exact_loss(e.objective, system),
+def _given(case: Case, system: System) -> Start:
+    """What the step starts from, in numbers of the system."""
+    p, state, data, t = only_step(case.part)
+    return Start(
+        zip_with(lambda _, a: system.array(_value(a)), p),
+        zip_with(lambda _, a: system.array(_value(a)), state),
+        tuple(zip_with(lambda _, a: _lift(system, _value(a)), tree) for tree in data),
+        t,
     )
 
 
 def _value(ball: Any) -> Array:
-    """What the trace holds of one step, of a ball with an axis for steps."""
-    value: Array = (ball.value if isinstance(ball, Ball) else ball)[0]
+    """What the trace holds of it."""
+    value: Array = ball.value if isinstance(ball, Ball) else ball
     return value
 
 

@@ -22,8 +22,18 @@ class Where(NamedTuple):
     tensor: str
     side: Side
     check: Check
-    steps: Sequence[int] = (0,)  # of the run, of each entry
+    steps: Sequence[int] = (0,)  # of the run, along the first axis
     stacked: bool = True         # whether the first axis counts steps
+    members: Sequence[int] = ()  # of an ensemble, along the second axis; none: there is no such axis
+
+    @property
+    def lead(self) -> int:
+        """How many axes stand in front of those of the tensor of one step; what they count are the entries."""
+        return (2 if self.members else 1) if self.stacked else 0
+
+    def entries(self, seen: Array) -> int:
+        """How many tensors of one step these are."""
+        return math.prod(seen.shape[: self.lead])
 
 
 def compare(seen: Array, equation: Ball, where: Where, *, roomy: bool = False, above: float = 0) -> Findings:
@@ -42,7 +52,7 @@ def compare(seen: Array, equation: Ball, where: Where, *, roomy: bool = False, a
 
 def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bool) -> Row:
     centre = equation.value
-    tensors = len(seen) if where.stacked else 1
+    tensors = where.entries(seen)
     if not seen.size:
         return Row(where.tensor, where.check, where.side, tensors)
     picked, under = _selected(seen, equation, above) if roomy else (None, 0.0)
@@ -96,7 +106,7 @@ def _too_wide(centre: Array, radius: Array, ratio: Array, where: Where, widest: 
 
     widest: the largest radius of all.
     """
-    entries = len(centre) if where.stacked else 1
+    entries = where.entries(centre)
     centre = centre.reshape(entries, -1)
     least = np.abs(centre[:, :GLANCE]).max(axis=1)
     if widest <= least.min():  # often, and it spares a look at the others
@@ -131,7 +141,7 @@ def _resolution(seen: Array, equation: Ball, where: Where, radius: Array | None 
     2 |v|, and u tiny below tiny, where numbers are 2 u tiny apart. The element may be any; a large one is
     chosen, as the quotient is smallest where the value is large.
     """
-    last = (seen[-1] if where.stacked else seen).reshape(-1)
+    last = seen[(-1,) * where.lead].reshape(-1)
     stride = 1 + last.size // PROBES
     at = stride * int(np.abs(last[::stride]).argmax())
     if last[at] == 0:
@@ -236,10 +246,10 @@ def _ratio(error: Array, radius: Array) -> Array:
 
 
 def _first_outside(seen: Array, equation: Ball, where: Where, flat: Array, ratio: Array) -> Finding:
-    """The worst element of the first step that has one outside; flat: where they are, ratio: how far."""
-    size = seen[0].size if where.stacked and seen.ndim else seen.size
-    steps = flat // size
-    here = np.flatnonzero(steps == steps[0])  # flat positions ascend
+    """The worst element of the first entry that has one outside; flat: where they are, ratio: how far."""
+    size = math.prod(seen.shape[where.lead :])
+    entries = flat // size
+    here = np.flatnonzero(entries == entries[0])  # flat positions ascend
     worst = flat[here[np.argmax(ratio[here])]]
     finding = _finding(seen, equation, where, int(worst))
     return finding._replace(outside=len(here), size=size)
@@ -259,9 +269,9 @@ def _named(seen: Array, equation: Ball, where: Where, flat: int, radius: float, 
     index = tuple(map(int, np.unravel_index(flat, seen.shape)))
     s, v = seen[index], equation.value[index]
     spacing = float(np.spacing(np.abs(v).astype(equation.format.dtype))) or float("nan")
-    local = index[1:] if where.stacked else index
-    step = int(where.steps[index[0] if where.stacked else 0])
+    step = int(where.steps[index[0] if where.lead else 0])
+    member = int(where.members[index[1]]) if where.members else None
     return Finding(
-        ratio, step, where.tensor, where.side, where.check, local,
-        float(s), float(v), float(radius), float(np.abs(s - v)) / spacing,
+        ratio, step, where.tensor, where.side, where.check, index[where.lead :],
+        float(s), float(v), float(radius), float(np.abs(s - v)) / spacing, member=member,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 Everything that is said of a run is read from its rows: the verdict, the totals, the reports.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Side = Literal["torch", "numpy", "both"]
@@ -102,6 +102,11 @@ class Findings(NamedTuple):
         return tuple(sorted((row.first for row in self.rows if row.first), key=lambda f: f.step))
 
     @property
+    def first(self) -> Finding | None:
+        """The first wrong tensor: the earliest step, and within it the first row."""
+        return next(iter(self.refutations), None)
+
+    @property
     def undecided(self) -> tuple[str, ...]:
         """Tensors of which no check that looked at all of it decides; NumPy's own run has names of its own.
 
@@ -118,15 +123,6 @@ class Findings(NamedTuple):
             if not any(row.decides for row in rows if row.looked_at == most):
                 names.append(tensor)
         return tuple(dict.fromkeys(names))
-
-    def relabelled(self, label: Callable[[Finding], Finding]) -> "Findings":
-        """The same rows with every finding relabelled."""
-        return Findings(
-            tuple(
-                row._replace(worst=row.worst and label(row.worst), first=row.first and label(row.first))
-                for row in self.rows
-            )
-        )
 
 
 def refuted_by(finding: Finding) -> Findings:
@@ -167,7 +163,7 @@ def _joined(rows: list[Row]) -> Row:
         infinite=sum(row.infinite for row in rows),
         worst=max((row.worst for row in rows if row.worst), key=lambda f: f.ratio, default=None),
         under=max(row.under for row in rows),
-        first=min((row.first for row in rows if row.first), key=lambda f: f.step, default=None),
+        first=min((row.first for row in rows if row.first), key=lambda f: (f.step, f.member or 0), default=None),
         resolution=max((row.resolution for row in rows if row.resolution is not None), default=None),
         zero=all(row.zero for row in rows),
     )

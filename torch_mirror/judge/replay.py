@@ -2,16 +2,17 @@
 
     findings, givens = judge_givens(experiment, trace, side)
     for part in parts(experiment, trace, givens):
-        with remembering(part):
-            evaluate(experiment, part, sow)
+        evaluate(experiment, part, sow)
 
 ``evaluate`` runs the training step on balls for all steps of a part at once, stacked along an axis in front, where
 the equations stack, and otherwise for one. What sow returns for a value is what the equations go on with: so a check
-decides what is taken from the trace and what propagates.
+decides what is taken from the trace and what propagates. ``blocks`` gives the parts of an ensemble's run, which have
+a second axis, of its members; the experiment is then that of any member, as they share all but their numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,8 +37,15 @@ class Givens(NamedTuple):
     roomy: bool
 
 
+CACHED = 1 << 17
+"""Numbers that the largest tensor of one block has at most: some of its kind then fit a cache."""
+
+
 class Part(NamedTuple):
-    """Steps of a trace that one call of the equations evaluates, stacked; they have as many samples each."""
+    """Steps of a trace that one call of the equations evaluates, stacked; they have as many samples each.
+
+    Axes in front, the lead: of the steps; or of the steps and of an ensemble's members.
+    """
 
     steps: Sequence[int]           # of the run
     data: Data                     # without an axis for steps; with one where each step has a batch of its own
@@ -48,6 +56,21 @@ class Part(NamedTuple):
     roomy: bool
     batched: bool                  # whether the data have an axis for steps
     stacks: bool = True            # False: one step, without an axis for steps when the equations run
+    members: Sequence[int] = ()    # of an ensemble, along a second axis; none: the run of one network
+
+    @property
+    def lead(self) -> int:
+        """How many axes stand in front."""
+        return 2 if self.members else 1
+
+
+class Start(NamedTuple):
+    """What the equations of a step start from; t: its number."""
+
+    p: Any
+    state: Any
+    data: Data
+    t: Any
 
 
 def lifted(a: Array, fmt: Format) -> Any:
@@ -84,61 +107,102 @@ def judge_givens(experiment: Experiment, trace: Trace, side: Side) -> tuple[Find
     return merge(found), Givens(data, exact and roomy(held.values(), fmt.huge))
 
 
-def parts(experiment: Experiment, trace: Trace, givens: Givens, *, stacks: bool = True) -> Iterator[Part]:
-    """The steps of a trace, in as few parts as there may be; one by one if the equations do not stack."""
-    e = experiment
-    steps = range(trace.first, trace.first + trace.steps)
+def parts(
+    experiment: Experiment, trace: Trace, givens: Givens, *, stacks: bool = True, steps: Sequence[int] | None = None
+) -> Iterator[Part]:
+    """The steps of a trace, in as few parts as there may be; one by one if the equations do not stack.
+
+    steps: some of them, in order; all if None.
+    While one is looked at its parameters keep their products, as two evaluations of one step ask for the same ones.
+    """
+    for some in _alike(experiment, _steps(trace) if steps is None else steps):
+        part = _part(experiment, trace, givens, some)
+        for one in (part,) if stacks else (single(part, i)._replace(stacks=False) for i in range(len(some))):
+            with remembering(one):
+                yield one
+
+
+def blocks(experiment: Experiment, trace: Trace, givens: Givens) -> Iterator[Part]:
+    """Every step of every member of an ensemble's run: what one call evaluates stays in the cache.
+
+    In the order of the steps where that is possible. experiment: of any member. trace: with an axis of K members in
+    front of each constant, and behind that of the steps of everything else.
+    """
+    e, members = experiment, len(next(iter(trace.constants.values())))
+    largest = max(prod(slot.shape) for slot in e.slots.values() if slot.role not in ("data", "constant"))
+    networks = max(1, CACHED // largest)  # at once
+    stride = max(1, networks // members)
+    for some in _alike(e, _steps(trace)):
+        for i in range(0, len(some), stride):
+            for k in range(0, members, networks):
+                yield _part(e, trace, givens, some[i : i + stride], range(k, min(k + networks, members)))
+
+
+def _steps(trace: Trace) -> range:
+    return range(trace.first, trace.first + trace.steps)
+
+
+def _alike(e: Experiment, steps: Sequence[int]) -> Iterator[list[int]]:
+    """The steps by how many samples they see."""
     together: dict[int, list[int]] = {}
-    if e.batches is None:
-        together[0] = list(steps)
-    else:
-        for t in steps:
-            together.setdefault(e.batch_length(t), []).append(t)
-    for some in filter(None, together.values()):
-        part = _part(e, trace, givens, some)
-        if stacks:
-            yield part
-        else:
-            yield from (single(part, i)._replace(stacks=False) for i in range(len(some)))
+    for t in steps:
+        together.setdefault(0 if e.batches is None else e.batch_length(t), []).append(t)
+    yield from together.values()
 
 
-def _part(e: Experiment, trace: Trace, givens: Givens, steps: list[int]) -> Part:
+def _part(e: Experiment, trace: Trace, givens: Givens, steps: list[int], members: Sequence[int] = ()) -> Part:
     fmt = format_of(e.dtype)
-    whole = len(steps) == trace.steps
-    here = entries(steps, trace)
+    whole = len(steps) == trace.steps and not members
+    here = entries(steps, trace, members)
     before = {name: lifted(a[:-1][here], fmt) for name, a in trace.parameters.items()}
     state = {name: lifted(a[:-1][here], fmt) for name, a in trace.states.items()}
     tensors = trace.tensors if whole else {name: a[here] for name, a in trace.tensors.items()}
     if e.batch_length(steps[0]) < e.batch_length(0):
-        tensors = _without_filling(tensors, shapes_at(e, steps[0]))
+        tensors = _without_filling(tensors, shapes_at(e, steps[0]), 2 if members else 1)
     return Part(
         steps,
-        rows_of(e, givens.data, steps),
+        rows_of(e, givens.data, steps, members),
         e.parameters_of(before),
         rebuild(e.optimizer.init(e.parameters), state),
-        {name: a[1:][here] for name, a in {**trace.parameters, **trace.states}.items()},
+        {name: a[1:][here] for name, a in {**trace.states, **trace.parameters}.items()},
         tensors,
         givens.roomy,
         e.batches is not None,
+        members=members,
     )
 
 
-def rows_of(e: Experiment, data: Data, steps: Sequence[int]) -> Data:
+def rows_of(e: Experiment, data: Data, steps: Sequence[int], members: Sequence[int] = ()) -> Data:
     """What these steps see of the data: with an axis of steps in front where each has a batch of its own."""
+    if members:
+        data = _each(data, lambda a: a[_index(members)])
     if e.batches is None:
         return data
     rows = np.stack([np.arange(e.samples)[e.rows(t)] for t in steps])
-    return tuple(zip_with(lambda _, a: a[rows], part) for part in data)
+    return _each(data, lambda a: a[:, rows].swapaxes(0, 1) if members else a[rows])
 
 
-def entries(steps: Sequence[int], trace: Trace) -> Any:
-    """Where a trace has what it holds of these steps: an index of its first axis, or of that of the states after."""
-    return slice(None) if len(steps) == trace.steps else np.array(steps) - trace.first
+def _each(data: Data, f: Callable[[Any], Any]) -> Data:
+    return tuple(zip_with(lambda _, a: f(a), tree) for tree in data)
 
 
-def _without_filling(tensors: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+def entries(steps: Sequence[int], trace: Trace, members: Sequence[int] = ()) -> Any:
+    """Where a trace has what it holds of these steps and members: an index of its first axes, of the states after."""
+    here = _index(steps, trace.first)
+    return (here, _index(members)) if members else here
+
+
+def _index(numbers: Sequence[int], first: int = 0) -> Any:
+    """These numbers, which ascend, as an index: a slice, which copies nothing, where they are consecutive."""
+    start, stop = numbers[0] - first, numbers[-1] - first + 1
+    return slice(start, stop) if stop - start == len(numbers) else np.array(numbers) - first
+
+
+def _without_filling(
+    tensors: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], lead: int
+) -> dict[str, Array]:
     """The tensors of batches smaller than the largest, without what fills them up."""
-    return {name: a[(slice(None), *map(slice, shapes[name]))] for name, a in tensors.items()}
+    return {name: a[(*(slice(None),) * lead, *map(slice, shapes[name]))] for name, a in tensors.items()}
 
 
 def single(part: Part, i: int) -> Part:
@@ -150,7 +214,7 @@ def single(part: Part, i: int) -> Part:
 
     return Part(
         part.steps[one],
-        tuple(zip_with(lambda _, a: a[one], tree) for tree in part.data) if part.batched else part.data,
+        _each(part.data, lambda a: a[one]) if part.batched else part.data,
         zip_with(at, part.p),
         zip_with(at, part.state),
         {name: a[one] for name, a in part.after.items()},
@@ -158,7 +222,28 @@ def single(part: Part, i: int) -> Part:
         part.roomy,
         part.batched,
         part.stacks,
+        part.members,
     )
+
+
+def start_of(part: Part) -> Start:
+    """What the part's steps start from; of one that does not stack, without the axis for steps."""
+    if part.stacks:
+        return Start(part.p, part.state, part.data, np.array(part.steps).reshape(-1, *(1,) * (part.lead - 1)))
+    return only_step(part)
+
+
+def only_step(part: Part) -> Start:
+    """What the one step of a part starts from, without the axis for steps."""
+
+    def first(_name: str, ball: Any) -> Any:
+        return ball[0]
+
+    return Start(zip_with(first, part.p), zip_with(first, part.state), _only_data(part), part.steps[0])
+
+
+def _only_data(part: Part) -> Data:
+    return _each(part.data, lambda a: a[0]) if part.batched else part.data
 
 
 def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
@@ -173,41 +258,31 @@ def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
         last = name
         return sow(name, equation) if part.stacks else sow(name, equation[None])[0]
 
-    def first(_name: str, ball: Any) -> Any:
-        return ball[0]
-
-    p, state, data = part.p, part.state, part.data
-    t: Any = np.array(part.steps)
-    objective: Objective = e.stacked() if part.stacks else e.objective
-    if not part.stacks:
-        p, state, t = zip_with(first, p), zip_with(first, state), part.steps[0]
-        data = tuple(zip_with(first, tree) for tree in data) if part.batched else data
+    p, state, data, t = start_of(part)
     try:
-        step(objective, p, data, e.optimizer, state, t, noted)
+        step(_objective(e, part), p, data, e.optimizer, state, t, noted)
     except TypeError as error:
         raise InputError(f"equations behind {last}", "NumPy functions that run on balls", error) from error
 
 
 def loss_of(experiment: Experiment, part: Part, y: Any) -> Any:
-    """The loss of the part's steps from their y, (steps,)."""
-    e = experiment
-    if part.stacks:
-        return e.stacked().loss_of(y, part.data)
-    data = tuple(zip_with(lambda _, a: a[0], tree) for tree in part.data) if part.batched else part.data
-    return e.objective.loss_of(y[0], data)[None]
+    """The loss of the part's steps from their y: (steps,), or (steps, members)."""
+    objective = _objective(experiment, part)
+    return objective.loss_of(y, part.data) if part.stacks else objective.loss_of(y[0], _only_data(part))[None]
+
+
+def _objective(e: Experiment, part: Part) -> Objective:
+    return e.stacked(part.lead) if part.stacks else e.objective
 
 
 @contextmanager
 def remembering(part: Part) -> Iterator[Part]:
     """Within it the part's parameters keep their products, as two evaluations of one step ask for the same ones."""
-    balls = [ball for ball in named(part.p).values() if isinstance(ball, Ball)]
-    for ball in balls:
-        ball.remember()
-    try:
+    with ExitStack() as stack:
+        for ball in named(part.p).values():
+            if isinstance(ball, Ball):
+                stack.enter_context(ball.remembering())
         yield part
-    finally:
-        for ball in balls:
-            ball.forget()
 
 
 def states_before(part: Part) -> list[Array]:

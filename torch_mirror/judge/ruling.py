@@ -87,18 +87,20 @@ class Evidence(NamedTuple):
 
 def evidence(findings: Findings, torch: Trace, numpy: Trace) -> Evidence | None:
     """What a ruling on the first of these findings needs; None if nothing is refuted. The traces hold its step."""
-    first = min(findings.refutations, key=lambda f: f.step, default=None)
-    if first is None:
-        return None
-    trace = numpy if first.side == "numpy" else torch
-    i = first.step - trace.first
+    first = findings.first
+    return None if first is None else evidence_of(first, numpy if first.side == "numpy" else torch)
+
+
+def evidence_of(finding: Finding, trace: Trace) -> Evidence:
+    """A finding and what the trace holds of its step."""
+    i = finding.step - trace.first
     one = trace.at(slice(i, i + 1))
 
     def copied(group: Mapping[str, Array]) -> dict[str, Array]:
         return {name: np.array(a) for name, a in group.items()}
 
     groups = copied(one.constants), copied(one.parameters), copied(one.tensors)
-    return Evidence(first, Trace(one.steps, *groups, one.first, copied(one.states)))
+    return Evidence(finding, Trace(one.steps, *groups, one.first, copied(one.states)))
 
 
 def ruling(experiment: Experiment, seen: Evidence | None) -> Ruling | None:

@@ -19,7 +19,7 @@ Words = Literal[
     "needs python-flint",
     "no ruling",
 ]
-"""Which side is wrong, as exact arithmetic sees it; see arbiter.py for what each of them rests on."""
+"""Which side is wrong, as exact arithmetic sees it; see ruling.py for what each of them rests on."""
 
 
 class Ruling(NamedTuple):
@@ -74,7 +74,7 @@ class Certificate:
     @property
     def first(self) -> Finding | None:
         """The first wrong tensor: the earliest step, and within it the first equation."""
-        return next(iter(self.refutations), None)
+        return Findings(self.rows).first
 
     @property
     def tensors(self) -> int:

@@ -2,7 +2,8 @@
 
 One reference step is taken from torch's own parameters and state of the optimizer, as balls, with nothing known of
 torch's intermediate values: the radii propagate through the network, both branches of an undecided ReLU are inside,
-and torch's loss and gradients must lie within them.
+and torch's loss and gradients must lie within them. Of an ensemble's members nothing else is known of a step: its next
+parameters and state of the optimizer are judged as well.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from reference.claim.slots import parameter_gradients
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import Where, compare
-from torch_mirror.judge.findings import Findings, merge
+from torch_mirror.judge.findings import Check, Findings, Side, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, loss_of
 
 
@@ -28,12 +29,15 @@ def free_step(e: Experiment, part: Part) -> dict[str, Any]:
     return balls | {"loss": loss_of(e, part, balls["y"])} if e.objective.deferred else balls
 
 
-def judge_end_to_end(e: Experiment, balls: dict[str, Ball], part: Part) -> Findings:
-    """The trace's loss and parameter gradients against the balls of a free step."""
-    wanted = ["loss", *parameter_gradients(e.slots)]
+def judge_end_to_end(
+    e: Experiment, balls: dict[str, Ball], part: Part, side: Side = "both", check: Check = "end to end"
+) -> Findings:
+    """The trace's loss and parameter gradients against the balls of a free step; of members all that it hands on."""
     fmt = format_of(e.dtype)
+    seen = {name: part.tensors[name] for name in ("loss", *parameter_gradients(e.slots)) if name in part.tensors}
+    if part.members:
+        seen |= part.after
     return merge(
-        compare(part.tensors[name], as_ball(balls[name], fmt), Where(name, "both", "end to end", part.steps))
-        for name in wanted
-        if name in part.tensors
+        compare(a, as_ball(balls[name], fmt), Where(name, side, check, part.steps, members=part.members))
+        for name, a in seen.items()
     )

@@ -1,0 +1,178 @@
+"""NumPy's own run is bound to its equations at every step: a fault of one moment is found wherever it happens."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference
+from reference import experiments
+from reference.arrays import Array, Sow, keep
+from reference.claim.batches import Batches
+from reference.claim.experiment import Experiment
+from reference.claim.tree import named, zip_with
+from reference.losses import SquaredError
+from reference.networks import two_layer_relu
+from reference.networks.two_layer_relu import TwoLayerReLU
+from reference.optimizers.sgd import SGD
+from reference.traces import training
+from torch_mirror.doors import strategies
+from torch_mirror.doors.verify import verify
+from torch_mirror.judge import hearing
+from torch_mirror.judge.checks.own_run import judge_own_run, suspects
+from torch_mirror.judge.verdict import Certificate
+from torch_mirror.training.session import session
+
+STEPS = 24  # 16 of which are sampled
+
+Plant = Callable[[str, Array], Array]
+
+
+@pytest.fixture(autouse=True)
+def _divergence_is_judged_not_warned_of() -> Iterator[None]:
+    with np.errstate(all="ignore"):
+        yield
+
+
+def at_one_call(tensor: str, call: int, wrong: Callable[[Array], Array]) -> Plant:
+    """A sow that makes one value of a run wrong, and no other."""
+    calls = iter(range(10**6))
+
+    def plant(name: str, value: Array) -> Array:
+        return wrong(value) if name == tensor and next(calls) == call else value
+
+    return plant
+
+
+def verified(patch: pytest.MonkeyPatch, e: Experiment, plant: Plant) -> Certificate:
+    """The certificate of two runs, of which NumPy's has the fault."""
+    honest = training.segments
+    patch.setattr(training, "segments", lambda e, record, size: honest(e, record, size, plant))
+    try:
+        return verify(e)
+    finally:
+        patch.setattr(training, "segments", honest)
+
+
+def looked_at(e: Experiment) -> list[int]:
+    """Every step of the quickest run; else the first, and some that are not sampled."""
+    sampled = hearing.plan_of(e).sample.tolist()
+    others = [t for t in range(e.steps) if t not in sampled]
+    return list(range(e.steps)) if e.name == "two-layer-linear" else [0, *others[:: max(1, len(others) // 3)]]
+
+
+def small(name: str, dtype: str = "float64", **changes: Any) -> Experiment:
+    return replace(experiments.load(name, dtype), steps=STEPS, **changes)
+
+
+def large(optimizer: Any) -> Experiment:
+    """More numbers a step than have radii at every step."""
+    draw = np.random.default_rng(0)
+    p = two_layer_relu.Parameters(draw.normal(size=(150, 60)) / 8, draw.normal(size=(5, 150)) / 12)
+    x, t = draw.normal(size=(20, 60)), draw.normal(size=(20, 5))
+    return Experiment(TwoLayerReLU(60, 150, 5), p, x, t, SquaredError("mean"), optimizer, 6)
+
+
+MOMENTUM = SGD(0.01, 0.9)
+
+FAULTS: dict[str, tuple[Callable[[], Experiment], str, float]] = {
+    "output": (lambda: small("mlp-relu"), "y", 1.5),
+    "output, float32": (lambda: small("mlp-relu", "float32"), "y", 1.5),
+    "gradient": (lambda: small("two-layer-linear"), "dW2", -1.0),
+    "parameter": (lambda: small("mlp-relu"), "W1", 1.01),
+    "parameter, hardly": (lambda: small("two-layer-linear"), "W1", 1 + 1e-12),
+    "batches, the last one smaller": (lambda: small("mlp-relu", batches=Batches(3, seed=1)), "W1", 1.01),
+    "state": (lambda: small("mlp-relu", optimizer=MOMENTUM), "v.W1", 1.01),
+    "large, output": (lambda: large(SGD(0.01)), "y", 1.5),
+    "large, parameter": (lambda: large(MOMENTUM), "W2", 1 + 1e-9),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_one_moment_is_found_at_every_step(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, tensor, factor = FAULTS[fault]
+    e = make()
+    assert verify(e).verdict == "certified"
+    for call in looked_at(e):
+        certificate = verified(monkeypatch, e, at_one_call(tensor, call, lambda a: a * a.dtype.type(factor)))
+        first = certificate.first
+        assert first is not None, f"step {call}"
+        assert (first.step, first.side, first.check) == (call, "numpy", "local")
+        if "large" not in fault:
+            assert first.tensor == tensor
+            assert certificate.ruling is not None
+            assert certificate.ruling.verdict == "the reference strays"
+
+
+def test_what_turns_into_nan_for_one_moment_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    e = small("mlp-relu")
+    for call in (1, 10, 22):
+        first = verified(monkeypatch, e, at_one_call("W1", call, lambda a: a * np.nan)).first
+        assert first is not None
+        assert (first.tensor, first.step, first.side) == ("W1", call, "numpy")
+
+
+@dataclass(frozen=True)
+class Slipping:
+    """SGD that hands on another momentum buffer than it updated with, at one step, where numbers have no radii."""
+
+    sgd: SGD
+    at: int
+    elementwise = True
+
+    def init(self, p: Any) -> Any:
+        return self.sgd.init(p)
+
+    def step(self, p: Any, g: Any, state: Any, t: Any, sow: Sow = keep) -> Any:
+        p, state = self.sgd.step(p, g, state, t, keep)
+        slips = isinstance(next(iter(named(p).values())), np.ndarray) and np.ndim(t) == 0 and t == self.at
+        state = zip_with(lambda name, v: sow(name, v * 1.01 if slips else v), state)
+        return zip_with(sow, p), state
+
+
+@pytest.mark.parametrize("size", [5, 1000])
+def test_a_state_that_goes_wrong_behind_the_update_is_found(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows in the parameters a step later, in whatever segment that is."""
+    e = small("mlp-relu", optimizer=MOMENTUM)
+    monkeypatch.setattr(hearing, "segment_steps", lambda _: size)
+    monkeypatch.setattr(hearing, "SAMPLES", 1)
+    for at in (0, 4, 5, 11, STEPS - 2):
+        wrong = replace(e, optimizer=Slipping(MOMENTUM, at))
+        first = verify(wrong, using=lambda _: session(e)).first
+        assert first is not None, f"step {at}"
+        assert (first.tensor, first.step, first.side, first.check) == ("v.W1", at, "numpy", "local")
+
+
+# --- right runs -------------------------------------------------------------------------------------
+
+
+@given(e=strategies.experiments(), data=st.data())
+def test_no_step_of_a_right_run_is_refuted(e: Experiment, data: st.DataObject) -> None:
+    """Whatever steps are looked at, and whether its other tensors are known or not."""
+    trace = reference.train(e)
+    some = sorted(data.draw(st.sets(st.integers(0, e.steps - 1)))) if e.steps else []
+    for held in (trace, replace(trace, tensors={})):
+        assert judge_own_run(e, held, some, stacks=True).refutations == ()
+        assert judge_own_run(e, held, some, stacks=False).rows == ()  # evaluated as the run was: the same bits
+
+
+def test_which_steps_are_looked_at() -> None:
+    e = small("mlp-relu")
+    plain, momentum = (reference.train(replace(e, optimizer=o)).at(slice(8, 20)) for o in (SGD(0.01), MOMENTUM))
+    assert suspects(plain, [8, 11]) == [8, 11]
+    assert suspects(plain, []) == []
+    assert suspects(momentum, [8, 11]) == [8, 10, 11, 19]
+    assert suspects(momentum, []) == [19]
+    assert suspects(momentum.at(slice(0, 0)), []) == []
+
+
+def test_the_rows_stand_in_the_order_of_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large network most steps are known by their parameters alone; a later one is by all its tensors."""
+    e = large(SGD(0.01))
+    certificate = verified(monkeypatch, e, at_one_call("W1", 0, lambda a: a * 1.01))
+    ours = [row.tensor for row in certificate.rows if (row.side, row.check) == ("numpy", "local")]
+    assert ours.index("z1") < ours.index("y") < ours.index("dW1") < ours.index("W1")

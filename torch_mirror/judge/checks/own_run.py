@@ -1,0 +1,62 @@
+"""NumPy's own run bound to its equations, at every step at which it might have left them.
+
+The trajectory (trajectory.py) takes NumPy's theta[t+1] for F(theta[t]), one step F of the reference from its own
+parameters before. A fault of one moment, in one call of many, breaks that: theta[t+1] = F(theta[t]) + j. With d[t] the
+distance of the two runs, a[t] d[t] what a step makes of it, and r[t] the norm of the radii of torch's step, the
+triangle inequality gives
+
+    |j|  <=  d[t+1] + |phi[t+1] - F(phi[t])| + |F(phi[t]) - F(theta[t])|  <=  d[t+1] + r[t] + a[t] d[t]
+
+so that where the distance grew by no more than r[t], |j| is at most 2 r[t] + (1 + a[t]) d[t]: what rounding allows and
+the distance that was there. Where it grew by more, NumPy's step is evaluated anew, from what its trace holds before
+it; what comes out the same to the last bit is an evaluation of the equations, and the rest is judged tensor by tensor.
+
+A state of the optimizer that went wrong behind the update shows in the parameters a step later. So the step before
+one that grew is looked at as well, and the last one of a segment, whose successor is in the next.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from reference.claim.experiment import Experiment
+from reference.traces.trace import Trace
+from torch_mirror.balls.format import format_of
+from torch_mirror.judge.checks.end_to_end import free_step
+from torch_mirror.judge.checks.local import judge_locally
+from torch_mirror.judge.findings import Findings, merge
+from torch_mirror.judge.replay import Part, as_ball, judge_givens, parts
+
+
+def suspects(numpy: Trace, grown: Collection[int]) -> list[int]:
+    """The steps of NumPy's trace to look at: where the distance grew by more than the radii, and with a state more."""
+    if not (numpy.states and numpy.steps):
+        return sorted(grown)
+    before = {max(t - 1, numpy.first) for t in grown}
+    return sorted({*grown, *before, numpy.first + numpy.steps - 1})
+
+
+def judge_own_run(e: Experiment, numpy: Trace, steps: list[int], above: float = 0, *, stacks: bool) -> Findings:
+    """Judge these steps of NumPy's trace locally, but for those that come out the same when they are evaluated anew.
+
+    The judge's evaluation stacks steps, which a product may round in another way: that is judged, not equal, and within
+    its radius. What the trace does not hold, as of most steps of a large network, propagates. above: see ``compare``.
+    """
+    if not steps:
+        return Findings()
+    with np.errstate(all="ignore"):
+        _, givens = judge_givens(e, numpy, "numpy")  # the features are judged where the steps are sampled
+        bare = replace(numpy, tensors={})
+        others = [t for part in parts(e, bare, givens, stacks=stacks, steps=steps) for t in _differ(e, part)]
+        again = parts(e, numpy, givens, stacks=stacks, steps=sorted(others))
+        return merge(judge_locally(e, part, "numpy", above) for part in again)
+
+
+def _differ(e: Experiment, part: Part) -> Iterator[int]:
+    """The steps of a part after which the trace holds other numbers than the equations give."""
+    free, fmt = free_step(e, part), format_of(e.dtype)
+    for i, t in enumerate(part.steps):
+        pairs = ((a[i], as_ball(free[name], fmt).value[i]) for name, a in part.after.items())
+        if not all(np.array_equal(seen, expected, equal_nan=True) for seen, expected in pairs):
+            yield t

@@ -1,0 +1,190 @@
+"""A hearing: the segments of a run come in one after the other, and what is found of them becomes a certificate.
+
+``hear`` adds a segment to what was found before, which is plain data; ``certificate`` makes the certificate of it.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.experiment import Experiment
+from reference.claim.slots import parameter_gradients
+from reference.traces.trace import Trace
+from reference.traces.training import numbers_a_step, segment_steps
+from torch_mirror.judge.checks.local import judge_locally
+from torch_mirror.judge.checks.own_run import judge_own_run, suspects
+from torch_mirror.judge.checks.start import judge_start
+from torch_mirror.judge.checks.trajectory import grown, judge_free_run
+from torch_mirror.judge.findings import Findings, Side, merge
+from torch_mirror.judge.replay import Givens, judge_givens, parts
+from torch_mirror.judge.ruling import Evidence, evidence
+from torch_mirror.judge.stacking import stacking_flaw
+from torch_mirror.judge.verdict import Certificate, still
+
+SMALL = 20_000
+"""Numbers that one step computes, up to which radii are propagated end to end at every step."""
+
+SAMPLES = 16
+"""Steps of a small network's NumPy trace that are judged in a wider precision. A large network's product
+takes a hundred times as long there: one step, and one more for every thousand."""
+
+
+class Plan(NamedTuple):
+    """How a run is heard, which its size and its equations decide."""
+
+    small: bool       # radii are propagated end to end at every step
+    sample: Array     # the steps of NumPy's run that are judged by themselves
+    size: int         # steps of a segment
+    flaw: str | None  # why the steps are evaluated one by one, if they are
+
+    @property
+    def stacks(self) -> bool:
+        """Whether steps are evaluated together."""
+        return self.flaw is None
+
+
+class Motion(NamedTuple):
+    """Whether anything moved: what a run whose every tensor is 0 would not show."""
+
+    pushed: bool = False                     # some parameter gradient is not 0
+    losses: tuple[Any, Any] = (np.inf, -np.inf)  # smallest and largest loss; of an ensemble each member's, (K,)
+
+
+class Hearing(NamedTuple):
+    """What was found so far."""
+
+    findings: Findings = Findings()
+    own: Findings = Findings()            # of NumPy's own run beside the sampled steps, the last of which is the run's
+    motion: Motion = Motion()
+    seen: Evidence | None = None          # of the first refutation
+    givens: Givens | None = None          # what every step starts from, known from the first segment on
+    ends: float | None = None             # distance of the two runs after the last step
+    ends_relative: float | None = None    # the same over the norm of NumPy's parameters
+
+    @property
+    def all(self) -> Findings:
+        """All of them, in the order of evaluation: a sampled step has every row, in order."""
+        return merge([self.findings, self.own])
+
+
+def plan_of(experiment: Experiment) -> Plan:
+    """The plan of an experiment's hearing."""
+    e = experiment
+    small = numbers_a_step(e) <= SMALL
+    sample = _spread(e.steps, SAMPLES if small else 1 + e.steps // 1000)
+    return Plan(small, sample, segment_steps(e), stacking_flaw(e))
+
+
+def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, numpy: Trace) -> Hearing:
+    """With a segment of torch's run and the same steps of NumPy's, both as they ran."""
+    e = experiment
+    above = so_far.findings.worst.ratio if so_far.findings.worst else 0
+    found, givens, ends = [so_far.findings], so_far.givens, so_far.ends
+    if givens is None:
+        of_features, givens = judge_givens(e, torch, "torch")
+        found += [judge_start(e, torch, "torch"), judge_start(e, numpy, "numpy"), of_features]
+    found += _judge_sample(e, plan, numpy, above)
+    grew: list[int] = []
+    for part in parts(e, torch, givens, stacks=plan.stacks):
+        found.append(judge_locally(e, part, "torch", above))
+        of_free_run, distances = judge_free_run(e, part, numpy, None if plan.small else plan.sample)
+        found.append(of_free_run)
+        grew += grown(part, distances)
+        if part.steps[-1] == torch.first + torch.steps - 1:
+            ends = float(distances.distance[-1])
+    own = merge([so_far.own, judge_own_run(e, numpy, suspects(numpy, grew), above, stacks=plan.stacks)])
+    findings = merge(found)
+    last = torch.first + torch.steps == e.steps
+    return Hearing(
+        findings,
+        own,
+        watch(e, so_far.motion, torch),
+        so_far.seen or evidence(merge([findings, own]), torch, numpy),
+        givens,
+        ends,
+        ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none where no step was taken
+    )
+
+
+def hear_alone(experiment: Experiment, so_far: Hearing, trace: Trace, side: Side, *, stacks: bool) -> Hearing:
+    """With a segment of a trace that is judged by its own equations alone."""
+    e, found, givens = experiment, [so_far.findings], so_far.givens
+    if givens is None:
+        found += [judge_start(e, trace, side)] if trace.first == 0 else []
+        of_features, givens = judge_givens(e, trace, side)
+        found.append(of_features)
+    for part in parts(e, trace, givens, stacks=stacks):
+        found = [merge([*found, judge_locally(e, part, side)])]
+    findings = merge(found)
+    seen = so_far.seen or evidence(findings, trace, trace)
+    return Hearing(findings, motion=watch(e, so_far.motion, trace), seen=seen, givens=givens)
+
+
+def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list[Findings]:
+    """NumPy's own trace, at the sampled steps, in a precision wider than its own where there is one."""
+    wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
+    here = plan.sample[(plan.sample >= numpy.first) & (plan.sample < numpy.first + numpy.steps)]
+    found = []
+    for i in (here - numpy.first).tolist():
+        one = numpy.at(slice(i, i + 1)).astype(wider)
+        of_features, givens = judge_givens(e, one, "numpy")
+        found.append(of_features)
+        found += [judge_locally(e, part, "numpy", above) for part in parts(e, one, givens, stacks=plan.stacks)]
+    return found
+
+
+def _spread(steps: int, count: int) -> Array:
+    """``count`` steps, evenly spread from the first to the last; of one, the last."""
+    return np.unique(np.linspace(steps - 1, 0, count).astype(int)) if steps else np.empty(0, int)
+
+
+def _norm(trace: Trace) -> float:
+    """The Euclidean norm of the parameters at the end."""
+    return float(np.sqrt(sum(float(np.square(a[-1], dtype=np.float64).sum()) for a in trace.parameters.values())))
+
+
+# --- the certificate ----------------------------------------------------------------------------------
+
+
+def watch(experiment: Experiment, motion: Motion, trace: Trace) -> Motion:
+    """The motion so far, with a segment's; experiment: of an ensemble any member's."""
+    gradients = [trace.tensors[name] for name in parameter_gradients(experiment.slots) if name in trace.tensors]
+    loss = trace.tensors.get("loss", np.empty(0))
+    low, high = motion.losses
+    if loss.size:
+        low, high = np.minimum(low, loss.min(axis=0)), np.maximum(high, loss.max(axis=0))
+    if not gradients:  # a trace without them shows it by its parameters
+        gradients = [a[1:] - a[:-1] for a in trace.parameters.values()]
+    return Motion(motion.pushed or any(bool(g.any()) for g in gradients), (low, high))
+
+
+def idle(steps: int, motion: Motion) -> tuple[str, ...]:
+    """Why nothing could have failed, in words; empty if something could."""
+    if not steps:
+        return ("no step was taken",)
+    low, high = motion.losses
+    many = np.ndim(low) > 0
+    words = []
+    if not motion.pushed:
+        words.append(f"every parameter gradient{' of every member' if many else ''} is zero at every step")
+    if steps > 1 and np.equal(low, high).all():
+        words.append("the loss of no member ever moved" if many else "the loss never moved")
+    return tuple(words)
+
+
+def certificate(experiment: Experiment, steps: int, findings: Findings, motion: Motion, **more: Any) -> Certificate:
+    """The certificate of so many steps of a run; its rows stand in the order in which a step evaluates them.
+
+    experiment: of an ensemble any member's. more: further fields of the certificate.
+    """
+    e = experiment
+    more["notes"] = (*more.get("notes", ()), *still(findings, parameter_gradients(e.slots)))
+    return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
+
+
+def notes(flaw: str | None) -> tuple[str, ...]:
+    """What a reader of the certificate should know of how it was made."""
+    if flaw is None:
+        return ()
+    return (f"judged one step at a time, which is slow ({flaw}; write x @ W.mT, b[..., None, :], sum(axis=-2))",)
