@@ -19,9 +19,8 @@ from torch_mirror.judge.findings import merge
 from torch_mirror.judge.members import idle, judge_members
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate, still
-from torch_mirror.training.loop import checked_session
 from torch_mirror.training.memory import keep_freed_memory
-from torch_mirror.training.session import Session, gradients_on, session
+from torch_mirror.training.session import Session, gradients_on, session, session_by
 from torch_mirror.training.threads import one_thread
 from torch_mirror.training.vmap import alone, train
 
@@ -43,7 +42,7 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
         flaw = stacking_flaw(e.first, lead=2)
         if flaw is not None:
             raise InputError("network", "equations that stack (x @ W.mT, b[..., None, :], sum(axis=-2))", flaw)
-        one = checked_session(using(e.first))  # for both: in vmap the module has other parameters than its own
+        one = session_by(using, e.first)  # for both: in vmap the module has other parameters than its own
         run = train(e, one)
         findings = merge([judge_members(e, run, "end to end"), judge_members(e, alone(e, one), "unbatched")])
     return Certificate(

@@ -8,6 +8,7 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.slots import names
+from reference.claim.tree import named
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
@@ -22,7 +23,7 @@ from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.memory import keep_freed_memory
-from torch_mirror.training.session import Session, gradients_on, session, unmapped
+from torch_mirror.training.session import Session, gradients_on, session, session_by, unmapped
 from torch_mirror.training.threads import one_thread
 
 SMALL = 20_000
@@ -56,7 +57,7 @@ def verify(
         small = numbers_a_step(e) <= SMALL
         sample = _sample(e.steps, SAMPLES if small else 1 + e.steps // 1000)
         size = segment_steps(e)
-        one = torch_training.checked_session(using(e))
+        one = session_by(using, e)
         runs = zip(
             torch_training.segments(e, size=size, using=one),
             reference_training.segments(e, None if small else _record(e, sample), size),
@@ -91,7 +92,7 @@ def verify(
                 progress(torch.steps)
     return certificate(
         e, e.steps, findings, motion, ruling=ruling(e, seen),
-        end_distance=ends, end_distance_relative=relative, notes=(*notes(flaw), *unmapped(one)),
+        end_distance=ends, end_distance_relative=relative, notes=(*notes(flaw), *unmapped(one, named(e.parameters))),
         seconds=time.perf_counter() - started,
     )  # fmt: skip
 

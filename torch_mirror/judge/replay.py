@@ -21,7 +21,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.objective import Data, Objective, step
 from reference.claim.rehearsal import shapes_at
 from reference.claim.tree import named, rebuild, zip_with
-from reference.errors import InputError
+from reference.errors import InputError, TorchMirrorError
 from reference.traces.trace import Sliced, Trace
 from torch_mirror.balls.ball import Ball
 from torch_mirror.balls.format import Format, format_of
@@ -164,7 +164,7 @@ def single(part: Part, i: int) -> Part:
 def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
     """Run the equations of the part's steps; what is sown has an axis of steps in front, whether they stack or not.
 
-    Raises InputError where they ask for what balls have no rule for.
+    Raises InputError where they ask for what balls have no rule for, and where they raise anything themselves.
     """
     e, last = experiment, "the start"
 
@@ -184,8 +184,12 @@ def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
         data = tuple(zip_with(first, tree) for tree in data) if part.batched else data
     try:
         step(objective, p, data, e.optimizer, state, t, noted)
-    except TypeError as error:
-        raise InputError(f"equations behind {last}", "NumPy functions that run on balls", error) from error
+    except TorchMirrorError:
+        raise
+    except Exception as error:  # whatever somebody's code raises on balls
+        kind = "" if type(error) is TypeError else f"{type(error).__name__}: "
+        came = f"{kind}{' '.join(str(error).split())}"
+        raise InputError(f"equations behind {last}", "NumPy functions that run on balls", came) from error
 
 
 def loss_of(experiment: Experiment, part: Part, y: Any) -> Any:

@@ -5,8 +5,10 @@ stale gradients and optimizer state show.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +21,15 @@ from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
 from torch_mirror.optimizers import schedule_of, set_rates
 from torch_mirror.training.recording import Gradients, Hooks, Parameters, Record, State, check_in_graph, stacked
-from torch_mirror.training.session import Session, gradients_on, places, session, state_keys, tensors
+from torch_mirror.training.session import (
+    Session,
+    checked_session,
+    gradients_on,
+    places,
+    session,
+    state_keys,
+    tensors,
+)
 
 
 def segments(
@@ -33,7 +43,7 @@ def segments(
     A segment's arrays are overwritten by the next one's.
     """
     e = experiment
-    using = checked_session(session(e) if using is None else using)
+    using = checked_session(session(e) if using is None else using, e)
     module, optimizer = using.module, using.optimizer
     once, start = names(e.slots, "constant"), list(named(e.parameters))
     known = _known(e, using)
@@ -72,7 +82,7 @@ def segments(
             record_of = Record([*values, *gradients.of], set(watched.values()))
             take_step = _loop(using, record_of.sow) if hooks is None else _own_step(using, record_of.sow)
             for i in range(steps):
-                seen = data
+                seen, record_of.step = data, i
                 if e.batches is not None:
                     rows = e.rows(first + i)
                     seen = tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in data)
@@ -114,18 +124,11 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
         return gather(experiment.steps, segments(experiment, record, using=using))
 
 
-def checked_session(using: object) -> Session:
-    """The session. Raises InputError for anything else, such as the None of a function that returns nothing."""
-    if not isinstance(using, Session):
-        raise InputError("using", "a function that returns a torch_mirror.Session", type(using).__name__)
-    return using
-
-
 def _known(e: Experiment, using: Session) -> list[str]:
     """What torch can tell of a step, in the order of the equations; of a module without ``sow`` it is little."""
     start = list(named(e.parameters))
     each = names(e.slots, *STEP)
-    sows = using.train_step is None and takes_sow(using.module.forward)
+    sows = using.train_step is None and takes_sow(using.module.forward, by_name=True)
     forward = each[: each.index("loss")] if sows and e.objective.deferred else [n for n in ("y",) if n in each]
     if sows and not e.objective.deferred:
         forward = [n for n in each if e.slots[n].role == "value" and not n.endswith(".data")]
@@ -143,7 +146,8 @@ def _gradients(e: Experiment, of: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _grad(weight: Tensor) -> Tensor | None:
-    return weight.grad
+    """What torch keeps as None, of a parameter that it could have trained and the loss does not depend on, is 0."""
+    return torch.zeros_like(weight) if weight.grad is None and weight.requires_grad else weight.grad
 
 
 def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any], Iterator[None]]:
@@ -153,7 +157,11 @@ def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any
 
     def take_step(data: Any) -> Iterator[None]:
         optimizer.zero_grad()
-        loss = criterion(model(data[0], sow), *data[1:])
+        y = model(data[0], sow)
+        with _called("criterion", "(y, t)"):
+            loss = criterion(y, *data[1:])
+        if not isinstance(loss, Tensor) or loss.ndim:
+            raise InputError("criterion", "to return a tensor of one number", _shown(loss))
         sow("loss", loss)
         check_in_graph("loss", loss)
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
@@ -168,17 +176,38 @@ def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[
     own, dtype = using.train_step, next(using.module.parameters()).dtype
 
     def take_step(data: Any) -> Iterator[None]:
-        loss = own(*data) if own is not None else None
-        if loss is None:
-            raise InputError("train_step", "to return the loss", "None")
+        with _called("train_step", "(x, t)"):
+            loss = own(*data) if own is not None else None
+        number = isinstance(loss, (int, float, np.integer, np.floating)) or (
+            isinstance(loss, (Tensor, np.ndarray)) and not loss.ndim
+        )
+        if not number:
+            raise InputError("train_step", "to return the loss, one number", _shown(loss))
         sow("loss", loss.detach() if isinstance(loss, Tensor) else torch.tensor(loss, dtype=dtype))
         yield
 
     return take_step
 
 
+@contextmanager
+def _called(what: str, arguments: str) -> Iterator[None]:
+    """Say of a call that fails before the user's code is reached what it is called with; theirs is left as it is."""
+    try:
+        yield
+    except TypeError as error:
+        inside = error.__traceback__ and error.__traceback__.tb_next
+        if inside and inside.tb_next:
+            raise
+        raise InputError(what, f"to take {arguments}", error) from error
+
+
+def _shown(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"shape {tuple(shape)}"
+
+
 def _with_sow(module: Any) -> Callable[..., Tensor]:
     """The module, or for one whose forward takes no ``sow`` a function that sows what it returns."""
-    if takes_sow(module.forward):
+    if takes_sow(module.forward, by_name=True):
         return module
     return lambda x, sow: sow("y", module(x))

@@ -16,6 +16,7 @@ from reference.arrays import Array
 from reference.errors import InputError
 from torch_mirror.training.session import Place
 
+_NOT_IN_NUMPY = (torch.bfloat16,)
 LARGE = 10_000
 """Numbers in a gradient from which it is copied at once."""
 
@@ -104,6 +105,7 @@ class Hooks:
         self.handles = [
             place.weight.register_post_accumulate_grad_hook(self._catch)  # type: ignore[no-untyped-call]  # untyped in torch
             for place in places.values()
+            if place.weight.requires_grad
         ]
 
     def _catch(self, weight: Tensor) -> None:
@@ -126,10 +128,17 @@ class Record:
         self.rows: dict[str, list[Any]] = {name: [] for name in (*names, *retained)}
         self.versions: dict[str, list[int]] = {name: [] for name in self.rows}
         self.retained = retained
+        self.step = 0  # of the segment
 
     def sow(self, name: str, value: Tensor) -> Tensor:
         row = self.rows.get(name)
         if row is not None:
+            if not isinstance(value, Tensor):
+                raise InputError(f"tensor {name}", "a tensor from the torch module", type(value).__name__)
+            if len(row) > self.step:
+                raise InputError(f"tensor {name}", "to be sown once a step by the torch module", "a second value")
+            if value.dtype in _NOT_IN_NUMPY:
+                raise InputError(f"tensor {name}", "a dtype that NumPy has", value.dtype)
             row.append(value)
             self.versions[name].append(value._version)  # noqa: SLF001 - torch's only word for a write in place
             if name in self.retained:

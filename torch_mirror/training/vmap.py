@@ -56,7 +56,7 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
         constants = {name: a.copy() for name, a in e.named_data.items()}
         features: Any = getattr(module, "features", None) if hasattr(e.first.network, "features") else None
         data = data if features is None else (_batched(lambda x: features(x, keep))(data[0]), *data[1:])
-        sow = (keep,) if takes_sow(module.forward) else ()
+        sow = (keep,) if takes_sow(module.forward, by_name=True) else ()
         loss_of = _batched(lambda p, x, *t: criterion(functional_call(module, p, (x, *sow)), *t))
         keys = state_keys(e.first, one)
         before = named(e.first.optimizer.init(e.parameters))
