@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from reference.claim.experiment import Experiment
-from reference.claim.objective import takes_sow
 from reference.claim.slots import STEP, gradient_of, names
 from reference.claim.tree import named, zip_with
 from reference.errors import InputError
@@ -25,6 +24,7 @@ from torch_mirror.training.session import (
     Session,
     checked_session,
     gradients_on,
+    module_takes_sow,
     places,
     session,
     state_keys,
@@ -128,7 +128,7 @@ def _known(e: Experiment, using: Session) -> list[str]:
     """What torch can tell of a step, in the order of the equations; of a module without ``sow`` it is little."""
     start = list(named(e.parameters))
     each = names(e.slots, *STEP)
-    sows = using.train_step is None and takes_sow(using.module.forward, by_name=True)
+    sows = using.train_step is None and module_takes_sow(using.module)
     forward = each[: each.index("loss")] if sows and e.objective.deferred else [n for n in ("y",) if n in each]
     if sows and not e.objective.deferred:
         forward = [n for n in each if e.slots[n].role == "value" and not n.endswith(".data")]
@@ -208,6 +208,6 @@ def _shown(value: object) -> str:
 
 def _with_sow(module: Any) -> Callable[..., Tensor]:
     """The module, or for one whose forward takes no ``sow`` a function that sows what it returns."""
-    if takes_sow(module.forward, by_name=True):
+    if module_takes_sow(module):
         return module
     return lambda x, sow: sow("y", module(x))

@@ -147,7 +147,8 @@ class Record:
         return value
 
     def gradients_of(self, name: str) -> list[Tensor | None]:
-        return [value.grad for value in self.rows[name]]
+        """Of each step; 0 where torch keeps None: the value is in the graph, and the loss does not depend on it."""
+        return [torch.zeros_like(value) if value.grad is None else value.grad for value in self.rows[name]]
 
     def finished(self) -> dict[str, list[Any]]:
         """The rows. Raises InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
+from reference.claim.objective import takes_sow
 from reference.claim.slots import names as names_of
 from reference.claim.tree import named, zip_with
 from reference.errors import InputError, UnknownNameError
@@ -164,6 +165,17 @@ def checked_session(using: object, experiment: Experiment) -> Session:
         raise InputError("optimizer of the session", expected, type(using.optimizer).__name__)
     fitting(using.module, using.names, named(experiment.parameters))
     return using
+
+
+def module_takes_sow(module: nn.Module) -> bool:
+    """True if the module's forward has a parameter ``sow``; of a wrapper around one module, if that one's has.
+
+    A wrapper is one whose forward takes any arguments: torch.compile's, torch.nn.DataParallel.
+    """
+    if takes_sow(module.forward, by_name=True):
+        return True
+    children = list(module.children())
+    return takes_sow(module.forward) and len(children) == 1 and module_takes_sow(children[0])
 
 
 def session_by(using: Any, experiment: Experiment) -> Session:
