@@ -99,13 +99,16 @@ def _zip(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> A
 
 
 def _zip_children(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> Any:
-    """A mapping or an object: a copy with other leaves; itself, where it has none."""
-    children = list(_children(a))
-    if not children:
+    """A mapping or an object: a copy with other leaves, and copies of lists and the like; an object without, itself."""
+    children = dict(_children(a))
+    if not children and not isinstance(a, Mapping):
         return a
     result = dict(a) if isinstance(a, Mapping) and not isinstance(a, MutableMapping) else copy.copy(a)
-    for key, value in children:
-        if value is not None:
+    for key, value in (a if isinstance(a, Mapping) else vars(a)).items():
+        if key not in children:
+            if type(value) in (list, dict, set):  # such as a history that is appended to
+                _put(result, key, copy.copy(value))
+        elif value is not None:
             rest = tuple(_child(path, other, key) for other in others)
             _put(result, key, _zip(f, _below(path, key), value, rest))
     return result

@@ -92,7 +92,7 @@ def checked_optimizer(optimizer: Any, steps: int) -> Any:
         raise InputError("optimizer", expected, repr(optimizer))
     check = getattr(optimizer, "checked", None)
     optimizer = optimizer if check is None else check(steps)
-    return optimizer if takes_sow(optimizer.step) else Sowing(optimizer)
+    return optimizer if takes_sow(optimizer.step, by_name=True) else Sowing(optimizer)
 
 
 def _copied(tree: Tree) -> Tree:

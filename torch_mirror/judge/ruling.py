@@ -318,7 +318,7 @@ def _allowance(case: Case, by: Exact, name: str, at: tuple[int, ...], largest: N
 
     fmt = format_of(case.experiment.dtype)
     gradient = backward(case, name, rounded(fmt), tell)
-    own = gradient if case.kind == "gradient" else equation(case, rounded(fmt))
+    own = as_ball(gradient if case.kind == "gradient" else equation(case, rounded(fmt)), fmt)
     room = _room(case, by, own.radius[at])
     shares = [_relative_radius(ball) for ball in (*tensors, gradient) if isinstance(ball, Ball)]
     conditioned = by.number(max(shares, default=0.0)) * largest
