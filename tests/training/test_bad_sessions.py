@@ -95,6 +95,20 @@ def test_what_the_user_s_code_raises_is_theirs() -> None:
         verify(linear(), using=lambda _: made(criterion=criterion))
 
 
+class Pair(Line):
+    """As torch's recurrent modules are: the output, and something else."""
+
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x), x
+
+
+def test_an_output_that_the_criterion_does_not_take_is_told() -> None:
+    with pytest.raises(InputError, match=r"output of the torch module: expected a tensor, .*, got tuple"):
+        verify(linear(), using=lambda _: made(Pair()))
+    certificate = verify(linear(), using=lambda _: made(Pair(), criterion=lambda y, t: (y[0] - t).square().mean()))
+    assert certificate.verdict == "certified"
+
+
 class Frozen(Line):
     def __init__(self) -> None:
         super().__init__()

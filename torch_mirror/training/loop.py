@@ -158,8 +158,14 @@ def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Callable[[Any
     def take_step(data: Any) -> Iterator[None]:
         optimizer.zero_grad()
         y = model(data[0], sow)
-        with _called("criterion", "(y, t)"):
-            loss = criterion(y, *data[1:])
+        try:
+            with _called("criterion", "(y, t)"):
+                loss = criterion(y, *data[1:])
+        except Exception as error:
+            if isinstance(y, Tensor):
+                raise
+            expected = "a tensor, or something that the criterion takes"
+            raise InputError("output of the torch module", expected, type(y).__name__) from error
         if not isinstance(loss, Tensor) or loss.ndim:
             raise InputError("criterion", "to return a tensor of one number", _shown(loss))
         sow("loss", loss)
