@@ -7,10 +7,12 @@ strength is lambda / 2 in books that write lambda / 2 sum W^2. Source: Goodfello
 (2016), section 7.1.1.
 """
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from reference.arrays import Array
 from reference.claim.tree import Tree, named, zip_with
+from reference.errors import InputError, UnknownNameError
 from reference.options import not_negative
 
 
@@ -25,8 +27,21 @@ class L2(NamedTuple):
     lead: int = 0
 
     def validated(self) -> "L2":
-        """With a plain number. Raises InputError for a negative strength, or one that is not finite."""
-        return self._replace(strength=not_negative("strength of the penalty", self.strength, "weight decay"))
+        """With a plain number. Raises InputError for a negative strength, one that is not finite, and no names."""
+        names = self.names
+        if names is not None and (isinstance(names, str) or not isinstance(names, Collection) or not names):
+            raise InputError("names of the penalty", "a tuple of parameters' names, or None for all", repr(names))
+        names = None if names is None else tuple(names)
+        strength = not_negative("strength of the penalty", self.strength, "weight decay")
+        return self._replace(strength=strength, names=names)
+
+    def checked(self, p: Tree) -> "L2":
+        """The same. Raises UnknownNameError for a name that p does not have."""
+        known = list(named(p))
+        for name in self.names or ():
+            if name not in known:
+                raise UnknownNameError("parameter of the penalty", name, known)
+        return self
 
     def value(self, p: Tree) -> Array:
         """R. Returns (...)."""

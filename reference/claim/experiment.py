@@ -52,8 +52,11 @@ class Experiment:
         if hasattr(objective, "network"):
             object.__setattr__(self, "network", objective.network)
         object.__setattr__(self, "optimizer", checked_optimizer(self.optimizer, self.steps))
-        _check_batches(self.batches)
+        object.__setattr__(self, "steps", int(self.steps))
+        object.__setattr__(self, "batches", _checked_batches(self.batches))
         given = self._checked_arrays()
+        if hasattr(self.penalty, "checked"):
+            self.penalty.checked(self.parameters)
         _check_shapes(self, given)
         _check_numbers(self)
         least = min((self.batch_length(t) for t in range(min(self.steps, self.samples))), default=self.accumulate)
@@ -136,8 +139,9 @@ class Experiment:
             dtype = dtype or a.dtype
             if a.dtype != dtype:
                 raise InputError(f"tensor {name}", f"dtype {dtype}, as the first parameter has", f"dtype {a.dtype}")
-        if not named(self.x):
-            raise InputError("tensor x", "a NumPy array", type(self.x).__name__)
+        for what, part in zip("xt", self.data, strict=False):
+            if not named(part):
+                raise InputError(f"tensor {what}", "a NumPy array", type(part).__name__)
         for name, a in self.named_data.items():
             check_array(name, a)
             if a.dtype != dtype and a.dtype.kind not in "iub":
@@ -150,15 +154,17 @@ class Experiment:
         return {**self.named_data, **parameters}
 
 
-def _check_batches(batches: object) -> None:
+def _checked_batches(batches: object) -> Batches | None:
+    """With plain numbers: those of NumPy's small types overflow when rows are counted."""
     if batches is None:
-        return
+        return None
     if not isinstance(batches, Batches):
         raise InputError("batches", "a Batches or None", repr(batches))
     for what, number, least in (("batch size", batches.size, 1), ("seed of the batches", batches.seed, 0)):
         whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= least
         if not whole and not (what != "batch size" and number is None):
             raise InputError(what, f"a whole number, {least} or more", repr(number))
+    return Batches(int(batches.size), None if batches.seed is None else int(batches.seed))
 
 
 def named_parts(data: Data) -> dict[str, Array]:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from reference.arrays import Array, Sow, keep
-from reference.claim.tree import Tree, named, rebuild, zip_with
+from reference.claim.tree import Tree, named, rebuild, same_containers_anew, zip_with
 from reference.errors import InputError
 
 Parameters: TypeAlias = Tree
@@ -80,19 +80,20 @@ class Supervised:
 
     def gradients(self, p: Parameters, data: Data, sow: Sow = keep) -> Parameters:
         x, t = data
-        y, cache = self.network.forward(p, x, sow)  # a pair, as the dry run has seen
+        theirs = p if hasattr(p, "_fields") else same_containers_anew(p)  # a layer object keeps what its backward needs
+        y, cache = self.network.forward(theirs, x, sow)  # a pair, as the dry run has seen
         if self.penalty is not None:
-            return self._penalised(p, y, cache, t, sow)
+            return self._penalised(p, theirs, y, cache, t, sow)
         dy = sow("dy", self.loss.gradient(y, t))
-        dp = self.network.backward(p, cache, dy, sow)
+        dp = self.network.backward(theirs, cache, dy, sow)
         return dp if type(dp) is type(p) and hasattr(p, "_fields") else matched(dp, p)
 
-    def _penalised(self, p: Parameters, y: Array, cache: Any, t: Any, sow: Sow) -> Parameters:
+    def _penalised(self, p: Parameters, theirs: Parameters, y: Array, cache: Any, t: Any, sow: Sow) -> Parameters:
         """L + R and dL + dR, whose first parts are sown as ``dW1.data``."""
         sow("loss", self.loss.value(y, t) + self.penalty.value(p))
         dy = sow("dy", self.loss.gradient(y, t))
         own = {f"d{name}" for name in named(p)}
-        dp = self.network.backward(p, cache, dy, lambda name, v: sow(f"{name}.data" if name in own else name, v))
+        dp = self.network.backward(theirs, cache, dy, lambda name, v: sow(f"{name}.data" if name in own else name, v))
         added = named(self.penalty.gradient(p))
         return zip_with(lambda name, dw: sow(f"d{name}", dw + added[name] if name in added else dw), matched(dp, p))
 
@@ -125,14 +126,13 @@ class Function:
             sown.add(name)
             return sow(name, value)
 
-        # what an object's own methods keep on it, as in self.h = ..., is kept on a copy of it
-        given = zip_with(lambda _, a: a, p) if hasattr(p, "__dict__") else p
-        result = self.function(given, *data, sow=noted) if self.sows else self.function(given, *data)
+        theirs = same_containers_anew(p)  # layer objects keep values of the forward pass among their attributes
+        result = self.function(theirs, *data, sow=noted) if self.sows else self.function(theirs, *data)
         if not isinstance(result, tuple) or len(result) != 2:
             raise InputError("the function", "to return (loss, gradients)", type(result).__name__)
         loss, dp = result[0], matched(result[1], p)
         if "loss" not in sown:
-            sow("loss", np.asarray(loss) if isinstance(loss, float) else loss)
+            sow("loss", np.asarray(loss) if isinstance(loss, (int, float)) else loss)
         return zip_with(lambda name, dw: dw if f"d{name}" in sown else sow(f"d{name}", dw), dp)
 
     def loss_of(self, y: Array, data: Data) -> Array:
@@ -174,8 +174,9 @@ def objective_of(network: Any, loss: Any, penalty: Any = None) -> Objective:
         return Supervised(with_sow(network), loss, penalty)
     if callable(network) and not isinstance(network, type):
         if loss is not None or penalty is not None:
-            raise InputError("loss and penalty", "None, as the function has them in it", repr(loss or penalty))
-        return Function(network, takes_sow(network))
+            came = repr(penalty if loss is None else loss)
+            raise InputError("loss and penalty", "None, as the function has them in it", came)
+        return Function(network, takes_sow(network, by_name=True))
     expected = "an object with forward() and backward(), or a function (p, x, t) -> (loss, gradients)"
     raise InputError("network", expected, repr(network))
 
@@ -201,12 +202,18 @@ def matched(dp: Any, p: Parameters) -> Parameters:
         return dp
     found: dict[str, Any] = {}
     for name in wanted:
-        both = [other for other in (name, f"d{name}") if other in came]
+        both = [other for other in {name: 0, f"d{name}": 0, _with_d(name): 0} if other in came]
         if len(both) != 1:
             expected = f"a gradient of each parameter by its name: {', '.join(wanted)}"
             raise InputError("gradients", expected, ", ".join(came) or type(dp).__name__)
         found[name] = came[both[0]]
     return rebuild(p, found)
+
+
+def _with_d(name: str) -> str:
+    """``layers.0.dW`` for ``layers.0.W``."""
+    *above, last = name.split(".")
+    return ".".join([*above, f"d{last}"])
 
 
 def checked_output(result: Any) -> tuple[Array, Any]:
@@ -216,13 +223,15 @@ def checked_output(result: Any) -> tuple[Array, Any]:
     return result
 
 
-def takes_sow(function: Callable[..., Any]) -> bool:
-    """True if the function has a parameter ``sow``, or takes any."""
+def takes_sow(function: Callable[..., Any], *, by_name: bool = False) -> bool:
+    """True if the function has a parameter ``sow``, or takes any; by_name: if it has one of that name."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # no signature is known: it is called as the protocol says
+        return not by_name
+    if any(p.name == "sow" for p in parameters):
         return True
-    return any(p.name == "sow" or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+    return not by_name and any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
 
 
 def with_sow(network: Any) -> Network:

@@ -13,7 +13,7 @@ import numpy as np
 from reference.arrays import Array, Sow, keep
 from reference.claim.objective import Supervised, checked_output
 from reference.claim.slots import Role, Slot, Slots
-from reference.claim.tree import named, zip_with
+from reference.claim.tree import beside_leaves, named, zip_with
 from reference.errors import InputError, TorchMirrorError
 
 
@@ -61,11 +61,14 @@ def rehearse(experiment: Claim) -> Slots:
     each = _in_order(e, first)
     if e.objective.deferred:
         _check_output(each)
+    if np.ndim(each["loss"]) != 0:
+        raise InputError("loss", "one number", f"shape {np.shape(each['loss'])}")
     _check_gradients(p, first)
     _check_dtypes(e, once | each)
     first.check_kept()
     _check_repeated(first, second)
-    state = e.optimizer.init(p)
+    state = _rehearse_update(e, p, first.gradients)
+    _check_untouched(given, copies)
     _check_names(e, [*once, *first.values, *named(state)], given)
     return _slots(e, given, once, each, state)
 
@@ -74,12 +77,68 @@ def shapes_at(experiment: Claim, step: int) -> dict[str, tuple[int, ...]]:
     """The shapes of what that step sows, and of the loss: of a batch smaller than the first."""
     e = experiment
     sown = _Sown(copies=False)
-    e.objective.gradients(e.parameters, _rows(e, e.objective.prepare(e.data), step), sown.sow)
+    p, data = (e.parameters_of({n: a.copy() for n, a in named(e.parameters).items()}), _copies(e))
+    with _told():
+        e.objective.gradients(p, _rows(e, e.objective.prepare(data), step), sown.sow)
     return {name: np.shape(value) for name, value in sown.values.items()} | {"loss": ()}
 
 
+def _rehearse_update(e: Claim, p: Any, gradients: dict[str, Array]) -> Any:
+    """The optimizer's state before the first step, after three updates on copies.
+
+    Raises InputError where the update's results are not of the form of what it was given, where what it hands on is
+    no array, and where the same numbers do not give the same ones again after others: what an optimizer remembers in
+    an object of its own a judge cannot set back.
+    """
+    with _told("the optimizer"):
+        state = e.optimizer.init(p)
+    for name, a in named(state).items():
+        if not isinstance(a, (np.ndarray, np.generic)):
+            raise InputError(f"state {name} of the optimizer", "an array", type(a).__name__)
+        if a.dtype != e.dtype:
+            raise InputError(f"state {name} of the optimizer", f"dtype {e.dtype}, as the parameters have", a.dtype)
+    if not e.steps:
+        return state
+    results = []
+    for factor in (1, -2, 1):
+        g = zip_with(lambda name, _, c=factor: gradients[name] * e.dtype.type(c), p)
+        sown: dict[str, Array] = {}
+        with _told("the optimizer"), np.errstate(all="ignore"):
+            after, next_state = e.optimizer.step(p, g, state, 0, _note(sown))
+        results.append(_after_update(e, p, state, after, next_state, sown))
+    for name, a in results[0].items():
+        if not np.array_equal(a, results[2][name], equal_nan=True):
+            expected = "to be the same from the same numbers each time"
+            came = "another one after other gradients: is something kept in an object? Own's start makes a state of it"
+            raise InputError(f"tensor {name} after an update", expected, came)
+    return state
+
+
+def _after_update(
+    e: Claim, p: Any, state: Any, after: Any, next_state: Any, sown: dict[str, Array]
+) -> dict[str, Array]:
+    """Copies of the parameters and states after an update. Raises InputError where their form is another."""
+    before, result = {**named(p), **named(state)}, {**named(after), **named(next_state)}
+    for name, a in before.items():
+        came = result.get(name)
+        if came is None:
+            raise InputError(f"tensor {name} after an update", "an array", "nothing")
+        if name not in sown:
+            raise InputError(f"tensor {name}", "to be sown by the optimizer", ", ".join(sown) or "nothing")
+        if np.shape(came) != np.shape(a):
+            raise InputError(f"tensor {name} after an update", f"shape {np.shape(a)}", f"shape {np.shape(came)}")
+        if np.asarray(came).dtype != e.dtype:
+            raise InputError(f"tensor {name} after an update", f"dtype {e.dtype}", f"dtype {np.asarray(came).dtype}")
+    others = beside_leaves(next_state)
+    for name, value in beside_leaves(state).items():
+        if others.get(name) != value:
+            expected = "an array if it changes, or the number of the step as the update's fourth argument"
+            raise InputError(f"state {name} of the optimizer", expected, f"{value!r} and then {others.get(name)!r}")
+    return {name: np.array(a) for name, a in result.items()}
+
+
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(what: str = "the network") -> Iterator[None]:
     """Say of whatever the user's code raises that it was the user's code; its own traceback is kept."""
     try:
         yield
@@ -87,11 +146,15 @@ def _told() -> Iterator[None]:
         raise
     except Exception as error:
         came = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError("the network", "to run on the parameters and data that were given", came) from error
+        raise InputError(what, "to run on the parameters and data that were given", came) from error
 
 
 def _data(e: Claim) -> dict[str, Array]:
     return dict(e.named_data)
+
+
+def _copies(e: Claim) -> Any:
+    return e.data_of({name: np.array(a) for name, a in _data(e).items()})
 
 
 def _rows(e: Claim, data: Any, step: int) -> Any:
@@ -170,15 +233,17 @@ def _check_output(each: dict[str, Array]) -> None:
         raise InputError("tensor y", "to be sown by forward", ", ".join(each) or "nothing")
     if np.shape(each["dy"]) != np.shape(each["y"]):
         raise InputError("tensor dy", f"shape {np.shape(each['y'])}, that of y", f"shape {np.shape(each['dy'])}")
-    if np.ndim(each["loss"]) != 0:
-        raise InputError("loss", "one number", f"shape {np.shape(each['loss'])}")
 
 
 def _check_dtypes(e: Claim, values: dict[str, Any]) -> None:
-    """A number or array of a wider dtype makes the run one of another precision, without a word from NumPy."""
+    """A number or array of a wider dtype makes the run one of another precision, without a word from NumPy.
+
+    Values may be whole numbers or masks; the loss and the parameters' gradients may not.
+    """
+    number = {"loss", *(f"d{name}" for name in named(e.parameters))}
     for name, value in values.items():
         came = np.asarray(value).dtype
-        if came != e.dtype and came.kind not in "iub":
+        if came != e.dtype and (came.kind not in "iub" or name in number):
             raise InputError(f"tensor {name}", f"dtype {e.dtype}, as the parameters have", f"dtype {came}")
 
 

@@ -14,7 +14,8 @@ What else stands in a tree, such as an object's name or its learning rate, is le
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -28,13 +29,17 @@ T = TypeVar("T")
 def zip_with(f: Callable[..., Any], tree: T, *others: Tree) -> T:
     """A tree like the first, of ``f(name, a, ...)`` for each leaf a and the leaves in its place in the other trees.
 
-    Leaves are visited in their order. Raises InputError where a tree has nothing in such a place.
+    Leaves are visited in their order. Raises InputError where a tree has nothing in such a place, and for a tree that
+    holds itself.
     """
     fields: Any = getattr(tree, "_fields", None)
     if fields is not None and all([v is None or v.__class__ is np.ndarray for v in tree]):  # type: ignore[attr-defined]  # noqa: C419 - a list is quicker here; a tuple has items
         rows = zip(fields, tree, *others, strict=True)  # type: ignore[call-overload]  # the same; what most networks have
         return type(tree)(*[None if row[1] is None else f(*row) for row in rows])
-    result: T = _zip(f, "", tree, others)
+    try:
+        result: T = _zip(f, "", tree, others)
+    except RecursionError:
+        raise InputError("a tree", "arrays some hundred levels down at most", "one without an end, or deeper") from None
     return result
 
 
@@ -50,6 +55,29 @@ def named(tree: Tree) -> dict[str, Any]:
 
     zip_with(note, tree)
     return names
+
+
+def same_containers_anew(tree: T) -> T:
+    """The same arrays in new containers, so that whatever is put into one of those is in no other tree."""
+    return zip_with(lambda _, a: a, tree)
+
+
+def beside_leaves(tree: Tree) -> dict[str, Any]:
+    """What else stands in a tree than arrays, by name: numbers, texts, flags."""
+    found: dict[str, Any] = {}
+
+    def look(path: str, a: Any) -> None:
+        if isinstance(a, (bool, int, str, bytes)):
+            found[path] = a
+        elif isinstance(a, Mapping):
+            for key, value in a.items():
+                look(_below(path, key), value)
+        elif isinstance(a, (list, tuple)):
+            for i, value in enumerate(a):
+                look(_below(path, i), value)
+
+    look("", tree)
+    return found
 
 
 def rebuild(like: T, values: Mapping[str, Any]) -> T:
@@ -69,10 +97,22 @@ def _zip(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> A
     if isinstance(a, (list, tuple)):
         lists = [_same_length(path, a, other) for other in others]
         return type(a)([_zip(f, _below(path, i), *_split(row)) for i, row in enumerate(zip(a, *lists, strict=True))])
-    result = copy.copy(a)
-    for key, value in _children(a):
-        rest = tuple(_child(path, other, key) for other in others)
-        _put(result, key, _zip(f, _below(path, key), value, rest))
+    return _zip_children(f, path, a, others)
+
+
+def _zip_children(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, ...]) -> Any:
+    """A mapping or an object: a copy with other leaves, and copies of lists and the like; an object without, itself."""
+    children = dict(_children(a))
+    if not children and not isinstance(a, Mapping):
+        return a
+    result = dict(a) if isinstance(a, Mapping) and not isinstance(a, MutableMapping) else copy.copy(a)
+    for key, value in (a if isinstance(a, Mapping) else vars(a)).items():
+        if key not in children:
+            if type(value) in (list, dict, set):  # such as a history that is appended to
+                _put(result, key, copy.copy(value))
+        elif value is not None:
+            rest = tuple(_child(path, other, key) for other in others)
+            _put(result, key, _zip(f, _below(path, key), value, rest))
     return result
 
 
@@ -104,12 +144,12 @@ def _children(a: Any) -> Iterator[tuple[Any, Any]]:
     """The keys or attributes of a container that lead to a leaf, with what stands there."""
     if isinstance(a, Mapping):
         return ((key, value) for key, value in a.items() if value is None or _has_leaves(value))
-    attributes = getattr(a, "__dict__", {})
+    attributes = {} if isinstance(a, (type, ModuleType)) else getattr(a, "__dict__", {})
     return ((key, value) for key, value in attributes.items() if not isinstance(value, float) and _has_leaves(value))
 
 
 def _has_leaves(a: Any) -> bool:
-    if a is None or isinstance(a, (str, bytes, type)):
+    if a is None or isinstance(a, (str, bytes, type, ModuleType)):
         return False
     if _is_leaf(a):
         return True

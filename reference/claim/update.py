@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 
 from reference.arrays import Sow, keep
 from reference.claim.objective import takes_sow
-from reference.claim.tree import Tree, zip_with
+from reference.claim.tree import Tree, named, zip_with
 from reference.errors import InputError
 
 
 class Own(NamedTuple):
     """An optimizer of a function (p, gradients), (p, gradients, state) or (p, gradients, state, t).
 
-    The function may write to what it is given, which are copies, and return nothing; or return the next p, or p and
-    the next state. start: the state before the first step, from p. elementwise: whether each element of a parameter
+    Arguments that have a default, such as ``lr=0.1``, are left at it, but for those called ``state`` and ``t``. The
+    function may write to what it is given, which are copies, and return nothing; or return the next p, or p and the
+    next state. start: the state before the first step, from p. elementwise: whether each element of a parameter
     is updated from its own gradient alone, which lets more be told of it.
     """
 
@@ -35,23 +36,25 @@ class Own(NamedTuple):
     elementwise: bool = False
 
     def init(self, p: Tree) -> Tree:
-        """The state before the first step."""
-        return {} if self.start is None else self.start(p)
+        """The state before the first step; its function is given a copy of p."""
+        return {} if self.start is None else _copied(self.start(_copied(p)))
 
     def step(self, p: Tree, g: Tree, state: Tree, t: Any, sow: Sow = keep) -> tuple[Tree, Tree]:
         """The next parameters and state, sown by their names. Raises InputError for a result of another form."""
+        given = list(named(p))
         p, g, state = _copied(p), _copied(g), _copied(state)
         result = self.update(*(p, g, state, t)[: _positional(self.update)])
-        if isinstance(result, tuple) and len(result) == 2 and type(result[0]) is type(p) and not isinstance(p, tuple):
+        if isinstance(result, tuple) and len(result) == 2 and list(named(result[0])) == given:
             p, state = result
         elif result is not None:
             p = result
+        _check_names("the parameters", p, given)
         state = zip_with(sow, state)
         return zip_with(sow, p), state
 
     def checked(self, steps: int) -> "Own":
         """The same. Raises InputError for what is no function of two to four arguments."""
-        if not callable(self.update) or not 2 <= _positional(self.update) <= 4:
+        if not callable(self.update) or not 2 <= _positional(self.update) <= 4 or _keywords(self.update):
             raise InputError("update", "a function (p, gradients), or with state and t behind them", repr(self.update))
         return self
 
@@ -67,12 +70,17 @@ class Sowing(NamedTuple):
         return bool(getattr(self.optimizer, "elementwise", False))
 
     def init(self, p: Tree) -> Tree:
-        """The optimizer's own."""
-        return self.optimizer.init(p)
+        """The optimizer's own, from a copy of p."""
+        return _copied(self.optimizer.init(_copied(p)))
 
     def step(self, p: Tree, g: Tree, state: Tree, t: Any, sow: Sow = keep) -> tuple[Tree, Tree]:
-        """The optimizer's own step, on copies."""
-        p, state = self.optimizer.step(_copied(p), _copied(g), _copied(state), t)
+        """The optimizer's own step, on copies. Raises InputError for a result of another form."""
+        given = list(named(p))
+        result = self.optimizer.step(_copied(p), _copied(g), _copied(state), t)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InputError("step of the optimizer", "to return (p, state)", type(result).__name__)
+        p, state = result
+        _check_names("the parameters", p, given)
         state = zip_with(sow, state)
         return zip_with(sow, p), state
 
@@ -84,17 +92,34 @@ def checked_optimizer(optimizer: Any, steps: int) -> Any:
         raise InputError("optimizer", expected, repr(optimizer))
     check = getattr(optimizer, "checked", None)
     optimizer = optimizer if check is None else check(steps)
-    return optimizer if takes_sow(optimizer.step) else Sowing(optimizer)
+    return optimizer if takes_sow(optimizer.step, by_name=True) else Sowing(optimizer)
 
 
 def _copied(tree: Tree) -> Tree:
-    return zip_with(lambda _, a: a.copy(), tree)
+    return zip_with(lambda _, a: a.copy() if hasattr(a, "copy") else a, tree)
+
+
+def _check_names(what: str, tree: Tree, given: list[str]) -> None:
+    """Raise InputError for a tree that has not the leaves that were given."""
+    came = list(named(tree))
+    if sorted(came) != sorted(given):
+        raise InputError(f"{what} after an update", ", ".join(given), ", ".join(came) or type(tree).__name__)
 
 
 def _positional(function: Callable[..., Any]) -> int:
-    """How many arguments the function takes by position, four at most."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    """How many of p, gradients, state and t the function takes by position; more where it asks for more."""
+    count = 0
+    for p in inspect.signature(function).parameters.values():
+        if p.kind is p.VAR_POSITIONAL:
+            return 4
+        optional = p.default is not p.empty and p.name not in ("state", "t")
+        if p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) or (optional and count >= 2):
+            break
+        count += 1
+    return count
+
+
+def _keywords(function: Callable[..., Any]) -> bool:
+    """True if the function needs an argument by keyword."""
     parameters = inspect.signature(function).parameters.values()
-    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
-        return 4
-    return sum(p.kind in kinds for p in parameters)
+    return any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)

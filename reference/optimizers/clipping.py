@@ -16,6 +16,7 @@ import numpy as np
 
 from reference.arrays import Array, Sow, keep
 from reference.claim.tree import named, zip_with
+from reference.claim.update import checked_optimizer
 from reference.optimizers.schedule import beside
 from reference.options import number_that
 
@@ -41,7 +42,7 @@ class ClippedByNorm(NamedTuple):
 
     def checked(self, steps: int) -> "ClippedByNorm":
         """With plain numbers. Raises InputError where the optimizer does, or for a negative ``largest``."""
-        return self._replace(optimizer=self.optimizer.checked(steps), largest=_checked(self.largest))
+        return self._replace(optimizer=checked_optimizer(self.optimizer, steps), largest=_checked(self.largest))
 
 
 class ClippedByValue(NamedTuple):
@@ -61,7 +62,7 @@ class ClippedByValue(NamedTuple):
 
     def checked(self, steps: int) -> "ClippedByValue":
         """With plain numbers. Raises InputError where the optimizer does, or for a negative ``largest``."""
-        return self._replace(optimizer=self.optimizer.checked(steps), largest=_checked(self.largest))
+        return self._replace(optimizer=checked_optimizer(self.optimizer, steps), largest=_checked(self.largest))
 
 
 def _norm(dw: Array, lead: int) -> Array:

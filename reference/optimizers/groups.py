@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from reference.arrays import Sow, keep
 from reference.claim.tree import named, zip_with
+from reference.claim.update import checked_optimizer
 from reference.errors import InputError
 
 Members: TypeAlias = Collection[str] | Callable[[str], bool]
@@ -71,16 +72,24 @@ class Groups(NamedTuple):
 
     def checked(self, steps: int) -> "Groups":
         """The groups with plain numbers. Raises InputError where one of the optimizers does, or there is no group."""
-        if not self.groups:
-            raise InputError("parameter groups", "at least one", "none")
-        checked = tuple((members, optimizer.checked(steps)) for members, optimizer in self.groups)
-        return self._replace(groups=checked)
+        groups = self.groups
+        if not isinstance(groups, (tuple, list)) or not groups:
+            raise InputError("parameter groups", "at least one pair of members and an optimizer", repr(groups))
+        for group in groups:
+            if not isinstance(group, (tuple, list)) or len(group) != 2 or not _are_members(group[0]):
+                raise InputError("a parameter group", "a set of names or a function, and its optimizer", repr(group))
+        return self._replace(groups=tuple((members, checked_optimizer(own, steps)) for members, own in groups))
 
     def _home(self, name: str) -> int:
         for i, (members, _) in enumerate(self.groups):
             if members(name) if callable(members) else name in members:
                 return i
         raise InputError(f"parameter {name}", "a group that it belongs to: lambda name: True takes all others", "none")
+
+
+def _are_members(members: object) -> bool:
+    """True for names, or a function; a text by itself would hold each part of it."""
+    return callable(members) or (isinstance(members, Collection) and not isinstance(members, (str, bytes)))
 
 
 def _merged(states: list[dict[str, Any]], p: Any) -> dict[str, Any]:

@@ -21,9 +21,8 @@ from torch_mirror.judge.hearing import Motion, certificate, watch
 from torch_mirror.judge.ruling import evidence_of, ruling
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate, Ruling
-from torch_mirror.training.loop import checked_session
 from torch_mirror.training.memory import keep_freed_memory
-from torch_mirror.training.session import Session, gradients_on, session
+from torch_mirror.training.session import Session, gradients_on, session, session_by
 from torch_mirror.training.threads import one_thread
 from torch_mirror.training.vmap import alone, train
 
@@ -45,7 +44,7 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
         flaw = stacking_flaw(e.first, lead=2)
         if flaw is not None:
             raise InputError("network", "equations that stack (x @ W.mT, b[..., None, :], sum(axis=-2))", flaw)
-        one = checked_session(using(e.first))  # for both: in vmap the module has other parameters than its own
+        one = session_by(using, e.first)  # for both: in vmap the module has other parameters than its own
         together, unbatched = train(e, one), alone(e, one)
         found = [judge_members(e, together, "end to end"), judge_members(e, unbatched, "unbatched")]
     findings = merge(found)

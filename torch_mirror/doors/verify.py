@@ -7,6 +7,7 @@ import numpy as np
 
 from reference.claim.experiment import Experiment
 from reference.claim.slots import names
+from reference.claim.tree import named
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of
@@ -14,7 +15,7 @@ from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.memory import keep_freed_memory
-from torch_mirror.training.session import Session, gradients_on, session, unmapped
+from torch_mirror.training.session import Session, gradients_on, session, session_by, unmapped
 from torch_mirror.training.threads import one_thread
 
 
@@ -33,7 +34,7 @@ def verify(
     keep_freed_memory()
     with one_thread(), gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
         plan, heard = plan_of(e), Hearing()
-        one = torch_training.checked_session(using(e))
+        one = session_by(using, e)
         for torch, numpy in _free_runs(e, plan, one):
             heard = hear(e, plan, heard, torch, numpy)
             if progress and torch.steps:
@@ -41,7 +42,7 @@ def verify(
     return certificate(
         e, e.steps, heard.all, heard.motion, ruling=ruling(e, heard.seen),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
-        notes=(*notes(plan.flaw), *unmapped(one)), seconds=time.perf_counter() - started,
+        notes=(*notes(plan.flaw), *unmapped(one, named(e.parameters))), seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 

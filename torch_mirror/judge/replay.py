@@ -22,7 +22,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.objective import Data, Objective, step
 from reference.claim.rehearsal import shapes_at
 from reference.claim.tree import named, rebuild, zip_with
-from reference.errors import InputError
+from reference.errors import InputError, TorchMirrorError
 from reference.traces.trace import Sliced, Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format, format_of
@@ -249,7 +249,7 @@ def _only_data(part: Part) -> Data:
 def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
     """Run the equations of the part's steps; what is sown has an axis of steps in front, whether they stack or not.
 
-    Raises InputError where they ask for what balls have no rule for.
+    Raises InputError where they ask for what balls have no rule for, and where they raise anything themselves.
     """
     e, last = experiment, "the start"
 
@@ -261,8 +261,12 @@ def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
     p, state, data, t = start_of(part)
     try:
         step(_objective(e, part), p, data, e.optimizer, state, t, noted)
-    except TypeError as error:
-        raise InputError(f"equations behind {last}", "NumPy functions that run on balls", error) from error
+    except TorchMirrorError:
+        raise
+    except Exception as error:  # whatever somebody's code raises on balls
+        kind = "" if type(error) is TypeError else f"{type(error).__name__}: "
+        came = f"{kind}{' '.join(str(error).split())}"
+        raise InputError(f"equations behind {last}", "NumPy functions that run on balls", came) from error
 
 
 def loss_of(experiment: Experiment, part: Part, y: Any) -> Any:

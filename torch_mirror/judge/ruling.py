@@ -63,6 +63,7 @@ from torch_mirror.judge.cases import (
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.findings import Finding, Findings
 from torch_mirror.judge.quotients import Derivative, differentiate
+from torch_mirror.judge.replay import as_ball
 from torch_mirror.judge.verdict import Ruling, Words
 
 LIMIT = 300_000
@@ -171,7 +172,7 @@ class _Local(NamedTuple):
 
 def _rule(case: Case, by: Exact) -> Ruling:
     at, fmt = case.at, format_of(case.experiment.dtype)
-    ball, own = equation(case, balls(fmt)), np.asarray(equation(case, floats()))
+    ball, own = as_ball(equation(case, balls(fmt)), fmt), np.asarray(equation(case, floats()))
     local = _Local(by.array(equation(case, exact(by))), np.broadcast_to(ball.radius, case.seen.shape))
     room = _room(case, by, local.radius[at])
     strays = _strays(by, case.seen[at], local.exact[at], room)
@@ -199,7 +200,7 @@ def _forward(case: Case, by: Exact, target: Number) -> tuple[Words, str]:
     """Of two forwards neither is right or wrong; a difference that a narrower format explains is said to be one."""
     if case.experiment.dtype == np.float64:
         narrow = equation(case, rounded(format_of(np.dtype(np.float32))))
-        radius = np.broadcast_to(narrow.radius, case.seen.shape)[case.at]
+        radius = np.broadcast_to(as_ball(narrow, format_of(np.dtype(np.float32))).radius, case.seen.shape)[case.at]
         room = _room(case, by, radius)
         if room is not None and not _strays(by, case.seen[case.at], target, room):
             return "forwards differ", "by no more than float32 rounds: a cast, or a constant of that precision"
@@ -319,7 +320,7 @@ def _allowance(case: Case, by: Exact, name: str, at: tuple[int, ...], largest: N
 
     fmt = format_of(case.experiment.dtype)
     gradient = backward(case, name, rounded(fmt), tell)
-    own = gradient if case.kind == "gradient" else equation(case, rounded(fmt))
+    own = as_ball(gradient if case.kind == "gradient" else equation(case, rounded(fmt)), fmt)
     room = _room(case, by, own.radius[at])
     shares = [_relative_radius(ball) for ball in (*tensors, gradient) if isinstance(ball, Ball)]
     conditioned = by.number(max(shares, default=0.0)) * largest

@@ -5,14 +5,15 @@ stale gradients and optimizer state show.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from reference.claim.accumulation import behind, split
 from reference.claim.experiment import Experiment
-from reference.claim.objective import takes_sow
 from reference.claim.slots import STEP, gradient_of, names
 from reference.claim.tree import named, zip_with
 from reference.errors import InputError
@@ -20,7 +21,16 @@ from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
 from torch_mirror.optimizers import schedule_of, set_rates
 from torch_mirror.training.recording import Gradients, Hooks, Parameters, Record, State, check_in_graph, stacked
-from torch_mirror.training.session import Session, gradients_on, places, session, state_keys, tensors
+from torch_mirror.training.session import (
+    Session,
+    checked_session,
+    gradients_on,
+    module_takes_sow,
+    places,
+    session,
+    state_keys,
+    tensors,
+)
 
 
 def segments(
@@ -34,7 +44,7 @@ def segments(
     A segment's arrays are overwritten by the next one's.
     """
     e = experiment
-    using = checked_session(session(e) if using is None else using)
+    using = checked_session(session(e) if using is None else using, e)
     module, optimizer = using.module, using.optimizer
     once, start = names(e.slots, "constant"), list(named(e.parameters))
     known = _known(e, using)
@@ -74,7 +84,7 @@ def segments(
             take_step = _own_step if hooks is not None else _loop if e.accumulate == 1 else _loop_in_parts(e.accumulate)
             backward, update = take_step(using, record_of.sow)
             for i in range(steps):
-                seen = data
+                seen, record_of.step = data, i
                 if e.batches is not None:
                     rows = e.rows(first + i)
                     seen = tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in data)
@@ -117,18 +127,11 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
         return gather(experiment.steps, segments(experiment, record, using=using))
 
 
-def checked_session(using: object) -> Session:
-    """The session. Raises InputError for anything else, such as the None of a function that returns nothing."""
-    if not isinstance(using, Session):
-        raise InputError("using", "a function that returns a torch_mirror.Session", type(using).__name__)
-    return using
-
-
 def _known(e: Experiment, using: Session) -> list[str]:
     """What torch can tell of a step, in the order of the equations; of a module without ``sow`` it is little."""
     start = list(named(e.parameters))
     each = names(e.slots, *STEP)
-    sows = using.train_step is None and takes_sow(using.module.forward)
+    sows = using.train_step is None and module_takes_sow(using.module)
     forward = each[: each.index("loss")] if sows and e.objective.deferred else [n for n in ("y",) if n in each]
     if sows and not e.objective.deferred:
         forward = [n for n in each if e.slots[n].role == "value" and not n.endswith(".data")]
@@ -159,7 +162,14 @@ def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:
 
     def backward(data: Any) -> None:
         optimizer.zero_grad()
-        loss = criterion(model(data[0], sow), *data[1:])
+        y = model(data[0], sow)
+        try:
+            loss = criterion(y, *data[1:])
+        except Exception as error:
+            _told_of_criterion(y, error)
+            raise
+        if not isinstance(loss, Tensor) or loss.ndim:
+            raise InputError("criterion", "to return a tensor of one number", _shown(loss))
         sow("loss", loss)
         check_in_graph("loss", loss)
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
@@ -193,16 +203,47 @@ def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:
     own, dtype = using.train_step, next(using.module.parameters()).dtype
 
     def backward(data: Any) -> None:
-        loss = own(*data) if own is not None else None
-        if loss is None:
-            raise InputError("train_step", "to return the loss", "None")
+        with _called("train_step", "(x, t)"):
+            loss = own(*data) if own is not None else None
+        number = isinstance(loss, (int, float, np.integer, np.floating)) or (
+            isinstance(loss, (Tensor, np.ndarray)) and not loss.ndim
+        )
+        if not number:
+            raise InputError("train_step", "to return the loss, one number", _shown(loss))
         sow("loss", loss.detach() if isinstance(loss, Tensor) else torch.tensor(loss, dtype=dtype))
 
     return Halves(backward, lambda: None)  # it has made the update, too
 
 
+def _told_of_criterion(y: object, error: Exception) -> None:
+    """Raise InputError where it is the call that failed: for what y is, or for what the criterion does not take."""
+    here = error.__traceback__
+    if isinstance(error, TypeError) and here is not None and here.tb_next is None:  # it was not reached
+        raise InputError("criterion", "to take (y, t)", error) from error
+    if not isinstance(y, Tensor):
+        expected = "a tensor, or something that the criterion takes"
+        raise InputError("output of the torch module", expected, type(y).__name__) from error
+
+
+@contextmanager
+def _called(what: str, arguments: str) -> Iterator[None]:
+    """Say of a call that fails before the user's code is reached what it is called with; theirs is left as it is."""
+    try:
+        yield
+    except TypeError as error:
+        inside = error.__traceback__ and error.__traceback__.tb_next
+        if inside and inside.tb_next:
+            raise
+        raise InputError(what, f"to take {arguments}", error) from error
+
+
+def _shown(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"shape {tuple(shape)}"
+
+
 def _with_sow(module: Any) -> Callable[..., Tensor]:
     """The module, or for one whose forward takes no ``sow`` a function that sows what it returns."""
-    if takes_sow(module.forward):
+    if module_takes_sow(module):
         return module
     return lambda x, sow: sow("y", module(x))

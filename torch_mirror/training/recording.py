@@ -16,6 +16,7 @@ from reference.arrays import Array
 from reference.errors import InputError
 from torch_mirror.training.session import Place
 
+_NOT_IN_NUMPY = (torch.bfloat16,)
 LARGE = 10_000
 """Numbers in a gradient from which it is copied at once."""
 
@@ -87,6 +88,8 @@ class Gradients:
     def keep(self, rows: Mapping[str, list[Any]], step: int) -> None:
         for name, weight in self.weights:
             gradient = weight.grad if self.source is None else self.source(weight)
+            if gradient is None and self.source is None and weight.requires_grad:
+                gradient = torch.zeros_like(weight)  # torch's None where the loss does not depend on a parameter
             if gradient is not None and name in self.large:
                 self.large[name][step].copy_(gradient)
             else:
@@ -109,6 +112,7 @@ class Hooks:
         self.handles = [
             place.weight.register_post_accumulate_grad_hook(self._catch)  # type: ignore[no-untyped-call]  # untyped in torch
             for place in places.values()
+            if place.weight.requires_grad
         ]
 
     def _catch(self, weight: Tensor) -> None:
@@ -131,10 +135,17 @@ class Record:
         self.rows: dict[str, list[Any]] = {name: [] for name in (*names, *retained)}
         self.versions: dict[str, list[int]] = {name: [] for name in self.rows}
         self.retained = retained
+        self.step = 0  # of the segment
 
     def sow(self, name: str, value: Tensor) -> Tensor:
         row = self.rows.get(name)
         if row is not None:
+            if not isinstance(value, Tensor):
+                raise InputError(f"tensor {name}", "a tensor from the torch module", type(value).__name__)
+            if len(row) > self.step:
+                raise InputError(f"tensor {name}", "to be sown once a step by the torch module", "a second value")
+            if value.dtype in _NOT_IN_NUMPY:
+                raise InputError(f"tensor {name}", "a dtype that NumPy has", value.dtype)
             row.append(value)
             self.versions[name].append(value._version)  # noqa: SLF001 - torch's only word for a write in place
             if name in self.retained:
@@ -143,7 +154,8 @@ class Record:
         return value
 
     def gradients_of(self, name: str) -> list[Tensor | None]:
-        return [value.grad for value in self.rows[name]]
+        """Of each step; 0 where torch keeps None: the value is in the graph, and the loss does not depend on it."""
+        return [torch.zeros_like(value) if value.grad is None else value.grad for value in self.rows[name]]
 
     def finished(self) -> dict[str, list[Any]]:
         """The rows. Raises InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""

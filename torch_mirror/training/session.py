@@ -1,5 +1,6 @@
 """What a torch training loop consists of: the mirror of an experiment, or what a user brings in its place."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
+from reference.claim.objective import takes_sow
 from reference.claim.slots import names as names_of
 from reference.claim.tree import named, zip_with
-from reference.errors import InputError
+from reference.errors import InputError, UnknownNameError
 from torch_mirror.losses import criterion_of
 from torch_mirror.networks import mirror_of
 from torch_mirror.optimizers import optimizer_of, states_of
@@ -109,10 +111,15 @@ class Place(NamedTuple):
 
 def places(module: nn.Module, names: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Place]:
     """The module's parameter for each of the reference's. Raises InputError for a name that it does not have."""
-    own = dict(module.named_parameters())
+    own = dict(module.named_parameters(remove_duplicate=False))  # a shared one may be told by any of its names
+    for name in names:
+        if name not in wanted:
+            raise UnknownNameError("parameter among the names of the session:", name, list(wanted))
     found: dict[str, Place] = {}
     for name in wanted:
         told = names.get(name, name)
+        if not isinstance(told, str):
+            raise InputError(f"name of parameter {name}", "one of the module's state dict, as text", repr(told))
         where = told.removesuffix(TRANSPOSED)
         if where not in own:
             raise InputError(f"parameter {name}", f"one of the module's {', '.join(own)}", told)
@@ -125,22 +132,87 @@ def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array
 
     Raises InputError for another shape or dtype; nothing is transposed unless its name says so with ``.T``.
     """
-    for name, place in places(module, names, values).items():
+    for name, place in fitting(module, names, values).items():
+        with torch.no_grad():
+            place.of(place.weight).copy_(tensor(values[name]))
+
+
+def fitting(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> dict[str, Place]:
+    """Where the parameters are in the module. Raises InputError for another shape, dtype or device than the arrays'."""
+    found = places(module, names, values)
+    for name, place in found.items():
         value, target = values[name], place.weight
-        shape = tuple(place.of(target).shape) if target.ndim > 1 else tuple(target.shape)
+        if place.transposed and target.ndim < 2:
+            came = f"{TRANSPOSED} for one of shape {tuple(target.shape)}"
+            raise InputError(f"name of parameter {name}", "no transpose where there are not two axes", came)
+        shape = tuple(place.of(target).shape)
         if shape != value.shape:
             hint = "" if value.shape[::-1] != shape else f" (is it {names.get(name, name)}{TRANSPOSED}?)"
             raise InputError(f"parameter {name}", f"shape {shape}", f"shape {value.shape}{hint}")
-        if target.dtype != tensor(value[:0]).dtype:
+        if target.dtype != tensor(value[..., :0] if value.ndim else value).dtype:
             raise InputError(f"parameter {name} of the module", f"dtype {value.dtype}", f"dtype {target.dtype}")
-        with torch.no_grad():
-            place.of(target).copy_(tensor(value))
+        if target.device.type != "cpu":
+            raise InputError(f"parameter {name} of the module", "one on the CPU", f"one on {target.device}")
+    return found
 
 
-def unmapped(using: Session) -> tuple[str, ...]:
-    """What the module has and no name maps, in words: it is not judged."""
-    known = {name.removesuffix(TRANSPOSED) for name in using.names.values()}
-    parameters = [name for name, _ in using.module.named_parameters() if name not in known]
+def checked_session(using: object, experiment: Experiment) -> Session:
+    """The session. Raises InputError for anything else, such as the None of a function that returns nothing.
+
+    Also for a part of it that is not what it is to be, and for a module that does not fit the experiment.
+    """
+    if not isinstance(using, Session):
+        raise InputError("using", "a function that returns a torch_mirror.Session", type(using).__name__)
+    own = using.train_step is not None
+    for what, part, kind, expected in (
+        ("module", using.module, nn.Module, "a torch.nn.Module"),
+        ("names", using.names, Mapping, "a dict from the reference's names to the module's"),
+        ("optimizer", using.optimizer, torch.optim.Optimizer, "a torch.optim.Optimizer"),
+        ("states", using.states, Mapping, "a dict, such as {'v': 'momentum_buffer'}"),
+    ):
+        if not isinstance(part, kind):
+            raise InputError(f"{what} of the session", expected, repr(part))
+    if own and not callable(using.train_step):
+        raise InputError("train_step of the session", "a function (x, t) to the loss", repr(using.train_step))
+    if not own and not callable(using.criterion):
+        raise InputError("criterion of the session", "a function (y, t) to the loss", repr(using.criterion))
+    if not own and _needs_a_closure(using.optimizer):
+        expected = "one whose step takes no closure; for this one give a train_step of your own"
+        raise InputError("optimizer of the session", expected, type(using.optimizer).__name__)
+    fitting(using.module, using.names, named(experiment.parameters))
+    return using
+
+
+def module_takes_sow(module: nn.Module) -> bool:
+    """True if the module's forward has a parameter ``sow``; of a wrapper around one module, if that one's has.
+
+    A wrapper is one whose forward takes any arguments: torch.compile's, torch.nn.DataParallel.
+    """
+    if takes_sow(module.forward, by_name=True):
+        return True
+    children = list(module.children())
+    return takes_sow(module.forward) and len(children) == 1 and module_takes_sow(children[0])
+
+
+def session_by(using: Any, experiment: Experiment) -> Session:
+    """What ``using`` makes of the experiment, checked. Raises InputError where it is no function."""
+    if not callable(using):
+        raise InputError("using", "a function that returns a torch_mirror.Session", type(using).__name__)
+    return checked_session(using(experiment), experiment)
+
+
+def _needs_a_closure(optimizer: torch.optim.Optimizer) -> bool:
+    try:
+        closure = inspect.signature(optimizer.step).parameters.get("closure")
+    except (TypeError, ValueError):  # no signature is known
+        return False
+    return closure is not None and closure.default is closure.empty
+
+
+def unmapped(using: Session, wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the module has and no name maps, in words: it is not judged. wanted: the reference's parameters."""
+    known = [place.weight for place in places(using.module, using.names, wanted).values()]
+    parameters = [name for name, w in using.module.named_parameters() if not any(w is one for one in known)]
     buffers = [name for name, _ in using.module.named_buffers()]
     words = []
     if parameters:
@@ -173,6 +245,8 @@ def tensor(array: Array) -> Tensor:
     Whole numbers become int64, as torch wants its labels and indices.
     """
     dtype = np.int64 if array.dtype.kind in "iu" else array.dtype
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise InputError("an array of whole numbers", "numbers that torch's int64 can hold", str(array.max()))
     return torch.from_numpy(np.array(array, dtype, order="C"))
 
 

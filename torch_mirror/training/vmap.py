@@ -18,7 +18,6 @@ from torch.func import functional_call, vmap
 
 from reference.arrays import Array
 from reference.claim.ensemble import Ensemble
-from reference.claim.objective import takes_sow
 from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 from reference.traces.trace import Trace
@@ -29,6 +28,7 @@ from torch_mirror.training.session import (
     TRANSPOSED,
     Session,
     gradients_on,
+    module_takes_sow,
     places,
     session,
     state_keys,
@@ -57,7 +57,7 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
         constants = {name: a.copy() for name, a in e.named_data.items()}
         features: Any = getattr(module, "features", None) if hasattr(e.first.network, "features") else None
         data = data if features is None else (_batched(lambda x: features(x, keep))(data[0]), *data[1:])
-        sow = (keep,) if takes_sow(module.forward) else ()
+        sow = (keep,) if module_takes_sow(module) else ()
         descended = _Descended(module, criterion, sow)
         loss_of = _batched(lambda p, *seen: functional_call(descended, p, seen))
         keys = state_keys(e.first, one)

@@ -11,6 +11,7 @@ array's value, so the order "A" or "K" of ravel and reshape has no rule.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,18 @@ def moved(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> Numb
 
 
 def _joined_sums(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> OpenSum:
-    """Sums of as many terms as the longest of them."""
+    """Sums of as many terms as the longest of them.
+
+    Each is evaluated once: where a loop adds to one element after another, what is assigned holds what was there
+    before, so that the same sums are asked for twice at every turn.
+    """
     shapes, sums = [x.shape for x in parts], [as_sum(x) for x in parts]
 
+    @cache
     def bound(gamma: float) -> Array:
         return np.asarray(join([np.broadcast_to(s.bound(gamma), n) for s, n in zip(sums, shapes, strict=True)]))
 
+    @cache
     def grid() -> Array | None:
         lowest = [s.grid() if s.grid else None for s in sums]
         if all(low is None for low in lowest):
