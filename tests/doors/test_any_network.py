@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import reference
 from reference import L2, SGD, Batches, Experiment, Own
-from reference.arrays import Array
+from reference.arrays import Array, keep
 from reference.claim.tree import named
 from reference.errors import InputError
 from tests.examples import columns, dicts, layer_objects, pairs
@@ -372,8 +372,8 @@ def test_no_session_is_an_error(draws: np.random.Generator) -> None:
 
 def test_a_subclass_with_a_step_of_its_own_is_not_replaced() -> None:
     class Mine(SGD):
-        def step(self, p: Any, g: Any, *more: Any, **named: Any) -> Any:  # type: ignore[override]  # as wide as it can be
-            return super().step(p, g, *more, **named)
+        def step(self, p: Any, dp: Any, state: Any, t: Any, sow: Any = keep) -> Any:
+            return super().step(p, dp, state, t, sow)
 
     e = replace(reference.experiments.load("linear-batch"), optimizer=Mine(0.1), steps=2)
     with pytest.raises(InputError, match=r"optimizer: expected one of .*, got Mine"):
