@@ -63,6 +63,7 @@ from torch_mirror.judge.cases import (
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.findings import Finding, Findings
 from torch_mirror.judge.quotients import Derivative, differentiate
+from torch_mirror.judge.replay import as_ball
 from torch_mirror.judge.verdict import Ruling, Words
 
 LIMIT = 300_000
@@ -169,7 +170,8 @@ class _Local(NamedTuple):
 
 def _rule(case: Case, by: Exact) -> Ruling:
     at, fmt = case.at, format_of(case.experiment.dtype)
-    ball, own = equation(case, balls(fmt)), np.asarray(equation(case, floats()))
+    ball = as_ball(equation(case, balls(fmt)), fmt)  # whole numbers are not lifted: such as the rows of an identity
+    own = np.asarray(equation(case, floats()), fmt.dtype)
     local = _Local(by.array(equation(case, exact(by))), np.broadcast_to(ball.radius, case.seen.shape))
     room = _room(case, by, local.radius[at])
     strays = _strays(by, case.seen[at], local.exact[at], room)
@@ -197,7 +199,7 @@ def _forward(case: Case, by: Exact, target: Number) -> tuple[Words, str]:
     """Of two forwards neither is right or wrong; a difference that a narrower format explains is said to be one."""
     if case.experiment.dtype == np.float64:
         narrow = equation(case, rounded(format_of(np.dtype(np.float32))))
-        radius = np.broadcast_to(narrow.radius, case.seen.shape)[case.at]
+        radius = np.broadcast_to(as_ball(narrow, format_of(np.dtype(np.float32))).radius, case.seen.shape)[case.at]
         room = _room(case, by, radius)
         if room is not None and not _strays(by, case.seen[case.at], target, room):
             return "forwards differ", "by no more than float32 rounds: a cast, or a constant of that precision"
