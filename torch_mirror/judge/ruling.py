@@ -172,7 +172,8 @@ class _Local(NamedTuple):
 
 def _rule(case: Case, by: Exact) -> Ruling:
     at, fmt = case.at, format_of(case.experiment.dtype)
-    ball, own = as_ball(equation(case, balls(fmt)), fmt), np.asarray(equation(case, floats()))
+    ball = as_ball(equation(case, balls(fmt)), fmt)  # whole numbers are not lifted: such as the rows of an identity
+    own = np.asarray(equation(case, floats()), fmt.dtype)
     local = _Local(by.array(equation(case, exact(by))), np.broadcast_to(ball.radius, case.seen.shape))
     room = _room(case, by, local.radius[at])
     strays = _strays(by, case.seen[at], local.exact[at], room)
