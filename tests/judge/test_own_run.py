@@ -96,6 +96,8 @@ FAULTS: dict[str, tuple[Callable[[], Experiment], str, float]] = {
 def test_a_fault_of_one_moment_is_found_at_every_step(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     make, tensor, factor = FAULTS[fault]
     e = make()
+    if "large" in fault:  # of which NumPy's trace has all tensors only in the segment of the sampled step, the last
+        monkeypatch.setattr(hearing, "segment_steps", lambda _: 2)
     assert verify(e).verdict == "certified"
     for call in looked_at(e):
         certificate = verified(monkeypatch, e, at_one_call(tensor, call, lambda a: a * a.dtype.type(factor)))
@@ -173,6 +175,7 @@ def test_which_steps_are_looked_at() -> None:
 def test_the_rows_stand_in_the_order_of_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a large network most steps are known by their parameters alone; a later one is by all its tensors."""
     e = large(SGD(0.01))
+    monkeypatch.setattr(hearing, "segment_steps", lambda _: 2)
     certificate = verified(monkeypatch, e, at_one_call("W1", 0, lambda a: a * 1.01))
     ours = [row.tensor for row in certificate.rows if (row.side, row.check) == ("numpy", "local")]
     assert ours.index("z1") < ours.index("y") < ours.index("dW1") < ours.index("W1")
