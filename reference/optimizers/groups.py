@@ -74,7 +74,7 @@ class Groups(NamedTuple):
         """The groups with plain numbers. Raises InputError where one of the optimizers does, or there is no group."""
         groups = self.groups
         if not isinstance(groups, (tuple, list)) or not groups:
-            raise InputError("parameter groups", "at least one pair of members and an optimizer", repr(groups))
+            raise InputError("parameter groups", "at least one", "none" if groups == () else repr(groups))
         for group in groups:
             if not isinstance(group, (tuple, list)) or len(group) != 2 or not _are_members(group[0]):
                 raise InputError("a parameter group", "a set of names or a function, and its optimizer", repr(group))
