@@ -51,13 +51,14 @@ def session(
     criterion: Callable[..., Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     states: Mapping[str, str] | None = None,
+    train_step: Callable[..., Any] | None = None,
 ) -> Session:
     """The mirror of the experiment's network, its loss and its optimizer, at the experiment's start.
 
     module, names: your own module in the mirror's place, and the name in its state dict of each of the
-    reference's parameters; its weights are set to the start. criterion, optimizer, states: your own as well, as in
-    ``Session``; a function, which has its loss in it, needs a criterion. Raises InputError where something is needed
-    that torch does not have, or does not fit.
+    reference's parameters; its weights are set to the start. criterion, optimizer, states, train_step: your own as
+    well, as in ``Session``; a function, which has its loss in it, needs a criterion or a train_step. Raises InputError
+    where something is needed that torch does not have, or does not fit.
     """
     e = experiment
     if module is None:
@@ -67,14 +68,15 @@ def session(
     names = names or {name: name for name in start}
     load(module, names, start)
     weights = {name: place.weight for name, place in places(module, names, start).items()}
-    criterion = criterion or _criterion(e, module, names)
+    if criterion is None:
+        criterion = _criterion(e, module, names) if train_step is None else _in_train_step
     if optimizer is not None:
-        return Session(module, names, criterion, optimizer, states or {})
+        return Session(module, names, criterion, optimizer, states or {}, train_step)
     optimizer = optimizer_of(e.optimizer, weights)
     others = [w for w in module.parameters() if not any(w is mapped for mapped in weights.values())]
     if others:  # trained all the same, as a loop over module.parameters() would; what is not mapped is told
         optimizer.add_param_group({"params": others})
-    return Session(module, names, criterion, optimizer, states or states_of(e.optimizer))
+    return Session(module, names, criterion, optimizer, states or states_of(e.optimizer), train_step)
 
 
 def _criterion(e: Experiment, module: nn.Module, names: Mapping[str, str]) -> Callable[..., Tensor]:
@@ -91,6 +93,10 @@ def _criterion(e: Experiment, module: nn.Module, names: Mapping[str, str]) -> Ca
         return criterion(y, t) + penalty_of(e.penalty, weights)()
 
     return penalised
+
+
+def _in_train_step(y: Tensor, _t: Any = None) -> Tensor:
+    raise InputError("criterion", "one of its own beside the train_step that has it in it", f"y {tuple(y.shape)}")
 
 
 def torch_dtype(experiment: Experiment) -> torch.dtype:
