@@ -15,18 +15,17 @@ A state of the optimizer that went wrong behind the update shows in the paramete
 one that grew is looked at as well, and the last one of a segment, whose successor is in the next.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection
 
 import numpy as np
 
 from reference.claim.experiment import Experiment
+from reference.claim.objective import step
+from reference.claim.tree import named, rebuild, zip_with
 from reference.traces.trace import Trace
-from torch_mirror.balls.format import format_of
-from torch_mirror.judge.checks.end_to_end import free_step
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.findings import Findings, merge
-from torch_mirror.judge.replay import Part, as_ball, judge_givens, parts
+from torch_mirror.judge.replay import judge_givens, parts
 
 
 def suspects(numpy: Trace, grown: Collection[int]) -> list[int]:
@@ -40,23 +39,29 @@ def suspects(numpy: Trace, grown: Collection[int]) -> list[int]:
 def judge_own_run(e: Experiment, numpy: Trace, steps: list[int], above: float = 0, *, stacks: bool) -> Findings:
     """Judge these steps of NumPy's trace locally, but for those that come out the same when they are evaluated anew.
 
-    The judge's evaluation stacks steps, which a product may round in another way: that is judged, not equal, and within
-    its radius. What the trace does not hold, as of most steps of a large network, propagates. above: see ``compare``.
+    What the trace does not hold, as of most steps of a large network, propagates. above: see ``compare``.
     """
-    if not steps:
-        return Findings()
     with np.errstate(all="ignore"):
+        others = _differ(e, numpy, steps)
+        if not others:
+            return Findings()
         _, givens = judge_givens(e, numpy, "numpy")  # the features are judged where the steps are sampled
-        bare = replace(numpy, tensors={})
-        others = [t for part in parts(e, bare, givens, stacks=stacks, steps=steps) for t in _differ(e, part)]
-        again = parts(e, numpy, givens, stacks=stacks, steps=sorted(others))
+        again = parts(e, numpy, givens, stacks=stacks, steps=others)
         return merge(judge_locally(e, part, "numpy", above) for part in again)
 
 
-def _differ(e: Experiment, part: Part) -> Iterator[int]:
-    """The steps of a part after which the trace holds other numbers than the equations give."""
-    free, fmt = free_step(e, part), format_of(e.dtype)
-    for i, t in enumerate(part.steps):
-        pairs = ((a[i], as_ball(free[name], fmt).value[i]) for name, a in part.after.items())
-        if not all(np.array_equal(seen, expected, equal_nan=True) for seen, expected in pairs):
-            yield t
+def _differ(e: Experiment, numpy: Trace, steps: list[int]) -> list[int]:
+    """The steps after which the trace holds other numbers than the same code gives, run on what it holds before."""
+    prepared = e.objective.prepare(e.data) if steps else ()
+    handed_on = {**numpy.parameters, **numpy.states}
+    others = []
+    for t in steps:
+        i, rows = t - numpy.first, e.rows(t)
+        before = {name: a[i] for name, a in handed_on.items()}
+        seen = prepared if e.batches is None else tuple(zip_with(lambda _, a, r=rows: a[r], x) for x in prepared)
+        p, state = e.parameters_of(before), rebuild(e.optimizer.init(e.parameters), before)
+        p, state = step(e.objective, p, seen, e.optimizer, state, t)
+        after = named(p) | named(state)
+        if not all(np.array_equal(a[i + 1], after[name], equal_nan=True) for name, a in handed_on.items()):
+            others.append(t)
+    return others
