@@ -18,6 +18,7 @@ from reference import SGD, SquaredError, Trace, experiments, predict, train
 from reference.claim.batches import Batches
 from reference.errors import InputError, TorchMirrorError, UnknownNameError
 from reference.networks import linear_regression, mlp
+from torch_mirror import certify
 
 GOOD = experiments.load("linear-batch")
 X, T = GOOD.x, GOOD.t
@@ -125,6 +126,7 @@ def test_an_experiment_that_does_not_fit_says_what_is_wrong(case: str) -> None:
         (lambda: experiments.load(3), "unknown experiment 3: known are"),  # type: ignore[arg-type]  # on purpose
         (lambda: experiments.load("linear-batch", dtype="float16"), "dtype: expected .*float64, got 'float16'"),
         (lambda: experiments.load("linear-batch", seed=-1), "seed: expected a whole number, 0 or more, got -1"),
+        (lambda: certify(GOOD, {}), r"trace: expected a reference\.Trace, got dict"),  # type: ignore[arg-type]  # on purpose
         (lambda: train(GOOD, record=["lose"]), "unknown tensor to record 'lose': did you mean 'loss'"),
         (lambda: train(replace(GOOD, steps=1))["dW1"], "unknown tensor 'dW1': did you mean 'dW'"),
         (lambda: mlp.MLP((3, 5, 1), "gelu"), "unknown activation 'gelu'"),  # type: ignore[arg-type]  # on purpose

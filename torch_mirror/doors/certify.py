@@ -26,6 +26,8 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     Raises InputError for a tensor of another shape, dtype or number of steps, and for an unknown name.
     """
     e, started = experiment, time.perf_counter()
+    if not isinstance(trace, Trace):
+        raise InputError("trace", "a reference.Trace", type(trace).__name__)
     _check_trace(e, trace)
     flaw, heard = stacking_flaw(e), Hearing()
     for segment in _pieces(trace, segment_steps(e)):

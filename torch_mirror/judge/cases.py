@@ -133,7 +133,7 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     e, start, tensor = case.experiment, only_step(case.part), case.finding.tensor
     name = updated(e, tensor)
     if not getattr(e.optimizer, "elementwise", False):
-        raise UnfitError("an update in which one element depends on others")
+        raise UnfitError("an update that does not say that it is elementwise (Own(update, elementwise=True) does)")
 
     def element(a: Any) -> Any:
         return system.array(_value(a)[index].reshape(1))

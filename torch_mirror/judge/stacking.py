@@ -65,7 +65,10 @@ def _counts(e: Experiment, lead: int) -> tuple[int, ...]:
 
 def _trial(e: Experiment, k: int, counts: tuple[int, ...]) -> _Trial:
     def moved(a: Array) -> Array:
-        return np.roll(a, k) * a.dtype.type(FACTORS[k % len(FACTORS)]) if a.dtype.kind == "f" else a
+        if a.dtype.kind != "f":
+            return a
+        filled = np.where(a == 0, _eighths(a), a)  # zeros, as biases start at, would hide what is done to them
+        return np.roll(filled, k) * a.dtype.type(FACTORS[k % len(FACTORS)])
 
     def seen(a: Array) -> Array:
         own = a[e.rows(0)] if a.ndim else a
@@ -78,6 +81,12 @@ def _trial(e: Experiment, k: int, counts: tuple[int, ...]) -> _Trial:
         tuple(zip_with(lambda _, a: seen(a), part) for part in e.objective.prepare(e.data)),
         (k if len(counts) == 1 else k // counts[-1]) % max(e.steps, 1),
     )
+
+
+def _eighths(like: Array) -> Array:
+    """Numbers between -1 and 1 of that shape, none of which is 0 or its neighbour."""
+    pattern = np.array([1, -3, 5, -7, 2, -6, 4]) / 8
+    return np.resize(pattern, like.shape).astype(like.dtype)
 
 
 def _together(e: Experiment, trials: list[_Trial], counts: tuple[int, ...]) -> _Trial:

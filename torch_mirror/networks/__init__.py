@@ -70,4 +70,5 @@ def mirror_of(network: Network) -> Mirror:
             file = import_module(f"torch_mirror.networks.{MIRRORS[kind]}")
             return Mirror(getattr(file, kind.__name__), file.parameters)
     known = ", ".join(kind.__name__ for kind in MIRRORS)
-    raise InputError("network", f"one that has a torch mirror ({known})", type(network).__name__)
+    expected = f"one that has a torch mirror ({known}), or your own module: using=lambda e: session(e, module, names)"
+    raise InputError("network", expected, type(network).__name__)

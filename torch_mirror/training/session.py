@@ -239,7 +239,10 @@ def state_keys(e: Experiment, using: Session) -> dict[str, tuple[str, str]]:
         part = name if of is None else name.removesuffix(f".{of}")
         if of is None or part not in using.states:
             kind = type(e.optimizer).__name__
-            expected = f"where torch keeps {part} of {kind}, as in {{{part!r}: 'momentum_buffer'}}"
+            if of is None:
+                expected = "arrays like the parameters; what the step alone decides is of t: update(p, g, state, t)"
+                raise InputError(f"state {name} of {kind}", expected, f"shape {e.slots[name].shape}")
+            expected = f"where torch keeps {part} of {kind}: its key in optimizer.state[weight], such as 'exp_avg'"
             raise InputError("states of the session", expected, dict(using.states))
         keys[name] = of, using.states[part]
     return keys
