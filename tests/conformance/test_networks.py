@@ -65,7 +65,9 @@ def every_tensor_is_judged_locally(row: Row, dtype: DTypeName) -> None:
         assert each <= set(local)
         assert set(local) == {*names(e.slots, "constant", *STEP), *handed_on}
         steps = {name: r.comparisons for name, r in local.items() if e.slots[name].role != "constant"}
-        assert set(steps.values()) == {e.steps}
+        assert min(steps.values()) == e.steps  # no fewer
+        if side == "torch":  # of its own run NumPy's steps may be looked at once more (judge/checks/own_run.py)
+            assert set(steps.values()) == {e.steps}
         assert all(r.judged and not r.vacuous for r in local.values())
     end_to_end = {r.tensor for r in judged.rows if r.check == "end to end" and r.comparisons == e.steps}
     assert end_to_end == {"loss", *parameter_gradients(e.slots)}
