@@ -73,7 +73,7 @@ def plan_of(experiment: Experiment) -> Plan:
     e = experiment
     small = numbers_a_step(e) <= SMALL
     sample = _spread(e.steps, SAMPLES if small else 1 + e.steps // 1000)
-    return Plan(small, sample, segment_steps(e), stacking_flaw(e))
+    return Plan(small, sample, min(segment_steps(e), max(e.steps, 1)), stacking_flaw(e))
 
 
 def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, numpy: Trace) -> Hearing:
