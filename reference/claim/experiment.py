@@ -13,7 +13,7 @@ from reference.claim.batches import Batches
 from reference.claim.objective import Data, Objective, objective_of
 from reference.claim.rehearsal import rehearse
 from reference.claim.slots import Slots
-from reference.claim.tree import Tree, named, rebuild
+from reference.claim.tree import Tree, named, rebuild, zip_with
 from reference.claim.update import checked_optimizer
 from reference.errors import InputError
 
@@ -122,6 +122,13 @@ class Experiment:
     def rows(self, step: int) -> slice | Array:
         """The rows of x and t that a step sees: a slice, or (batch,) indices."""
         return slice(None) if self.batches is None else self.batches.rows(step, self.samples)
+
+    def seen(self, data: Any, step: int) -> Any:
+        """What a step sees of x and t, or of what was prepared of them: its rows, of arrays or of tensors."""
+        if self.batches is None:
+            return data
+        rows = self.rows(step)
+        return tuple(zip_with(lambda _, a: a[rows], part) for part in data)
 
     def batch_length(self, step: int) -> int:
         """How many samples a step sees; none sees more than the first."""

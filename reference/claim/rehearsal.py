@@ -27,14 +27,12 @@ class Claim(Protocol):
     @property
     def parameters(self) -> Any: ...
     @property
-    def data(self) -> Any: ...
-    @property
     def steps(self) -> int: ...
     @property
     def named_data(self) -> Mapping[str, Array]: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
-    def rows(self, step: int) -> slice | Array: ...
+    def seen(self, data: Any, step: int) -> Any: ...
     def data_of(self, values: Mapping[str, Any]) -> Any: ...
     def parameters_of(self, values: Mapping[str, Any]) -> Any: ...
 
@@ -46,13 +44,13 @@ def rehearse(experiment: Claim) -> Slots:
     where the user's code writes to what it is given, or gives two results from one input.
     """
     e = experiment
-    given = {**_data(e), **named(e.parameters)}
+    given = {**e.named_data, **named(e.parameters)}
     copies = {name: np.array(a) for name, a in given.items()}
     data, p = e.data_of(copies), e.parameters_of(copies)
     once: dict[str, Array] = {}
     first, second = _Sown(), _Sown(copies=False)
     with _told():
-        seen = _rows(e, e.objective.prepare(data, _note(once)), 0)
+        seen = e.seen(e.objective.prepare(data, _note(once)), 0)
         if isinstance(e.objective, Supervised):
             _check_target(e.objective, p, seen)
         for sown in (first, second):
@@ -79,9 +77,10 @@ def shapes_at(experiment: Claim, step: int) -> dict[str, tuple[int, ...]]:
     """The shapes of what that step sows, and of the loss: of a batch smaller than the first."""
     e = experiment
     sown = _Sown(copies=False)
-    p, data = (e.parameters_of({n: a.copy() for n, a in named(e.parameters).items()}), _copies(e))
+    copies = {name: a.copy() for name, a in {**e.named_data, **named(e.parameters)}.items()}
     with _told():
-        e.objective.gradients(p, _rows(e, e.objective.prepare(data), step), sown.sow)
+        seen = e.seen(e.objective.prepare(e.data_of(copies)), step)
+        e.objective.gradients(e.parameters_of(copies), seen, sown.sow)
     return {name: np.shape(value) for name, value in sown.values.items()} | {"loss": ()}
 
 
@@ -149,20 +148,6 @@ def _told(what: str = "the network") -> Iterator[None]:
     except Exception as error:
         came = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError(what, "to run on the parameters and data that were given", came) from error
-
-
-def _data(e: Claim) -> dict[str, Array]:
-    return dict(e.named_data)
-
-
-def _copies(e: Claim) -> Any:
-    return e.data_of({name: np.array(a) for name, a in _data(e).items()})
-
-
-def _rows(e: Claim, data: Any, step: int) -> Any:
-    rows = e.rows(step)
-    whole = isinstance(rows, slice) and rows == slice(None)
-    return data if whole else tuple(zip_with(lambda _, a: a[rows], part) for part in data)
 
 
 class _Sown:

@@ -63,7 +63,7 @@ def segments(
         parameters = {name: [value] for name, value in named(p).items() if name in wanted}
         states = {name: [value] for name, value in named(state).items() if name in wanted}
         sow = _recorder({**rows, **parameters, **states}, plant)
-        data = _batches(e, prepared, steps)
+        data = [e.seen(prepared, t) for t in steps]
         for t, seen in zip(steps, data, strict=True):
             p, state = step(objective, p, seen, optimizer, state, t, sow)
         if "loss" in wanted and objective.deferred and steps:
@@ -87,13 +87,6 @@ def read_only(data: Data) -> Data:
         return a
 
     return tuple(zip_with(view, part) for part in data)
-
-
-def _batches(e: Experiment, prepared: Data, steps: range) -> list[Data]:
-    """What each step sees of the prepared data."""
-    if e.batches is None:
-        return [prepared] * len(steps)
-    return [tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in prepared) for rows in map(e.rows, steps)]
 
 
 def _losses(e: Experiment, ys: list[Array], data: list[Data], room: dict[str, Array], size: int) -> Array:

@@ -15,7 +15,7 @@ from torch import Tensor
 from reference.claim.accumulation import behind, split
 from reference.claim.experiment import Experiment
 from reference.claim.slots import STEP, gradient_of, names
-from reference.claim.tree import named, zip_with
+from reference.claim.tree import named
 from reference.errors import InputError
 from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
@@ -84,13 +84,10 @@ def segments(
             take_step = _own_step if hooks is not None else _loop if e.accumulate == 1 else _loop_in_parts(e.accumulate)
             backward, update = take_step(using, record_of.sow)
             for i in range(steps):
-                seen, record_of.step = data, i
-                if e.batches is not None:
-                    rows = e.rows(first + i)
-                    seen = tuple(zip_with(lambda _, a, rows=rows: a[rows], part) for part in data)
+                record_of.step = i
                 if schedule is not None:
                     set_rates(optimizer, schedule(first + i))
-                backward(seen)
+                backward(e.seen(data, first + i))
                 gradients.keep(record_of.rows, i)
                 update()
                 for state in kept:
@@ -134,7 +131,7 @@ def _known(e: Experiment, using: Session) -> list[str]:
     sows = using.train_step is None and module_takes_sow(using.module)
     forward = each[: each.index("loss")] if sows and e.objective.deferred else [n for n in ("y",) if n in each]
     if sows and not e.objective.deferred:
-        forward = [n for n in each if e.slots[n].role == "value" and not n.endswith(".data")]
+        forward = [n for n in each if e.slots[n].role == "value"]  # what it does not sow is left out
     told = {*forward, "loss"}
     if using.train_step is not None:
         told.discard("y")

@@ -21,7 +21,7 @@ import numpy as np
 
 from reference.claim.experiment import Experiment
 from reference.claim.objective import step
-from reference.claim.tree import named, rebuild, zip_with
+from reference.claim.tree import named, rebuild
 from reference.traces.trace import Trace
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.findings import Findings, merge
@@ -56,11 +56,10 @@ def _differ(e: Experiment, numpy: Trace, steps: list[int]) -> list[int]:
     handed_on = {**numpy.parameters, **numpy.states}
     others = []
     for t in steps:
-        i, rows = t - numpy.first, e.rows(t)
+        i = t - numpy.first
         before = {name: a[i] for name, a in handed_on.items()}
-        seen = prepared if e.batches is None else tuple(zip_with(lambda _, a, r=rows: a[r], x) for x in prepared)
         p, state = e.parameters_of(before), rebuild(e.optimizer.init(e.parameters), before)
-        p, state = step(e.objective, p, seen, e.optimizer, state, t)
+        p, state = step(e.objective, p, e.seen(prepared, t), e.optimizer, state, t)
         after = named(p) | named(state)
         if not all(np.array_equal(a[i + 1], after[name], equal_nan=True) for name, a in handed_on.items()):
             others.append(t)
