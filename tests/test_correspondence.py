@@ -29,9 +29,12 @@ from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
-from tests.conformance.networks import NETWORKS, Row, characters, images, parameters, tokens
+from tests.conformance.networks import NETWORKS, Row
 from tests.conformance.test_networks import names_biject_with_the_state_dict
-from torch_mirror.networks import MIRRORS, mirror_of
+from torch_mirror.by_name import class_of
+from torch_mirror.doors.strategies import of_own_type
+from torch_mirror.networks import HOME, mirror_of
+from torch_mirror.networks import NETWORKS as TABLE
 from torch_mirror.training.session import load
 
 HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
@@ -41,9 +44,9 @@ ROWS: list[Row] = [
     *NETWORKS.values(),
     *(Row(TwoLayerLinear(3, 3, 3, bias)) for bias in (False, True)),
     Row(TwoLayerReLU(3, 3, 3)),
-    Row(Conv(1), images),
-    Row(CharRNN(3, 3), characters),
-    Row(Attention(3, 3, 3, 3), tokens),
+    Row(Conv(1)),
+    Row(CharRNN(3, 3)),
+    Row(Attention(3, 3, 3, 3)),
     *(
         Row(MLP(widths, activation, output, bias))
         for widths in ((4, 2), (3, 3, 2), (2, 5, 3, 1), (3, 3, 3, 3, 3))
@@ -82,7 +85,7 @@ def reference_forward(network: Any, values: dict[str, Array], x: Array) -> dict[
         sown[name] = value
         return value
 
-    network.forward(parameters(network, values), features(network, x, sow), sow)
+    network.forward(of_own_type(network, values), features(network, x, sow), sow)
     return sown
 
 
@@ -128,19 +131,11 @@ def files(package: Any) -> dict[str, Path]:
     return {file.name: file for file in Path(package.__path__[0]).glob("*.py") if file.stem != "__init__"}
 
 
-def test_the_files_are_the_same() -> None:
-    assert set(files(reference.networks)) == set(files(torch_mirror.networks)) != set()
-
-
-@pytest.mark.parametrize("kind", MIRRORS, ids=lambda kind: kind.__name__)
-def test_the_classes_are_the_same(kind: type) -> None:
-    file = MIRRORS[kind] + ".py"
-    assert classes(files(torch_mirror.networks)[file]) == {kind.__name__}
-    assert classes(files(reference.networks)[file]) == {kind.__name__, "Parameters", "Cache"}
-
-
-def test_every_file_is_in_the_table() -> None:
-    assert {f"{file}.py" for file in MIRRORS.values()} == set(files(torch_mirror.networks))
+@pytest.mark.parametrize("file", TABLE)
+def test_the_classes_are_the_same(file: str) -> None:
+    kind = class_of(HOME, file).__name__
+    assert classes(files(torch_mirror.networks)[f"{file}.py"]) == {kind}
+    assert classes(files(reference.networks)[f"{file}.py"]) == {kind, "Parameters", "Cache"}
 
 
 @EACH_ROW
@@ -161,7 +156,7 @@ def test_what_a_step_sows_is_in_one_order(row: Row) -> None:
     network = row.network
     values, x = whole_numbers(row, 2)
     t = np.zeros((len(x), network.outputs))
-    slots = Experiment(network, parameters(network, values), x, t, SquaredError(), SGD(0.5), 1).slots
+    slots = Experiment(network, of_own_type(network, values), x, t, SquaredError(), SGD(0.5), 1).slots
     once, each = names_of(slots, "constant"), names_of(slots, *STEP)
     sown = list(mirror_forward(network, values, x, mirror_of(network).parameters(network)))
     assert [*once, *each[: each.index("loss")]] == sown

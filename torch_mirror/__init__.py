@@ -1,47 +1,26 @@
 """Hold a PyTorch mirror up to networks written by hand in NumPy, and judge every tensor of every step.
 
-The public names are imported when they are first asked for, so that importing the package costs
-nothing: the command line and the tools that load it in every process need neither NumPy nor torch.
+The public names stand in ``__init__.pyi``, a line each, for type checkers and for this file alike. They are imported
+when they are first asked for, so that importing the package costs nothing: the command line and the tools that load
+it in every process need neither NumPy nor torch.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import pkgutil
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch_mirror.balls.cell import Ball
-    from torch_mirror.doors.certify import certify
-    from torch_mirror.doors.ensembles import verify_ensemble
-    from torch_mirror.doors.minimised import minimised
-    from torch_mirror.doors.verify import verify
-    from torch_mirror.judge.verdict import Certificate
-    from torch_mirror.training.loop import train
-    from torch_mirror.training.session import Session, session
-
-__all__ = [
-    "Ball",
-    "Certificate",
-    "Session",
-    "__version__",
-    "certify",
-    "minimised",
-    "session",
-    "train",
-    "verify",
-    "verify_ensemble",
-]
 __version__ = "0.1.0"
 
-_HOME = {
-    "Ball": "torch_mirror.balls.cell",
-    "Certificate": "torch_mirror.judge.verdict",
-    "Session": "torch_mirror.training.session",
-    "certify": "torch_mirror.doors.certify",
-    "minimised": "torch_mirror.doors.minimised",
-    "session": "torch_mirror.training.session",
-    "train": "torch_mirror.training.loop",
-    "verify": "torch_mirror.doors.verify",
-    "verify_ensemble": "torch_mirror.doors.ensembles",
-}
+
+def _homes(stub: str) -> dict[str, str]:
+    """The module of each public name, from lines such as ``from torch_mirror.doors.verify import verify as verify``."""
+    words = [line.split() for line in stub.splitlines() if line.startswith("from ")]
+    return {name: module for _, module, _, name, *_ in words}
+
+
+_HOME = _homes((pkgutil.get_data(__name__, "__init__.pyi") or b"").decode())
+
+__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604  # names, all of them
 
 
 def __getattr__(name: str) -> Any:

@@ -1,24 +1,24 @@
 """Torch's own optimizers for those of the reference, and where torch keeps their state.
 
 Nothing is imitated: the classes are torch.optim's, groups its ``param_groups``, and clipping is done by
-torch.nn.utils, from a hook before the step.
+torch.nn.utils, from a hook before the step. OPTIMIZERS is the one table: what torch has for each, and what the
+strategies and the conformance suite draw of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from reference.errors import InputError
-from reference.optimizers.adagrad import Adagrad
-from reference.optimizers.adam import Adam
 from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
 from reference.optimizers.groups import Groups
-from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.schedule import rate
-from reference.optimizers.sgd import SGD
+from torch_mirror.by_name import class_of, file_of
 
+HOME = "reference.optimizers"
 Weights = Mapping[str, nn.Parameter]
 """The module's parameters, by the reference's names."""
 
@@ -30,7 +30,7 @@ def optimizer_of(optimizer: Any, named_parameters: Weights) -> torch.optim.Optim
     that torch does not offer, and for groups of several kinds.
     """
     groups = list(_groups(optimizer, named_parameters))
-    kinds = {_kind(own).torch_class(own) for own, _ in groups}
+    kinds = {_row(own).torch(own) for own, _ in groups}
     if len(kinds) > 1:
         came = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise InputError("parameter groups", "optimizers of one kind, as a torch.optim.Optimizer is", came)
@@ -47,7 +47,7 @@ def states_of(optimizer: Any) -> dict[str, str]:
     """The names of the optimizer's states, each with the key that it has in torch's: ``m`` to ``exp_avg``."""
     names: dict[str, str] = {}
     for own in _alone(optimizer):
-        names |= _kind(own).states(own)
+        names |= _row(own).states(own)
     return names
 
 
@@ -65,51 +65,70 @@ def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float]) -> None:
         group["lr"] = rates[min(i, len(rates) - 1)]
 
 
-class _Kind(NamedTuple):
-    """What torch has for one of the reference's optimizers."""
+class Row(NamedTuple):
+    """What torch has for one of the reference's optimizers, and what is drawn of its options."""
 
-    torch_class: Callable[[Any], Callable[..., torch.optim.Optimizer]]
+    torch: Callable[[Any], Callable[..., torch.optim.Optimizer]]
     options: tuple[str, ...]                    # that have the same name there
     states: Callable[[Any], dict[str, str]]
+    drawn: Mapping[str, Sequence[Any]] = {}     # values of each option beside lr; any of them go together
     lacks: Mapping[str, bool] = {}              # options that torch does not offer, and the value that it stands for
     of_all: tuple[str, ...] = ()                # options of which torch has one for all groups
 
 
-def _adam_states(adam: Adam) -> dict[str, str]:
+def _adam_states(adam: Any) -> dict[str, str]:
     return {"m": "exp_avg", "v": "exp_avg_sq"} | ({"x": "max_exp_avg_sq"} if adam.amsgrad else {})
 
 
-def _rmsprop_states(rmsprop: RMSprop) -> dict[str, str]:
+def _rmsprop_states(rmsprop: Any) -> dict[str, str]:
     centered = {"m": "grad_avg"} if rmsprop.centered else {}
     return {"v": "square_avg"} | centered | ({"b": "momentum_buffer"} if rmsprop.momentum else {})
 
 
-KINDS: Mapping[type, _Kind] = {
-    SGD: _Kind(
+BETAS = (0.0, 0.5, 0.9, 0.99, 0.999)
+EPSILONS = (1e-8, 1e-10, 2.0**-10)
+DECAYS = (0.0, 2.0**-6, 0.01)
+FLAG = (False, True)
+"""Of both sorts: powers of two, by which a product is exact, and decimals, which are themselves rounded."""
+
+OPTIMIZERS: Mapping[str, Row] = {
+    "sgd": Row(
         lambda _: torch.optim.SGD,
         ("momentum", "dampening", "weight_decay", "nesterov", "maximize"),
-        lambda sgd: {"v": "momentum_buffer"} if sgd.momentum else {},
+        lambda sgd: {"v": "momentum_buffer"} if sgd.momentum else {},  # whose options ``strategies.sgds`` draws
     ),
-    Adam: _Kind(
+    "adam": Row(
         lambda adam: torch.optim.AdamW if adam.decoupled else torch.optim.Adam,
         ("betas", "eps", "weight_decay", "amsgrad", "maximize"),
         _adam_states,
+        {
+            "betas": tuple(product(BETAS, BETAS)), "eps": EPSILONS, "weight_decay": DECAYS,
+            "amsgrad": FLAG, "maximize": FLAG, "decoupled": FLAG,
+        },
         {"eps_inside": False, "bias_correction": True},
     ),
-    RMSprop: _Kind(
+    "rmsprop": Row(
         lambda _: torch.optim.RMSprop,
         ("alpha", "eps", "weight_decay", "momentum", "centered", "maximize"),
         _rmsprop_states,
+        {
+            "alpha": BETAS[1:], "eps": EPSILONS, "weight_decay": DECAYS, "momentum": (0.0, 0.5, 0.9),
+            "centered": FLAG, "maximize": FLAG,
+        },
         {"eps_inside": False},
     ),
-    Adagrad: _Kind(
+    "adagrad": Row(
         lambda _: torch.optim.Adagrad,
         ("lr_decay", "weight_decay", "eps", "maximize"),
         lambda _: {"s": "sum"},
+        {
+            "lr_decay": DECAYS, "weight_decay": DECAYS, "initial_accumulator_value": (0.0, 0.5, 0.1),
+            "eps": EPSILONS, "maximize": FLAG,
+        },
         of_all=("initial_accumulator_value",),
     ),
-}
-"""By the exact type of the reference's optimizer."""
+}  # fmt: skip
+"""By the file of the reference's optimizer, which has a class of its name."""
 
 CLIPS: Mapping[type, Callable[..., Any]] = {
     ClippedByNorm: nn.utils.clip_grad_norm_,
@@ -117,30 +136,31 @@ CLIPS: Mapping[type, Callable[..., Any]] = {
 }
 
 
-def _kind(optimizer: Any) -> _Kind:
-    kind = KINDS.get(type(optimizer))
-    if kind is None:
-        known = ", ".join(known.__name__ for known in (*KINDS, Groups, *CLIPS))
-        raise InputError("optimizer", f"one of {known}, or torch's beside your own", type(optimizer).__name__)
-    return kind
+def _row(optimizer: Any) -> Row:
+    file = file_of(HOME, type(optimizer))
+    if file not in OPTIMIZERS:
+        known = (*(class_of(HOME, file) for file in OPTIMIZERS), Groups, *CLIPS)
+        expected = f"one of {', '.join(kind.__name__ for kind in known)}, or torch's beside your own"
+        raise InputError("optimizer", expected, type(optimizer).__name__)
+    return OPTIMIZERS[file]
 
 
 def _options(optimizer: Any) -> dict[str, Any]:
     """The options of one parameter group. Raises InputError for what torch lacks."""
-    kind = _kind(optimizer)
-    for name, value in kind.lacks.items():
+    row = _row(optimizer)
+    for name, value in row.lacks.items():
         if getattr(optimizer, name) != value:
-            of = kind.torch_class(optimizer).__name__
+            of = row.torch(optimizer).__name__
             raise InputError(name, f"{value}, as torch.optim.{of} has no other", repr(getattr(optimizer, name)))
     lr = optimizer.lr
     first = next(iter(lr), 0.0) if isinstance(lr, Sequence) else lr
-    return {"lr": first} | {name: getattr(optimizer, name) for name in kind.options}
+    return {"lr": first} | {name: getattr(optimizer, name) for name in row.options}
 
 
 def _of_all(optimizers: Sequence[Any]) -> dict[str, Any]:
     """The options that torch has once. Raises InputError where the groups differ in one."""
     shared: dict[str, Any] = {}
-    for name in _kind(optimizers[0]).of_all:
+    for name in _row(optimizers[0]).of_all:
         values = {getattr(own, name) for own in optimizers}
         if len(values) > 1:
             raise InputError(f"{name} of parameter groups", "one for all, as torch has", f"{sorted(values)}")

@@ -1,4 +1,4 @@
-"""The losses, one row each, and how torch's are held up to them."""
+"""The losses of the table with their options, one row each, and how torch's are held up to them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,16 +7,9 @@ import numpy as np
 import torch
 
 from reference.arrays import Array
-from reference.losses import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
-    CrossEntropy,
-    Huber,
-    SmoothL1,
-    SquaredError,
-)
+from torch_mirror import losses
 from torch_mirror.balls.cell import Ball
+from torch_mirror.by_name import class_of, file_of
 from torch_mirror.judge.compare import allowed
 from torch_mirror.losses import Criterion
 
@@ -78,25 +71,28 @@ class Row(NamedTuple):
     bad: tuple[Bad, ...] = (lambda t: t[:-1], lambda t: t.tolist(), lambda t: (8 * t).astype(int))
 
 
-BINARY = (yes_or_no, probabilities)
+NUMBERS: tuple[Bad, ...] = Row._field_defaults["bad"]
 CLASSES: tuple[Bad, ...] = (
     lambda t: t[:-1], lambda t: t.tolist(), lambda t: t > 0, lambda t: np.full(t.shape[:1], -100),
     lambda t: np.full(t.shape[:1], 99),
 )  # fmt: skip
-
-LOSSES: dict[str, Row] = {
-    "squared error": Row(SquaredError()),
-    "squared error, 0.3": Row(SquaredError(scale=0.3)),
-    "absolute error": Row(AbsoluteError()),
-    "Huber": Row(Huber()),
-    "Huber, 0.3": Row(Huber(delta=0.3)),
-    "smooth L1": Row(SmoothL1()),
-    "smooth L1, 0.3": Row(SmoothL1(beta=0.3)),
-    "cross-entropy": Row(CrossEntropy(), (labels, shares), bad=CLASSES),
-    "cross-entropy, smoothed": Row(CrossEntropy(label_smoothing=0.1), (labels, shares), bad=CLASSES),
-    "binary cross-entropy": Row(BinaryCrossEntropy(), BINARY, of_probabilities=True),
-    "binary cross-entropy of logits": Row(BinaryCrossEntropyWithLogits(), BINARY),
+TARGETS: dict[losses.Targets, tuple[tuple[Target, ...], tuple[Bad, ...]]] = {
+    "numbers": ((numbers,), NUMBERS),
+    "classes": ((labels, shares), CLASSES),
+    "binary": ((yes_or_no, probabilities), NUMBERS),
 }
+
+
+def rows(file: str) -> dict[str, Row]:
+    """The loss of a file as it is by default, and with the last value of each of its options."""
+    row, kind = losses.LOSSES[file], class_of(losses.HOME, file)
+    targets, bad = TARGETS[row.targets]
+    chosen = [{}, *({option: values[-1]} for option, values in row.options.items())]
+    made = [kind(reduction="mean", **options) for options in chosen]
+    return {repr(loss): Row(loss, targets, row.of_probabilities, bad) for loss in made}
+
+
+LOSSES: dict[str, Row] = {name: row for file in losses.LOSSES for name, row in rows(file).items()}
 """Each by its mean; ``EACH`` has the sums as well."""
 
 EACH: dict[str, Row] = {
@@ -108,7 +104,7 @@ EACH: dict[str, Row] = {
 
 def row_of(loss: Any) -> Row:
     """The row of its kind, with these options."""
-    return next(row for row in LOSSES.values() if type(row.loss) is type(loss))._replace(loss=loss)
+    return next(iter(rows(file_of(losses.HOME, type(loss))).values()))._replace(loss=loss)
 
 
 def data(row: Row, seed: int, dtype: str, shape: tuple[int, ...], kind: int = 0) -> Data:

@@ -1,6 +1,11 @@
-"""The optimizers with their options, one row each; wrong ones beside right ones; and the run that checks take."""
+"""The optimizers with their options, one row each; wrong ones beside right ones; and the run that checks take.
+
+Those with rows of their own here have many options together. Of any other in the table there is one as it is by
+default, one with the last value of each option, and a wrong one whose rate is off.
+"""
 
 import re
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,7 +22,9 @@ from reference.optimizers.groups import Groups
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from tests.conformance.cases import DTypeName
-from tests.conformance.networks import parameters
+from torch_mirror import optimizers
+from torch_mirror.by_name import class_of, file_of
+from torch_mirror.doors.strategies import of_own_type
 
 STEPS = 20
 SCHEDULE = tuple(0.1 / (1 + step) for step in range(STEPS))
@@ -80,7 +87,18 @@ def name_of(optimizer: Any) -> str:
     return re.sub(r"<function (\w+) at \w+>", r"\1", str(optimizer).replace(str(SCHEDULE), "SCHEDULE"))
 
 
-OPTIMIZERS: dict[str, Any] = {name_of(row): row for row in (*SGDS, *ADAMS, *RMSPROPS, *ADAGRADS, *AROUND)}
+HERE: list[Any] = [*SGDS, *ADAMS, *RMSPROPS, *ADAGRADS]
+HAVE_ROWS = {file_of(optimizers.HOME, type(row)) for row in HERE}
+OTHERS: dict[str, list[Any]] = {
+    file: [
+        class_of(optimizers.HOME, file)(0.1, **options)
+        for options in ({}, *({option: values[-1]} for option, values in row.drawn.items()))
+    ]
+    for file, row in optimizers.OPTIMIZERS.items()
+    if file not in HAVE_ROWS
+}
+
+OPTIMIZERS: dict[str, Any] = {name_of(row): row for row in (*HERE, *chain(*OTHERS.values()), *AROUND)}
 
 PLAIN, ADAM, RMS, ADA = SGD(0.1), Adam(0.1), RMSprop(0.01), Adagrad(0.1)
 WRONG: dict[str, tuple[Any, Any, str, int]] = {
@@ -125,6 +143,7 @@ WRONG: dict[str, tuple[Any, Any, str, int]] = {
     "decay on the biases": (
         Groups(((biases, AdamW(0.1, weight_decay=0.0)), (all_others, AdamW(0.1)))), AdamW(0.1), "b1", 0,
     ),
+    **{f"the rate of {file} by 1 %": (row[0], type(row[0])(0.101), "W1", 0) for file, row in OTHERS.items()},
 }  # fmt: skip
 """On a run of 20 steps, with torch's optimizer or with gradients of any size: tests/reference/optimizers has those."""
 
@@ -135,7 +154,7 @@ def run(
     """A small perceptron of five samples, whose gradients are not small at first."""
     draws = np.random.default_rng(seed)
     network = MLP((3, 4, 2), "tanh")
-    p = parameters(network, {name: draws.normal(size=shape) for name, shape in network.shapes().items()})
+    p = of_own_type(network, {name: draws.normal(size=shape) for name, shape in network.shapes().items()})
     x, t = draws.normal(size=(5, 3)), draws.normal(size=(5, 2))
     e = Experiment(network, p, x, t, SquaredError("mean"), optimizer, steps, batches=batches)
     return experiments.rounded(e, dtype)

@@ -12,6 +12,7 @@ from reference.arrays import Array, Sow
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named, rebuild, zip_with
 from reference.errors import InputError
+from torch_mirror.by_name import file_of
 from torch_mirror.optimizers import optimizer_of, schedule_of, states_of
 from torch_mirror.training.session import Session, places, session
 
@@ -109,6 +110,11 @@ def stepped_by(wrong: Any) -> Callable[[Experiment], Session]:
 
 def _weights(e: Experiment, right: Session) -> dict[str, nn.Parameter]:
     return {name: place.weight for name, place in places(right.module, right.names, named(e.parameters)).items()}
+
+
+def mirrored_as(file: str, *kinds: type) -> Callable[[str, type], str]:
+    """In place of ``file_of`` where a table of mirrors is read: these classes have the mirror of that file."""
+    return lambda home, kind: file if kind in kinds else file_of(home, kind)
 
 
 @contextmanager

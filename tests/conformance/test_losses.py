@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch import nn
 
 from reference import experiments
 from reference.arrays import Array
@@ -17,10 +16,10 @@ from reference.optimizers.sgd import SGD
 from tests.conformance import planted
 from tests.conformance.cases import DTypeName, cases
 from tests.conformance.losses import EACH, Row, balls, data, inside, of_torch
-from tests.conformance.networks import parameters
+from torch_mirror.doors.strategies import of_own_type
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.compare import allowed
-from torch_mirror.losses import CRITERIA, Criterion, criterion_of
+from torch_mirror.losses import Criterion, criterion_of
 from torch_mirror.training.session import Session, session
 
 Check = Callable[[Row, DTypeName], None]
@@ -96,7 +95,7 @@ def run(row: Row, dtype: DTypeName, kind: int = 0) -> Experiment:
     """A small perceptron that descends the loss; as many samples as outputs, so that t may be transposed."""
     draws = np.random.default_rng(5)
     network = MLP((4, 5, 3), "tanh", "sigmoid" if row.of_probabilities else "identity")
-    p = parameters(network, {name: draws.normal(size=shape) / 2 for name, shape in network.shapes().items()})
+    p = of_own_type(network, {name: draws.normal(size=shape) / 2 for name, shape in network.shapes().items()})
     x, t = draws.normal(size=(3, 4)), row.targets[kind](draws, np.zeros((3, 3)))
     return experiments.rounded(Experiment(network, p, x, t, row.loss, SGD(0.1), 3), dtype)
 
@@ -209,8 +208,9 @@ class Same(Huber):
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_loss_with_a_fault_is_refused(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in (Same, type(FAULTY[check])):  # whose mirror is the right one, for a check to tell them apart
-        monkeypatch.setitem(CRITERIA, kind, lambda loss: nn.HuberLoss(reduction=loss.reduction))
+    # whose mirror is the right one, for a check to tell them apart
+    mirrors = planted.mirrored_as("huber", Same, type(FAULTY[check]))
+    monkeypatch.setattr("torch_mirror.losses.file_of", mirrors)
     CHECKS[check](Row(Same()), "float64")
     with planted.refused():
         CHECKS[check](Row(FAULTY[check]), "float64")

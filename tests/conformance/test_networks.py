@@ -18,7 +18,9 @@ from reference.claim.objective import features
 from reference.claim.slots import STEP, names, parameter_gradients
 from reference.claim.tree import named
 from reference.errors import InputError
+from reference.networks.char_rnn import CharRNN
 from reference.networks.linear_regression import Cache, LinearRegression, Parameters
+from reference.networks.mlp import MLP
 from reference.penalties import L2
 from tests.conformance import planted
 from tests.conformance.cases import DTypeName, cases
@@ -304,7 +306,7 @@ def test_it_is_refused_for_its_fault_alone(check: str) -> None:
 
 
 def test_a_penalty_of_another_strength_is_refuted_in_an_ensemble() -> None:
-    row = NETWORKS["mlp, relu"]
+    row = Row(MLP((4, 5, 3)))
     members = Ensemble.of([replace(experiment(row, seed=seed), penalty=L2(0.01)) for seed in range(2)])
     wrong = planted_penalty(L2(0.01 * (1 + 2.0**-20)))
     first = verify_ensemble(members, using=wrong).first
@@ -318,7 +320,7 @@ def planted_penalty(penalty: L2) -> Callable[[Experiment], Session]:
 
 def test_whole_numbers_that_torch_has_as_floats_are_judged_as_numbers() -> None:
     """What is computed of the data once, not the data themselves: a text of floats is none."""
-    e = experiment(NETWORKS["recurrent"])
+    e = experiment(Row(CharRNN(4, 3), samples=6))
     trace = torch_mirror.train(e)
     assert trace.constants["onehot"].dtype == np.float64
     halved = replace(trace, constants={**trace.constants, "onehot": trace.constants["onehot"] / 2})

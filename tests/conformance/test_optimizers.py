@@ -37,7 +37,7 @@ from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.findings import Side
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.optimizers import KINDS, states_of
+from torch_mirror.optimizers import states_of
 
 Check = Callable[[Any, DTypeName], None]
 SIDES: tuple[Side, ...] = ("torch", "numpy")
@@ -215,8 +215,8 @@ FAULTY: dict[str, type[SGD]] = {
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_an_optimizer_with_a_fault_is_refused(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in (Same, FAULTY[check]):  # whose mirror is the right one, for a check to tell them apart
-        monkeypatch.setitem(KINDS, kind, KINDS[SGD])
+    # whose mirror is the right one, for a check to tell them apart
+    monkeypatch.setattr("torch_mirror.optimizers.file_of", planted.mirrored_as("sgd", Same, FAULTY[check]))
     CHECKS[check](Same(0.1, 0.9), "float64")
     with planted.refused():
         CHECKS[check](FAULTY[check](0.1, 0.9), "float64")
@@ -231,7 +231,7 @@ def test_a_group_without_parameters_keeps_the_rates_of_the_others() -> None:
 
 def test_an_update_that_does_not_run_in_exact_arithmetic_has_no_ruling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its options are fractions there, which np.float32 does not take: that is told, and the run is refuted."""
-    monkeypatch.setitem(KINDS, Rounded, KINDS[SGD])
+    monkeypatch.setattr("torch_mirror.optimizers.file_of", planted.mirrored_as("sgd", Rounded))
     judged = verify(run(Rounded(0.1), "float64", steps=2))
     assert judged.verdict == "refuted"
     assert judged.ruling is not None

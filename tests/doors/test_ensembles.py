@@ -35,7 +35,7 @@ from torch_mirror.reports import text
 from torch_mirror.training.session import Session, session
 from torch_mirror.training.vmap import train
 
-each_network = pytest.mark.parametrize("network", strategies.NETWORKS)
+each_network = pytest.mark.parametrize("network", strategies.EXACT)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 Using = Callable[[Experiment], Session]

@@ -18,9 +18,13 @@ from reference.claim.tree import named
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
+from torch_mirror.by_name import class_of
 from torch_mirror.doors import strategies
+from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.strategies import DTypeName, Kind
-from torch_mirror.networks import MIRRORS
+from torch_mirror.doors.verify import verify
+from torch_mirror.networks import HOME, vectors
+from torch_mirror.networks import NETWORKS as TABLE
 
 # Enough draws that a case meant to be frequent is found, and the example itself is of no interest.
 SEARCH = settings(max_examples=300, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
@@ -67,19 +71,39 @@ def of_kind(kind: type, network: object) -> bool:
     return type(network) is kind
 
 
-OTHER_DATA = {"conv", "char_rnn", "attention"}
-"""Networks of images, characters and tokens, which no strategy draws data for: (batch, in) is what they draw."""
+@pytest.mark.parametrize("name", TABLE)
+def test_every_network_with_a_mirror_is_drawn(name: str) -> None:
+    """By its name; and among all, where it takes vectors."""
+    kind = class_of(HOME, name)
+    assert type(find(strategies.networks(names=[name]), lambda _: True, settings=SEARCH)) is kind
+    assert (name in strategies.NETWORKS) == (TABLE[name].x is vectors)
+    if name in strategies.NETWORKS:
+        assert type(find(strategies.networks(), partial(of_kind, kind), settings=SEARCH)) is kind
 
 
-def test_every_network_with_a_mirror_is_drawn() -> None:
-    assert set(strategies.NETWORKS) == set(MIRRORS.values()) - OTHER_DATA
-    for kind, name in MIRRORS.items():
-        if name in OTHER_DATA:
-            continue
-        anything = find(strategies.networks(names=[name]), lambda _: True, settings=SEARCH)
-        assert type(anything) is kind
-        among_all = find(strategies.networks(), partial(of_kind, kind), settings=SEARCH)
-        assert type(among_all) is kind
+@pytest.mark.parametrize("name", sorted(set(TABLE) - set(strategies.NETWORKS)))
+@pytest.mark.parametrize("members", [0, 2])
+def test_networks_of_other_data_are_drawn_with_theirs(name: str, members: int) -> None:
+    """Images, texts and tokens, on which a step is certified: of one run, and of many at once."""
+    drawn: dict[str, Any] = {"networks": strategies.networks(names=[name]), "steps": st.just(1), "kinds": ("normal",)}
+    if members:
+        ensemble = find(strategies.ensembles(members=[members], **drawn), lambda _: True, settings=SEARCH)
+        assert verify_ensemble(ensemble).verdict == "certified"
+        return
+    e = find(strategies.experiments(**drawn), lambda _: True, settings=SEARCH)
+    assert e.x.shape == TABLE[name].x(e.network, len(e.x)).shape
+    assert verify(e).verdict == "certified"
+
+
+def test_no_one_of_many_texts_is_anothers() -> None:
+    """And the first is the same however many there are."""
+    text = strategies.networks(names=["char_rnn"])
+    texts = []
+    for members in (1, 4):
+        e = find(strategies.ensembles(members=[members], networks=text, samples=[7]), lambda _: True, settings=SEARCH)
+        texts.append(e.x)
+    assert len({x.tobytes() for x in texts[1]}) > 1
+    np.testing.assert_array_equal(texts[0][0], texts[1][0])
 
 
 def has(option: str, value: object) -> Callable[[Any], bool]:

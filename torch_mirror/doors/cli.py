@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from torch_mirror.judge.verdict import Certificate
 
 DTYPES = ("float64", "float32")
+REPORTS = {"json": "Write a report in JSON."}
+"""What a run can be written as: ``--json PATH``, the text that ``document`` of torch_mirror/reports/json.py makes."""
+
 COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow"}
 INTERRUPTED = 130
 """What a shell reports for a command that Ctrl-C ended; 1 would say that something was refuted."""
@@ -31,6 +35,14 @@ class BadInput(click.ClickException):
     """One message on standard error and exit status 2, which click keeps for bad usage."""
 
     exit_code = 2
+
+
+def report_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each of REPORTS, which takes the path of its file."""
+    for name, what in reversed(REPORTS.items()):
+        path = click.Path(path_type=Path)
+        command = click.option(f"--{name}", f"{name}_path", type=path, metavar="PATH", help=what)(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,18 +56,19 @@ def cli() -> None:
 @click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True, help="Precision.")
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Write a report in JSON.")
+@report_options
 @click.option("-v", "--verbose", is_flag=True, help="Print what each check found of each tensor.")
 @click.pass_context
 def verify(
     context: click.Context,
+    /,
     names: tuple[str, ...],
     dtype: Literal["float64", "float32", "both"],
     steps: int | None,
     seed: int,
-    json_path: Path | None,
     *,
     verbose: bool,
+    **paths: Path | None,
 ) -> None:
     """Certify every tensor of every training step.
 
@@ -73,15 +86,16 @@ def verify(
         for name in names:
             if name not in known:
                 raise UnknownNameError("experiment", name, known)
-        if json_path is not None:
+        wanted = {name: path for name in REPORTS if (path := paths[f"{name}_path"]) is not None}
+        for name, path in wanted.items():
             from torch_mirror.reports.files import check_writable
 
-            check_writable("--json", json_path)
+            check_writable(f"--{name}", path)
         chosen = list(dict.fromkeys(names or known))  # a name given twice is one run
         dtypes = DTYPES if dtype == "both" else (dtype,)
         certificates = _run(chosen, dtypes, steps, seed, verbose=verbose)
-        if json_path is not None:
-            _write(json_path, certificates)
+        for name, path in wanted.items():
+            _write(name, path, certificates)
     context.exit(0 if all(c.verdict == "certified" for c in certificates) else 1)
 
 
@@ -139,12 +153,12 @@ def bar(steps: int, label: str) -> Iterator[Callable[[int], None]]:
         yield advance
 
 
-def _write(path: Path, certificates: "list[Certificate]") -> None:
+def _write(name: str, path: Path, certificates: "list[Certificate]") -> None:
     from torch_mirror.reports import environment, files
-    from torch_mirror.reports import json as report
 
+    report = import_module(f"torch_mirror.reports.{name}")
     text = report.document(certificates, environment.versions(), environment.threads())
-    files.write_whole("--json", path, text)
+    files.write_whole(f"--{name}", path, text)
 
 
 @contextmanager

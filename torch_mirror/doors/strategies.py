@@ -21,6 +21,7 @@ Needs hypothesis, which is not among this package's own requirements.
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -34,13 +35,13 @@ from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named, rebuild
 from reference.losses import SquaredError
-from reference.networks import cubic, linear_regression, mlp, two_layer_linear, two_layer_relu
 from reference.networks.cubic import Cubic
 from reference.networks.linear_regression import LinearRegression
 from reference.networks.mlp import MLP
 from reference.networks.two_layer_linear import TwoLayerLinear
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
+from torch_mirror import networks as table
 from torch_mirror.doors import claims
 
 Kind: TypeAlias = Literal["integers", "eighths", "normal", "decimals", "mixed"]
@@ -129,19 +130,29 @@ def mlps(
     return MLP(tuple(sizes), activation, output, draw(st.sampled_from(biases)))
 
 
-NETWORKS: dict[str, st.SearchStrategy[Any]] = {
+DRAWN: Mapping[str, st.SearchStrategy[Any]] = {
     "cubic": cubics(),
     "linear_regression": linear_regressions(),
     "two_layer_linear": two_layer_linears(),
     "two_layer_relu": two_layer_relus(),
     "mlp": mlps(),
 }
+"""Networks of any widths, by the name of their file; of all others the examples of the table are drawn."""
+
+EVERY: Mapping[str, st.SearchStrategy[Any]] = {
+    file: DRAWN[file] if file in DRAWN else st.sampled_from(table.examples(file)) for file in table.NETWORKS
+}
 """Every network with all its options, by the name of its file."""
+
+NETWORKS: Mapping[str, st.SearchStrategy[Any]] = {
+    file: drawn for file, drawn in EVERY.items() if table.NETWORKS[file].x is table.vectors
+}
+"""Those that take vectors, (batch, in), as a user's own network mostly does."""
 
 
 def networks(*, names: Sequence[str] = tuple(NETWORKS)) -> st.SearchStrategy[Any]:
-    """Networks of these files."""
-    return st.one_of([NETWORKS[name] for name in names])
+    """Networks of these files, each a name of EVERY."""
+    return st.one_of([EVERY[name] for name in names])
 
 
 # --- experiments -------------------------------------------------------------------------------
@@ -202,30 +213,27 @@ def parameters(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTyp
     size from layer to layer, and what is dyadic stays so.
     """
     values = {name: draw_array(draws, kind, shape) for name, shape in network.shapes().items()}
-    return _of_own_type(network, _shrunk(network, values, dtype))
+    return of_own_type(network, _shrunk(network, values, dtype))
 
 
 def _shrunk(network: Any, values: dict[str, Array], dtype: DTypeName) -> dict[str, Array]:
-    """The weights (..., out, in) divided as ``parameters`` says, and what else there is, in that dtype."""
+    """The weights (out, ...) divided as ``parameters`` says, and what else there is, in that dtype."""
     shapes = network.shapes()
-    shrink = {n: int(np.ceil(np.log2(shape[-1]) / 2)) if len(shape) == 2 else 0 for n, shape in shapes.items()}
+    shrink = {n: int(np.ceil(np.log2(math.prod(s[1:])) / 2)) if len(s) > 1 else 0 for n, s in shapes.items()}
     return {name: np.ldexp(a, -shrink[name]).astype(dtype) for name, a in values.items()}
 
 
-def _of_own_type(network: Any, values: dict[str, Array]) -> Any:
-    if isinstance(network, MLP):
-        layers = [l for l, _ in network.layers]
-        return mlp.Parameters(tuple(values[f"W{l}"] for l in layers), tuple(values.get(f"b{l}") for l in layers))
-    own = next(PARAMETERS[kind] for kind in type(network).__mro__ if kind in PARAMETERS)
-    return own(*(values.get(name) for name in own._fields))
+def of_own_type(network: Any, values: Mapping[str, Array]) -> Any:
+    """Arrays by name as the Parameters of the network's file, or of the one that it is a variant of.
 
-
-PARAMETERS: dict[type, Any] = {
-    Cubic: cubic.Parameters,
-    LinearRegression: linear_regression.Parameters,
-    TwoLayerLinear: two_layer_linear.Parameters,
-    TwoLayerReLU: two_layer_relu.Parameters,
-}
+    What a network does not have is None. Names that are no fields are numbered, W1 of W; so W is a tuple of them.
+    """
+    files = [sys.modules[base.__module__] for base in type(network).__mro__]
+    own = next(file.Parameters for file in files if file.__name__.startswith(f"{table.HOME}."))
+    if values.keys() <= set(own._fields):
+        return own(*(values.get(field) for field in own._fields))
+    layers = [l for l in range(1, len(values) + 1) if f"{own._fields[0]}{l}" in values]
+    return own(*(tuple(values.get(f"{field}{l}") for l in layers) for field in own._fields))
 
 
 @st.composite
@@ -261,13 +269,24 @@ def experiments(
     if draw(scheduled):
         optimizer = _scheduled(optimizer, count, generator)
     p = start(network, generator, kind, dtype)
-    x, t = (draw_array(generator, kind, (rows, width)) for width in (network.inputs, network.outputs))
+    given = table.input_of(network, rows)
+    x = _whole(generator, given) if given.below else draw_array(generator, kind, given.shape)
+    t = draw_array(generator, kind, (rows, network.outputs))
     loss = draw(losses.filter(partial(claims.fits, network)))
     t = draw(claims.targets(loss, t, generator))
     return Experiment(
-        network, p, x.astype(dtype), t.astype(dtype) if t.dtype.kind == "f" else t, loss, optimizer, count,
-        batches=draw(batches),
+        network, p, _in(dtype, x), _in(dtype, t), loss, optimizer, count, batches=draw(batches),
     )  # fmt: skip
+
+
+def _whole(draws: np.random.Generator, given: table.Input, *members: int) -> Array:
+    """The whole numbers that a network takes; with members, of each in front."""
+    return draws.integers(0, given.below or 1, (*members, *given.shape))
+
+
+def _in(dtype: DTypeName, a: Array) -> Array:
+    """Floats in that dtype; whole numbers stay what they are."""
+    return a.astype(dtype) if a.dtype.kind == "f" else a
 
 
 def _scheduled(optimizer: Any, steps: int, draws: np.random.Generator) -> Any:
@@ -313,14 +332,16 @@ def ensembles(
     if draw(scheduled):
         optimizer = _scheduled(optimizer, count, generator)
     loss = draw(losses.filter(partial(claims.fits, network)))
-    shapes = {"x": (rows, network.inputs), "t": (rows, network.outputs)}
+    given = table.input_of(network, rows)
+    shapes = {"x": given.shape, "t": (rows, network.outputs)}
     if start is None:
         shapes |= network.shapes()
+    texts = generator.spawn(1)[0]  # so that the numbers do not depend on how many whole ones are drawn
     values = _draw_members(generator, kind, K, shapes)
-    x, t = values.pop("x").astype(dtype), draw(claims.targets(loss, values.pop("t"), generator))
-    t = t.astype(dtype) if t.dtype.kind == "f" else t
+    x, t = values.pop("x"), draw(claims.targets(loss, values.pop("t"), generator))
+    x, t = _in(dtype, _whole(texts, given, K) if given.below else x), _in(dtype, t)
     if start is None:
-        p = _of_own_type(network, _shrunk(network, values, dtype))
+        p = of_own_type(network, _shrunk(network, values, dtype))
     else:
         starts = [start(network, generator, kind, dtype) for _ in range(K)]
         columns = {name: np.stack([named(p)[name] for p in starts]) for name in named(starts[0])}
@@ -335,11 +356,21 @@ def _draw_members(draws: np.random.Generator, kind: Kind, K: int, shapes: Mappin
     return {name: a.reshape(K, *shape) for (name, shape), a in zip(shapes.items(), parts, strict=True)}
 
 
+EXACT: Mapping[str, Callable[[int], st.SearchStrategy[Any]]] = {
+    "cubic": lambda _: cubics(),
+    "linear_regression": lambda _: linear_regressions(outputs=("identity", "relu"), widest=4),
+    "two_layer_linear": lambda _: two_layer_linears(widest=4),
+    "two_layer_relu": lambda _: two_layer_relus(widest=4),
+    "mlp": lambda deepest: mlps(activations=("relu", "identity"), outputs=("identity",), deepest=deepest, widest=4),
+}
+"""Networks that need not round, from how deep they may be: such as have no exponential, root or quotient."""
+
+
 @st.composite
 def exact_experiments(
     draw: st.DrawFn,
     *,
-    names: Sequence[str] = tuple(NETWORKS),
+    names: Sequence[str] = tuple(EXACT),
     dtypes: Sequence[DTypeName] = ("float64", "float32"),
     optimizers: st.SearchStrategy[SGD] = exact_sgds(),  # noqa: B008 - a strategy is immutable
 ) -> Experiment:
@@ -352,14 +383,7 @@ def exact_experiments(
     """
     dtype = draw(st.sampled_from(dtypes))
     deepest, kinds = (3, DYADIC) if dtype == "float64" else (2, DYADIC[:1])
-    exact: dict[str, st.SearchStrategy[Any]] = {
-        "cubic": cubics(),
-        "linear_regression": linear_regressions(outputs=("identity", "relu"), widest=4),
-        "two_layer_linear": two_layer_linears(widest=4),
-        "two_layer_relu": two_layer_relus(widest=4),
-        "mlp": mlps(activations=("relu", "identity"), outputs=("identity",), deepest=deepest, widest=4),
-    }
-    network = draw(st.one_of([exact[name] for name in names]))
+    network = draw(st.one_of([EXACT[name](deepest) for name in names]))
     reductions = ("sum", "mean") if network.outputs in (1, 2, 4) else ("sum",)
     return draw(
         experiments(
