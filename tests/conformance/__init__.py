@@ -4,8 +4,9 @@
     losses.py       LOSSES: a loss, the outputs and targets that it takes, and targets that it refuses
     optimizers.py   OPTIMIZERS: an optimizer with its options; WRONG: two that differ, and where that shows
 
-Adding a network, loss or optimizer is one row in its table. Every check of test_networks.py, test_losses.py and
-test_optimizers.py then runs on it, in float64 and float32; what has a mirror and no row is named by test_tables.py.
+The rows follow from the tables of the package: torch_mirror/networks, losses.py and optimizers.py. A new network, loss
+or optimizer is one row there. Every check of test_networks.py, test_losses.py and test_optimizers.py then runs on it,
+in float64 and float32; a file without a row, and what the row is, is told by test_tables.py.
 test_experiments.py takes the set-ups by name: a new one needs no row.
 
 The checks are in the tables CHECKS, and FAULTY has beside each of them something that it must refuse.
