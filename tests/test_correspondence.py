@@ -35,7 +35,7 @@ from torch_mirror.by_name import class_of
 from torch_mirror.doors.strategies import of_own_type
 from torch_mirror.networks import HOME, mirror_of
 from torch_mirror.networks import NETWORKS as TABLE
-from torch_mirror.training.session import load
+from torch_mirror.training.places import load
 
 HIDDEN: tuple[Literal["identity", "relu", "sigmoid", "tanh"], ...] = ("identity", "relu", "sigmoid", "tanh")
 OUTPUTS: tuple[Literal["identity", "sigmoid"], ...] = ("identity", "sigmoid")

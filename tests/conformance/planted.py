@@ -13,8 +13,9 @@ from reference.claim.experiment import Experiment
 from reference.claim.tree import named, rebuild, zip_with
 from reference.errors import InputError
 from torch_mirror.by_name import file_of
-from torch_mirror.optimizers import optimizer_of, schedule_of, states_of
-from torch_mirror.training.session import Session, places, session
+from torch_mirror.optimizers import optimizer_of, states_of
+from torch_mirror.training.places import places
+from torch_mirror.training.session import Session, session
 
 FACTOR = 1 + 2.0**-20
 """By far more than float64 rounds, and less than any test of the training itself would notice."""
@@ -91,14 +92,9 @@ def by_hand(optimizer: Any) -> Callable[[Experiment], Session]:
 
 
 def stepped_by(wrong: Any) -> Callable[[Experiment], Session]:
-    """For ``verify``: torch steps by another optimizer than the experiment's; by hand where torch has none such.
-
-    By hand too where the rate has a schedule, which the loop would set.
-    """
+    """For ``verify``: torch steps by another optimizer than the experiment's; by hand where torch has none such."""
 
     def using(e: Experiment) -> Session:
-        if schedule_of(e.optimizer) is not None:
-            return by_hand(wrong)(e)
         right = session(e)
         try:
             return right._replace(optimizer=optimizer_of(wrong, _weights(e, right)))

@@ -34,6 +34,7 @@ from torch_mirror.judge.findings import Side
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.networks import mirror_of
+from torch_mirror.training.places import tensor
 from torch_mirror.training.session import Session, session, torch_dtype
 
 Check = Callable[[Row, DTypeName], None]
@@ -84,7 +85,7 @@ def sown_by_the_mirror(row: Row, dtype: DTypeName) -> set[str]:
         return value
 
     trained = session(e)
-    x = torch_mirror.training.session.tensor(e.x)
+    x = tensor(e.x)
     own: Any = getattr(trained.module, "features", None)
     trained.module(x if own is None else own(x, note), note)
     return sown

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from reference import SGD, Experiment, Own
 from reference.claim.tree import named, zip_with
-from torch_mirror.training.session import Session, load, torch_dtype
+from torch_mirror.training.places import load
+from torch_mirror.training.session import Session, torch_dtype
 
 F = nn.functional
 Forward = Callable[[Any, Any], Tensor]

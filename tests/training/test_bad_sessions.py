@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from reference import InputError, UnknownNameError
 from tests.reference.test_bad_claims import in_float32, linear
 from torch_mirror import Session, verify
-from torch_mirror.training.session import load, tensor
+from torch_mirror.training.places import load, tensor
 
 NAMES = {"W": "W", "b": "b"}
 

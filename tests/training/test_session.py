@@ -31,7 +31,7 @@ from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Side
 from torch_mirror.networks import mirror_of
 from torch_mirror.optimizers import optimizer_of
-from torch_mirror.training.session import load, tensor
+from torch_mirror.training.places import load, tensor
 
 SAMPLES = 6
 

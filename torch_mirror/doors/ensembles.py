@@ -22,6 +22,7 @@ from torch_mirror.judge.ruling import evidence_of, ruling
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.training.memory import keep_freed_memory
+from torch_mirror.training.remarks import remarks
 from torch_mirror.training.session import Session, gradients_on, session, session_by
 from torch_mirror.training.threads import one_thread
 from torch_mirror.training.vmap import alone, train
@@ -50,7 +51,8 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
     findings = merge(found)
     return certificate(
         e.first, e.steps, findings, watch(e.first, Motion(), together),
-        ruling=_ruled(e, findings.first, together, unbatched), seconds=time.perf_counter() - started,
+        ruling=_ruled(e, findings.first, together, unbatched), notes=remarks(e.first, one),
+        seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 

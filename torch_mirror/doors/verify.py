@@ -7,7 +7,6 @@ import numpy as np
 
 from reference.claim.experiment import Experiment
 from reference.claim.slots import names
-from reference.claim.tree import named
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of
@@ -15,7 +14,8 @@ from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.memory import keep_freed_memory
-from torch_mirror.training.session import Session, gradients_on, session, session_by, unmapped
+from torch_mirror.training.remarks import of_the_run, random_state, remarks
+from torch_mirror.training.session import Session, gradients_on, session, session_by
 from torch_mirror.training.threads import one_thread
 
 
@@ -35,14 +35,17 @@ def verify(
     with one_thread(), gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
         plan, heard = plan_of(e), Hearing()
         one = session_by(using, e)
+        words, seed, told = remarks(e, one), random_state(), set[str]()
         for torch, numpy in _free_runs(e, plan, one):
             heard = hear(e, plan, heard, torch, numpy)
+            told |= {*torch}
             if progress and torch.steps:
                 progress(torch.steps)
     return certificate(
         e, e.steps, heard.all, heard.motion, ruling=ruling(e, heard.seen),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
-        notes=(*notes(plan.flaw), *unmapped(one, named(e.parameters))), seconds=time.perf_counter() - started,
+        notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
+        seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 

@@ -20,16 +20,15 @@ from reference.errors import InputError
 from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
 from torch_mirror.optimizers import schedule_of, set_rates
+from torch_mirror.training.places import check_trained, places, tensors
 from torch_mirror.training.recording import Gradients, Hooks, Parameters, Record, State, check_in_graph, stacked
 from torch_mirror.training.session import (
     Session,
     checked_session,
     gradients_on,
     module_takes_sow,
-    places,
     session,
     state_keys,
-    tensors,
 )
 
 
@@ -64,6 +63,7 @@ def segments(
     size = size or min(segment_steps(e), max(e.steps, 1))  # memory for a step is memory that is touched
     hooks = None if using.train_step is None else Hooks(at)
     caught = None if hooks is None else hooks.take
+    check_trained((name, at[name]) for name in start if gradient_of(e.slots, name) in wanted)
     gradients = Gradients({own: at[of] for own, of in _gradients(e, start) if own in wanted}, size, caught)
     watched = {own: of for own, of in _gradients(e, known) if own in wanted and own not in gradients.of}
     values = [name for name in known if name in wanted and name not in gradients.of and name not in watched]
@@ -73,7 +73,7 @@ def segments(
         name: State(optimizer, at[of], key, before[name], size) for name, (of, key) in keys.items() if name in wanted
     }
     room: dict[str, Tensor] = {}
-    schedule = schedule_of(e.optimizer) if hooks is None else None
+    schedule = schedule_of(e.optimizer) if using.scheduled is optimizer and hooks is None else None
     try:
         for first in range(0, e.steps, size) if e.steps else (0,):
             steps = min(size, e.steps - first)
@@ -89,6 +89,9 @@ def segments(
                     set_rates(optimizer, schedule(first + i))
                 backward(e.seen(data, first + i))
                 gradients.keep(record_of.rows, i)
+                if first + i == 0:  # told before anything is trained
+                    record_of.check_sown(values if e.objective.deferred else ())
+                    record_of.finished()
                 update()
                 for state in kept:
                     state.keep(i + 1)
@@ -159,14 +162,7 @@ def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:
 
     def backward(data: Any) -> None:
         optimizer.zero_grad()
-        y = model(data[0], sow)
-        try:
-            loss = criterion(y, *data[1:])
-        except Exception as error:
-            _told_of_criterion(y, error)
-            raise
-        if not isinstance(loss, Tensor) or loss.ndim:
-            raise InputError("criterion", "to return a tensor of one number", _shown(loss))
+        loss = loss_of(criterion, model(data[0], sow), *data[1:])
         sow("loss", loss)
         check_in_graph("loss", loss)
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
@@ -185,7 +181,7 @@ def _loop_in_parts(parts: int) -> Callable[[Session, Callable[[str, Tensor], Ten
             optimizer.zero_grad()
             total: Any = 0.0
             for j, (x, t) in enumerate(split(data, parts)):
-                loss = criterion(model(x, behind(f"@{j}", sow)), t) / parts
+                loss = loss_of(criterion, model(x, behind(f"@{j}", sow)), t) / parts
                 loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
                 total = total + loss.detach()
             sow("loss", total)
@@ -207,9 +203,21 @@ def _own_step(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:
         )
         if not number:
             raise InputError("train_step", "to return the loss, one number", _shown(loss))
-        sow("loss", loss.detach() if isinstance(loss, Tensor) else torch.tensor(loss, dtype=dtype))
+        sow("loss", loss.detach() if isinstance(loss, Tensor) else torch.tensor(loss, dtype=dtype, device="cpu"))
 
     return Halves(backward, lambda: None)  # it has made the update, too
+
+
+def loss_of(criterion: Callable[..., Any], y: Any, *t: Any) -> Tensor:
+    """The loss. Raises InputError for what is no tensor of one number, and where y is not what the criterion takes."""
+    try:
+        loss = criterion(y, *t)
+    except Exception as error:
+        _told_of_criterion(y, error)
+        raise
+    if not isinstance(loss, Tensor) or loss.ndim:
+        raise InputError("criterion", "to return a tensor of one number", _shown(loss))
+    return loss
 
 
 def _told_of_criterion(y: object, error: Exception) -> None:

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from reference.arrays import Array
 from reference.errors import InputError
-from torch_mirror.training.session import Place
+from torch_mirror.training.places import Place
 
-_NOT_IN_NUMPY = (torch.bfloat16,)
+HALF = (torch.bfloat16, torch.float16)
+"""Precisions of which no radii are known."""
+
 LARGE = 10_000
 """Numbers in a gradient from which it is copied at once."""
 
@@ -50,6 +52,7 @@ class State:
         weight = place.weight
         shape = weight.shape if self.before.ndim else ()
         self.room = torch.empty((size + 1, *shape), dtype=weight.dtype, device=weight.device)
+        self.of = place.of if self.before.ndim else lambda value: value  # one number a parameter has no layout
         self.started = False
 
     def keep(self, step: int) -> None:
@@ -59,11 +62,11 @@ class State:
         elif self.started:
             self.room[step] = torch.nan
         else:
-            self.place.of(self.room[step]).copy_(self.before)
+            self.of(self.room[step]).copy_(self.before)
         self.started = True
 
     def kept(self, steps: int) -> Array:
-        return self.place.of(self.room[: steps + 1]).numpy()
+        return self.of(self.room[: steps + 1]).numpy()
 
 
 Source: TypeAlias = Callable[[Tensor], Tensor | None] | None
@@ -90,6 +93,8 @@ class Gradients:
             gradient = weight.grad if self.source is None else self.source(weight)
             if gradient is None and self.source is None and weight.requires_grad:
                 gradient = torch.zeros_like(weight)  # torch's None where the loss does not depend on a parameter
+            if gradient is not None and gradient.layout is not torch.strided:  # as nn.Embedding(sparse=True) has it
+                gradient = gradient.to_dense()
             if gradient is not None and name in self.large:
                 self.large[name][step].copy_(gradient)
             else:
@@ -101,7 +106,7 @@ class Gradients:
         if not rows and name in self.large:
             return self.of[name].of(self.large[name][:steps]).numpy()
         array = stacked(name, rows, room, size)
-        return array.mT if self.of[name].transposed else array
+        return self.of[name].of(array)
 
 
 class Hooks:
@@ -141,11 +146,13 @@ class Record:
         row = self.rows.get(name)
         if row is not None:
             if not isinstance(value, Tensor):
-                raise InputError(f"tensor {name}", "a tensor from the torch module", type(value).__name__)
+                expected = "a tensor from the torch module: a module around it may take out what is meant"
+                raise InputError(f"tensor {name}", expected, type(value).__name__)
             if len(row) > self.step:
                 raise InputError(f"tensor {name}", "to be sown once a step by the torch module", "a second value")
-            if value.dtype in _NOT_IN_NUMPY:
-                raise InputError(f"tensor {name}", "a dtype that NumPy has", value.dtype)
+            if value.dtype in HALF:
+                expected = "float32 or float64, whose radii are known, from the torch module"
+                raise InputError(f"tensor {name}", expected, f"{value.dtype}: is autocast on, or a part of it half?")
             row.append(value)
             self.versions[name].append(value._version)  # noqa: SLF001 - torch's only word for a write in place
             if name in self.retained:
@@ -157,12 +164,19 @@ class Record:
         """Of each step; 0 where torch keeps None: the value is in the graph, and the loss does not depend on it."""
         return [torch.zeros_like(value) if value.grad is None else value.grad for value in self.rows[name]]
 
+    def check_sown(self, names: Sequence[str]) -> None:
+        """Raise InputError where the first step has not sown one of these."""
+        for name in names:
+            if not self.rows[name]:
+                raise InputError(f"tensor {name}", "one value a step from the torch module", "none: is it sown?")
+
     def finished(self) -> dict[str, list[Any]]:
         """The rows. Raises InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""
         for name, seen in self.versions.items():
             for value, version in zip(self.rows[name], seen, strict=False):
                 if value._version != version:  # noqa: SLF001 - as above
-                    raise InputError(f"tensor {name}", "a value that stays as it was sown", "one overwritten in place")
+                    came = "one overwritten in place (nn.ReLU(inplace=True)?): sow a clone of it"
+                    raise InputError(f"tensor {name}", "a value that stays as it was sown", came)
         return self.rows
 
 

@@ -9,19 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.objective import takes_sow
 from reference.claim.slots import names as names_of
-from reference.claim.tree import named, zip_with
-from reference.errors import InputError, UnknownNameError
+from reference.claim.tree import named
+from reference.errors import InputError
 from torch_mirror.losses import criterion_of
 from torch_mirror.networks import mirror_of
 from torch_mirror.optimizers import optimizer_of, states_of
 from torch_mirror.penalties import penalty_of
-
-TRANSPOSED = ".T"
-"""Behind a name in a state dict: the reference's parameter is the transpose of that one."""
+from torch_mirror.training.places import fitting, load, places
 
 
 class Session(NamedTuple):
@@ -29,11 +26,14 @@ class Session(NamedTuple):
 
     module: called as ``module(x, sow)``, or as ``module(x)`` if its forward takes no ``sow``: then only y, the
     loss and the gradients of y and of the parameters are known of it, and judged end to end;
-    names: reference parameter name to name in the state dict, with ``.T`` behind it if torch has the transpose;
+    names: reference parameter name to name in the state dict, with ``.T`` behind it if torch has the transpose, and
+    ``[:, None]`` or ``[None, :]`` if the reference has a column or row of torch's one axis;
     criterion: (y, t) to the loss; optimizer: over the module's parameters;
     states: where torch keeps each part of the reference optimizer's state, such as {"v": "momentum_buffer"};
     train_step: your own training step, (x, t) to the loss: it is called in place of the loop's own zero_grad, forward
-    pass, criterion, backward pass and step, and module and optimizer are only looked at.
+    pass, criterion, backward pass and step, and module and optimizer are only looked at;
+    scheduled: the optimizer whose learning rates the loop sets at each step, by the reference's schedule; one of your
+    own sets its own, as torch.optim.lr_scheduler does.
     """
 
     module: nn.Module
@@ -42,6 +42,7 @@ class Session(NamedTuple):
     optimizer: torch.optim.Optimizer
     states: Mapping[str, str] = {}
     train_step: Callable[..., Any] | None = None
+    scheduled: torch.optim.Optimizer | None = None
 
 
 def session(
@@ -72,11 +73,16 @@ def session(
         criterion = _criterion(e, module, names) if train_step is None else _in_train_step
     if optimizer is not None:
         return Session(module, names, criterion, optimizer, states or {}, train_step)
-    optimizer = optimizer_of(e.optimizer, weights)
+    optimizer = optimizer_of(e.optimizer, _each_once(weights))
     others = [w for w in module.parameters() if not any(w is mapped for mapped in weights.values())]
     if others:  # trained all the same, as a loop over module.parameters() would; what is not mapped is told
         optimizer.add_param_group({"params": others})
-    return Session(module, names, criterion, optimizer, states or states_of(e.optimizer), train_step)
+    return Session(module, names, criterion, optimizer, states or states_of(e.optimizer), train_step, optimizer)
+
+
+def _each_once(weights: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
+    """Of parameters that are one tensor of the module the first: torch would update that tensor once for each."""
+    return {name: w for name, w in weights.items() if name == next(n for n, other in weights.items() if other is w)}
 
 
 def _criterion(e: Experiment, module: nn.Module, names: Mapping[str, str]) -> Callable[..., Tensor]:
@@ -104,64 +110,6 @@ def torch_dtype(experiment: Experiment) -> torch.dtype:
     return torch.from_numpy(np.empty(0, experiment.dtype)).dtype
 
 
-class Place(NamedTuple):
-    """Where a reference parameter is in the module."""
-
-    weight: nn.Parameter
-    transposed: bool
-
-    def of(self, value: Tensor) -> Tensor:
-        """A tensor of the module's shape as the reference has it."""
-        return value.mT if self.transposed else value
-
-
-def places(module: nn.Module, names: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Place]:
-    """The module's parameter for each of the reference's. Raises InputError for a name that it does not have."""
-    own = dict(module.named_parameters(remove_duplicate=False))  # a shared one may be told by any of its names
-    for name in names:
-        if name not in wanted:
-            raise UnknownNameError("parameter among the names of the session:", name, list(wanted))
-    found: dict[str, Place] = {}
-    for name in wanted:
-        told = names.get(name, name)
-        if not isinstance(told, str):
-            raise InputError(f"name of parameter {name}", "one of the module's state dict, as text", repr(told))
-        where = told.removesuffix(TRANSPOSED)
-        if where not in own:
-            raise InputError(f"parameter {name}", f"one of the module's {', '.join(own)}", told)
-        found[name] = Place(own[where], told != where)
-    return found
-
-
-def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> None:
-    """Copy arrays into the module's parameters, bit for bit; no memory is shared with them.
-
-    Raises InputError for another shape or dtype; nothing is transposed unless its name says so with ``.T``.
-    """
-    for name, place in fitting(module, names, values).items():
-        with torch.no_grad():
-            place.of(place.weight).copy_(tensor(values[name]))
-
-
-def fitting(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> dict[str, Place]:
-    """Where the parameters are in the module. Raises InputError for another shape, dtype or device than the arrays'."""
-    found = places(module, names, values)
-    for name, place in found.items():
-        value, target = values[name], place.weight
-        if place.transposed and target.ndim < 2:
-            came = f"{TRANSPOSED} for one of shape {tuple(target.shape)}"
-            raise InputError(f"name of parameter {name}", "no transpose where there are not two axes", came)
-        shape = tuple(place.of(target).shape)
-        if shape != value.shape:
-            hint = "" if value.shape[::-1] != shape else f" (is it {names.get(name, name)}{TRANSPOSED}?)"
-            raise InputError(f"parameter {name}", f"shape {shape}", f"shape {value.shape}{hint}")
-        if target.dtype != tensor(value[..., :0] if value.ndim else value).dtype:
-            raise InputError(f"parameter {name} of the module", f"dtype {value.dtype}", f"dtype {target.dtype}")
-        if target.device.type != "cpu":
-            raise InputError(f"parameter {name} of the module", "one on the CPU", f"one on {target.device}")
-    return found
-
-
 def checked_session(using: object, experiment: Experiment) -> Session:
     """The session. Raises InputError for anything else, such as the None of a function that returns nothing.
 
@@ -185,6 +133,9 @@ def checked_session(using: object, experiment: Experiment) -> Session:
     if not own and _needs_a_closure(using.optimizer):
         expected = "one whose step takes no closure; for this one give a train_step of your own"
         raise InputError("optimizer of the session", expected, type(using.optimizer).__name__)
+    if torch.is_autocast_enabled("cpu"):
+        expected = "off around a run that is judged, as radii are those of float32 and float64"
+        raise InputError("torch.autocast", expected, f"on, with {torch.get_autocast_dtype('cpu')}")
     fitting(using.module, using.names, named(experiment.parameters))
     return using
 
@@ -215,19 +166,6 @@ def _needs_a_closure(optimizer: torch.optim.Optimizer) -> bool:
     return closure is not None and closure.default is closure.empty
 
 
-def unmapped(using: Session, wanted: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the module has and no name maps, in words: it is not judged. wanted: the reference's parameters."""
-    known = [place.weight for place in places(using.module, using.names, wanted).values()]
-    parameters = [name for name, w in using.module.named_parameters() if not any(w is one for one in known)]
-    buffers = [name for name, _ in using.module.named_buffers()]
-    words = []
-    if parameters:
-        words.append(f"not judged: parameters of the module that no name maps: {', '.join(parameters)}")
-    if buffers:
-        words.append(f"not judged: buffers of the module: {', '.join(buffers)}")
-    return tuple(words)
-
-
 def state_keys(e: Experiment, using: Session) -> dict[str, tuple[str, str]]:
     """Of each tensor of the optimizer's state: its parameter, and its key in torch's state of that parameter.
 
@@ -246,22 +184,6 @@ def state_keys(e: Experiment, using: Session) -> dict[str, tuple[str, str]]:
             raise InputError("states of the session", expected, dict(using.states))
         keys[name] = of, using.states[part]
     return keys
-
-
-def tensor(array: Array) -> Tensor:
-    """A copy of the array on the CPU; torch.from_numpy alone would share its memory, and not every layout will do.
-
-    Whole numbers become int64, as torch wants its labels and indices.
-    """
-    dtype = np.int64 if array.dtype.kind in "iu" else array.dtype
-    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-        raise InputError("an array of whole numbers", "numbers that torch's int64 can hold", str(array.max()))
-    return torch.from_numpy(np.array(array, dtype, order="C"))
-
-
-def tensors(tree: Any) -> Any:
-    """A tree of arrays as one of tensors."""
-    return zip_with(lambda _, a: tensor(a), tree)
 
 
 @contextmanager

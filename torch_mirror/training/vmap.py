@@ -24,17 +24,8 @@ from reference.traces.trace import Trace
 from torch_mirror.networks import keep
 from torch_mirror.optimizers import schedule_of, set_rates
 from torch_mirror.training import loop
-from torch_mirror.training.session import (
-    TRANSPOSED,
-    Session,
-    gradients_on,
-    module_takes_sow,
-    places,
-    session,
-    state_keys,
-    tensor,
-    tensors,
-)
+from torch_mirror.training.places import Place, check_trained, places, tensor, tensors
+from torch_mirror.training.session import Session, gradients_on, module_takes_sow, session, state_keys
 
 
 def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
@@ -52,7 +43,9 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
         module, names, criterion, like, *_ = one = using or session(e.first)
         stacked = {name: nn.Parameter(tensor(a)) for name, a in named(e.parameters).items()}
         optimizer = _stacked_optimizer(e, one, like, stacked)
-        weights = {f"module.{_own(names, name)}": weight for name, weight in stacked.items()}
+        at = places(module, names, stacked)
+        check_trained(at.items())
+        weights = {f"module.{_own(name, at[name])}": weight for name, weight in stacked.items()}
         data: Any = (tensors(e.x), *(() if e.t is None else (tensors(e.t),)))
         constants = {name: a.copy() for name, a in e.named_data.items()}
         features: Any = getattr(module, "features", None) if hasattr(e.first.network, "features") else None
@@ -72,7 +65,7 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
             parameters[name][0] = weight.detach()
         for name, room in states.items():
             room[0] = tensor(before[name])
-        schedule = schedule_of(e.optimizer)
+        schedule = schedule_of(e.optimizer) if one.scheduled is like else None
         for s in range(e.steps):
             rows = e.first.rows(s)
             if schedule is not None:
@@ -110,7 +103,7 @@ class _Descended(nn.Module):
         self.module, self.criterion, self.sow = module, criterion, sow
 
     def forward(self, x: Any, *t: Any) -> Tensor:
-        return self.criterion(self.module(x, *self.sow), *t)
+        return loop.loss_of(self.criterion, self.module(x, *self.sow), *t)
 
 
 def alone(e: Ensemble, one: Session) -> Trace:
@@ -146,11 +139,11 @@ def _stacked_optimizer(
     return make(groups, **{name: value for name, value in like.defaults.items() if name in taken})
 
 
-def _own(names: Mapping[str, str], name: str) -> str:
-    """The module's name of a parameter. Raises InputError for a transposed one, which an ensemble does not have."""
-    if names[name].endswith(TRANSPOSED):
-        raise InputError(f"parameter {name} of an ensemble", "the layout of torch", names[name])
-    return names[name]
+def _own(name: str, place: Place) -> str:
+    """The module's name of a parameter. Raises InputError for another layout than torch's: an ensemble has none."""
+    if place.layout:
+        raise InputError(f"parameter {name} of an ensemble", "the layout of torch", f"{place.name}{place.layout}")
+    return place.name
 
 
 def _batched(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -160,6 +153,8 @@ def _batched(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def call(*arguments: Any) -> Tensor:
         try:
             result: Tensor = batched(*arguments)
+        except InputError:
+            raise
         except (RuntimeError, ValueError) as error:
             raise InputError("torch module", "one that torch.vmap can batch", str(error)) from error
         return result
@@ -169,7 +164,7 @@ def _batched(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def _room(like: Tensor, entries: int) -> Tensor:
     """Memory for a tensor at every step; NaN where nothing is written."""
-    return torch.full((entries, *like.shape), torch.nan, dtype=like.dtype)
+    return like.new_full((entries, *like.shape), torch.nan)
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

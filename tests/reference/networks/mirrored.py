@@ -19,7 +19,7 @@ from reference.claim.tree import named, rebuild, zip_with
 from torch_mirror import Ball
 from torch_mirror.judge.compare import allowed
 from torch_mirror.networks import mirror_of
-from torch_mirror.training.session import load
+from torch_mirror.training.places import load
 
 DTypeName = Literal["float32", "float64"]
 Kind = Literal["normal", "dyadic"]
