@@ -113,7 +113,7 @@ def equation(case: Case, system: System) -> Any:
     if case.kind == "update":
         index = case.finding.index
         gradient = held[str(gradient_of(e.slots, updated(e, tensor)))]
-        return update(case, index, system, system.array(gradient[index].reshape(1)))
+        return update(case, index, system, system.array(_element(gradient, index)))
 
     def plant(name: str, value: Array, /) -> Array:
         return system.array(held[name]) if name in held else value
@@ -136,7 +136,7 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
         raise UnfitError("an update that does not say that it is elementwise (Own(update, elementwise=True) does)")
 
     def element(a: Any) -> Any:
-        return system.array(_value(a)[index].reshape(1))
+        return system.array(_element(_value(a), index))
 
     p = {name: element(named(start.p)[name])}
     own = {s: a for s, a in named(start.state).items() if e.slots[s].of == name}
@@ -145,11 +145,18 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     def plant(sown: str, value: Array, /) -> Array:
         if sown == tensor or sown not in case.held:
             return value
-        return system.array(case.held[sown][index].reshape(1))
+        return system.array(_element(case.held[sown], index))
 
     optimizer = _options(_of_parameter(e.optimizer, name), system)
     after, states = _running(lambda: optimizer.step(p, {name: gradient}, state, start.t, plant))
     return (named(states) | named(after))[tensor]
+
+
+def _element(a: Array, index: tuple[int, ...]) -> Array:
+    """The one at that index, (1,). Raises UnfitError where the index is of another tensor's axes."""
+    if np.ndim(a) != len(index):
+        raise UnfitError("an update whose state has not the axes of its parameter")
+    return a[index].reshape(1)
 
 
 def _of_parameter(optimizer: Any, name: str) -> Any:
