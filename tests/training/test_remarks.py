@@ -65,6 +65,13 @@ REMARKS: dict[str, tuple[Experiment, Using, str, tuple[str, ...]]] = {
     "nothing": (run(), of(), "certified", ()),
     "a layer that no name maps": (
         run(), of(nn.Linear(2, 2, dtype=torch.float64)), "refuted",
+        (
+            "not judged: parameters of the module that no name maps: 3.weight, 3.bias",
+            "trained all the same by the optimizer of the session: 3.weight, 3.bias; map or freeze them",
+        ),
+    ),
+    "a layer that no name maps, frozen": (
+        run(), of(nn.Linear(2, 2, dtype=torch.float64).requires_grad_(False)), "refuted",
         ("not judged: parameters of the module that no name maps: 3.weight, 3.bias",),
     ),
     "running statistics": (

@@ -1,5 +1,6 @@
 """What a session has that is not judged, or that explains what is: told beside the verdict, in words."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 import torch
@@ -19,7 +20,7 @@ _OTHERWISE_IN_EVAL = (dropout._DropoutNd, batchnorm._NormBase, instancenorm._Ins
 def remarks(e: Experiment, using: Session) -> tuple[str, ...]:
     """Of what the session is made of; known before anything is trained."""
     found = places(using.module, using.names, named(e.parameters))
-    return (*_unmapped(using.module, found), *_shared(found), *_held(e, using, found), *_in_eval_mode(using.module))
+    return (*_unmapped(using, found), *_shared(found), *_held(e, using, found), *_in_eval_mode(using.module))
 
 
 def random_state() -> bytes:
@@ -38,12 +39,15 @@ def of_the_run(e: Experiment, using: Session, told: Collection[str], *, drew: bo
     return tuple(words)
 
 
-def _unmapped(module: nn.Module, found: Mapping[str, Place]) -> Iterator[str]:
-    known = [place.weight for place in found.values()]
-    parameters = [name for name, w in module.named_parameters() if not any(w is one for one in known)]
-    buffers = [name for name, _ in module.named_buffers()]
+def _unmapped(using: Session, found: Mapping[str, Place]) -> Iterator[str]:
+    known, held = {id(place.weight) for place in found.values()}, _held_by(using.optimizer)
+    parameters = {name: w for name, w in using.module.named_parameters() if id(w) not in known}
+    buffers = [name for name, _ in using.module.named_buffers()]
     if parameters:
         yield f"not judged: parameters of the module that no name maps: {', '.join(parameters)}"
+    trained = [name for name, w in parameters.items() if w.requires_grad and held[id(w)]]
+    if trained:
+        yield f"trained all the same by the optimizer of the session: {', '.join(trained)}; map or freeze them"
     if buffers:
         yield f"not judged: buffers of the module: {', '.join(buffers)}"
 
@@ -58,10 +62,8 @@ def _shared(found: Mapping[str, Place]) -> Iterator[str]:
 
 def _held(e: Experiment, using: Session, found: Mapping[str, Place]) -> Iterator[str]:
     """What the optimizer does not hold it does not change, unless a train_step does; what it holds twice, twice."""
-    times = dict.fromkeys(found, 0)
-    for group in using.optimizer.param_groups:
-        for name, place in found.items():
-            times[name] += sum(w is place.weight for w in group["params"])
+    held = _held_by(using.optimizer)
+    times = {name: held[id(place.weight)] for name, place in found.items()}
     twice = [name for name, count in times.items() if count > 1]
     none = [name for name, count in times.items() if not count and (using.train_step is None or using.states)]
     if none:
@@ -70,6 +72,11 @@ def _held(e: Experiment, using: Session, found: Mapping[str, Place]) -> Iterator
         yield f"the optimizer of the session holds {_with_places(twice, found)} more than once"
     if using.train_step is None and using.scheduled is not using.optimizer and schedule_of(e.optimizer) is not None:
         yield "the optimizer is the session's own, and sets its own learning rates: the schedule was not set for it"
+
+
+def _held_by(optimizer: torch.optim.Optimizer) -> Counter[int]:
+    """How often each tensor, by its id, is in a group of the optimizer's."""
+    return Counter(id(w) for group in optimizer.param_groups for w in group["params"])
 
 
 def _with_places(some: list[str], found: Mapping[str, Place]) -> str:
