@@ -2,12 +2,12 @@
 
 An epoch goes through all samples once, in batches of one size, of which the last may be smaller; then
 comes the next. Shuffled, every epoch has an order of its own, which depends on the seed and the epoch
-alone: the batch of any step is known without those before it.
+alone: the batch of any step is known without those before it. Samples are rows, or columns where the axis is -1.
 
 Source: torch.utils.data.DataLoader (documentation of ``batch_size``, ``shuffle``; ``drop_last`` is False).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,14 @@ from reference.arrays import Array
 
 
 class Batches(NamedTuple):
-    """Batches of ``size`` samples; shuffled in every epoch anew if there is a ``seed``."""
+    """Batches of ``size`` samples; shuffled in every epoch anew if there is a ``seed``.
+
+    axis: of every array of x and t, along which the samples lie: 0, the first, or -1, the last (features x batch).
+    """
 
     size: int
     seed: int | None = None
+    axis: int = 0
 
     def rows(self, step: int, samples: int) -> slice | Array:
         """The rows of x and t that a step sees: a slice, or (batch,) indices."""
@@ -27,6 +31,10 @@ class Batches(NamedTuple):
         if self.seed is None:
             return here
         return np.random.default_rng((self.seed, epoch)).permutation(samples)[here]
+
+    def of(self, a: Any, rows: Any, members: int = 0) -> Any:
+        """The samples at these rows, of an array or a tensor with so many axes in front of its own."""
+        return a[..., rows] if self.axis else a[(*(slice(None),) * members, rows)]
 
     def length(self, step: int, samples: int) -> int:
         """How many samples a step sees."""

@@ -27,8 +27,8 @@ class Experiment:
     x, t: an array each, or a tree of arrays; floats have the dtype of the parameters, whole numbers and bools stay
     what they are; t is None where the function takes none. loss, penalty: see ``reference.claim.objective``.
     optimizer: ``init(p) -> state`` and ``step(p, gradients, state, t, sow) -> (p, state)``. batches: which samples
-    (along the first axis) each step sees; None for all of them at every step. accumulate: in how many parts a step goes
-    through its samples, whose gradients add up (``reference.claim.accumulation``).
+    (along the first axis, or the one that they name) each step sees; None for all of them at every step. accumulate: in
+    how many parts a step goes through its samples, whose gradients add up (``reference.claim.accumulation``).
     Raises InputError when anything does not fit.
     """
 
@@ -115,9 +115,9 @@ class Experiment:
 
     @cached_property
     def samples(self) -> int:
-        """How many samples there are, along the first axis of the data; 1 where that has none."""
+        """How many samples there are, along the axis of the batches or the first; 1 where the data have none."""
         first = next(iter(self.named_data.values()))
-        return len(first) if first.ndim else 1
+        return first.shape[0 if self.batches is None else self.batches.axis] if first.ndim else 1
 
     def rows(self, step: int) -> slice | Array:
         """The rows of x and t that a step sees: a slice, or (batch,) indices."""
@@ -127,8 +127,8 @@ class Experiment:
         """What a step sees of x and t, or of what was prepared of them: its rows, of arrays or of tensors."""
         if self.batches is None:
             return data
-        rows = self.rows(step)
-        return tuple(zip_with(lambda _, a: a[rows], part) for part in data)
+        of, rows = self.batches.of, self.rows(step)
+        return tuple(zip_with(lambda _, a: of(a, rows), part) for part in data)
 
     def batch_length(self, step: int) -> int:
         """How many samples a step sees; none sees more than the first."""
@@ -171,7 +171,10 @@ def _checked_batches(batches: object) -> Batches | None:
         whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= least
         if not whole and not (what != "batch size" and number is None):
             raise InputError(what, f"a whole number, {least} or more", repr(number))
-    return Batches(int(batches.size), None if batches.seed is None else int(batches.seed))
+    if isinstance(batches.axis, bool) or batches.axis not in (0, -1):
+        expected = "0, where samples are rows, or -1, where they are columns"
+        raise InputError("axis of the batches", expected, repr(batches.axis))
+    return Batches(int(batches.size), None if batches.seed is None else int(batches.seed), int(batches.axis))
 
 
 def named_parts(data: Data) -> dict[str, Array]:
@@ -204,14 +207,18 @@ def _check_shapes(e: Experiment, given: Mapping[str, Array]) -> None:
             raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {parameters[name].shape}")
     inputs = getattr(e.network, "inputs", None)
     x = given.get("x")
+    columns = e.batches is not None and e.batches.axis == -1
     rows = isinstance(inputs, (int, np.integer)) and x is not None and x.dtype.kind == "f" and x.ndim <= 2
-    if rows and x is not None and (x.ndim < 2 or x.shape[1] != inputs):
+    if rows and not columns and x is not None and (x.ndim < 2 or x.shape[1] != inputs):
         raise InputError("tensor x", f"shape (batch, {inputs})", f"shape {x.shape}")
     for name, a in e.named_data.items():
         if a.ndim and len(a) == 0:
             raise InputError(f"tensor {name}", "at least one sample", "an empty batch")
-        if e.batches is not None and (a.ndim == 0 or len(a) != e.samples):
-            raise InputError(f"tensor {name}", f"{e.samples} samples along its first axis", f"shape {a.shape}")
+        if e.batches is not None and (a.ndim == 0 or a.shape[e.batches.axis] != e.samples):
+            along = "its last axis" if columns else "its first axis: Batches(size, axis=-1) takes the last"
+            raise InputError(f"tensor {name}", f"{e.samples} samples along {along}", f"shape {a.shape}")
+    if columns and e.accumulate != 1:
+        raise InputError("accumulate", "1 where samples are columns, as its parts are of rows", e.accumulate)
 
 
 def _check_numbers(e: Experiment) -> None:

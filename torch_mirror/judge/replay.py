@@ -179,6 +179,8 @@ def rows_of(e: Experiment, data: Data, steps: Sequence[int], members: Sequence[i
     if e.batches is None:
         return data
     rows = np.stack([np.arange(e.samples)[e.rows(t)] for t in steps])
+    if e.batches.axis == -1:
+        return _each(data, lambda a: np.moveaxis(a[..., rows], -2, 0))
     return _each(data, lambda a: a[:, rows].swapaxes(0, 1) if members else a[rows])
 
 

@@ -71,9 +71,9 @@ def _trial(e: Experiment, k: int, counts: tuple[int, ...]) -> _Trial:
         return np.roll(filled, k) * a.dtype.type(FACTORS[k % len(FACTORS)])
 
     def seen(a: Array) -> Array:
-        own = a[e.rows(0)] if a.ndim else a
+        own = e.batches.of(a, e.rows(0)) if e.batches is not None else a
         shift = (k if e.batches is not None else 0) + (k % counts[-1] if len(counts) > 1 else 0)
-        return np.roll(own, shift, axis=0) if own.ndim else own
+        return np.roll(own, shift, axis=0 if e.batches is None else e.batches.axis) if own.ndim else own
 
     return _Trial(
         zip_with(lambda _, a: moved(a), e.parameters),

@@ -10,6 +10,7 @@ Source: torch.func (documentation: functional_call, vmap, "Model ensembling").
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -71,7 +72,8 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
             if schedule is not None:
                 set_rates(optimizer, schedule(s))
             optimizer.zero_grad()
-            seen = data if e.batches is None else (zip_with(lambda _, a, r=rows: a[:, r], part) for part in data)
+            some = None if e.batches is None else partial(e.batches.of, rows=rows, members=1)
+            seen = data if some is None else (zip_with(lambda _, a, some=some: some(a), part) for part in data)
             loss = loss_of(weights, *seen)
             loss.backward(ones)  # type: ignore[no-untyped-call]  # untyped in torch
             losses[s] = loss.detach()
