@@ -4,7 +4,7 @@ What somebody wrote may fall short of what a trace and its judge rely on; it is 
 tensor, before any training. Nothing that was given is changed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -69,7 +69,7 @@ def rehearse(experiment: Claim) -> Slots:
     _check_repeated(first, second)
     state = _rehearse_update(e, p, first.gradients)
     _check_untouched(given, copies)
-    _check_names(e, [*once, *first.values, *named(state)], given)
+    _check_names(e, [*once, *first.values], named(state), given)
     return _slots(e, given, once, each, state)
 
 
@@ -259,12 +259,16 @@ def _check_repeated(first: _Sown, second: _Sown) -> None:
             raise InputError(f"tensor {name}", expected, came)
 
 
-def _check_names(e: Claim, sown: list[str], given: dict[str, Array]) -> None:
+def _check_names(e: Claim, sown: list[str], state: Collection[str], given: dict[str, Array]) -> None:
     seen = {*given, *(["loss"] if e.objective.deferred else [])}
     for name in sown:
         if name in seen:
             raise InputError(f"tensor {name}", "a name that nothing else has", "a second tensor of that name")
         seen.add(name)
+    for name in state:
+        if name in seen:
+            expected = "a name that no data and no value have (an update may take the number of the step, t, fourth)"
+            raise InputError(f"state {name} of the optimizer", expected, f"a second tensor called {name}")
 
 
 def _owners(state: Any, parameters: dict[str, Array]) -> dict[str, str]:

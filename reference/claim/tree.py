@@ -106,7 +106,7 @@ def _zip_children(f: Callable[..., Any], path: str, a: Any, others: tuple[Any, .
     if not children and not isinstance(a, Mapping):
         return a
     result = dict(a) if isinstance(a, Mapping) and not isinstance(a, MutableMapping) else copy.copy(a)
-    for key, value in (a if isinstance(a, Mapping) else vars(a)).items():
+    for key, value in (a if isinstance(a, Mapping) else _attributes(a)).items():
         if key not in children:
             if type(value) in (list, dict, set):  # such as a history that is appended to
                 _put(result, key, copy.copy(value))
@@ -144,8 +144,19 @@ def _children(a: Any) -> Iterator[tuple[Any, Any]]:
     """The keys or attributes of a container that lead to a leaf, with what stands there."""
     if isinstance(a, Mapping):
         return ((key, value) for key, value in a.items() if value is None or _has_leaves(value))
-    attributes = {} if isinstance(a, (type, ModuleType)) else getattr(a, "__dict__", {})
+    attributes = {} if isinstance(a, (type, ModuleType)) else _attributes(a)
     return ((key, value) for key, value in attributes.items() if not isinstance(value, float) and _has_leaves(value))
+
+
+def _attributes(a: Any) -> dict[str, Any]:
+    """The attributes of an object by name, in ``__slots__`` too, where a class has those."""
+    found: dict[str, Any] = {}
+    for kind in reversed(type(a).__mro__):
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(a, name):
+                found[name] = getattr(a, name)
+    return found | getattr(a, "__dict__", {})
 
 
 def _has_leaves(a: Any) -> bool:
@@ -164,8 +175,8 @@ def _child(path: str, a: Any, key: Any) -> Any:
     try:
         return a[key] if isinstance(a, Mapping) else getattr(a, str(key))
     except (KeyError, AttributeError):
-        known = a if isinstance(a, Mapping) else getattr(a, "__dict__", type(a).__name__)
-        raise InputError(f"tree at {_below(path, key)}", "an array", f"only {', '.join(map(str, known))}") from None
+        known = ", ".join(map(str, a if isinstance(a, Mapping) else _attributes(a))) or type(a).__name__
+        raise InputError(f"tree at {_below(path, key)}", "an array", f"only {known}") from None
 
 
 def _same_length(path: str, a: Any, other: Any) -> Any:

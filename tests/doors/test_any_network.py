@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import reference
 from reference import L2, SGD, Batches, Experiment, Own
 from reference.arrays import Array, keep
-from reference.claim.tree import named
+from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 from tests.examples import columns, dicts, layer_objects, pairs
 from torch_mirror import Session, session, verify
@@ -321,6 +321,50 @@ def test_data_of_several_parts_and_parameters_in_an_object(draws: np.random.Gene
     assert list(reference.train(e)) == ["x.a", "x.seen", "t", "W", "b", "loss", "dW", "db"]
     certificate = verify(e, using=using)
     assert certificate.verdict == "certified", certificate.refutations
+
+
+class Slotted:
+    """An object without a dict, of a class with a base."""
+
+    __slots__ = ("W", "name")
+
+    def __init__(self, W: Array) -> None:
+        self.W, self.name = W, "mine"
+
+
+class Biased(Slotted):
+    __slots__ = "b"  # noqa: PLC0205 - Python takes a name alone, too
+
+    def __init__(self, W: Array, b: Array) -> None:
+        super().__init__(W)
+        self.b = b
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    W: Array
+    b: Array
+    name: str = "mine"
+
+
+@pytest.mark.parametrize("kind", [Biased, Frozen])
+@pytest.mark.parametrize("factor", [2, 3])
+def test_parameters_in_slots(kind: Any, factor: int, draws: np.random.Generator) -> None:
+    def loss(p: Any, x: Any, t: Any) -> Any:
+        assert (type(p), p.name) == (kind, "mine")
+        error = x @ p.W.T + p.b - t
+        return np.mean(error * error), kind(factor * error.T @ x / error.size, factor * error.sum(axis=0) / error.size)
+
+    x, t, start = draws.standard_normal((6, 3)), draws.standard_normal((6, 2)), draws.standard_normal((2, 3))
+    e = Experiment(loss, kind(start, np.zeros(2)), x, t, None, SGD(0.1), 3)
+    assert list(named(e.parameters)) == ["W", "b"]
+    before = start.copy()
+    module = nn.Linear(3, 2, dtype=torch.float64)
+    certificate = verify(e, using=lambda e: session(e, module, {"W": "weight", "b": "bias"}, nn.MSELoss()))
+    assert certificate.verdict == ("certified" if factor == 2 else "refuted")
+    np.testing.assert_array_equal(start, before)
+    with pytest.raises(InputError, match=r"tree at b: expected an array, got only W, name"):
+        zip_with(lambda _, a, b: a + b, kind(start, np.zeros(2)), Slotted(start))
 
 
 class Layered:

@@ -153,6 +153,11 @@ def counting(p: Any, g: Any, state: Any) -> None:
         p[name] -= 0.1 / state["count"] * g[name]
 
 
+def ticking(p: Any, g: Any, state: Any) -> Any:
+    """As many a hand-written Adam does; the data have a t, too."""
+    return down(p, g), {"t": state["t"] + 1}
+
+
 @pytest.mark.parametrize(
     ("update", "first", "told"),
     [
@@ -165,6 +170,7 @@ def counting(p: Any, g: Any, state: Any) -> None:
         (counting, lambda _: {"count": 0}, "state count of the optimizer: expected an array if it changes"),
         (counting, lambda _: {"count": 0.0}, "state count of the optimizer: expected an array, got float"),
         (lambda p, _: p / 0, None, "the optimizer: expected to run .*, got TypeError"),
+        (ticking, lambda _: {"t": np.zeros(())}, r"state t of the optimizer: expected a name .* the step, t, fourth\)"),
     ],
 )  # fmt: skip
 def test_an_update_that_cannot_be_judged_is_told(update: Any, first: Any, told: str) -> None:
