@@ -74,7 +74,7 @@ def verify(
             if name not in known:
                 raise UnknownNameError("experiment", name, known)
         if json_path is not None:
-            from torch_mirror.reports.files import check_writable
+            from reference.files import check_writable
 
             check_writable("--json", json_path)
         chosen = list(dict.fromkeys(names or known))  # a name given twice is one run
@@ -140,11 +140,12 @@ def bar(steps: int, label: str) -> Iterator[Callable[[int], None]]:
 
 
 def _write(path: Path, certificates: "list[Certificate]") -> None:
-    from torch_mirror.reports import environment, files
+    from reference.files import write_whole
+    from torch_mirror.reports import environment
     from torch_mirror.reports import json as report
 
     text = report.document(certificates, environment.versions(), environment.threads())
-    files.write_whole("--json", path, text)
+    write_whole("--json", path, text)
 
 
 @contextmanager

@@ -14,9 +14,9 @@ import numpy as np
 
 from reference import experiments
 from reference.errors import InputError
+from reference.files import check_writable, write_whole
 from torch_mirror.doors.cli import DTYPES, bar, errors_without_traceback
 from torch_mirror.figures.measure import RTOLS, Error, Measured, measure, radii
-from torch_mirror.reports.files import check_writable, write_whole
 
 FORMATS: tuple[Literal["png", "svg"], ...] = ("png", "svg")
 
