@@ -89,7 +89,7 @@ def test_a_file_that_is_read_only_is_refused(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "file"
     path.write_text("old")
     path.chmod(0o444)
-    monkeypatch.setattr(os, "access", lambda path, mode: bool(Path(path).stat().st_mode & 0o222))  # root may all
+    monkeypatch.setattr(os, "access", lambda path, _: bool(Path(path).stat().st_mode & 0o222))  # root may do all
     with pytest.raises(InputError, match="read-only"):
         write_whole("--json", path, "new")
 

@@ -197,7 +197,8 @@ def test_too_little_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, mode: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
-    paths: dict[str, Any] = {"a pipe": tmp_path / "pipe", "a device": "/dev/zero", "a link to a pipe": tmp_path / "link"}
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    paths: dict[str, Any] = {"a pipe": pipe, "a device": "/dev/zero", "a link to a pipe": link}
     with pytest.raises(InputError, match="a readable file, got no regular file"):
         Trace.load(paths[mode])
 
@@ -215,7 +216,8 @@ def test_other_programs_may_write_one(tmp_path: Path, order: Any, save: Callable
 
 def test_what_is_read_is_what_was_saved(tmp_path: Path) -> None:
     kinds: list[Any] = [np.float32, np.float64, np.longdouble, np.int8, np.uint64, np.bool_]
-    data: dict[str, Any] = {np.dtype(kind).name: np.arange(PIECE // 8 + 3).astype(kind) for kind in kinds}  # more than one piece
+    numbers = np.arange(PIECE // 8 + 3)  # more than are read at once
+    data: dict[str, Any] = {np.dtype(kind).name: numbers.astype(kind) for kind in kinds}
     trace = Trace(2, data, {"W": np.ones((3, 2))}, {"q": np.zeros((2, 1))}, 9, {"m.W": np.ones((3, 2))})
     trace.save(tmp_path / "trace.npz")
     again = Trace.load(bytes(tmp_path / "trace.npz"))  # type: ignore[arg-type]  # what os.fsencode gives is a path, too
