@@ -5,9 +5,11 @@ nothing: the command line and the tools that load it in every process need neith
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in ``typing``, which takes longer to load than all the rest of a command's beginning
 if TYPE_CHECKING:
+    from typing import Any
+
     from torch_mirror.balls.cell import Ball
     from torch_mirror.doors.certify import certify
     from torch_mirror.doors.ensembles import verify_ensemble
@@ -44,7 +46,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
