@@ -6,8 +6,10 @@ it in every process need neither NumPy nor torch.
 """
 
 import importlib
-import pkgutil
-from typing import Any
+
+TYPE_CHECKING = False  # as in ``typing``, which takes longer to load than all the rest of a command's beginning
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -18,12 +20,13 @@ def _homes(stub: str) -> dict[str, str]:
     return {name: module for _, module, _, name, *_ in words}
 
 
-_HOME = _homes((pkgutil.get_data(__name__, "__init__.pyi") or b"").decode())
+with open(f"{__file__}i", encoding="utf-8") as _stub:  # noqa: PTH123 - pathlib takes longer to load than this package
+    _HOME = _homes(_stub.read())
 
 __all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604  # names, all of them
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

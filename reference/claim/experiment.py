@@ -17,6 +17,9 @@ from reference.claim.tree import Tree, named, rebuild, zip_with
 from reference.claim.update import checked_optimizer
 from reference.errors import InputError
 
+MOST_STEPS = 2**53
+"""Up to which number every whole number is a float64; a year of the fastest steps is less than 10^14 of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
@@ -48,6 +51,8 @@ class Experiment:
     def __post_init__(self) -> None:
         if not isinstance(self.steps, (int, np.integer)) or isinstance(self.steps, bool) or self.steps < 0:
             raise InputError("steps", "a whole number, 0 or more", repr(self.steps))
+        if self.steps > MOST_STEPS:
+            raise InputError("steps", f"2^53 ({MOST_STEPS}) at most, as floats count no further", repr(self.steps))
         objective = self.objective  # whose protocols are checked before anything that they compute with
         if hasattr(objective, "network"):
             object.__setattr__(self, "network", objective.network)

@@ -1,25 +1,18 @@
 """A training run as named tensors stacked over steps: the one currency between producers and judge."""
 
-import contextlib
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from reference.arrays import Array
 from reference.errors import InputError, UnknownNameError
+from reference.traces.files import LIMIT, read_arrays, write_arrays
 
 _RESERVED = "__torch_mirror__"
 _KINDS = ("constants", "parameters", "tensors", "states")
-_NO_TRACE = (
-    ValueError, KeyError, TypeError, AttributeError, OverflowError,                # another file of NumPy's
-    EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,  # an empty, cut or damaged one
-)  # fmt: skip
 
 
 @runtime_checkable
@@ -92,44 +85,46 @@ class Trace(Mapping[str, Array]):
         return Trace(self.steps, *groups, self.first, lift(self.states))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace as .npz (numpy.savez, no pickle). Raises InputError if the file cannot be written."""
+        """Write the trace as .npz (numpy.savez, no pickle), whole or not at all: see ``reference.files``.
+
+        Raises InputError if the file cannot be written, or an array holds no numbers.
+        """
         groups = {kind: getattr(self, kind) for kind in _KINDS}
         arrays = {f"{kind}/{name}": a for kind, group in groups.items() for name, a in group.items()}
-        path = Path(path)
-        partial = path.parent / f".{os.getpid()}.npz.part"  # short: a name may be as long as the system allows
-        try:
-            with partial.open("wb") as file:
-                np.savez(file, **{_RESERVED: np.array([self.steps, self.first])}, **arrays)  # type: ignore[arg-type]  # the stub takes the names for allow_pickle
-            partial.replace(path)
-        except OSError as error:
-            raise InputError(f"trace file {path}", "a path that can be written", error.strerror) from error
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink()
+        write_arrays(path, {_RESERVED: np.array([self.steps, self.first]), **arrays})
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> "Trace":
-        """Read a trace that ``save`` wrote. Raises InputError if the file is none."""
+    def load(path: str | os.PathLike[str], limit: int = LIMIT) -> "Trace":
+        """Read a trace that ``save`` wrote. limit: how many bytes its arrays may have together, 4 GiB by default.
+
+        No pickle is read. Raises InputError if the file is no such trace, is larger, or contradicts itself.
+        """
+        arrays = read_arrays(path, limit)
+        what = f"trace file {os.fsdecode(path)}"
+        steps, first = _place(what, arrays.pop(_RESERVED, None))
         groups: dict[str, dict[str, Array]] = {kind: {} for kind in _KINDS}
-        try:
-            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                steps, first = (int(n) for n in file[_RESERVED])
-                for key in file.files:
-                    if key != _RESERVED:
-                        kind, _, name = key.partition("/")
-                        groups[kind][name] = file[key]
-        except OSError as error:
-            raise InputError(f"trace file {path}", "a readable file", error.strerror or error) from error
-        except _NO_TRACE as error:
-            came = str(error) or "an empty or cut file"
-            raise InputError(f"trace file {path}", "a trace that Trace.save wrote", came) from error
+        for key, a in arrays.items():
+            kind, _, name = key.partition("/")
+            if kind not in groups or not name:
+                raise InputError(what, f"arrays called {', '.join(f'{kind}/...' for kind in _KINDS)}", repr(key))
+            groups[kind][name] = a
         for kind, rows in (("parameters", steps + 1), ("states", steps + 1), ("tensors", steps)):
-            for name, array in groups[kind].items():
-                if array.shape[:1] != (rows,):
-                    raise InputError(f"trace file {path}", f"{rows} entries of {name}", f"shape {array.shape}")
+            for name, a in groups[kind].items():
+                if a.shape[:1] != (rows,):
+                    raise InputError(what, f"{rows} entries of {name}", f"shape {a.shape}")
         return Trace(
             steps, groups["constants"], groups["parameters"], groups["tensors"], first, groups["states"]
         )
+
+
+def _place(what: str, header: Array | None) -> tuple[int, int]:
+    """How many steps, and the number of the first: what a file says of the run. Raises InputError."""
+    if header is None:
+        raise InputError(what, f"a trace that Trace.save wrote, with {_RESERVED}", "another .npz file")
+    if header.shape != (2,) or header.dtype.kind not in "iu" or (header < 0).any():
+        raise InputError(what, "steps and first, two whole numbers from 0 on", str(header.tolist())[:60])
+    steps, first = header.tolist()
+    return steps, first
 
 
 def gather(steps: int, segments: Iterable[Trace]) -> Trace:

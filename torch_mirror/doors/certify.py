@@ -1,7 +1,7 @@
 """The judge's front door for a trace that somebody else made."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,25 +22,55 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     """Judge every tensor of every step of a trace against the experiment's equations.
 
     The trace may come from any program. Tensors that it does not hold are judged through those that
-    follow from them, with radii that propagate; the start of a run is judged where the trace begins there.
-    Raises InputError for a tensor of another shape, dtype or number of steps, and for an unknown name.
+    follow from them, with radii that propagate. It may be of some of the run's steps, from ``first`` on; then the
+    certificate's notes say of which. Its data must be the experiment's to the last bit, and so must the start of
+    parameters and state where the trace begins at step 0; where it does not, the notes say that none was judged.
+    Raises InputError for a tensor of another shape, dtype or number of steps, for steps that the run does not have,
+    and UnknownNameError for a tensor that it does not have.
     """
     e, started = experiment, time.perf_counter()
+    if not isinstance(e, Experiment):
+        raise InputError("experiment", "a reference.Experiment", type(e).__name__)
     if not isinstance(trace, Trace):
         raise InputError("trace", "a reference.Trace", type(trace).__name__)
+    if side not in ("torch", "numpy"):
+        raise InputError("side", "'torch' or 'numpy'", repr(side))
+    _check_place(e, trace)
     _check_trace(e, trace)
     flaw, heard = stacking_flaw(e), Hearing()
     for segment in _pieces(trace, segment_steps(e)):
         heard = hear_alone(e, heard, segment, side, stacks=flaw is None)
     return certificate(
         e, trace.steps, heard.findings, heard.motion, ruling=ruling(e, heard.seen),
-        notes=notes(flaw), seconds=time.perf_counter() - started,
+        notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 
 def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
     for first in range(0, max(trace.steps, 1), size):  # without a step, there is still a start
         yield trace.at(slice(first, first + size))
+
+
+def _left_out(e: Experiment, trace: Trace) -> list[str]:
+    """What a reader must know of a trace that is not of the whole run."""
+    words = []
+    if 0 < trace.steps < e.steps:
+        which = f"step {trace.first}" if trace.steps == 1 else f"{trace.first} to {trace.first + trace.steps - 1}"
+        words.append(f"the trace holds {trace.steps} of the run's {e.steps} steps ({which}): no others were judged")
+    if trace.first:
+        words.append(f"the start was not judged: the trace begins at step {trace.first}")
+    return words
+
+
+def _check_place(e: Experiment, trace: Trace) -> None:
+    """Raise InputError unless the trace is of steps that the run has."""
+    for what in ("steps", "first"):
+        number: object = getattr(trace, what)
+        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 0:
+            raise InputError(f"{what} of the trace", "a whole number, 0 or more", repr(number))
+    if int(trace.first) + int(trace.steps) > e.steps:
+        came = f"{trace.steps} from step {trace.first} on"
+        raise InputError("steps of the trace", f"some of the run's {e.steps}, the first of which is 0", came)
 
 
 def _check_trace(experiment: Experiment, trace: Trace) -> None:
@@ -54,13 +84,12 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
         ("states", trace.states, states),
         ("tensors", trace.tensors, names(e.slots, *STEP)),
     ):
+        if not isinstance(group, Mapping):
+            raise InputError(f"{what} of the trace", "a mapping from names to arrays", type(group).__name__)
         for name in group:
             if name not in known:
                 raise UnknownNameError(f"tensor among the {what} of the trace:", name, known)
-            came: object = getattr(group[name], "dtype", type(group[name]).__name__)
-            wanted = e.slots[name].dtype
-            if came != wanted and not (isinstance(came, np.dtype) and _as_good(came, e.slots[name], e.dtype)):
-                raise InputError(f"tensor {name} of the trace", f"an array of {wanted}", came)
+            _check_numbers(e, name, group[name])
     for name in [*data, *start, *states]:
         if name not in trace:
             raise InputError("trace", f"to hold {name}", f"only {', '.join(trace)}")
@@ -68,6 +97,15 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
         for name, array in group.items():
             if array.shape[:1] != (rows,):
                 raise InputError(f"tensor {name} of the trace", f"{rows} rows for {trace.steps} steps", array.shape[:1])
+
+
+def _check_numbers(e: Experiment, name: str, a: object) -> None:
+    """Raise InputError for what is no array of the tensor's dtype, or of one that is as good."""
+    plain = isinstance(a, np.ndarray) and not isinstance(a, np.ma.MaskedArray)
+    came: object = a.dtype if plain else type(a).__name__  # type: ignore[attr-defined]  # an array, as just seen
+    wanted = e.slots[name].dtype
+    if came != wanted and not (isinstance(came, np.dtype) and _as_good(came, e.slots[name], e.dtype)):
+        raise InputError(f"tensor {name} of the trace", f"an array of {wanted}", came)
 
 
 def _as_good(came: np.dtype[Any], slot: Slot, of_run: np.dtype[Any]) -> bool:

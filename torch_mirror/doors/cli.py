@@ -1,8 +1,7 @@
-"""The command ``torch-mirror``: options in, lines out, exit status.
+"""The command ``torch-mirror``: options in, lines out, exit status (see ``torch_mirror.ending``).
 
-Exit status 0: every run is certified. 1: a run is refuted or vacuous. 2: bad usage or input.
-130: interrupted. Whatever computes is imported when it is needed, so that ``--help`` is immediate
-and the number of threads can be settled before NumPy and torch load.
+Whatever computes is imported when it is needed, so that ``--help`` is immediate and the number of threads can be
+settled before NumPy and torch load.
 """
 
 import os
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from torch_mirror import __version__
+from torch_mirror.ending import finish, status_of
+from torch_mirror.interrupt import INTERRUPTED, raise_as_usual
 from torch_mirror.training.threads import VARIABLES
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ REPORTS = {"json": "Write a report in JSON."}
 """What a run can be written as: ``--json PATH``, the text that ``document`` of torch_mirror/reports/json.py makes."""
 
 COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow"}
-INTERRUPTED = 130
-"""What a shell reports for a command that Ctrl-C ended; 1 would say that something was refuted."""
+COMPLETION = "_TORCH_MIRROR_COMPLETE"
+"""What a shell sets that asks click how a line may go on."""
 
 
 class BadInput(click.ClickException):
@@ -88,11 +89,14 @@ def verify(
                 raise UnknownNameError("experiment", name, known)
         wanted = {name: path for name in REPORTS if (path := paths[f"{name}_path"]) is not None}
         for name, path in wanted.items():
-            from torch_mirror.reports.files import check_writable
+            from reference.files import check_writable
 
             check_writable(f"--{name}", path)
         chosen = list(dict.fromkeys(names or known))  # a name given twice is one run
         dtypes = DTYPES if dtype == "both" else (dtype,)
+        import torch_mirror.doors.verify  # noqa: F401 - now, while Ctrl-C ends the process without an exception
+
+        raise_as_usual()
         certificates = _run(chosen, dtypes, steps, seed, verbose=verbose)
         for name, path in wanted.items():
             _write(name, path, certificates)
@@ -100,8 +104,26 @@ def verify(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit."""
-    cli.main(args=arguments, prog_name="torch-mirror")
+    """Run the command, and raise SystemExit with its status: for programs that call it and go on."""
+    sys.exit(status_of(lambda: run(arguments)))
+
+
+def run(arguments: Sequence[str] | None = None, command: click.Command = cli, name: str = "torch-mirror") -> int:
+    """Run a command, with sys.argv's arguments by default; returns its exit status.
+
+    click's own ``main`` would exit, with status 1 where it meets a closed pipe or Ctrl-C.
+    """
+    if COMPLETION in os.environ:
+        command.main(prog_name=name)
+    try:
+        with command.make_context(name, list(sys.argv[1:] if arguments is None else arguments)) as context:
+            command.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return 0
 
 
 def _run(
@@ -124,19 +146,19 @@ def _run(
             certificate = _verify(experiment, f"{name} {dtype}")
             text = report.line(certificate, width)
             verdict = certificate.verdict
-            click.echo(text.removesuffix(verdict) + click.style(verdict, fg=COLOURS[verdict]), color=colour)
+            say(text.removesuffix(verdict) + click.style(verdict, fg=COLOURS[verdict]), color=colour)
             for text in report.details(certificate, rows=verbose):
-                click.echo(text, color=colour)
+                say(text, color=colour)
             certificates.append(certificate)
     return certificates
 
 
 def _verify(experiment: "Experiment", label: str) -> "Certificate":
     """Verify one experiment, under a bar."""
-    from torch_mirror import verify as run
+    from torch_mirror import verify
 
     with bar(experiment.steps, label) as advance:
-        return run(experiment, progress=advance)
+        return verify(experiment, progress=advance)
 
 
 @contextmanager
@@ -153,12 +175,23 @@ def bar(steps: int, label: str) -> Iterator[Callable[[int], None]]:
         yield advance
 
 
+def say(text: str, *, color: bool | None = None) -> None:
+    """Print a line. Raises InputError where it cannot be written."""
+    from reference.errors import InputError
+
+    try:
+        click.echo(text, color=color)
+    except OSError as error:
+        raise InputError("standard output", "to be writable", error.strerror) from error
+
+
 def _write(name: str, path: Path, certificates: "list[Certificate]") -> None:
-    from torch_mirror.reports import environment, files
+    from reference.files import write_whole
+    from torch_mirror.reports import environment
 
     report = import_module(f"torch_mirror.reports.{name}")
     text = report.document(certificates, environment.versions(), environment.threads())
-    files.write_whole(f"--{name}", path, text)
+    write_whole(f"--{name}", path, text)
 
 
 @contextmanager
@@ -173,9 +206,7 @@ def errors_without_traceback() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        raise  # click ends quietly when nobody reads on
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise BadInput(f"standard output: expected to be writable, got {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    finish(run)

@@ -14,9 +14,10 @@ import numpy as np
 
 from reference import experiments
 from reference.errors import InputError
-from torch_mirror.doors.cli import DTYPES, bar, errors_without_traceback
+from reference.files import check_writable, write_whole
+from torch_mirror.doors.cli import DTYPES, bar, errors_without_traceback, say
 from torch_mirror.figures.measure import RTOLS, Error, Measured, measure, radii
-from torch_mirror.reports.files import check_writable, write_whole
+from torch_mirror.interrupt import raise_as_usual
 
 FORMATS: tuple[Literal["png", "svg"], ...] = ("png", "svg")
 
@@ -49,6 +50,7 @@ def figures(
     times          the largest error over its tolerance
     """  # noqa: D301 - click wants the control character
     with errors_without_traceback():
+        raise_as_usual()
         dtypes = DTYPES if dtype == "both" else (dtype,)
         runs = {d: experiments.load(name, dtype=d, seed=seed) for d in dtypes}
         if steps is not None:
@@ -58,7 +60,7 @@ def figures(
         for d, e in runs.items():
             with bar(e.steps, f"{name} {d}") as advance:
                 found[d] = measure(e, advance)
-            click.echo("\n".join(table(name, d, found[d])))
+            say("\n".join(table(name, d, found[d])))
         if path is not None and draw is not None:
             write_whole("--output", path, draw(name, found))
 

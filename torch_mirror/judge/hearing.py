@@ -111,9 +111,8 @@ def hear_alone(experiment: Experiment, so_far: Hearing, trace: Trace, side: Side
     """With a segment of a trace that is judged by its own equations alone."""
     e, found, givens = experiment, [so_far.findings], so_far.givens
     if givens is None:
-        found += [judge_start(e, trace, side)] if trace.first == 0 else []
         of_features, givens = judge_givens(e, trace, side)
-        found.append(of_features)
+        found += [judge_start(e, trace, side), of_features]
     for part in parts(e, trace, givens, stacks=stacks):
         found = [merge([*found, judge_locally(e, part, side)])]
     findings = merge(found)
