@@ -117,3 +117,13 @@ def still(findings: Findings, gradients: Collection[str]) -> tuple[str, ...]:
         return ()
     was, it = ("was", "it") if len(zero) == 1 else ("were", "them")
     return (f"{', '.join(zero)} {was} 0 at every step: no factor in {it} could have failed",)
+
+
+def other_forms(findings: Findings) -> tuple[str, ...]:
+    """Notes of the tensors that are right up to the rounding of another form, and by how much another one."""
+    return tuple(
+        f"{row.tensor} ({row.check}): equal up to the rounding of another form in {row.forms} of {row.looked_at} "
+        f"elements, which are up to {row.beyond:.3g} radii of the reference's own form away"
+        for row in findings.rows
+        if row.forms
+    )
