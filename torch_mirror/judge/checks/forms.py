@@ -72,26 +72,43 @@ def judge_other_forms(e: Experiment, part: Part, found: Findings) -> Findings:
 
 
 def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Forms]:
-    """The equations of these gradients, as far as they can be evaluated on operands with radii."""
+    """The equations of these gradients, by name."""
     with np.errstate(all="ignore"):
         own = _evaluated(e, part, {})
         values = {name: ball.value for name, ball in own.items()} | dict(part.tensors)
         radii = {name: ball.radius for name, ball in own.items() if name in part.tensors}
         try:
-            other = _evaluated(e, part, radii)
-        except InputError:  # a branch that the radii leave open, and NumPy code that must have it decided
+            grown = _growth(e, part, radii)
+        except InputError:  # a branch that is open at the value itself, and NumPy code that must have it decided
             gradients = {name: r for name, r in radii.items() if e.slots[name].role == "gradient"}
-            other = _evaluated(e, part, gradients)
+            grown = _growth(e, part, gradients)
         extra = cancelled(e, part, values, wanted)
-        return {name: Forms(own[name], _with(other[name], extra.get(name), own[name])) for name in wanted}
+        return {name: Forms(own[name], _wider(own[name], grown[name], extra.get(name))) for name in wanted}
 
 
-def _with(other: Ball, extra: Array | None, own: Ball) -> Ball:
-    """With the terms that cancel, where something rounds; the radius of the own form at least."""
-    radius = np.maximum(other.radius, own.radius)
-    if extra is not None:
-        radius = radius + np.where(radius > 0, extra, 0)
-    return Ball(own.value, radius, own.format)
+def _wider(own: Ball, grown: Array | float, extra: Array | None) -> Ball:
+    """With the growth by the operands' radii; and where something rounds, with the terms that cancel."""
+    radius = own.radius + grown
+    return Ball(own.value, radius if extra is None else radius + np.where(radius > 0, extra, 0), own.format)
+
+
+SHARE = 2.0**-8
+"""Of the operands' radii: a power of two, small enough for what is in proportion to them to be seen apart."""
+
+
+def _growth(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, Array]:
+    """By how much the operands' radii widen that of each equation, to first order, every branch as the trace has it.
+
+    Of the radii's shares s and s / 2 the radius is r + g s + h and r + g s / 2 + h: g is sought, and h, the distance of
+    two branches that even the smaller share leaves open, is not granted. Any backward pass takes a mask from the values
+    that the trace holds, so that no form of it has the branch on the other side.
+    """
+    wide, narrow = (_evaluated(e, part, {name: s * r for name, r in radii.items()}) for s in (SHARE, SHARE / 2))
+    grown: dict[str, Array] = {}
+    for name, ball in wide.items():
+        r = narrow[name].radius
+        grown[name] = np.where(np.isfinite(r), np.maximum(ball.radius - r, 0) * (2 / SHARE), np.inf)
+    return grown
 
 
 def _evaluated(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, Ball]:
@@ -120,7 +137,7 @@ def held_up(row: Row, seen: Array, forms: Forms, where: Where) -> Row:
         beyond = ~(error <= allowed(own)) & np.isfinite(own.value)
         either = Ball(own.value, np.where(beyond, forms.other.radius, own.radius), own.format)
         (judged,) = compare(seen, either, where).rows
-        inside = beyond & (error <= allowed(either))
+        inside = beyond & (error <= allowed(either)) & np.isfinite(either.radius)
         if not inside.any():
             return row if judged.first else judged
         ratio = float((error[inside] / allowed(own)[inside]).max())
@@ -142,7 +159,7 @@ def any_form(e: Experiment, part: Part, free: Mapping[str, Any]) -> dict[str, An
             balls[name] = equation
             if name in extra:
                 ball = as_ball(equation, fmt)
-                balls[name] = _with(ball, extra[name], ball)
+                balls[name] = _wider(ball, 0.0, extra[name])
             return balls[name]
 
         evaluate(e, part, plant)
@@ -179,7 +196,8 @@ def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v:
     fmt = format_of(e.dtype)
     radius = fmt.u * (float(np.max(np.abs(values[v]), initial=0)) or 1.0)
     half = np.random.default_rng(0).random(values[v].shape) < 0.5  # noqa: PLR2004 - a fair coin for each element
-    exact, first, second = (_forward(e, part, values, v, r) for r in (0.0, radius * half, radius * ~half))
+    shares = np.zeros(half.shape), half, ~half  # 0 as an array: so no equation is exact by its structure for one alone
+    exact, first, second = (_forward(e, part, values, v, radius * share) for share in shares)
     total: Array | None = None
     for w, ball in exact.items():
         name = gradient_of(e.slots, w)
@@ -194,7 +212,7 @@ def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v:
 
 
 def _forward(
-    e: Experiment, part: Part, values: Mapping[str, Array], v: str, radius: Array | float
+    e: Experiment, part: Part, values: Mapping[str, Array], v: str, radius: Array
 ) -> dict[str, Ball]:
     """The equations of what is sown behind v before any gradient, each on exact operands but for v."""
     fmt = format_of(e.dtype)
@@ -208,7 +226,7 @@ def _forward(
         if behind:
             balls[name] = as_ball(equation, fmt)
         behind = behind or name == v
-        return Ball(values[name], radius if name == v else 0, fmt) if values[name].dtype.kind == "f" else values[name]
+        return Ball(values[name], radius, fmt) if name == v else lifted(values[name], fmt)
 
     evaluate(e, part, plant)
     return balls
