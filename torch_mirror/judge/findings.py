@@ -44,8 +44,9 @@ class Row(NamedTuple):
 
     resolution: at every entry looked at, a change of the whole tensor by this relative amount or more would
     have been refuted; or, of a gradient, counted among ``forms`` and noted, where another form of it may round as
-    much (checks/forms.py), which is evaluated where it is asked for alone. Looked at is the last entry of each comparison, and there one of the largest elements: the
-    figure is an upper bound. None where all of these were 0, of which nothing can be told; infinite where a radius is.
+    much (checks/forms.py), which is evaluated only where something is outside. Looked at is the last entry of each
+    comparison, and there one of the largest elements: the figure is an upper bound. None where all of these were 0,
+    of which nothing can be told; infinite where a radius is.
     """
 
     tensor: str

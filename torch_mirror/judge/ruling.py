@@ -12,22 +12,27 @@ computed there, from the trace's own:
 The point is the trace's parameters; for the gradient of a value that the forward sows, the forward goes on from
 the trace's own value of it, so that a kink is where the trace has it.
 
-Straying. |value - E| is compared with the radius of the equation's ball, and NumPy's own evaluation of the
-equation on the same operands is put to the same test. Of a forward that is all there is to say: nothing
-tells which of two is the right one; a difference that float32 explains is said to be one.
+Straying. |value - E| is compared with the radius of the equation's ball, of a gradient of torch's with that of any
+form of it (checks/forms.py), and NumPy's own evaluation of the equation on the same operands is put to the test of its
+own form. Of a forward that is all there is to say: nothing tells which of two is the right one; a difference that
+float32 explains is said to be one.
 
 The reference's backward. B = D if it belongs to the forward, as the constants of loss and optimizer are exact
 here, too. They may differ by the error of D, which is measured, and by what constants of the network's own were
-rounded by in Python (a / n here, a * (1 / n) there), which what follows may amplify: the allowance of the mirror,
-below, has room for that. More than that, and it does not belong.
+rounded by in Python (a / n here, a * (1 / n) there), which what follows may amplify: B is evaluated once more on balls
+whose operands are all rounded once, so that nothing passes for exact, and the radius that it has then has room for
+that. More than that, and it does not belong.
 
 The mirror's gradient. If B = D but for the error of D, the equation is right, and what contradicts it is wrong:
 a theorem. Otherwise D measures the mirror too, whose rounding needs an allowance, and no equation is left to
-derive one from. It is the radius of the reference's gradient, end to end; or, if that is more, the largest
-relative radius among the tensors of the step (largest radius over largest value, all operands rounded once, so
-that nothing passes for exact) times the largest gradient that the mirror has in that tensor. That the right
-gradient is no worse conditioned than the worst tensor of the step is an assumption. Where B is off by no more than
-the room for constants and the mirror by no more than its allowance, there is no telling.
+derive one from. It is the largest radius of the reference's gradient on these balls; or, if that is more, the largest
+relative radius among the values and gradients of the step (largest radius over largest value; a parameter's gradient
+is none of them, as nothing follows from it) times the largest gradient that the mirror has in that tensor. That the
+right gradient is no worse conditioned than the worst tensor of the step is an assumption. Where B is off by no more
+than the room for constants and the mirror by no more than its allowance, there is no telling; nor is there where both
+are off, as a backward pass that is not meant to be the derivative has both sides off.
+
+A ruling is no part of the verdict: whatever is raised while it is sought becomes "no ruling", with the reason.
 
 Exact numbers are slow, and grow: LIMIT operations are granted, and a message says so above.
 """
@@ -87,6 +92,8 @@ NEITHER = (
     "not meant (a straight-through estimator, a gradient that is stopped or reversed), and then it does not tell them "
     "apart"
 )
+
+WITHIN = "rounding, or a branch that it leaves open, may take a right gradient as far from the derivative as these are"
 
 
 class Evidence(NamedTuple):
@@ -302,12 +309,12 @@ def _by_derivative(case: Case, by: Exact, local: _Local) -> Ruling:
 
     here = sides(case.at)
     if here.derivative.exists:
-        return _by_value(case, by, local, here)
+        return _by_value(case, by, here)
     with suppress(TooManyError):
         for at in _others_refuted(case, by, local):
             there = sides(at)
             if there.derivative.exists:
-                return _by_value(case, by, local, there)
+                return _by_value(case, by, there)
     left, right = here.derivative.left, here.derivative.right
     return _of_element("no derivative exists there", case, here.at, here.reference, left=left, right=right)
 
@@ -321,7 +328,7 @@ def _others_refuted(case: Case, by: Exact, local: _Local) -> Iterator[tuple[int,
             yield at
 
 
-def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
+def _by_value(case: Case, by: Exact, sides: _Sides) -> Ruling:
     name, at, d, reference = sides
     truth, error, note = d.value, d.error, ""
     largest = by.number(float(np.max(np.abs(case.seen), initial=0, where=np.isfinite(case.seen))))
@@ -343,7 +350,7 @@ def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
     elif mirror_strays:
         pass
     else:
-        verdict, note = "no ruling", "neither is further from the derivative than rounding explains"
+        verdict, note = "no ruling", WITHIN
     return _of_element(verdict, case, at, reference, truth, note=note)
 
 

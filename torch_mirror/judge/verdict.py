@@ -123,7 +123,14 @@ def other_forms(findings: Findings) -> tuple[str, ...]:
     """Notes of the tensors that are right up to the rounding of another form, and by how much another one."""
     return tuple(
         f"{row.tensor} ({row.check}): equal up to the rounding of another form in {row.forms} of {row.looked_at} "
-        f"elements, which are up to {row.beyond:.3g} radii of the reference's own form away"
+        f"elements, {_beyond(row.beyond)}"
         for row in findings.rows
         if row.forms
     )
+
+
+def _beyond(ratio: float) -> str:
+    """How far that is, in words."""
+    if ratio == float("inf"):
+        return "in some of which the reference's own form rounds nothing"
+    return f"which are up to {ratio:.3g} radii of the reference's own form away"

@@ -5,13 +5,14 @@ ones: from z instead of a = f(z), from x - mean instead of x_hat. Where that mat
 near -1), it is outside the radius for exact operands, and no fault. So a gradient of torch's that is refuted is
 looked at once more, with two more radii. A certified run never comes here.
 
-**Operands.** Each operand that the gradient's equation takes from the trace carries the radius of its own equation.
-That is one form deep: the operand's equation is itself evaluated on exact operands. It suffices, as a backward pass
-starts from what its own forward pass kept: values of the trace, or ones on the way from some of them to the next; the
-next one differs from what is computed of these by no more than the roundings of one equation. Only the gradients'
-equations are looked at in this way. A forward pass has nothing but its input, the loss nothing but y, and an update
-is handed the very gradient that the trace holds: their operands stay exact. Where nothing rounds every one of these
-radii is 0, and equality is demanded as before.
+**Operands.** Each value of the forward pass that the gradient's equation takes from the trace carries the radius of
+its own equation. That is one form deep: the value's equation is itself evaluated on exact operands. It suffices, as a
+backward pass starts from what its own forward pass kept: values of the trace, or ones on the way from some of them to
+the next; the next one differs from what is computed of these by no more than the roundings of one equation. Everything
+else stays exact: a gradient and a parameter, which a backward pass is handed as the trace holds them; the operands of
+forward equations and of the loss, which have nothing else to start from; the gradient that an update is handed. A mask
+is taken from the value that the trace holds, too, so that every branch is the one that the trace took. Where nothing
+rounds every one of these radii is 0, and equality is demanded as before.
 
 **Terms that cancel.** Where a value v goes into the next one, w = f(v), element by element, its gradient is
 dw f'(v), and f' may be written as a difference: 1 - tanh(v)^2, a (1 - a), 1 / (1 + |v|) - |v| / (1 + |v|)^2. What is
@@ -23,7 +24,12 @@ grows by just that sum times the radius of v. So
     |another form - dw f'(v)|  <=  gamma_FORM |dw| max(1, growth of w / radius of v)
 
 for a form of at most FORM roundings, which is the one assumption here. The same holds of dy, and of the loss's
-growth by each element of y. It is not granted where the gradient's own equation rounds nothing.
+growth by each element of y. It is not granted where the gradient's own equation rounds nothing, and not where v goes
+into other elements of w as well, as through a product: nothing is subtracted there but terms of the sum, which has a
+radius of its own.
+
+**Constants of an update.** A moving average has 0.001 in one program and 1 - 0.999 in the other, which are 8 u apart.
+A Python number c between 0 and 1 may stand for 1 - c', with c' = fl(1 - c): their distance is known, and is its radius.
 
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 1.5 (backward errors) and 3.1.
 """
@@ -35,10 +41,11 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.slots import gradient_of
+from reference.claim.slots import gradient_of, names
+from reference.claim.tree import zip_with
 from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.format import format_of
+from torch_mirror.balls.format import Format, format_of
 from torch_mirror.judge.compare import Where, allowed, compare
 from torch_mirror.judge.findings import Findings, Row
 from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of
@@ -59,16 +66,18 @@ class Forms(NamedTuple):
 
 def judge_other_forms(e: Experiment, part: Part, found: Findings) -> Findings:
     """What was found locally of torch's steps, the refuted gradients once more by what another form may round."""
-    wrong = [row.tensor for row in found.rows if row.first and e.slots[row.tensor].role == "gradient"]
-    if not wrong:
-        return found
-    forms = forms_of(e, part, wrong)
+    wrong = [row.tensor for row in found.rows if row.first]
+    gradients = [name for name in wrong if e.slots[name].role == "gradient"]
+    forms = forms_of(e, part, gradients) if gradients else {}
+    if any(name in part.after for name in wrong):
+        forms |= _of_update(e, part)
+    seen = {**part.tensors, **part.after}
 
     def again(row: Row) -> Row:
         where = Where(row.tensor, row.side, row.check, part.steps)
-        return held_up(row, part.tensors[row.tensor], forms[row.tensor], where)
+        return held_up(row, seen[row.tensor], forms[row.tensor], where)
 
-    return Findings(tuple(again(row) if row.tensor in forms else row for row in found.rows))
+    return Findings(tuple(again(row) if row.first and row.tensor in forms else row for row in found.rows))
 
 
 def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Forms]:
@@ -76,12 +85,11 @@ def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Fo
     with np.errstate(all="ignore"):
         own = _evaluated(e, part, {})
         values = {name: ball.value for name, ball in own.items()} | dict(part.tensors)
-        radii = {name: ball.radius for name, ball in own.items() if name in part.tensors}
+        kept = [name for name in names(e.slots, "value") if name in part.tensors]
         try:
-            grown = _growth(e, part, radii)
+            grown = _growth(e, part, {name: own[name].radius for name in kept})
         except InputError:  # a branch that is open at the value itself, and NumPy code that must have it decided
-            gradients = {name: r for name, r in radii.items() if e.slots[name].role == "gradient"}
-            grown = _growth(e, part, gradients)
+            grown = {name: np.zeros_like(own[name].value) for name in wanted}
         extra = cancelled(e, part, values, wanted)
         return {name: Forms(own[name], _wider(own[name], grown[name], extra.get(name))) for name in wanted}
 
@@ -111,18 +119,33 @@ def _growth(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, 
     return grown
 
 
-def _evaluated(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, Ball]:
+def _of_update(e: Experiment, part: Part) -> dict[str, Forms]:
+    """The equations of the parameters and states after the steps, whose constants may be complements."""
+    fmt = format_of(e.dtype)._replace(complements=True)
+
+    def anew(_name: str, ball: Any) -> Any:
+        return Ball(ball.value, 0, fmt) if isinstance(ball, Ball) else ball
+
+    with np.errstate(all="ignore"):
+        own = _evaluated(e, part, {})
+        other = _evaluated(e, part._replace(p=zip_with(anew, part.p), state=zip_with(anew, part.state)), {}, fmt)
+        widened = {name: Ball(own[name].value, other[name].radius, own[name].format) for name in part.after}
+        return {name: Forms(own[name], ball) for name, ball in widened.items()}
+
+
+def _evaluated(
+    e: Experiment, part: Part, radii: Mapping[str, Array], fmt: Format | None = None
+) -> dict[str, Ball]:
     """Every tensor's equation, by name, on the trace's values, which have these radii; the others are exact."""
-    fmt = format_of(e.dtype)
+    fmt = fmt or format_of(e.dtype)
     balls: dict[str, Ball] = {}
+    held = {**part.tensors, **part.after}
 
     def plant(name: str, equation: Any) -> Any:
-        if name in part.after:
-            return lifted(part.after[name], fmt)
         balls[name] = as_ball(equation, fmt)
-        if name not in part.tensors:
+        if name not in held:
             return equation
-        value = part.tensors[name]
+        value = held[name]
         return Ball(value, radii[name], fmt) if name in radii and value.dtype.kind == "f" else lifted(value, fmt)
 
     evaluate(e, part, plant)
@@ -187,7 +210,7 @@ def cancelled(
             sums.append(_through_loss(e, part, values[v]))
         known = [s for s in sums if s is not None]
         if known:
-            extra[gradient] = fmt.gamma(FORM) * sum(known)
+            extra[gradient] = fmt.gamma(FORM) * np.sum(known, axis=0)
     return extra
 
 
@@ -195,7 +218,7 @@ def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v:
     """Sum over the next values w of |dw| max(1, growth / radius), of those that v goes into element by element."""
     fmt = format_of(e.dtype)
     radius = fmt.u * (float(np.max(np.abs(values[v]), initial=0)) or 1.0)
-    half = np.random.default_rng(0).random(values[v].shape) < 0.5  # noqa: PLR2004 - a fair coin for each element
+    half = np.random.default_rng(0).random(values[v].shape) < 0.5  # a fair coin for each
     shares = np.zeros(half.shape), half, ~half  # 0 as an array: so no equation is exact by its structure for one alone
     exact, first, second = (_forward(e, part, values, v, radius * share) for share in shares)
     total: Array | None = None
@@ -241,7 +264,7 @@ def _through_loss(e: Experiment, part: Part, y: Array) -> Array | None:
         return None
     radius = fmt.u * (float(np.max(np.abs(y), initial=0)) or 1.0)
     exact = as_ball(loss_of(e, part, Ball(y, 0, fmt)), fmt).radius
-    sums = np.empty(flat.shape, y.dtype)
+    sums: Array = np.empty(flat.shape, y.dtype)
     for j in range(flat.shape[-1]):
         one = np.zeros(flat.shape, y.dtype)
         one[..., j] = radius
