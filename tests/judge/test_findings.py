@@ -46,6 +46,7 @@ def rows() -> st.SearchStrategy[Row]:
             comparisons=draw(counts), judged=draw(counts), vacuous=draw(counts), infinite=draw(counts),
             worst=draw(some), under=draw(st.floats(0, 1)), first=draw(some),
             resolution=draw(st.none() | st.floats(0)), zero=draw(st.booleans()),
+            forms=draw(counts), beyond=draw(st.floats(0)),
         )  # fmt: skip
 
     return row()
@@ -59,7 +60,7 @@ def test_merging_keeps_every_count_the_worst_and_the_first(some: list[Row], at: 
     merged = merge(Findings((row,)) for row in some)
     keys = [(row.tensor, row.check, row.side) for row in some]
     assert [(row.tensor, row.check, row.side) for row in merged.rows] == list(dict.fromkeys(keys))
-    for name in ("comparisons", "judged", "vacuous", "infinite"):
+    for name in ("comparisons", "judged", "vacuous", "infinite", "forms"):
         assert sum(getattr(row, name) for row in merged.rows) == sum(getattr(row, name) for row in some)
     for row, key in zip(merged.rows, dict.fromkeys(keys), strict=True):
         own = [one for one, other in zip(some, keys, strict=True) if other == key]
@@ -67,6 +68,7 @@ def test_merging_keeps_every_count_the_worst_and_the_first(some: list[Row], at: 
         assert row.first == min((r.first for r in own if r.first), key=lambda f: f.step, default=None)
         assert row.resolution == max((r.resolution for r in own if r.resolution is not None), default=None)
         assert (row.under, row.zero) == (max(r.under for r in own), all(r.zero for r in own))
+        assert row.beyond == max(r.beyond for r in own)
     assert merge([merge(Findings((row,)) for row in some[:at]), Findings(tuple(some[at:]))]) == merged
     c = Certificate("mine", "float64", 0, 1, merged.rows)
     assert (c.tensors, c.judged, c.vacuous) == (merged.tensors, merged.judged, merged.vacuous)
@@ -172,7 +174,7 @@ def scaled(a: Array, d: float) -> Array:
 
 
 @given(st.data())
-def test_a_change_of_a_tensor_by_its_resolution_is_refuted(data: st.DataObject) -> None:
+def test_a_change_of_a_tensor_by_its_resolution_is_refuted_or_told_as_another_form(data: st.DataObject) -> None:
     """Of the last step, which is looked at: a tensor of the step, or the parameter or buffer that it made."""
     e = data.draw(strategies.experiments())
     with np.errstate(all="ignore"):
@@ -186,9 +188,12 @@ def test_a_change_of_a_tensor_by_its_resolution_is_refuted(data: st.DataObject) 
             assert not last.any(), "nothing can be told of what was 0 only"
         elif row.resolution < 1 and last.any():
             last[...] = scaled(last, 1.01 * row.resolution * data.draw(st.sampled_from([1, -1])))
-            first = next(r.first for r in certify(e, trace).rows if (r.tensor, r.check) == (row.tensor, "local"))
-            assert first is not None, row
-            assert first.step == e.steps - 1
+            (changed,) = (r for r in certify(e, trace).rows if (r.tensor, r.check) == (row.tensor, "local"))
+            if changed.first is None:  # it is noted
+                assert changed.forms, row
+                assert e.slots[row.tensor].role == "gradient"
+            else:
+                assert changed.first.step == e.steps - 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

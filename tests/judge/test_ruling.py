@@ -311,7 +311,9 @@ def test_both_wrong_in_different_ways(mistake: Mistake, using: Any, dtype: DType
     e = miswritten(data.draw(mlps("normal", dtype, **mistake.options)), mistake)
     c = verify(e, using=on_the_right(using))
     assume(c.first is not None and c.first.tensor == mistake.tensor)
-    assert ruling(c).verdict == "both stray"
+    r = ruling(c)
+    assert r.verdict == "no ruling"  # a surrogate on both sides would look the same
+    assert r.note.startswith("neither the reference nor the mirror has the derivative")
 
 
 def at_a_kink() -> Experiment:
@@ -606,8 +608,7 @@ def test_constants_that_the_network_rounds_are_no_fault() -> None:
     assert (ruling(far).verdict, ruling(far).tensor) == ("the mirror strays", "dW")
     trace.tensors["dW"][0, 0, 0] = far.first.expected + 1.5 * far.first.radius
     near = ruling(certify(e, trace))
-    note = "neither is further from the derivative than rounding explains"
-    assert (near.verdict, near.note) == ("no ruling", note)
+    assert (near.verdict, near.note) == ("no ruling", rulings.WITHIN)
 
 
 # --- the derivative of every network is its backward -------------------------------------------------

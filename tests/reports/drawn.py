@@ -33,6 +33,7 @@ def rows() -> st.SearchStrategy[Row]:
         tensor=NAMES, comparisons=COUNTS, judged=COUNTS, vacuous=COUNTS, infinite=COUNTS,
         worst=st.none() | findings(), under=st.floats(0, 1), first=st.none() | findings(),
         resolution=st.none() | st.floats(0), zero=st.booleans() | st.booleans().map(np.bool_),
+        forms=COUNTS, beyond=st.floats(0),
     )  # fmt: skip
 
 

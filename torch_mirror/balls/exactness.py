@@ -31,6 +31,15 @@ def rounding_of(value: Array, fmt: Format) -> Array | float:
     return np.where(held, 0, np.where(magnitude < fmt.huge, fmt.u * magnitude + fmt.tiny, np.inf)).astype(np.float64)
 
 
+def complement_of(c: float) -> float:
+    """How far a number between 0 and 1 is from 1 - c', with c' = fl(1 - c) the other decimal that may be meant.
+
+    1 - c' is exact: c' is at least 1/2, or c is and c' is exact itself. So is the difference of the two, which lie
+    within a factor of 2 of each other for any c above 2^-52 (Sterbenz; Higham, theorem 2.5); below, it is c at most.
+    """
+    return abs(c - (1 - (1 - c))) if 0 < c < 1 else 0.0
+
+
 def exact_sum(a: Array, b: Array, s: Array, fmt: Format) -> Array:
     """True where s = fl(a + b) is a + b.
 

@@ -22,6 +22,7 @@ class Format(NamedTuple):
     huge: float
     precision: int
     grid: int  # exponent of the smallest normal number
+    complements: bool = False  # whether a Python number c may stand for 1 - c', as 0.001 does for 1 - 0.999
 
     def gamma(self, k: int) -> float:
         """gamma_k = k u / (1 - k u), which bounds k roundings in a row; infinite where k u >= 1."""

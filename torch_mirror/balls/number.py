@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from reference.arrays import Array
-from torch_mirror.balls.exactness import rounding_of
+from torch_mirror.balls.exactness import complement_of, rounding_of
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.take import Rule, Take, everything
 
@@ -123,7 +123,10 @@ class Number:
         if not number and hasattr(x, "settled"):
             return self.operand(x.settled())
         given = np.asarray(x, np.float64) if number else np.asarray(x)  # a number is no array of the format yet
-        made = Number(np.array(x, dtype=self.value.dtype), rounding_of(given, self.format), self.format)
+        error = rounding_of(given, self.format)
+        if number and self.format.complements:
+            error = error + complement_of(float(x))
+        made = Number(np.array(x, dtype=self.value.dtype), error, self.format)
         if number:
             made.number = float(x)
         return made

@@ -290,5 +290,14 @@ def _running(run: Callable[[], Any]) -> Any:
         return run()
     except (_ReachedError, IrrationalError, UndecidedError, TooManyError, ImportError):
         raise
-    except Exception as error:  # whatever somebody's code raises, SystemError of an object matmul among it
-        raise UnfitError(error) from error
+    except Exception as error:  # whatever somebody's code raises
+        raise (_first_of(error)) from error
+
+
+def _first_of(error: BaseException) -> Exception:
+    """What was raised first: an object matmul goes on after an error, and ends in a SystemError."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__ or error
+    if isinstance(error, (IrrationalError, UndecidedError, TooManyError, ImportError)):
+        return error
+    return UnfitError(" ".join(str(error).split()) or type(error).__name__)

@@ -43,8 +43,10 @@ class Row(NamedTuple):
     Where the tensor is 0 nothing says what a large radius is, and no finite one is vacuous.
 
     resolution: at every entry looked at, a change of the whole tensor by this relative amount or more would
-    have been refuted. Looked at is the last entry of each comparison, and there one of the largest elements: the
-    figure is an upper bound. None where all of these were 0, of which nothing can be told; infinite where a radius is.
+    have been refuted; or, of a gradient, counted among ``forms`` and noted, where another form of it may round as
+    much (checks/forms.py), which is evaluated only where something is outside. Looked at is the last entry of each
+    comparison, and there one of the largest elements: the figure is an upper bound. None where all of these were 0,
+    of which nothing can be told; infinite where a radius is.
     """
 
     tensor: str
@@ -59,6 +61,8 @@ class Row(NamedTuple):
     first: Finding | None = None     # the worst element outside its radius of the earliest step that has one
     resolution: float | None = None
     zero: bool = True                # whether the tensor was 0 at every step
+    forms: int = 0                   # elements outside their radius and inside that of another form (checks/forms.py)
+    beyond: float = 0.0              # the largest error / radius of these, by the radius of the reference's own form
 
     @property
     def looked_at(self) -> int:
@@ -166,4 +170,6 @@ def _joined(rows: list[Row]) -> Row:
         first=min((row.first for row in rows if row.first), key=lambda f: (f.step, f.member or 0), default=None),
         resolution=max((row.resolution for row in rows if row.resolution is not None), default=None),
         zero=all(row.zero for row in rows),
+        forms=sum(row.forms for row in rows),
+        beyond=max(row.beyond for row in rows),
     )

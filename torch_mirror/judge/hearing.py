@@ -20,7 +20,7 @@ from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Givens, judge_givens, parts
 from torch_mirror.judge.ruling import Evidence, evidence
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.judge.verdict import Certificate, still
+from torch_mirror.judge.verdict import Certificate, other_forms, still
 
 SMALL = 20_000
 """Numbers that one step computes, up to which radii are propagated end to end at every step."""
@@ -178,7 +178,8 @@ def certificate(experiment: Experiment, steps: int, findings: Findings, motion: 
     experiment: of an ensemble any member's. more: further fields of the certificate.
     """
     e = experiment
-    more["notes"] = (*more.get("notes", ()), *still(findings, parameter_gradients(e.slots)))
+    said = *other_forms(findings), *still(findings, parameter_gradients(e.slots))
+    more["notes"] = (*more.get("notes", ()), *said)
     return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
 
 

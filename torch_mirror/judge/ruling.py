@@ -12,22 +12,27 @@ computed there, from the trace's own:
 The point is the trace's parameters; for the gradient of a value that the forward sows, the forward goes on from
 the trace's own value of it, so that a kink is where the trace has it.
 
-Straying. |value - E| is compared with the radius of the equation's ball, and NumPy's own evaluation of the
-equation on the same operands is put to the same test. Of a forward that is all there is to say: nothing
-tells which of two is the right one; a difference that float32 explains is said to be one.
+Straying. |value - E| is compared with the radius of the equation's ball, of a gradient of torch's with that of any
+form of it (checks/forms.py), and NumPy's own evaluation of the equation on the same operands is put to the test of its
+own form. Of a forward that is all there is to say: nothing tells which of two is the right one; a difference that
+float32 explains is said to be one.
 
 The reference's backward. B = D if it belongs to the forward, as the constants of loss and optimizer are exact
 here, too. They may differ by the error of D, which is measured, and by what constants of the network's own were
-rounded by in Python (a / n here, a * (1 / n) there), which what follows may amplify: the allowance of the mirror,
-below, has room for that. More than that, and it does not belong.
+rounded by in Python (a / n here, a * (1 / n) there), which what follows may amplify: B is evaluated once more on balls
+whose operands are all rounded once, so that nothing passes for exact, and the radius that it has then has room for
+that. More than that, and it does not belong.
 
 The mirror's gradient. If B = D but for the error of D, the equation is right, and what contradicts it is wrong:
 a theorem. Otherwise D measures the mirror too, whose rounding needs an allowance, and no equation is left to
-derive one from. It is the radius of the reference's gradient, end to end; or, if that is more, the largest
-relative radius among the tensors of the step (largest radius over largest value, all operands rounded once, so
-that nothing passes for exact) times the largest gradient that the mirror has in that tensor. That the right
-gradient is no worse conditioned than the worst tensor of the step is an assumption. Where B is off by no more than
-the room for constants and the mirror by no more than its allowance, there is no telling.
+derive one from. It is the largest radius of the reference's gradient on these balls; or, if that is more, the largest
+relative radius among the values and gradients of the step (largest radius over largest value; a parameter's gradient
+is none of them, as nothing follows from it) times the largest gradient that the mirror has in that tensor. That the
+right gradient is no worse conditioned than the worst tensor of the step is an assumption. Where B is off by no more
+than the room for constants and the mirror by no more than its allowance, there is no telling; nor is there where both
+are off, as a backward pass that is not meant to be the derivative has both sides off.
+
+A ruling is no part of the verdict: whatever is raised while it is sought becomes "no ruling", with the reason.
 
 Exact numbers are slow, and grow: LIMIT operations are granted, and a message says so above.
 """
@@ -41,7 +46,9 @@ import numpy as np
 
 from reference.arrays import Array, keep
 from reference.claim.experiment import Experiment
+from reference.claim.slots import parameter_gradients
 from reference.claim.tree import named
+from reference.errors import TorchMirrorError
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, Number, TooManyError, UndecidedError
@@ -60,6 +67,8 @@ from torch_mirror.judge.cases import (
     update,
     updated,
 )
+from torch_mirror.judge.checks.end_to_end import free_step
+from torch_mirror.judge.checks.forms import any_form, forms_of
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.findings import Finding, Findings
 from torch_mirror.judge.quotients import Derivative, differentiate
@@ -77,6 +86,14 @@ PRECISIONS = (None, 320, 1280)
 
 
 NOT_ITS_OWN: Words = "the reference's backward does not belong to its own forward"
+
+NEITHER = (
+    "neither the reference nor the mirror has the derivative of the reference's own forward: both are wrong, or it is "
+    "not meant (a straight-through estimator, a gradient that is stopped or reversed), and then it does not tell them "
+    "apart"
+)
+
+WITHIN = "rounding, or a branch that it leaves open, may take a right gradient as far from the derivative as these are"
 
 
 class Evidence(NamedTuple):
@@ -115,6 +132,27 @@ def rule_on(experiment: Experiment, trace: Trace, finding: Finding) -> Ruling:
     trace: of the side that the finding is about (torch's where it is about both); it holds the finding's step.
     """
     f = finding
+    try:
+        return _ruled(experiment, trace, f)
+    except ImportError:
+        verdict: Words = "needs python-flint"
+        note = "exp, log, tanh and sqrt of fractions are no fractions: pip install 'torch-mirror[exact]'"
+    except TooManyError:
+        verdict, note = "too large for exact arithmetic", f"more than {LIMIT:,} operations"
+    except UnfitError as error:
+        verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {_why(error)}"
+    except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
+        verdict, note = "no ruling", f"looking for the side that is wrong ended in {_why(error)}"
+    return _without_numbers(verdict, f, note)
+
+
+def _why(error: Exception) -> str:
+    """On one line, with the kind of what was not raised to be read."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, UnfitError) else f"{type(error).__name__}: {said}"
+
+
+def _ruled(experiment: Experiment, trace: Trace, f: Finding) -> Ruling:
     if f.check == "start":
         note = f"{'NumPy' if f.side == 'numpy' else 'the mirror'} has another {f.tensor}"
         return _without_numbers("the run did not start from the given values", f, note)
@@ -125,17 +163,7 @@ def rule_on(experiment: Experiment, trace: Trace, finding: Finding) -> Ruling:
     if expected > LIMIT:
         note = f"about {expected:,} operations, {LIMIT:,} at most"
         return _without_numbers("too large for exact arithmetic", f, note)
-    try:
-        return _exactly(case)
-    except ImportError:
-        verdict: Words = "needs python-flint"
-        note = "exp, log, tanh and sqrt of fractions are no fractions: pip install 'torch-mirror[exact]'"
-    except TooManyError:
-        verdict, note = "too large for exact arithmetic", f"more than {LIMIT:,} operations"
-    except UnfitError as error:
-        why = " ".join(str(error).split())  # on one line
-        verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {why}"
-    return _without_numbers(verdict, f, note)
+    return _exactly(case)
 
 
 def _exactly(case: Case) -> Ruling:
@@ -174,7 +202,8 @@ def _rule(case: Case, by: Exact) -> Ruling:
     at, fmt = case.at, format_of(case.experiment.dtype)
     ball = as_ball(equation(case, balls(fmt)), fmt)  # whole numbers are not lifted: such as the rows of an identity
     own = np.asarray(equation(case, floats()), fmt.dtype)
-    local = _Local(by.array(equation(case, exact(by))), np.broadcast_to(ball.radius, case.seen.shape))
+    radius = np.maximum(np.broadcast_to(ball.radius, case.seen.shape), _of_other_forms(case))
+    local = _Local(by.array(equation(case, exact(by))), radius)
     room = _room(case, by, local.radius[at])
     strays = _strays(by, case.seen[at], local.exact[at], room)
     own_strays = case.finding.side != "numpy" and _strays(by, own[at], local.exact[at], room)
@@ -197,15 +226,33 @@ def _rule(case: Case, by: Exact) -> Ruling:
     return _of_element(verdict, case, at, local.exact[at], note=note)
 
 
+def _of_other_forms(case: Case) -> Array | float:
+    """The radius of a gradient of torch's in any form, as the check had it; 0 of what has no other form."""
+    e, f, part = case.experiment, case.finding, case.part._replace(stacks=False)
+    if f.side == "numpy" or case.kind != "gradient":
+        return 0.0
+    with suppress(TorchMirrorError):
+        if f.check == "local":
+            return np.asarray(forms_of(e, part, [f.tensor])[f.tensor].other.radius[0])
+        return np.asarray(any_form(e, part, free_step(e, part))[f.tensor].radius[0])
+    return 0.0
+
+
 def _forward(case: Case, by: Exact, target: Number) -> tuple[Words, str]:
     """Of two forwards neither is right or wrong; a difference that a narrower format explains is said to be one."""
-    if case.experiment.dtype == np.float64:
-        narrow = equation(case, rounded(format_of(np.dtype(np.float32))))
-        radius = np.broadcast_to(as_ball(narrow, format_of(np.dtype(np.float32))).radius, case.seen.shape)[case.at]
-        room = _room(case, by, radius)
-        if room is not None and not _strays(by, case.seen[case.at], target, room):
-            return "forwards differ", "by no more than float32 rounds: a cast, or a constant of that precision"
-    return "forwards differ", ""
+    return "forwards differ", _narrow(case, by, target)
+
+
+def _narrow(case: Case, by: Exact, target: Number) -> str:
+    """A note where the roundings of float32 explain how far a float64 value is from the exact number."""
+    fmt = format_of(np.dtype(np.float32))
+    if case.experiment.dtype != np.float64:
+        return ""
+    radius = np.broadcast_to(as_ball(equation(case, rounded(fmt)), fmt).radius, case.seen.shape)[case.at]
+    room = _room(case, by, radius)
+    if room is None or _strays(by, case.seen[case.at], target, room):
+        return ""
+    return "by no more than float32 rounds: a cast, or a constant of that precision"
 
 
 def _room(case: Case, by: Exact, radius: float) -> Number | None:
@@ -262,12 +309,12 @@ def _by_derivative(case: Case, by: Exact, local: _Local) -> Ruling:
 
     here = sides(case.at)
     if here.derivative.exists:
-        return _by_value(case, by, local, here)
+        return _by_value(case, by, here)
     with suppress(TooManyError):
         for at in _others_refuted(case, by, local):
             there = sides(at)
             if there.derivative.exists:
-                return _by_value(case, by, local, there)
+                return _by_value(case, by, there)
     left, right = here.derivative.left, here.derivative.right
     return _of_element("no derivative exists there", case, here.at, here.reference, left=left, right=right)
 
@@ -281,7 +328,7 @@ def _others_refuted(case: Case, by: Exact, local: _Local) -> Iterator[tuple[int,
             yield at
 
 
-def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
+def _by_value(case: Case, by: Exact, sides: _Sides) -> Ruling:
     name, at, d, reference = sides
     truth, error, note = d.value, d.error, ""
     largest = by.number(float(np.max(np.abs(case.seen), initial=0, where=np.isfinite(case.seen))))
@@ -291,18 +338,19 @@ def _by_value(case: Case, by: Exact, local: _Local, sides: _Sides) -> Ruling:
         )
         error, largest = (further - truth).magnitude(), (truth - unmoved).magnitude()
         note = f"{case.finding.tensor} by that derivative: the trace does not hold the gradient of {name}"
-    off, room = (reference - truth).magnitude(), _room(case, by, local.radius[at])
+    off = (reference - truth).magnitude()
     if not _exceeds(by, off, error):
+        note = note or (_narrow(case, by, truth) if at == case.at else "")
         return _of_element("the mirror strays", case, at, reference, truth, note=note)
-    allowance = _allowance(case, by, name, at, largest)
+    room, allowance = _allowances(case, by, name, at, largest)
     mirror_strays = _strays(by, case.seen[at], truth, None if allowance is None else allowance + error)
-    room = None if room is None or allowance is None else max(room, allowance)
+    verdict: Words = "the mirror strays"
     if room is not None and _exceeds(by, off, room + error):
-        verdict: Words = "both stray" if mirror_strays else NOT_ITS_OWN
+        verdict, note = ("no ruling", NEITHER) if mirror_strays else (NOT_ITS_OWN, note)
     elif mirror_strays:
-        verdict = "the mirror strays"
+        pass
     else:
-        verdict, note = "no ruling", "neither is further from the derivative than rounding explains"
+        verdict, note = "no ruling", WITHIN
     return _of_element(verdict, case, at, reference, truth, note=note)
 
 
@@ -311,23 +359,30 @@ def _exceeds(by: Exact, difference: Number, room: Number) -> bool:
     return difference.certainly_exceeds(room) if by.bits == PRECISIONS[-1] else difference > room
 
 
-def _allowance(case: Case, by: Exact, name: str, at: tuple[int, ...], largest: Number) -> Number | None:
-    """How far the mirror's gradient may be from the derivative, by the rounding of a right backward; None: any way."""
-    tensors: list[Ball] = []
+def _allowances(
+    case: Case, by: Exact, name: str, at: tuple[int, ...], largest: Number
+) -> tuple[Number | None, Number | None]:
+    """How far the reference's gradient may be from the derivative, by its constants, and the mirror's, by rounding.
 
-    def tell(_name: str, ball: Any, /) -> Any:
-        tensors.append(ball)
+    None: any way. largest: of the mirror's tensor.
+    """
+    e = case.experiment
+    shares: list[float] = []
+
+    def tell(sown: str, ball: Any, /) -> Any:
+        # nothing follows from a parameter's gradient: one that cancels says nothing of the others
+        if isinstance(ball, Ball) and sown not in parameter_gradients(e.slots):
+            shares.append(_relative_radius(ball))
         return ball
 
-    fmt = format_of(case.experiment.dtype)
+    fmt = format_of(e.dtype)
     gradient = backward(case, name, rounded(fmt), tell)
     own = as_ball(gradient if case.kind == "gradient" else equation(case, rounded(fmt)), fmt)
     room = _room(case, by, own.radius[at])
-    shares = [_relative_radius(ball) for ball in (*tensors, gradient) if isinstance(ball, Ball)]
-    conditioned = by.number(max(shares, default=0.0)) * largest
     if room is None:
-        return None
-    return max(room, conditioned)
+        return None, None
+    conditioned = by.number(max(shares, default=0.0)) * largest
+    return room, max(room, conditioned, by.number(float(np.max(own.radius, initial=0, where=np.isfinite(own.radius)))))
 
 
 def _relative_radius(ball: Ball) -> float:

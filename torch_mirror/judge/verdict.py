@@ -117,3 +117,20 @@ def still(findings: Findings, gradients: Collection[str]) -> tuple[str, ...]:
         return ()
     was, it = ("was", "it") if len(zero) == 1 else ("were", "them")
     return (f"{', '.join(zero)} {was} 0 at every step: no factor in {it} could have failed",)
+
+
+def other_forms(findings: Findings) -> tuple[str, ...]:
+    """Notes of the tensors that are right up to the rounding of another form, and by how much another one."""
+    return tuple(
+        f"{row.tensor} ({row.check}): equal up to the rounding of another form in {row.forms} of {row.looked_at} "
+        f"elements, {_beyond(row.beyond)}"
+        for row in findings.rows
+        if row.forms
+    )
+
+
+def _beyond(ratio: float) -> str:
+    """How far that is, in words."""
+    if ratio == float("inf"):
+        return "in some of which the reference's own form rounds nothing"
+    return f"which are up to {ratio:.3g} radii of the reference's own form away"

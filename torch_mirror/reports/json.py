@@ -103,6 +103,8 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "first": _finding_as_json(row.first),
         "resolution": number(row.resolution),
         "zero": bool(row.zero),
+        "forms": int(row.forms),
+        "beyond": number(row.beyond),
     }
 
 
@@ -158,7 +160,7 @@ def _row(place: str, value: Any) -> Row:
         "tensor": _text, "check": _one_of(Check), "side": _one_of(Side),
         "comparisons": _integer, "judged": _integer, "vacuous": _integer, "infinite": _integer,
         "worst": _optional(_finding), "under": _float, "first": _optional(_finding),
-        "resolution": _optional(_float), "zero": _truth,
+        "resolution": _optional(_float), "zero": _truth, "forms": _integer, "beyond": _float,
     }  # fmt: skip
     return Row(**_fields(place, value, fields))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from reference.claim.experiment import Experiment
 from reference.claim.slots import parameter_gradients
-from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
+from torch_mirror.judge.checks.forms import Forms, any_form, held_up
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Check, Findings, Side, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, loss_of
@@ -30,14 +30,24 @@ def free_step(e: Experiment, part: Part) -> dict[str, Any]:
 
 
 def judge_end_to_end(
-    e: Experiment, balls: dict[str, Ball], part: Part, side: Side = "both", check: Check = "end to end"
-) -> Findings:
-    """The trace's loss and parameter gradients against the balls of a free step; of members all that it hands on."""
+    e: Experiment, balls: dict[str, Any], part: Part, side: Side = "both", check: Check = "end to end"
+) -> tuple[Findings, dict[str, Any]]:
+    """The trace's loss and parameter gradients against the balls of a free step; of members all that it hands on.
+
+    Returns the balls as well that it was held up to: where something is outside, those of any form of the gradients.
+    """
     fmt = format_of(e.dtype)
     seen = {name: part.tensors[name] for name in ("loss", *parameter_gradients(e.slots)) if name in part.tensors}
     if part.members:
         seen |= part.after
-    return merge(
-        compare(a, as_ball(balls[name], fmt), Where(name, side, check, part.steps, members=part.members))
-        for name, a in seen.items()
-    )
+
+    def where(name: str) -> Where:
+        return Where(name, side, check, part.steps, members=part.members)
+
+    found = merge(compare(a, as_ball(balls[name], fmt), where(name)) for name, a in seen.items())
+    if not found.first:
+        return found, balls
+    others = any_form(e, part, balls)
+    forms = {name: Forms(as_ball(balls[name], fmt), as_ball(others[name], fmt)) for name in seen}
+    rows = (held_up(row, seen[row.tensor], forms[row.tensor], where(row.tensor)) for row in found.rows)
+    return Findings(tuple(rows)), others

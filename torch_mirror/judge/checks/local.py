@@ -12,6 +12,7 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from torch_mirror.balls.format import format_of
+from torch_mirror.judge.checks.forms import judge_other_forms
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, roomy, states_before
@@ -50,4 +51,5 @@ def judge_locally(experiment: Experiment, part: Part, side: Side, above: float =
 
     with np.errstate(all="ignore"):
         evaluate(e, part, plant)
-    return merge(found)
+    merged = merge(found)
+    return judge_other_forms(e, part, merged) if side == "torch" and merged.first else merged

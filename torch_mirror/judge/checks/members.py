@@ -27,9 +27,9 @@ def judge_members(ensemble: Ensemble, run: Trace, check: Check) -> Findings:
     with np.errstate(all="ignore"):
         of_features, givens = judge_givens(e, run, "torch")
         found = [judge_start(ensemble, run, "torch"), of_features]
-        found += [
-            judge_end_to_end(e, free_step(e, part), part, "torch", check) for part in blocks(e, run, givens)
-        ]
+        for part in blocks(e, run, givens):
+            of_part, _ = judge_end_to_end(e, free_step(e, part), part, "torch", check)
+            found.append(of_part)
     return merge(found)
 
 

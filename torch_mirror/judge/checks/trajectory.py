@@ -66,7 +66,8 @@ def judge_free_run(
         distance, amplified = _distances(part, theirs, after)
         before = _before(part, {name: a[:-1][here] for name, a in numpy.parameters.items()}, distance)
         if sample is None:
-            found, radius = [judge_end_to_end(e, free, part)], _norm([allowed(ball) for ball in after.values()])
+            findings, free = judge_end_to_end(e, free, part)
+            found, radius = [findings], _norm([allowed(free[name]) for name in after])
         else:
             found, radius = [], np.zeros(len(part.steps))
             # a part of the parameters tells something only where each of them is updated by itself
@@ -85,8 +86,7 @@ def judge_free_run(
 def _propagate(e: Experiment, one: Part) -> tuple[Findings, float]:
     """The findings on one step's loss and gradients, with radii end to end, and its r."""
     with remembering(one):
-        free = free_step(e, one)
-        findings = judge_end_to_end(e, free, one)
+        findings, free = judge_end_to_end(e, free_step(e, one), one)
         return findings, float(_norm([allowed(free[name]) for name in named(e.parameters)])[0])
 
 
