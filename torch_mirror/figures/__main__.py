@@ -1,6 +1,9 @@
 """``python -m torch_mirror.figures``."""
 
-from torch_mirror.figures.command import figures
+from torch_mirror.extras import or_exit
 
 if __name__ == "__main__":
-    figures(prog_name="python -m torch_mirror.figures")
+    with or_exit():
+        from torch_mirror.figures.command import figures
+
+        figures(prog_name="python -m torch_mirror.figures")
