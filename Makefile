@@ -3,11 +3,13 @@
 # make lint     the same set-up, then ruff and mypy
 # make bench    the same set-up, then speed, as ratios (tests/benchmarks/__init__.py says more)
 #
-# Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter.
+# Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter,
+# WORKERS=4 more processes for the tests.
 # NumPy and torch use one thread, unless OMP_NUM_THREADS or its like says otherwise.
 
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
 
 .DELETE_ON_ERROR:
 .PHONY: verify test lint bench clean
@@ -16,7 +18,7 @@ verify: .venv/installed
 	$(BIN)/torch-mirror verify
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # The trailing comments that give shapes are aligned by hand, so ruff checks and does not format.
 lint: .venv/installed

@@ -101,4 +101,4 @@ def _table(file: str, delimiter: str | None = None) -> Array:
         if path.is_file():
             with gzip.open(path, "rt", encoding="utf-8") as lines:
                 return np.loadtxt(lines, delimiter=delimiter)
-    raise InputError(f"data file {file}", "an installed scikit-learn (1.5 or later), which has it", "none")
+    raise InputError(f"data file {file}", "scikit-learn, which has it (pip install 'torch-mirror[documents]')", "none")

@@ -110,7 +110,7 @@ def by_value(largest: float) -> Any:
         (ClippedByNorm(ClippedByValue(SGD(1.0), 0.25), 1.0), [by_norm(1.0), by_value(0.25)]),
         (ClippedByValue(ClippedByNorm(SGD(1.0), 1.0), 0.25), [by_value(0.25), by_norm(1.0)]),
     ],
-    ids=str,
+    ids=["by value", "by norm", "by norm around by value", "by value around by norm"],
 )
 def test_torch_clips_before_the_step_the_outer_one_first(around: Any, clips: list[Any]) -> None:
     named, by_hand = weights(), weights()

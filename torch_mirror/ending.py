@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from torch_mirror.extras import missing
 from torch_mirror.interrupt import INTERRUPTED, ignore
 
 BAD_INPUT, FAULT = 2, 3
@@ -68,7 +69,8 @@ def outcome(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE:
         return BAD_INPUT, f"Error: standard output: expected to be writable, got {error.strerror}"
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in OURS:
-        return BAD_INPUT, f"Error: installation: expected every package that torch-mirror needs, got {came}"
+        broken = f"installation: expected every package that torch-mirror needs, got {came}"
+        return BAD_INPUT, f"Error: {missing(error) or broken}"
     if isinstance(error, _told_errors()):
         return BAD_INPUT, f"Error: {came}"
     way_out = f"please report it to the authors of torch-mirror, with what it prints where {TRACEBACK}=1 is set"

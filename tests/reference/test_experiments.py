@@ -267,3 +267,17 @@ def test_gradients_are_reported_for_every_layer() -> None:
 def test_r2_of_a_perfect_and_of_a_constant_prediction() -> None:
     t = np.array([[1.0], [2.0], [6.0]])
     assert (printed.r2(t, t), printed.r2(t, np.full((3, 1), 3.0))) == (1, 0)
+
+
+def test_r2_is_scikit_learn_s() -> None:
+    """Of whole numbers, in which no sum is rounded: 1 - 16/32 of the first output, 1 - 64/32 of the second."""
+    from sklearn.metrics import r2_score
+
+    t = np.array([[0.0, 8.0], [4.0, 0.0], [8.0, 4.0]])
+    y = t - np.array([[0.0, 8.0], [4.0, 0.0], [0.0, 0.0]])
+    assert printed.r2(t, y) == r2_score(t, y) == (0.5 - 1) / 2
+
+
+def test_r2_of_equal_targets_has_no_value() -> None:
+    with pytest.raises(InputError, match="t: expected targets that differ from each other, in each output, got equal"):
+        printed.r2(np.array([[1.0, 5.0], [2.0, 5.0]]), np.zeros((2, 2)))

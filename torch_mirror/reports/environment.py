@@ -1,14 +1,22 @@
 """What a report was made with: versions and threads."""
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("torch-mirror", "numpy", "torch", "scikit-learn")
+from torch_mirror import __version__
+
+PACKAGES = ("numpy", "torch", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what computes, by name."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    """Of Python and of what computes, by name; what is not installed is left out."""
+    found = {"python": platform.python_version(), "torch-mirror": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # an extra
+    return found
 
 
 def threads() -> dict[str, int]:
