@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from torch_mirror.losses import criterion_of
 from torch_mirror.networks import mirror_of
 from torch_mirror.optimizers import optimizer_of, states_of
 from torch_mirror.penalties import penalty_of
+
+T = TypeVar("T", Tensor, Array)
 
 TRANSPOSED = ".T"
 """Behind a name in a state dict: the reference's parameter is the transpose of that one."""
@@ -110,8 +112,8 @@ class Place(NamedTuple):
     weight: nn.Parameter
     transposed: bool
 
-    def of(self, value: Tensor) -> Tensor:
-        """A tensor of the module's shape as the reference has it."""
+    def of(self, value: T) -> T:
+        """A tensor or an array of the module's shape as the reference has it."""
         return value.mT if self.transposed else value
 
 
