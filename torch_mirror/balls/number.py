@@ -37,13 +37,14 @@ class OpenSum(NamedTuple):
 
     bound(gamma) is at least gamma * sum of A + sum of e; grid() the lowest bit over all terms of each
     element, or None where nothing can be exact; at(index) the sum of A at some elements, if every
-    operand is exact and that is cheaper to have than all of it.
+    operand is exact and that is cheaper to have than all of it; some(index) at most that, from a few of many terms.
     """
 
     terms: int
     bound: Callable[[float], Array]
     grid: Callable[[], Array | None] | None = None
     at: Callable[[tuple[Array, ...]], Array] | None = None
+    some: Callable[[tuple[Array, ...]], Array] | None = None
 
 
 class Settled(Protocol):

@@ -189,21 +189,30 @@ def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
     """Flat positions of the elements of a sum that may exceed ``above``; None if they are too many.
 
     The sum of magnitudes is at least the magnitude of the sum, so that where nothing is exact
-    gamma |value| is at most the radius: an error below ``above`` times that needs no closer look.
+    gamma |value| is at most the radius: an error below ``above`` times that needs no closer look. Nor does one below
+    ``above`` times the magnitudes of a few of the terms, which few errors are not.
     """
     total = equation.open
     if total is None or total.at is None or total.grid is None or total.grid() is not None:
         return None
     share = above * equation.slack * equation.format.gamma(total.terms)
     flat, centre = seen.reshape(-1), equation.value.reshape(-1)
-    found: list[Array] = []
+    found = [np.empty(0, np.intp)]
     for start in range(0, flat.size, BLOCK):  # small enough to stay in the cache from one operation to the next
-        error = flat[start : start + BLOCK] - centre[start : start + BLOCK]
+        here = centre[start : start + BLOCK]
+        error = flat[start : start + BLOCK] - here
         np.abs(error, out=error)
-        least = share * centre[start : start + BLOCK]
+        least = share * here
         np.abs(least, out=least)
-        found.append(np.flatnonzero(~(error <= least)) + start)
+        below = error <= least  # which a NaN is not
+        if not below.all():
+            found.append(np.flatnonzero(~below) + start)
     picked = np.concatenate(found)
+    if 4 * len(picked) >= seen.size:
+        return None
+    if len(picked) and total.some is not None:
+        least = share * total.some(np.unravel_index(picked, seen.shape))
+        picked = picked[~(np.abs(flat[picked] - centre[picked]) <= least)]
     return picked if 16 * len(picked) < seen.size else None
 
 

@@ -87,9 +87,10 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
     found += _judge_sample(e, plan, numpy, above)
     grew: list[int] = []
     for part in parts(e, torch, givens, stacks=plan.stacks):
-        found.append(judge_locally(e, part, "torch", above))
-        of_free_run, distances = judge_free_run(e, part, numpy, None if plan.small else plan.sample)
-        found.append(of_free_run)
+        locally = judge_locally(e, part, "torch", above)
+        closely = not all(row.first is None and row.decides for row in locally.rows)
+        of_free_run, distances = judge_free_run(e, part, numpy, None if plan.small else plan.sample, closely=closely)
+        found += [locally, of_free_run]
         grew += grown(part, distances)
         if part.steps[-1] == torch.first + torch.steps - 1:
             ends = float(distances.distance[-1])

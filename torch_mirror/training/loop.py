@@ -101,7 +101,7 @@ def segments(
                 constants,
                 {name: state.kept(steps) for name, state in parameters.items()},
                 {
-                    name: gradients.stacked(name, done[name], room, size, steps)
+                    name: gradients.stacked(name, done[name], steps)
                     if name in gradients.of
                     else stacked(name, done[name], room, size)
                     for name in known

@@ -2,7 +2,8 @@
 
 Every forward pass makes new tensors, so a reference to them is enough; only what may be written to again, the
 parameters, their gradients and the optimizer's state, is copied. A segment of steps shares one block of memory a
-tensor with all others: fresh memory is slow memory.
+tensor with all others: fresh memory is slow memory. Parameters and gradients are copied by NumPy, for which a small
+array is a quarter of the work that it is for torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,25 +20,20 @@ from torch_mirror.training.places import Place
 HALF = (torch.bfloat16, torch.float16)
 """Precisions of which no radii are known."""
 
-LARGE = 10_000
-"""Numbers in a gradient from which it is copied at once."""
-
 
 class Parameters:
     """A parameter after each step of a segment."""
 
     def __init__(self, place: Place, size: int) -> None:
         self.place = place
-        weight = place.weight.detach()  # the same memory, which the optimizer writes to
-        self.weight = weight
-        self.room = torch.empty((size + 1, *weight.shape), dtype=weight.dtype, device=weight.device)
-        self.slots = list(self.room.unbind())
+        self.weight = place.weight.detach().numpy()  # the same memory, which the optimizer writes to
+        self.room, self.slots = _room(size + 1, self.weight)
 
     def keep(self, step: int) -> None:
-        self.slots[step].copy_(self.weight)
+        np.copyto(self.slots[step], self.weight)
 
     def kept(self, steps: int) -> Array:
-        return self.place.of(self.room[: steps + 1]).numpy()
+        return self.place.of(self.room[: steps + 1])
 
 
 class State:
@@ -75,38 +71,39 @@ Source: TypeAlias = Callable[[Tensor], Tensor | None] | None
 class Gradients:
     """The parameters' gradients at each step, copied: whether somebody writes to one later is not known in time.
 
-    source: what a parameter's gradient is read from, where that is not the parameter. Large ones are copied to memory
-    that all segments share.
+    source: what a parameter's gradient is read from, where that is not the parameter.
     """
 
     def __init__(self, of: Mapping[str, Place], size: int, source: Source = None) -> None:
         self.of, self.source = of, source
-        self.weights = [(name, place.weight) for name, place in of.items()]
-        self.large = {
-            name: torch.empty((size, *place.weight.shape), dtype=place.weight.dtype, device=place.weight.device)
-            for name, place in of.items()
-            if place.weight.numel() >= LARGE
-        }
+        rooms = {name: _room(size, place.weight.detach().numpy()) for name, place in of.items()}
+        self.rooms = {name: room for name, (room, _) in rooms.items()}
+        self.weights = [(name, place.weight, rooms[name][1]) for name, place in of.items()]
 
     def keep(self, rows: Mapping[str, list[Any]], step: int) -> None:
-        for name, weight in self.weights:
+        """Copy those of this step. rows: by name, to which None is added where torch has no gradient."""
+        for name, weight, slots in self.weights:
             gradient = weight.grad if self.source is None else self.source(weight)
-            if gradient is None and self.source is None and weight.requires_grad:
-                gradient = torch.zeros_like(weight)  # torch's None where the loss does not depend on a parameter
-            if gradient is not None and gradient.layout is not torch.strided:  # as nn.Embedding(sparse=True) has it
-                gradient = gradient.to_dense()
-            if gradient is not None and name in self.large:
-                self.large[name][step].copy_(gradient)
+            if gradient is not None:
+                if gradient.layout is not torch.strided:  # as nn.Embedding(sparse=True) has it
+                    gradient = gradient.to_dense()
+                np.copyto(slots[step], (gradient.detach() if gradient.requires_grad else gradient).numpy())
+            elif self.source is None and weight.requires_grad:
+                slots[step].fill(0)  # torch's None where the loss does not depend on a parameter
             else:
-                rows[name].append(None if gradient is None else gradient.clone())
+                rows[name].append(None)
 
-    def stacked(
-        self, name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int, steps: int
-    ) -> Array:
-        if not rows and name in self.large:
-            return self.of[name].of(self.large[name][:steps]).numpy()
-        array = stacked(name, rows, room, size)
-        return self.of[name].of(array)
+    def stacked(self, name: str, rows: Sequence[None], steps: int) -> Array:
+        """(steps, ...). Raises InputError where one of them is missing, which the rows tell."""
+        if rows:
+            raise _missing(name)
+        return self.of[name].of(self.rooms[name][:steps])
+
+
+def _room(size: int, like: Array) -> tuple[Array, list[Array]]:
+    """Memory for so many arrays of the same kind, and each of its entries, to be written to."""
+    room = np.empty((size, *like.shape), like.dtype)
+    return room, [room[i, ...] for i in range(size)]
 
 
 class Hooks:
@@ -191,7 +188,7 @@ def stacked(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], s
     if not rows:
         raise InputError(f"tensor {name}", "one value a step from the torch module", "none: is it sown?")
     if any(row is None for row in rows):
-        raise InputError(f"tensor {name}", "a gradient from torch", "None: is it part of the graph?")
+        raise _missing(name)
     tensors: list[Tensor] = rows  # type: ignore[assignment]  # the None are excluded above
     with torch.no_grad():
         if len(tensors) == 1:
@@ -207,3 +204,7 @@ def stacked(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], s
             for space, row in zip(out, tensors, strict=True):
                 space[tuple(slice(n) for n in row.shape)] = row
             return out.numpy()
+
+
+def _missing(name: str) -> InputError:
+    return InputError(f"tensor {name}", "a gradient from torch", "None: is it part of the graph?")

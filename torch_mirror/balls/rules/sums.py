@@ -82,6 +82,7 @@ def matmul(x: Number, w: Number) -> Number:
         bound,
         lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
+        (lambda at: products.magnitude_of_few(x.value, w.value, at)) if exact and x.shape[-1] > 2 * products.FEW else None,
     )
     result = open_sum(x, products.product(x.value, w.value), total)
     if kept is not None:

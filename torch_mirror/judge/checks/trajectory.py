@@ -10,9 +10,18 @@ norm of the radii that torch's step from phi[t] is allowed. A distance that this
 difference between the two programs, however small it is beside the parameters. That NumPy's theta[t+1] is F(theta[t])
 is a question of its own (own_run.py), which is asked where d[t+1] > d[t] + r[t].
 
-Radii that propagate cost several products a step. For a large network they are evaluated on a sample
-of steps, and otherwise only where a part of r[t] that is cheap to have, the update's own rounding on
-some of the parameters, does not already explain the distance.
+A step of a large network from torch's parameters costs as much as the local check of it, and radii that propagate
+several times that. So they are evaluated on a sample of steps, and elsewhere only where the local check objects. What
+it does not object to explains the distance up to a second r[t]: with x what the equation of a tensor gives exactly from
+torch's values of its operands, e the radius there, and c the centre,
+
+    |v - x|  <=  |v - c| + |c - x|  <=  R e + e        where an evaluation that is admissible has |v - x| <= e
+
+so that local errors are at most R + 1 times those that r[t] = R E allows for, and what they add up to is, to first
+order, at most (R + 1) E from the exact step. F(phi[t]) is within E of that. With R = 2 this is 4 E = 2 r[t].
+
+Where the local check objects, a part of r[t] that is cheap to have comes first: the update's own rounding on some of
+the parameters. Radii are propagated at the steps whose distance that does not explain.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,7 +39,7 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.end_to_end import free_step, judge_end_to_end
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.findings import Finding, Findings, merge, refuted_by
-from torch_mirror.judge.replay import Part, entries, remembering, single
+from torch_mirror.judge.replay import Part, entries, lifted, remembering, single
 
 PART = 499
 """Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
@@ -44,64 +53,98 @@ class Distances(NamedTuple):
     """Per step: d[t+1], a[t] d[t], r[t] (or, where that suffices, a part of it), and d[t]."""
 
     distance: Array   # (steps,)
-    amplified: Array  # (steps,)
+    amplified: Array  # (steps,); NaN where it was not evaluated
     radius: Array     # (steps,)
     before: Array     # (steps,)
 
 
 def judge_free_run(
-    experiment: Experiment, part: Part, numpy: Trace, sample: Collection[int] | None = None
+    experiment: Experiment,
+    part: Part,
+    numpy: Trace,
+    sample: Collection[int] | None = None,
+    *,
+    closely: bool = True,
 ) -> tuple[Findings, Distances]:
     """Judge a part of torch's run against the same steps of NumPy's, both as they ran.
 
     numpy: of which NumPy's parameters are taken; it holds these steps. sample: the steps of the run at which radii
-    are propagated whatever the distances; every step if None.
+    are propagated whatever the distances; every step if None. closely: whether every other step is taken as well, to
+    see what its distance grew from; only those of the sample if not.
     """
     e = experiment
     here = entries(part.steps, numpy)
-    theirs = {name: a[1:][here] for name, a in numpy.parameters.items()}
+    old, new = ({name: a[some][here] for name, a in numpy.parameters.items()} for some in (slice(-1), slice(1, None)))
     with np.errstate(all="ignore"):
+        distance = _apart([(part.after[name], a) for name, a in new.items()])
+        before = _before(part, old, distance)
+        sampled = [] if sample is None else np.flatnonzero(np.isin(part.steps, list(sample))).tolist()
+        if sample is not None and not closely:
+            return _at_samples(e, part, new, sampled, distance, before)
         free = free_step(e, part)
         after = {name: free[name] for name in named(e.parameters)}
-        distance, amplified = _distances(part, theirs, after)
-        before = _before(part, {name: a[:-1][here] for name, a in numpy.parameters.items()}, distance)
+        amplified = _amplified(new, after)
         if sample is None:
             findings, free = judge_end_to_end(e, free, part)
             found, radius = [findings], _norm([allowed(free[name]) for name in after])
         else:
             found, radius = [], np.zeros(len(part.steps))
-            # a part of the parameters tells something only where each of them is updated by itself
-            apart = getattr(e.optimizer, "elementwise", False) and part.stacks
-            if apart and _unexplained(Distances(distance, amplified, radius, before), part).any():
+            if _unexplained(Distances(distance, amplified, radius, before), part).any():
                 radius = _part_of_radius(e, part, free)
             unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius, before), part))
-            sampled = np.flatnonzero(np.isin(part.steps, list(sample)))
-            for i in sorted({*sampled.tolist(), *unexplained.tolist()}):
-                findings, radius[i] = _propagate(e, single(part, i))
+            for i in sorted({*sampled, *unexplained.tolist()}):
+                findings, radius[i], _ = _propagate(e, single(part, i))
                 found.append(findings)
         distances = Distances(distance, amplified, radius, before)
         return merge([*found, *_explain(part, distances)]), distances
 
 
-def _propagate(e: Experiment, one: Part) -> tuple[Findings, float]:
-    """The findings on one step's loss and gradients, with radii end to end, and its r."""
+def _at_samples(
+    e: Experiment, part: Part, theirs: Mapping[str, Array], sampled: list[int], distance: Array, before: Array
+) -> tuple[Findings, Distances]:
+    """The same, of which only the sampled entries are stepped from torch's parameters.
+
+    Of the others r[t] is the update's own part, on torch's own gradients, where a distance grew that it may explain.
+    """
+    unknown = np.full(len(part.steps), np.nan)
+    distances = Distances(distance, unknown, np.zeros(len(part.steps)), before)
+    gradients = {str(gradient_of(e.slots, name)) for name in theirs}
+    if grown(part, distances) and gradients <= part.tensors.keys():
+        fmt = format_of(e.dtype)
+        of_trace = {name: lifted(part.tensors[name], fmt) for name in gradients}
+        distances = distances._replace(radius=_part_of_radius(e, part, of_trace))
+    found = []
+    for i in sampled:
+        one = slice(i, i + 1)
+        findings, distances.radius[i], after = _propagate(e, single(part, i))
+        distances.amplified[i] = _amplified({name: a[one] for name, a in theirs.items()}, after)[0]
+        found.append(findings)
+    return merge([*found, *_explain(part, distances)]), distances
+
+
+def _propagate(e: Experiment, one: Part) -> tuple[Findings, float, dict[str, Ball]]:
+    """The findings on one step's loss and gradients, with radii end to end, its r, and its next parameters."""
     with remembering(one):
         findings, free = judge_end_to_end(e, free_step(e, one), one)
-        return findings, float(_norm([allowed(free[name]) for name in named(e.parameters)])[0])
+        after = {name: free[name] for name in named(e.parameters)}
+        return findings, float(_norm([allowed(ball) for ball in after.values()])[0]), after
 
 
-def _part_of_radius(e: Experiment, whole: Part, free: dict[str, Ball]) -> Array:
-    """The norm of the update's own radii over every PART-th parameter: at most r.
+def _part_of_radius(e: Experiment, whole: Part, gradients: Mapping[str, Ball]) -> Array:
+    """The norm of the update's own radii over every PART-th parameter, with these gradients taken as exact.
 
-    The free step's gradients are taken as exact, and a radius only grows with those of its operands.
+    With the free step's gradients it is at most r, as a radius only grows with those of its operands. 0 where an
+    optimizer does not update each parameter by itself, as a part of them then tells nothing.
     """
+    if not (getattr(e.optimizer, "elementwise", False) and whole.stacks):
+        return np.zeros(len(whole.steps))
     fmt = format_of(e.dtype)
 
     def part(a: Ball) -> Ball:
         return Ball(a.value.reshape(len(a.value), -1)[:, ::PART], 0, fmt)
 
     w, state = (zip_with(lambda _, a: part(a), tree) for tree in (whole.p, whole.state))
-    dw = zip_with(lambda name, _: part(free[str(gradient_of(e.slots, name))]), whole.p)
+    dw = zip_with(lambda name, _: part(gradients[str(gradient_of(e.slots, name))]), whole.p)
     after, _ = e.optimizer.step(w, dw, state, np.array(whole.steps))
     return _norm([allowed(ball) for ball in named(after).values()])
 
@@ -121,10 +164,9 @@ def _explain(part: Part, distances: Distances) -> list[Findings]:
     return [refuted_by(finding)]
 
 
-def _distances(part: Part, numpy: Mapping[str, Array], after: dict[str, Ball]) -> tuple[Array, Array]:
-    """d[t+1] and a[t] d[t] of each step."""
-    distance = _apart([(part.after[name], numpy[name]) for name in after])
-    return distance, _apart([(ball.value, numpy[name]) for name, ball in after.items()])
+def _amplified(numpy: Mapping[str, Array], after: Mapping[str, Ball]) -> Array:
+    """a[t] d[t] of each step."""
+    return _apart([(ball.value, numpy[name]) for name, ball in after.items()])
 
 
 def _before(part: Part, numpy: Mapping[str, Array], distance: Array) -> Array:
@@ -147,8 +189,9 @@ def _apart(pairs: list[tuple[Array, Array]]) -> Array:
             difference = np.subtract(a, b, dtype=np.float64).reshape(len(a), -1)
             total += np.vecdot(difference, difference)
             continue
+        difference = np.empty(a[0].shape)
         for t in range(len(a)):
-            difference = np.subtract(a[t], b[t], dtype=np.float64).reshape(-1)
+            np.subtract(a[t], b[t], out=difference, dtype=np.float64)
             total[t] += np.vdot(difference, difference)
     return np.sqrt(total)
 
