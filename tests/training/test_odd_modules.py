@@ -158,6 +158,10 @@ TOLD: dict[str, tuple[str, Using, str]] = {
         "float64", of(lambda: Around(lambda y: (y, y)), WITHIN),
         "tensor y: expected a tensor .*: a module around it may take out what is meant, got tuple",
     ),
+    "y in another shape": (
+        "float64", of(lambda: Around(torch.flatten), WITHIN, criterion=lambda y, t: (y - t.flatten()).square().mean()),
+        r"tensor y of the torch module: expected shape \(6, 2\), got shape \(12,\)",
+    ),
     "a loss of each sample": (
         "float64", of(lambda: nn.Sequential(*layers()), criterion=nn.MSELoss(reduction="none")),
         r"criterion: expected to return a tensor of one number, got shape \(6, 2\)",

@@ -27,6 +27,10 @@ def held_by(optimizer: Callable[[nn.Module], torch.optim.Optimizer], states: boo
     return using
 
 
+def misspelt(e: Experiment) -> Session:
+    return session(e)._replace(states={"v": "momentum"})
+
+
 def sgd(weights: Any, lr: float = 0.1, momentum: float = 0.9) -> torch.optim.Optimizer:
     return torch.optim.SGD(weights, lr=lr, momentum=momentum)
 
@@ -100,6 +104,14 @@ REMARKS: dict[str, tuple[Experiment, Using, str, tuple[str, ...]]] = {
     ),
     "a parameter held twice": (
         run(), held_by(twice), "refuted", ("the optimizer of the session holds W1 (0.weight) more than once",),
+    ),
+    "a state that is misspelt": (
+        run(), misspelt, "refuted",
+        ("no momentum in the state of torch's optimizer, for v.W1, v.W2, v.b1, v.b2; it has momentum_buffer",),
+    ),
+    "a state that the optimizer was not to have": (
+        run(), held_by(lambda module: sgd(module.parameters(), momentum=0.0)), "refuted",
+        ("no momentum_buffer in the state of torch's optimizer, for v.W1, v.W2, v.b1, v.b2; it has none",),
     ),
     "a schedule": (SCHEDULE, session, "certified", ()),
     "a schedule forgotten": (

@@ -90,7 +90,7 @@ def segments(
                 backward(e.seen(data, first + i))
                 gradients.keep(record_of.rows, i)
                 if first + i == 0:  # told before anything is trained
-                    record_of.check_sown(values if e.objective.deferred else ())
+                    record_of.check_sown({n: e.slots[n].shape for n in values}, all_of_them=e.objective.deferred)
                     record_of.finished()
                 update()
                 for state in kept:

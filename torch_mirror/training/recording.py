@@ -161,11 +161,14 @@ class Record:
         """Of each step; 0 where torch keeps None: the value is in the graph, and the loss does not depend on it."""
         return [torch.zeros_like(value) if value.grad is None else value.grad for value in self.rows[name]]
 
-    def check_sown(self, names: Sequence[str]) -> None:
-        """Raise InputError where the first step has not sown one of these."""
-        for name in names:
-            if not self.rows[name]:
+    def check_sown(self, shapes: Mapping[str, tuple[int, ...]], *, all_of_them: bool) -> None:
+        """Raise InputError where the first step has not sown one of these, or in another shape."""
+        for name, shape in shapes.items():
+            row = self.rows[name]
+            if not row and all_of_them:
                 raise InputError(f"tensor {name}", "one value a step from the torch module", "none: is it sown?")
+            if row and tuple(row[0].shape) != shape:
+                raise InputError(f"tensor {name} of the torch module", f"shape {shape}", f"shape {tuple(row[0].shape)}")
 
     def finished(self) -> dict[str, list[Any]]:
         """The rows. Raises InputError if a tensor was written to after it was sown, as by nn.ReLU(inplace=True)."""

@@ -12,7 +12,7 @@ from reference.claim.slots import names
 from reference.claim.tree import named
 from torch_mirror.optimizers import schedule_of
 from torch_mirror.training.places import Place, places
-from torch_mirror.training.session import Session, module_takes_sow
+from torch_mirror.training.session import Session, module_takes_sow, state_keys
 
 _OTHERWISE_IN_EVAL = (dropout._DropoutNd, batchnorm._NormBase, instancenorm._InstanceNorm)  # noqa: SLF001 - torch has no other names for the families
 
@@ -34,9 +34,23 @@ def of_the_run(e: Experiment, using: Session, told: Collection[str], *, drew: bo
     unseen = [name for name in names(e.slots, "value") if name not in told]
     if unseen and e.steps and using.train_step is None and module_takes_sow(using.module):
         words.append(f"judged through what follows only, as the module does not sow them: {', '.join(unseen)}")
+    words += _without_state(e, using) if e.steps else ()
     if drew:
         words.append("torch has drawn random numbers while it trained: with dropout, module.eval() leaves it out")
     return tuple(words)
+
+
+def _without_state(e: Experiment, using: Session) -> Iterator[str]:
+    """Keys of the session that name nothing: misspelt, or of an option that the optimizer was not given."""
+    optimizer, missing = using.optimizer, dict[str, list[str]]()
+    found, held = places(using.module, using.names, named(e.parameters)), _held_by(optimizer)
+    for name, (of, key) in state_keys(e, using).items():
+        weight = found[of].weight
+        if held[id(weight)] and key not in optimizer.state.get(weight, {}):
+            missing.setdefault(key, []).append(name)
+    has = sorted({str(key) for state in optimizer.state.values() for key in state})
+    for key, of_it in missing.items():
+        yield f"no {key} in the state of torch's optimizer, for {', '.join(of_it)}; it has {', '.join(has) or 'none'}"
 
 
 def _unmapped(using: Session, found: Mapping[str, Place]) -> Iterator[str]:
