@@ -333,6 +333,33 @@ def test_gradients_that_torch_has_as_sparse_are_judged() -> None:
         assert verify(wrong, using=right).verdict == "refuted"
 
 
+@pytest.mark.parametrize("factor", [1, 1 + 2.0**-20])
+def test_a_weight_that_is_computed_is_judged_by_what_it_is_computed_of(factor: float) -> None:
+    """Weight normalisation, W = g v / |v| in each row, whose g and v are what torch trains."""
+
+    def loss(p: Any, x: Any, t: Any) -> Any:
+        norm = np.sqrt((p["v"] * p["v"]).sum(axis=1, keepdims=True))     # (out, 1)
+        unit = p["v"] / norm                                             # (out, in)
+        error = x @ (p["g"] * unit).T + p["b"] - t                       # (batch, out)
+        dy = 2 * error / error.size                                      # (batch, out)
+        dW = dy.T @ x                                                    # (out, in)
+        dg = (dW * unit).sum(axis=1, keepdims=True)                      # (out, 1)
+        dv = factor * p["g"] / norm * (dW - unit * dg)                   # (out, in)
+        return np.mean(error * error), {"g": dg, "v": dv, "b": dy.sum(axis=0)}
+
+    draws = np.random.default_rng(0)
+    start = {"g": draws.standard_normal((2, 1)), "v": draws.standard_normal((2, 3)), "b": np.zeros(2)}
+    x, t = draws.standard_normal((5, 3)), draws.standard_normal((5, 2))
+    own = "parametrizations.weight.original"
+    using = of(
+        lambda: parametrizations.weight_norm(nn.Linear(3, 2, dtype=torch.float64)),
+        {"g": f"{own}0", "v": f"{own}1", "b": "bias"}, criterion=nn.MSELoss(),
+    )  # fmt: skip
+    certificate = verify(Experiment(loss, start, x, t, None, SGD(0.1), 3), using=using)
+    assert certificate.verdict == ("certified" if factor == 1 else "refuted")
+    assert not [note for note in certificate.notes if "not judged" in note]
+
+
 @pytest.fixture
 def _elsewhere() -> Iterator[None]:
     with torch.device("meta"):
