@@ -18,6 +18,7 @@ from reference.claim.tree import zip_with
 from reference.networks.mlp import MLP, Parameters
 from torch_mirror import Session, session, verify, verify_ensemble
 from torch_mirror.networks import keep
+from torch_mirror.training import vmap
 
 Using = Callable[[Experiment], Session]
 NAMES = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight", "b2": "2.bias"}
@@ -212,8 +213,9 @@ def test_what_cannot_be_judged_is_told_before_anything_is_trained(what: str) -> 
 def test_an_ensemble_tells_the_same(what: str) -> None:
     dtype, using, told = TOLD[what]
     told = "output of the torch module: expected a tensor, .* got tuple" if what == "a pair" else told
+    members = Ensemble.of([run(dtype), run(dtype)])
     with pytest.raises(InputError, match=f"^{told}"):
-        verify_ensemble(Ensemble.of([run(dtype), run(dtype)]), using=using)
+        vmap.train(members, using(members.first))  # before a member is trained by itself
 
 
 def test_autocast_around_a_run_is_told() -> None:
