@@ -10,5 +10,6 @@ An optimizer is a NamedTuple of its options with
 and nothing else is kept between steps. ``sow`` is told every new parameter as ``W1``, every tensor of the state as
 ``v.W1``. Around any of them: groups.py gives each group of parameters its own, clipping.py bounds the gradients first.
 Shared: parts.py (the gradient that is followed, a running mean), schedule.py (the learning rate of a step, and of steps
-that are stacked in front, where t is an array). Torch's own for each stands in ``torch_mirror.optimizers``.
+that are stacked in front, where t is an array). Torch's own for each stands in ``torch_mirror.optimizers``,
+whose row makes a new file known.
 """

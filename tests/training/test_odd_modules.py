@@ -18,6 +18,7 @@ from reference.claim.tree import zip_with
 from reference.networks.mlp import MLP, Parameters
 from torch_mirror import Session, session, verify, verify_ensemble
 from torch_mirror.networks import keep
+from torch_mirror.training import vmap
 
 Using = Callable[[Experiment], Session]
 NAMES = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight", "b2": "2.bias"}
@@ -212,8 +213,9 @@ def test_what_cannot_be_judged_is_told_before_anything_is_trained(what: str) -> 
 def test_an_ensemble_tells_the_same(what: str) -> None:
     dtype, using, told = TOLD[what]
     told = "output of the torch module: expected a tensor, .* got tuple" if what == "a pair" else told
+    members = Ensemble.of([run(dtype), run(dtype)])
     with pytest.raises(InputError, match=f"^{told}"):
-        verify_ensemble(Ensemble.of([run(dtype), run(dtype)]), using=using)
+        vmap.train(members, using(members.first))  # before a member is trained by itself
 
 
 def test_autocast_around_a_run_is_told() -> None:
@@ -331,6 +333,33 @@ def test_gradients_that_torch_has_as_sparse_are_judged() -> None:
         assert verify(e, using=right).verdict == "certified"
         wrong = Experiment(lambda p, x, t: loss(p, x, t, 3), start, x, t, None, SGD(0.1), 2)
         assert verify(wrong, using=right).verdict == "refuted"
+
+
+@pytest.mark.parametrize("factor", [1, 1 + 2.0**-20])
+def test_a_weight_that_is_computed_is_judged_by_what_it_is_computed_of(factor: float) -> None:
+    """Weight normalisation, W = g v / |v| in each row, whose g and v are what torch trains."""
+
+    def loss(p: Any, x: Any, t: Any) -> Any:
+        norm = np.sqrt((p["v"] * p["v"]).sum(axis=1, keepdims=True))     # (out, 1)
+        unit = p["v"] / norm                                             # (out, in)
+        error = x @ (p["g"] * unit).T + p["b"] - t                       # (batch, out)
+        dy = 2 * error / error.size                                      # (batch, out)
+        dW = dy.T @ x                                                    # (out, in)
+        dg = (dW * unit).sum(axis=1, keepdims=True)                      # (out, 1)
+        dv = factor * p["g"] / norm * (dW - unit * dg)                   # (out, in)
+        return np.mean(error * error), {"g": dg, "v": dv, "b": dy.sum(axis=0)}
+
+    draws = np.random.default_rng(0)
+    start = {"g": draws.standard_normal((2, 1)), "v": draws.standard_normal((2, 3)), "b": np.zeros(2)}
+    x, t = draws.standard_normal((5, 3)), draws.standard_normal((5, 2))
+    own = "parametrizations.weight.original"
+    using = of(
+        lambda: parametrizations.weight_norm(nn.Linear(3, 2, dtype=torch.float64)),
+        {"g": f"{own}0", "v": f"{own}1", "b": "bias"}, criterion=nn.MSELoss(),
+    )  # fmt: skip
+    certificate = verify(Experiment(loss, start, x, t, None, SGD(0.1), 3), using=using)
+    assert certificate.verdict == ("certified" if factor == 1 else "refuted")
+    assert not [note for note in certificate.notes if "not judged" in note]
 
 
 @pytest.fixture

@@ -138,6 +138,7 @@ def test_a_forgotten_schedule_is_wrong_where_the_rate_first_differs() -> None:
         judged = verify_ensemble(both, using=using) if ensemble else verify(SCHEDULE, using=using)
         assert judged.first is not None
         assert (judged.first.tensor, judged.first.step) == ("W1", 1)
+        assert not ensemble or {f.check for f in judged.refutations} == {"end to end", "unbatched"}
     assert verify_ensemble(Ensemble.of([SCHEDULE] * 2)).verdict == "certified"
 
 

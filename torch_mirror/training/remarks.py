@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from itertools import takewhile
 
 import torch
 from torch import nn
 from torch.nn.modules import batchnorm, dropout, instancenorm
 
 from reference.claim.experiment import Experiment
-from reference.claim.slots import names
+from reference.claim.slots import STEP, names
 from reference.claim.tree import named
 from torch_mirror.optimizers import schedule_of
 from torch_mirror.training.places import Place, places
@@ -31,7 +32,8 @@ def random_state() -> bytes:
 def of_the_run(e: Experiment, using: Session, told: Collection[str], *, drew: bool) -> tuple[str, ...]:
     """Of what torch has told of a run, the names of its tensors; drew: whether it has drawn random numbers."""
     words = []
-    unseen = [name for name in names(e.slots, "value") if name not in told]
+    forward = takewhile(lambda name: e.slots[name].role != "gradient", names(e.slots, *STEP))
+    unseen = [name for name in forward if e.slots[name].role == "value" and name not in told]
     if unseen and e.steps and using.train_step is None and module_takes_sow(using.module):
         words.append(f"judged through what follows only, as the module does not sow them: {', '.join(unseen)}")
     words += _without_state(e, using) if e.steps else ()
