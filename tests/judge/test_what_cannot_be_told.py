@@ -150,19 +150,26 @@ def test_a_wrong_gradient_that_cancels_hides_nothing() -> None:
 TANH = Between(np.tanh, lambda da, _, a: da * (1 - a * a))
 
 
-def doubled() -> Certificate:
+MATRIX = np.eye(5)[::-1] / 3
+STACKED = Between(  # products of each sample by itself
+    lambda z: (z[..., None, :] @ MATRIX)[..., 0, :], lambda da, _z, _a: (da[..., None, :] @ MATRIX.mT)[..., 0, :]
+)
+
+
+def doubled(network: Between = TANH) -> Certificate:
     """Of a run whose dW is twice what it must be."""
-    e = experiment(TANH, steps=1)
+    e = experiment(network, steps=1)
     trace = reference.train(e)
     return certify(e, replace(trace, tensors={**trace.tensors, "dW": 2 * trace.tensors["dW"]}))
 
 
 def test_operations_that_run_out_within_a_product_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NumPy goes on after an object's error, and ends in a SystemError."""
-    monkeypatch.setattr(rulings, "LIMIT", 1500)
+    """Stacked products of objects go on after an error, and end in a SystemError."""
     monkeypatch.setattr(rulings, "_operations", lambda _: 0)
-    r = ruled(doubled())
-    assert (r.verdict, r.note) == ("too large for exact arithmetic", "more than 1,500 operations")
+    for limit in range(500, 8000, 500):
+        monkeypatch.setattr(rulings, "LIMIT", limit)
+        r = ruled(doubled(STACKED))
+        assert (r.verdict, r.note) == ("too large for exact arithmetic", f"more than {limit:,} operations")
 
 
 @pytest.mark.parametrize("where", ["case_of", "_operations", "_exactly"])
