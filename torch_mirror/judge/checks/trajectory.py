@@ -66,8 +66,8 @@ def judge_free_run(
         distance, amplified = _distances(part, theirs, after)
         before = _before(part, {name: a[:-1][here] for name, a in numpy.parameters.items()}, distance)
         if sample is None:
-            findings, free = judge_end_to_end(e, free, part)
-            found, radius = [findings], _norm([allowed(free[name]) for name in after])
+            findings, balls = judge_end_to_end(e, free, part)
+            found, radius = [findings], _norm([allowed(balls[name]) for name in after])
         else:
             found, radius = [], np.zeros(len(part.steps))
             # a part of the parameters tells something only where each of them is updated by itself
@@ -86,8 +86,8 @@ def judge_free_run(
 def _propagate(e: Experiment, one: Part) -> tuple[Findings, float]:
     """The findings on one step's loss and gradients, with radii end to end, and its r."""
     with remembering(one):
-        findings, free = judge_end_to_end(e, free_step(e, one), one)
-        return findings, float(_norm([allowed(free[name]) for name in named(e.parameters)])[0])
+        findings, balls = judge_end_to_end(e, free_step(e, one), one)
+        return findings, float(_norm([allowed(balls[name]) for name in named(e.parameters)])[0])
 
 
 def _part_of_radius(e: Experiment, whole: Part, free: dict[str, Ball]) -> Array:
