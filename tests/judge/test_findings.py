@@ -164,6 +164,27 @@ def test_a_run_that_could_not_fail_says_so_once() -> None:
     assert (certificate.verdict, certificate.notes) == ("vacuous", ())
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_run_that_does_not_move_is_judged_and_what_could_not_fail_is_told(steps: int) -> None:
+    """Of a learning rate of 0 the gradients say as much as of any other."""
+    e = replace(relu_experiment(np.ones((2, 4)), steps), optimizer=SGD(0.0))
+    certificate = verify(e)
+    assert (certificate.verdict, certificate.idle) == ("certified", ())
+    assert certificate.notes == ("W1, W2 never moved: no factor in their update could have failed",)
+    trace = reference.train(e)
+    wrong = certify(e, replace(trace, tensors={**trace.tensors, "dW1": 2 * trace.tensors["dW1"]}))
+    assert wrong.first is not None
+    trace.parameters["W1"][1:] += 1
+    first = certify(e, trace).first
+    assert first is not None
+    assert first.tensor == "W1"
+    slow = verify(replace(e, parameters=e.parameters._replace(W2=np.zeros((2, 4)))))
+    assert slow.notes == (
+        "dW1 was 0 at every step: no factor in it could have failed",
+        "W2 never moved: no factor in its update could have failed",
+    )
+
+
 # --- resolution ---------------------------------------------------------------------------------------
 
 

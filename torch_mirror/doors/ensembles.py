@@ -21,6 +21,7 @@ from torch_mirror.judge.hearing import Motion, certificate, watch
 from torch_mirror.judge.ruling import evidence_of, ruling
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate, Ruling
+from torch_mirror.training.convolutions import term_by_term
 from torch_mirror.training.memory import keep_freed_memory
 from torch_mirror.training.remarks import remarks
 from torch_mirror.training.session import Session, gradients_on, session, session_by
@@ -41,7 +42,7 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
     started = time.perf_counter()
     e = ensemble
     keep_freed_memory()
-    with one_thread(), gradients_on():
+    with one_thread(), term_by_term(), gradients_on():
         flaw = stacking_flaw(e.first, lead=2)
         if flaw is not None:
             raise InputError("network", "equations that stack (x @ W.mT, b[..., None, :], sum(axis=-2))", flaw)
@@ -50,7 +51,7 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
         found = [judge_members(e, together, "end to end"), judge_members(e, unbatched, "unbatched")]
     findings = merge(found)
     return certificate(
-        e.first, e.steps, findings, watch(e.first, Motion(), together),
+        e.first, e.steps, findings, watch(e.first, Motion(), together, many=True),
         ruling=_ruled(e, findings.first, together, unbatched), notes=remarks(e.first, one),
         seconds=time.perf_counter() - started,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, 
 from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
+from torch_mirror.training.convolutions import term_by_term
 from torch_mirror.training.memory import keep_freed_memory
 from torch_mirror.training.remarks import of_the_run, random_state, remarks
 from torch_mirror.training.session import Session, gradients_on, session, session_by
@@ -32,7 +33,7 @@ def verify(
     """
     e, started = experiment, time.perf_counter()
     keep_freed_memory()
-    with one_thread(), gradients_on(), np.errstate(all="ignore"):  # overflow is counted, not warned of
+    with one_thread(), term_by_term(), gradients_on(), np.errstate(all="ignore"):  # overflow is counted
         plan, heard = plan_of(e), Hearing()
         one = session_by(using, e)
         words, seed, told = remarks(e, one), random_state(), set[str]()

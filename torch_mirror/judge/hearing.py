@@ -9,7 +9,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.slots import parameter_gradients
+from reference.claim.slots import gradient_of, names, parameter_gradients
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
 from torch_mirror.judge.checks.local import judge_locally
@@ -47,8 +47,9 @@ class Plan(NamedTuple):
 class Motion(NamedTuple):
     """Whether anything moved: what a run whose every tensor is 0 would not show."""
 
-    pushed: bool = False                     # some parameter gradient is not 0
-    losses: tuple[Any, Any] = (np.inf, -np.inf)  # smallest and largest loss; of an ensemble each member's, (K,)
+    pushed: bool = False                   # some parameter gradient is not 0
+    moved: frozenset[str] = frozenset()    # parameters that were not the same all the time; of any member
+    many: bool = False                     # whether it is of an ensemble
 
 
 class Hearing(NamedTuple):
@@ -147,30 +148,27 @@ def _norm(trace: Trace) -> float:
 # --- the certificate ----------------------------------------------------------------------------------
 
 
-def watch(experiment: Experiment, motion: Motion, trace: Trace) -> Motion:
-    """The motion so far, with a segment's; experiment: of an ensemble any member's."""
+def watch(experiment: Experiment, motion: Motion, trace: Trace, *, many: bool = False) -> Motion:
+    """The motion so far, with a segment's; of an ensemble any member's; many: it is one."""
     gradients = [trace.tensors[name] for name in parameter_gradients(experiment.slots) if name in trace.tensors]
-    loss = trace.tensors.get("loss", np.empty(0))
-    low, high = motion.losses
-    if loss.size:
-        low, high = np.minimum(low, loss.min(axis=0)), np.maximum(high, loss.max(axis=0))
     if not gradients:  # a trace without them shows it by its parameters
         gradients = [a[1:] - a[:-1] for a in trace.parameters.values()]
-    return Motion(motion.pushed or any(bool(g.any()) for g in gradients), (low, high))
+    moved = {name for name, a in trace.parameters.items() if name not in motion.moved and _moves(a)}
+    return Motion(motion.pushed or any(bool(g.any()) for g in gradients), motion.moved | moved, many)
+
+
+def _moves(a: Array) -> bool:
+    """Whether some of its entries differ; the first and the last tell as a rule."""
+    return not (np.array_equal(a[0], a[-1]) and (a == a[:1]).all())
 
 
 def idle(steps: int, motion: Motion) -> tuple[str, ...]:
     """Why nothing could have failed, in words; empty if something could."""
     if not steps:
         return ("no step was taken",)
-    low, high = motion.losses
-    many = np.ndim(low) > 0
-    words = []
     if not motion.pushed:
-        words.append(f"every parameter gradient{' of every member' if many else ''} is zero at every step")
-    if steps > 1 and np.equal(low, high).all():
-        words.append("the loss of no member ever moved" if many else "the loss never moved")
-    return tuple(words)
+        return (f"every parameter gradient{' of every member' if motion.many else ''} is zero at every step",)
+    return ()
 
 
 def certificate(experiment: Experiment, steps: int, findings: Findings, motion: Motion, **more: Any) -> Certificate:
@@ -179,7 +177,9 @@ def certificate(experiment: Experiment, steps: int, findings: Findings, motion: 
     experiment: of an ensemble any member's. more: further fields of the certificate.
     """
     e = experiment
-    said = *other_forms(findings), *still(findings, parameter_gradients(e.slots))
+    gradients = {name: gradient_of(e.slots, name) for name in names(e.slots, "parameter")}
+    held = {name: str(gradient) for name, gradient in gradients.items()}
+    said = *other_forms(findings), *still(findings, held, motion.moved if steps else held)
     more["notes"] = (*more.get("notes", ()), *said)
     return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
 

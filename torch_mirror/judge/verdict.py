@@ -1,6 +1,6 @@
 """The verdict on a run, and what it is made of. Plain data; no arithmetic on tensors here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -107,16 +107,24 @@ class Certificate:
         return Findings(self.rows).undecided
 
 
-def still(findings: Findings, gradients: Collection[str]) -> tuple[str, ...]:
-    """A note of the parameters' gradients that were 0 at every step, so that no factor in them could show.
+def still(findings: Findings, gradients: Mapping[str, str], moved: Collection[str]) -> tuple[str, ...]:
+    """Notes of what no factor could show in: gradients that were 0 at every step, and updates that changed nothing.
 
-    None where that is so of all of them: then nothing could have failed, and ``idle`` says it.
+    gradients: of each parameter by its name. moved: the parameters that were not the same all the time. Nothing is
+    said where all gradients were 0: then nothing could have failed, and ``idle`` says it.
     """
-    zero = zero_throughout(findings, gradients)
-    if not zero or set(zero) == {row.tensor for row in findings.rows} & set(gradients):
+    zero = zero_throughout(findings, gradients.values())
+    if zero and set(zero) == {row.tensor for row in findings.rows} & set(gradients.values()):
         return ()
-    was, it = ("was", "it") if len(zero) == 1 else ("were", "them")
-    return (f"{', '.join(zero)} {was} 0 at every step: no factor in {it} could have failed",)
+    stuck = [name for name, gradient in gradients.items() if name not in moved and gradient not in zero]
+    said = []
+    if zero:
+        was, it = ("was", "it") if len(zero) == 1 else ("were", "them")
+        said.append(f"{', '.join(zero)} {was} 0 at every step: no factor in {it} could have failed")
+    if stuck:
+        its = "its" if len(stuck) == 1 else "their"
+        said.append(f"{', '.join(stuck)} never moved: no factor in {its} update could have failed")
+    return tuple(said)
 
 
 def other_forms(findings: Findings) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ and torch's loss and gradients must lie within them. Of an ensemble's members no
 parameters and state of the optimizer are judged as well.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from reference.claim.experiment import Experiment
@@ -30,8 +31,8 @@ def free_step(e: Experiment, part: Part) -> dict[str, Any]:
 
 
 def judge_end_to_end(
-    e: Experiment, balls: dict[str, Any], part: Part, side: Side = "both", check: Check = "end to end"
-) -> tuple[Findings, dict[str, Any]]:
+    e: Experiment, balls: Mapping[str, Any], part: Part, side: Side = "both", check: Check = "end to end"
+) -> tuple[Findings, Mapping[str, Any]]:
     """The trace's loss and parameter gradients against the balls of a free step; of members all that it hands on.
 
     Returns the balls as well that it was held up to: where something is outside, those of any form of the gradients.
@@ -49,5 +50,5 @@ def judge_end_to_end(
         return found, balls
     others = any_form(e, part, balls)
     forms = {name: Forms(as_ball(balls[name], fmt), as_ball(others[name], fmt)) for name in seen}
-    rows = (held_up(row, seen[row.tensor], forms[row.tensor], where(row.tensor)) for row in found.rows)
+    rows = (held_up(seen[row.tensor], forms[row.tensor], where(row.tensor)) for row in found.rows)
     return Findings(tuple(rows)), others

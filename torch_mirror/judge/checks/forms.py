@@ -34,7 +34,8 @@ A Python number c between 0 and 1 may stand for 1 - c', with c' = fl(1 - c): the
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 1.5 (backward errors) and 3.1.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,19 +43,23 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of, names
-from reference.claim.tree import zip_with
+from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.format import Format, format_of
+from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import Where, allowed, compare
 from torch_mirror.judge.findings import Findings, Row
-from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of
+from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, single
 
 FORM = 16
 """Roundings of a form of a derivative: da (1 - tanh(z) tanh(z)) has four, and eight for each tanh."""
 
 ELEMENTS = 1024
 """Elements of y of one step up to which the loss is evaluated once for each of them."""
+
+
+NOT_ON_THESE = InputError, TypeError
+"""What equations raise that ran on exact balls: a branch is open now, and some NumPy code must have it decided."""
 
 
 class Forms(NamedTuple):
@@ -65,19 +70,36 @@ class Forms(NamedTuple):
 
 
 def judge_other_forms(e: Experiment, part: Part, found: Findings) -> Findings:
-    """What was found locally of torch's steps, the refuted gradients once more by what another form may round."""
-    wrong = [row.tensor for row in found.rows if row.first]
-    gradients = [name for name in wrong if e.slots[name].role == "gradient"]
+    """What was found locally of torch's steps, the refuted tensors once more by what another form may round.
+
+    Each is looked at first at the first step at which it is outside: what no form explains there is refuted, and the
+    other steps need no look.
+    """
+    rows = {row.tensor: row for row in found.rows}
+    explained = wrong = {name: row.first.step for name, row in rows.items() if row.first}
+    if len(part.steps) > 1:
+        for step in sorted(set(wrong.values())):
+            here = [rows[name] for name, first in wrong.items() if first == step]
+            held = _held(e, single(part, part.steps.index(step)), here)
+            rows |= {name: rows[name]._replace(first=row.first) for name, row in held.items()}
+        explained = {name: step for name, step in wrong.items() if not rows[name].first}
+    rows |= _held(e, part, [rows[name] for name in explained])
+    return Findings(tuple(rows[row.tensor] for row in found.rows))
+
+
+def _held(e: Experiment, part: Part, rows: Sequence[Row]) -> dict[str, Row]:
+    """The rows of these tensors by what any form of them may round, at every step of the part."""
+    gradients = [row.tensor for row in rows if e.slots[row.tensor].role == "gradient"]
     forms = forms_of(e, part, gradients) if gradients else {}
-    if any(name in part.after for name in wrong):
-        forms |= _of_update(e, part)
     seen = {**part.tensors, **part.after}
+    if any(row.tensor in part.after for row in rows):
+        forms |= _of_update(e, part)
 
     def again(row: Row) -> Row:
         where = Where(row.tensor, row.side, row.check, part.steps)
-        return held_up(row, seen[row.tensor], forms[row.tensor], where)
+        return held_up(seen[row.tensor], forms[row.tensor], where)
 
-    return Findings(tuple(again(row) if row.first and row.tensor in forms else row for row in found.rows))
+    return {row.tensor: again(row) for row in rows if row.tensor in forms}
 
 
 def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Forms]:
@@ -88,7 +110,7 @@ def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Fo
         kept = [name for name in names(e.slots, "value") if name in part.tensors]
         try:
             grown = _growth(e, part, {name: own[name].radius for name in kept})
-        except InputError:  # a branch that is open at the value itself, and NumPy code that must have it decided
+        except NOT_ON_THESE:
             grown = {name: np.zeros_like(own[name].value) for name in wanted}
         extra = cancelled(e, part, values, wanted)
         return {name: Forms(own[name], _wider(own[name], grown[name], extra.get(name))) for name in wanted}
@@ -121,23 +143,26 @@ def _growth(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, 
 
 def _of_update(e: Experiment, part: Part) -> dict[str, Forms]:
     """The equations of the parameters and states after the steps, whose constants may be complements."""
+    with np.errstate(all="ignore"):
+        own = _evaluated(e, part, {})
+        other = _evaluated(e, _with_complements(e, part), {})
+        widened = {name: Ball(own[name].value, other[name].radius, own[name].format) for name in part.after}
+        return {name: Forms(own[name], ball) for name, ball in widened.items()}
+
+
+def _with_complements(e: Experiment, part: Part) -> Part:
+    """The part with parameters and states beside which a Python number may be a complement."""
     fmt = format_of(e.dtype)._replace(complements=True)
 
     def anew(_name: str, ball: Any) -> Any:
         return Ball(ball.value, 0, fmt) if isinstance(ball, Ball) else ball
 
-    with np.errstate(all="ignore"):
-        own = _evaluated(e, part, {})
-        other = _evaluated(e, part._replace(p=zip_with(anew, part.p), state=zip_with(anew, part.state)), {}, fmt)
-        widened = {name: Ball(own[name].value, other[name].radius, own[name].format) for name in part.after}
-        return {name: Forms(own[name], ball) for name, ball in widened.items()}
+    return part._replace(p=zip_with(anew, part.p), state=zip_with(anew, part.state))
 
 
-def _evaluated(
-    e: Experiment, part: Part, radii: Mapping[str, Array], fmt: Format | None = None
-) -> dict[str, Ball]:
+def _evaluated(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, Ball]:
     """Every tensor's equation, by name, on the trace's values, which have these radii; the others are exact."""
-    fmt = fmt or format_of(e.dtype)
+    fmt = next((ball.format for ball in named(part.p).values() if isinstance(ball, Ball)), format_of(e.dtype))
     balls: dict[str, Ball] = {}
     held = {**part.tensors, **part.after}
 
@@ -152,7 +177,7 @@ def _evaluated(
     return balls
 
 
-def held_up(row: Row, seen: Array, forms: Forms, where: Where) -> Row:
+def held_up(seen: Array, forms: Forms, where: Where) -> Row:
     """A tensor's row: what is outside the radius of the equation's own form is held to that of another one."""
     own = forms.own
     with np.errstate(all="ignore"):
@@ -162,31 +187,34 @@ def held_up(row: Row, seen: Array, forms: Forms, where: Where) -> Row:
         (judged,) = compare(seen, either, where).rows
         inside = beyond & (error <= allowed(either)) & np.isfinite(either.radius)
         if not inside.any():
-            return row if judged.first else judged
+            return judged
         ratio = float((error[inside] / allowed(own)[inside]).max())
     return judged._replace(forms=int(np.count_nonzero(inside)), beyond=ratio)
 
 
-def any_form(e: Experiment, part: Part, free: Mapping[str, Any]) -> dict[str, Any]:
-    """The balls of a free step once more, with the terms that may cancel in its gradients.
+def any_form(e: Experiment, part: Part, free: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The balls of a free step once more, with the terms that may cancel in its gradients and other constants.
 
-    Operands need no radius here beside the one that propagates: nothing is taken from the trace.
+    Operands need no radius here beside the one that propagates: nothing is taken from the trace. The same balls, where
+    the equations do not run on these.
     """
     fmt = format_of(e.dtype)
     values = {name: as_ball(ball, fmt).value for name, ball in free.items()}
-    with np.errstate(all="ignore"):
-        extra = cancelled(e, part, values, [name for name in free if e.slots[name].role == "gradient"])
-        balls: dict[str, Any] = {}
+    balls: dict[str, Any] = {}
 
-        def plant(name: str, equation: Any) -> Any:
-            balls[name] = equation
-            if name in extra:
-                ball = as_ball(equation, fmt)
-                balls[name] = _wider(ball, 0.0, extra[name])
-            return balls[name]
+    def plant(name: str, equation: Any) -> Any:
+        balls[name] = equation
+        if name in extra:
+            balls[name] = _wider(as_ball(equation, fmt), 0.0, extra[name])
+        return balls[name]
 
-        evaluate(e, part, plant)
-        return balls | {"loss": loss_of(e, part, balls["y"])} if e.objective.deferred else balls
+    try:
+        with np.errstate(all="ignore"):
+            extra = cancelled(e, part, values, [name for name in free if e.slots[name].role == "gradient"])
+            evaluate(e, _with_complements(e, part), plant)
+            return balls | {"loss": loss_of(e, part, balls["y"])} if e.objective.deferred else balls
+    except NOT_ON_THESE:
+        return free
 
 
 # --- terms that cancel ----------------------------------------------------------------------------------
@@ -205,23 +233,24 @@ def cancelled(
         v = e.slots[gradient].of
         if v is None or v not in values or values[v].dtype.kind != "f":
             continue
-        sums = [_through_elements(e, part, values, v)]
-        if v == "y" and e.objective.deferred:
-            sums.append(_through_loss(e, part, values[v]))
-        known = [s for s in sums if s is not None]
+        known: list[Array] = []
+        with suppress(*NOT_ON_THESE):
+            known += _through_elements(e, part, values, v)
+        with suppress(*NOT_ON_THESE):
+            known += _through_loss(e, part, values[v]) if v == "y" and e.objective.deferred else []
         if known:
             extra[gradient] = fmt.gamma(FORM) * np.sum(known, axis=0)
     return extra
 
 
-def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v: str) -> Array | None:
-    """Sum over the next values w of |dw| max(1, growth / radius), of those that v goes into element by element."""
+def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v: str) -> list[Array]:
+    """|dw| max(1, growth / radius) of each value w that v goes into next, element by element."""
     fmt = format_of(e.dtype)
     radius = fmt.u * (float(np.max(np.abs(values[v]), initial=0)) or 1.0)
     half = np.random.default_rng(0).random(values[v].shape) < 0.5  # a fair coin for each
     shares = np.zeros(half.shape), half, ~half  # 0 as an array: so no equation is exact by its structure for one alone
     exact, first, second = (_forward(e, part, values, v, radius * share) for share in shares)
-    total: Array | None = None
+    found: list[Array] = []
     for w, ball in exact.items():
         name = gradient_of(e.slots, w)
         if name is None or name not in values or ball.shape != values[v].shape:
@@ -229,9 +258,8 @@ def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v:
         grown = [np.maximum(some[w].radius - ball.radius, 0) for some in (first, second)]
         if not (grown[0].any() or grown[1].any()) or grown[0][~half].any() or grown[1][half].any():
             continue  # v has no part in it, or goes into other elements as well
-        share = np.abs(values[name]) * np.maximum(1, (grown[0] + grown[1]) / radius)
-        total = share if total is None else total + share
-    return total
+        found.append(np.abs(values[name]) * np.maximum(1, (grown[0] + grown[1]) / radius))
+    return found
 
 
 def _forward(
@@ -255,13 +283,13 @@ def _forward(
     return balls
 
 
-def _through_loss(e: Experiment, part: Part, y: Array) -> Array | None:
-    """The growth of the loss by the radius of each element of y, over that radius; None of too many elements."""
+def _through_loss(e: Experiment, part: Part, y: Array) -> list[Array]:
+    """The growth of the loss by the radius of each element of y, over that radius; nothing of too many elements."""
     fmt = format_of(e.dtype)
     lead = y.shape[: part.lead]
     flat = y.reshape(*lead, -1)
     if flat.shape[-1] > ELEMENTS:
-        return None
+        return []
     radius = fmt.u * (float(np.max(np.abs(y), initial=0)) or 1.0)
     exact = as_ball(loss_of(e, part, Ball(y, 0, fmt)), fmt).radius
     sums: Array = np.empty(flat.shape, y.dtype)
@@ -270,4 +298,4 @@ def _through_loss(e: Experiment, part: Part, y: Array) -> Array | None:
         one[..., j] = radius
         grown = as_ball(loss_of(e, part, Ball(y, one.reshape(y.shape), fmt)), fmt).radius - exact
         sums[..., j] = np.maximum(grown, 0) / radius
-    return sums.reshape(y.shape)
+    return [sums.reshape(y.shape)]

@@ -85,8 +85,8 @@ def judge_free_run(
         after = {name: free[name] for name in named(e.parameters)}
         amplified = _amplified(new, after)
         if sample is None:
-            findings, free = judge_end_to_end(e, free, part)
-            found, radius = [findings], _norm([allowed(free[name]) for name in after])
+            findings, balls = judge_end_to_end(e, free, part)
+            found, radius = [findings], _norm([allowed(balls[name]) for name in after])
         else:
             found, radius = [], np.zeros(len(part.steps))
             if _unexplained(Distances(distance, amplified, radius, before), part).any():
@@ -125,9 +125,10 @@ def _at_samples(
 def _propagate(e: Experiment, one: Part) -> tuple[Findings, float, dict[str, Ball]]:
     """The findings on one step's loss and gradients, with radii end to end, its r, and its next parameters."""
     with remembering(one):
-        findings, free = judge_end_to_end(e, free_step(e, one), one)
+        free = free_step(e, one)
+        findings, balls = judge_end_to_end(e, free, one)
         after = {name: free[name] for name in named(e.parameters)}
-        return findings, float(_norm([allowed(ball) for ball in after.values()])[0]), after
+        return findings, float(_norm([allowed(balls[name]) for name in after])[0]), after
 
 
 def _part_of_radius(e: Experiment, whole: Part, gradients: Mapping[str, Ball]) -> Array:
