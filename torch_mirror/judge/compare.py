@@ -25,6 +25,7 @@ class Where(NamedTuple):
     steps: Sequence[int] = (0,)  # of the run, along the first axis
     stacked: bool = True         # whether the first axis counts steps
     members: Sequence[int] = ()  # of an ensemble, along the second axis; none: there is no such axis
+    every: bool = False          # whether the resolution is told of every entry, not of the last alone
 
     @property
     def lead(self) -> int:
@@ -130,10 +131,22 @@ PROBES = 1024
 
 
 def _resolution(seen: Array, equation: Ball, where: Where, radius: Array | None = None) -> tuple[float | None, bool]:
-    """An upper bound on the relative change of the last entry that is refuted, and whether the tensor is 0 throughout.
+    """The largest resolution of the entries looked at, and whether all of those that have none are 0 throughout.
 
-    radius: the admissible distance of every element, where it is known. With the value v of an element, c its
-    equation's centre and R r that distance, v (1 + d), rounded to the format, is outside if
+    radius: the admissible distance of every element, where it is known.
+    """
+    entries = where.entries(seen)
+    told = [_resolution_at(i, seen, equation, where, radius) for i in range(0 if where.every else entries - 1, entries)]
+    return max((figure for figure, _ in told if figure is not None), default=None), all(zero for _, zero in told)
+
+
+def _resolution_at(
+    entry: int, seen: Array, equation: Ball, where: Where, radius: Array | None
+) -> tuple[float | None, bool]:
+    """An upper bound on the relative change of the entry that is refuted, and whether there is nothing but 0 to change.
+
+    With the value v of an element, c its equation's centre and R r its admissible distance, the value
+    v (1 + d), rounded to the format, is outside if
 
         |v (1 + d) - c|  >=  |d v| - |v - c| - s  >  R r,    that is    |d|  >  (R r + |v - c| + s) / |v|
 
@@ -141,14 +154,14 @@ def _resolution(seen: Array, equation: Ball, where: Where, radius: Array | None 
     2 |v|, and u tiny below tiny, where numbers are 2 u tiny apart. The element may be any; a large one is
     chosen, as the quotient is smallest where the value is large.
     """
-    last = seen[(-1,) * where.lead].reshape(-1)
-    stride = 1 + last.size // PROBES
-    at = stride * int(np.abs(last[::stride]).argmax())
-    if last[at] == 0:
-        at = int(np.abs(last).argmax())
-        if last[at] == 0:
-            return None, not seen.any()
-    at += seen.size - last.size
+    own = seen.reshape(where.entries(seen), -1)[entry]
+    stride = 1 + own.size // PROBES
+    at = stride * int(np.abs(own[::stride]).argmax())
+    if own[at] == 0:
+        at = int(np.abs(own).argmax())
+        if own[at] == 0:
+            return None, not (own if where.every else seen).any()
+    at += entry * own.size
     v, c, fmt = seen.item(at), equation.value.item(at), equation.format
     if radius is not None:
         allowed = radius.item(at)
@@ -208,12 +221,12 @@ def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
         if not below.all():
             found.append(np.flatnonzero(~below) + start)
     picked = np.concatenate(found)
-    if 4 * len(picked) >= seen.size:
+    if 16 * len(picked) >= seen.size:
         return None
     if len(picked) and total.some is not None:
         least = share * total.some(np.unravel_index(picked, seen.shape))
         picked = picked[~(np.abs(flat[picked] - centre[picked]) <= least)]
-    return picked if 16 * len(picked) < seen.size else None
+    return picked
 
 
 def _radius_at(equation: Ball, shape: tuple[int, ...], picked: Array, take: Callable[[Array], Array]) -> Array:

@@ -17,7 +17,7 @@ from torch_mirror.judge.checks.own_run import judge_own_run, suspects
 from torch_mirror.judge.checks.start import judge_start
 from torch_mirror.judge.checks.trajectory import grown, judge_free_run
 from torch_mirror.judge.findings import Findings, Side, merge
-from torch_mirror.judge.replay import Givens, judge_givens, parts
+from torch_mirror.judge.replay import Givens, Part, judge_givens, parts, together
 from torch_mirror.judge.ruling import Evidence, evidence
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate, other_forms, still
@@ -126,13 +126,16 @@ def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list
     """NumPy's own trace, at the sampled steps, in a precision wider than its own where there is one."""
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
     here = plan.sample[(plan.sample >= numpy.first) & (plan.sample < numpy.first + numpy.steps)]
+    alike: dict[int, list[Part]] = {}  # by how many samples they see, and without stacking each by itself
     found = []
-    for i in (here - numpy.first).tolist():
-        one = numpy.at(slice(i, i + 1)).astype(wider)
-        of_features, givens = judge_givens(e, one, "numpy")
-        found.append(of_features)
-        found += [judge_locally(e, part, "numpy", above) for part in parts(e, one, givens, stacks=plan.stacks)]
-    return found
+    for t in here.tolist():
+        one = numpy.at(slice(t - numpy.first, t - numpy.first + 1)).astype(wider)
+        if not found:
+            of_features, givens = judge_givens(e, one, "numpy")
+        found.append(of_features)  # the same beside every step, as they were computed once
+        (part,) = parts(e, one, givens, stacks=plan.stacks)
+        alike.setdefault(e.batch_length(t) if plan.stacks else -t, []).append(part)
+    return found + [judge_locally(e, together(some), "numpy", above, every=plan.small) for some in alike.values()]
 
 
 def _spread(steps: int, count: int) -> Array:

@@ -228,6 +228,32 @@ def single(part: Part, i: int) -> Part:
     )
 
 
+def together(some: Sequence[Part]) -> Part:
+    """Parts of one run and of as many samples a step as one."""
+    if len(some) == 1:
+        return some[0]
+    first = some[0]
+
+    def joined(_name: str, *arrays: Any) -> Any:
+        if isinstance(arrays[0], Ball):
+            return Ball(np.concatenate([ball.value for ball in arrays]), 0, arrays[0].format)
+        return np.concatenate(arrays)
+
+    def both(trees: Sequence[Any]) -> Any:
+        return zip_with(joined, *trees)
+
+    return first._replace(
+        steps=[t for part in some for t in part.steps],
+        data=tuple(both(trees) for trees in zip(*(part.data for part in some), strict=True))
+        if first.batched
+        else first.data,
+        p=both([part.p for part in some]),
+        state=both([part.state for part in some]),
+        after={name: np.concatenate([part.after[name] for part in some]) for name in first.after},
+        tensors={name: np.concatenate([part.tensors[name] for part in some]) for name in first.tensors},
+    )
+
+
 def start_of(part: Part) -> Start:
     """What the part's steps start from; of one that does not stack, without the axis for steps."""
     if part.stacks:

@@ -2,8 +2,7 @@
 
 Every forward pass makes new tensors, so a reference to them is enough; only what may be written to again, the
 parameters, their gradients and the optimizer's state, is copied. A segment of steps shares one block of memory a
-tensor with all others: fresh memory is slow memory. Parameters and gradients are copied by NumPy, for which a small
-array is a quarter of the work that it is for torch.
+tensor with all others: fresh memory is slow memory.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,15 +21,16 @@ HALF = (torch.bfloat16, torch.float16)
 
 
 class Parameters:
-    """A parameter after each step of a segment."""
+    """A parameter after each step of a segment; copied by NumPy, for which a small one is a third of torch's work."""
 
     def __init__(self, place: Place, size: int) -> None:
         self.place = place
         self.weight = place.weight.detach().numpy()  # the same memory, which the optimizer writes to
-        self.room, self.slots = _room(size + 1, self.weight)
+        self.room = np.empty((size + 1, *self.weight.shape), self.weight.dtype)
+        self.slots = [self.room[i, ...] for i in range(size + 1)]
 
     def keep(self, step: int) -> None:
-        np.copyto(self.slots[step], self.weight)
+        self.slots[step][...] = self.weight
 
     def kept(self, steps: int) -> Array:
         return self.place.of(self.room[: steps + 1])
@@ -46,8 +46,7 @@ class State:
         self.optimizer, self.place, self.key = optimizer, place, key
         self.before = torch.from_numpy(np.array(before))
         weight = place.weight
-        shape = weight.shape if self.before.ndim else ()
-        self.room = torch.empty((size + 1, *shape), dtype=weight.dtype, device=weight.device)
+        self.room = _room((size + 1, *(weight.shape if self.before.ndim else ())), weight)
         self.of = place.of if self.before.ndim else lambda value: value  # one number a parameter has no layout
         self.started = False
 
@@ -76,9 +75,8 @@ class Gradients:
 
     def __init__(self, of: Mapping[str, Place], size: int, source: Source = None) -> None:
         self.of, self.source = of, source
-        rooms = {name: _room(size, place.weight.detach().numpy()) for name, place in of.items()}
-        self.rooms = {name: room for name, (room, _) in rooms.items()}
-        self.weights = [(name, place.weight, rooms[name][1]) for name, place in of.items()]
+        self.rooms = {name: _room((size, *place.weight.shape), place.weight) for name, place in of.items()}
+        self.weights = [(name, place.weight, list(self.rooms[name].unbind())) for name, place in of.items()]
 
     def keep(self, rows: Mapping[str, list[Any]], step: int) -> None:
         """Copy those of this step. rows: by name, to which None is added where torch has no gradient."""
@@ -87,9 +85,9 @@ class Gradients:
             if gradient is not None:
                 if gradient.layout is not torch.strided:  # as nn.Embedding(sparse=True) has it
                     gradient = gradient.to_dense()
-                np.copyto(slots[step], (gradient.detach() if gradient.requires_grad else gradient).numpy())
+                slots[step].copy_(gradient.detach() if gradient.requires_grad else gradient)
             elif self.source is None and weight.requires_grad:
-                slots[step].fill(0)  # torch's None where the loss does not depend on a parameter
+                slots[step].zero_()  # torch's None where the loss does not depend on a parameter
             else:
                 rows[name].append(None)
 
@@ -97,13 +95,12 @@ class Gradients:
         """(steps, ...). Raises InputError where one of them is missing, which the rows tell."""
         if rows:
             raise _missing(name)
-        return self.of[name].of(self.rooms[name][:steps])
+        return self.of[name].of(self.rooms[name][:steps]).numpy()
 
 
-def _room(size: int, like: Array) -> tuple[Array, list[Array]]:
-    """Memory for so many arrays of the same kind, and each of its entries, to be written to."""
-    room = np.empty((size, *like.shape), like.dtype)
-    return room, [room[i, ...] for i in range(size)]
+def _room(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Memory for numbers such as those of the tensor."""
+    return torch.empty(shape, dtype=like.dtype, device=like.device)
 
 
 class Hooks:

@@ -18,11 +18,14 @@ from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, roomy, states_before
 
 
-def judge_locally(experiment: Experiment, part: Part, side: Side, above: float = 0) -> Findings:
+def judge_locally(
+    experiment: Experiment, part: Part, side: Side, above: float = 0, *, every: bool = False
+) -> Findings:
     """Judge each tensor of each step that the trace holds; the balls of those it does not hold propagate.
 
     The part is in the dtype that the equations are evaluated in: the run's own, or a wider one, which
     shows the trace's own error, not its distance from another evaluation. above: see ``compare``.
+    every: whether each tensor's worst element is named, and the resolution told of every step, not of the last alone.
     """
     e = experiment
     fmt = format_of(e.dtype)
@@ -33,8 +36,8 @@ def judge_locally(experiment: Experiment, part: Part, side: Side, above: float =
 
     def judge(name: str, value: Array, equation: Any) -> Any:
         nonlocal worst
-        where = Where(name, side, "local", part.steps)
-        findings = compare(value, as_ball(equation, fmt), where, roomy=room, above=worst)
+        where = Where(name, side, "local", part.steps, every=every)
+        findings = compare(value, as_ball(equation, fmt), where, roomy=room, above=0 if every else worst)
         worst = max(worst, findings.worst.ratio) if findings.worst else worst
         found.append(findings)
         return lifted(value, fmt)
