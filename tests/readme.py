@@ -3,11 +3,16 @@
 console: commands after "$ " (continued after "> ") and their literal output; "..." stands for what differs
 from machine to machine. sh: commands alone. python: a script, or a session with ">>>"; a text block right
 after a script is its output. text: not run otherwise.
+
+A python block is run in this process, unless a fresh interpreter is asked for: that takes seconds to load torch.
 """
 
+import contextlib
 import doctest
+import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -39,7 +44,7 @@ def blocks(markdown: str) -> list[Block]:
     return found
 
 
-def check(block: Block, folder: Path) -> None:
+def check(block: Block, folder: Path, *, fresh: bool = False) -> None:
     """Run the block in a folder. Raises AssertionError where it is not true."""
     if block.language == "console":
         _check_console(block.text, folder)
@@ -47,7 +52,7 @@ def check(block: Block, folder: Path) -> None:
         for command in block.text.splitlines():
             _run(command, folder, must_succeed=True)
     elif block.language == "python":
-        _check_python(block, folder)
+        _check_python(block, folder, fresh=fresh)
     else:
         assert block.language == "text", f"line {block.line}: no test runs {block.language!r} blocks, see LANGUAGES"
 
@@ -61,7 +66,7 @@ def _check_console(text: str, folder: Path) -> None:
         _compare(command, expected, printed)
 
 
-def _check_python(block: Block, folder: Path) -> None:
+def _check_python(block: Block, folder: Path, *, fresh: bool) -> None:
     code = block.text
     if code.lstrip().startswith(">>>"):
         code = (
@@ -69,10 +74,24 @@ def _check_python(block: Block, folder: Path) -> None:
             "test = doctest.DocTestParser().get_doctest(examples, {}, 'README', None, None)\n"
             "sys.exit(doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed > 0)\n"
         )
-    (folder / "example.py").write_text(code)
-    printed, _ = _run("python example.py", folder, must_succeed=True)
+    path = folder / "example.py"
+    path.write_text(code)
+    printed = _run("python example.py", folder, must_succeed=True)[0] if fresh else _run_here(path)
     if block.printed is not None:
         _compare("the script", block.printed, printed)
+
+
+def _run_here(path: Path) -> str:
+    """What a script prints. Raises AssertionError where it does not end well."""
+    printed = io.StringIO()
+    with contextlib.chdir(path.parent), contextlib.redirect_stdout(printed):
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, f"exit status {end.code}:\n{printed.getvalue()}"
+        except Exception as error:
+            raise AssertionError(f"failed:\n{printed.getvalue()}") from error
+    return printed.getvalue()
 
 
 def _run(command: str, folder: Path, *, must_succeed: bool = False) -> tuple[str, int]:

@@ -7,11 +7,14 @@ import pytest
 from .readme import LANGUAGES, ROOT, Block, blocks, check
 
 README = blocks((ROOT / "README.md").read_text())
+FIRST = next(block for block in README if block.language == "python")
+EACH_WAY = pytest.mark.parametrize("fresh", [False, True], ids=["here", "fresh"])
 
 
 @pytest.mark.parametrize("block", README, ids=lambda block: f"line {block.line}")
 def test_a_block_is_true(block: Block, tmp_path: Path) -> None:
-    check(block, tmp_path)
+    """The first script is run as a reader runs it, with nothing imported before."""
+    check(block, tmp_path, fresh=block is FIRST)
 
 
 def test_the_readme_starts_with_the_two_commands() -> None:
@@ -33,9 +36,10 @@ def test_the_readme_starts_with_the_two_commands() -> None:
         "```python\n>>> 1 + 1\n2\n```\n",
     ],
 )
-def test_that_a_true_block_passes(markdown: str, tmp_path: Path) -> None:
+@EACH_WAY
+def test_that_a_true_block_passes(markdown: str, tmp_path: Path, *, fresh: bool) -> None:
     for block in blocks(markdown):
-        check(block, tmp_path)
+        check(block, tmp_path, fresh=fresh)
 
 
 @pytest.mark.parametrize(
@@ -52,16 +56,18 @@ def test_that_a_true_block_passes(markdown: str, tmp_path: Path) -> None:
         "```sh\nmake no-such-target\n```\n",
         "```sh\nfalse\n```\n",
         "```python\nraise SystemExit(1)\n```\n",
+        "```python\nassert 1 + 1 == 3\n```\n",
         "```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n",
         "```python\n>>> 1 + 1\n3\n```\n",
         "```bash\ntrue\n```\n",
         "```\ntrue\n```\n",
     ],
 )
-def test_that_a_false_block_is_noticed(markdown: str, tmp_path: Path) -> None:
+@EACH_WAY
+def test_that_a_false_block_is_noticed(markdown: str, tmp_path: Path, *, fresh: bool) -> None:
     def check_all() -> None:
         for block in blocks(markdown):
-            check(block, tmp_path)
+            check(block, tmp_path, fresh=fresh)
 
     with pytest.raises(AssertionError):
         check_all()

@@ -1,10 +1,10 @@
 """The command that measures and draws: what it prints, what it writes, how it ends."""
 
-import os
 import re
-import subprocess
+import runpy
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +31,12 @@ def made_up(**changes: object) -> dict[str, Measured]:
     error = Error(np.array([0, 1e-9, 1e-6, 1e-4, np.inf, 1e-16]), np.array([[0, 0, 0, 1, 1, 0], [0, 0, 1, 1, 2, 0]]))
     m = Measured(np.full(6, 3), error, error, np.full(6, 1e-13), np.full(6, 1e-8), np.full(6, 0.5))
     return {"left": m, "right": m._replace(**changes)}  # type: ignore[arg-type]  # the fields of the test that asks
+
+
+@cache
+def usual() -> bytes:
+    """The picture of these numbers."""
+    return drawing.draw("made-up", {"float64": made_up()}, "png")
 
 
 def names_in(svg: bytes) -> list[str]:
@@ -114,12 +120,11 @@ def test_what_is_measured_is_what_is_seen(field: str) -> None:
     def moved(value: object) -> object:
         return value._replace(worst=value.worst * 100) if isinstance(value, Error) else np.full(6, 1e-11)
 
-    as_it_was = made_up()
-    changed = made_up(**{field: moved(getattr(as_it_was["right"], field))})
-    assert drawing.draw("x", {"float64": changed}, "png") != drawing.draw("x", {"float64": as_it_was}, "png")
+    changed = made_up(**{field: moved(getattr(made_up()["right"], field))})
+    assert drawing.draw("made-up", {"float64": changed}, "png") != usual()
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 5, 11])
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
 def test_any_number_of_tensors_leaves_a_panel_for_the_key(count: int) -> None:
     tensors = {f"n{i}": made_up()["left"] for i in range(count)}
     texts = names_in(drawing.draw("made-up", {"float64": tensors}, "svg"))
@@ -130,9 +135,9 @@ def test_any_number_of_tensors_leaves_a_panel_for_the_key(count: int) -> None:
 def test_the_users_own_style_changes_nothing() -> None:
     import matplotlib as mpl
 
-    usual = drawing.draw("made-up", {"float64": made_up()}, "png")
+    as_ever = usual()
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "black"}):
-        assert drawing.draw("made-up", {"float64": made_up()}, "png") == usual
+        assert drawing.draw("made-up", {"float64": made_up()}, "png") == as_ever
 
 
 # --- how it ends ------------------------------------------------------------------------------------
@@ -183,17 +188,6 @@ def test_without_matplotlib_it_says_how_to_get_it(tmp_path: Path, monkeypatch: p
     assert not list(tmp_path.iterdir())
 
 
-def test_without_matplotlib_there_is_still_the_table() -> None:
-    code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
-        "from torch_mirror.figures.command import figures\n"
-        "figures(['--experiment', 'linear-neuron', '--steps', '2', '--dtype', 'float64'])"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("linear-neuron  float64  2 steps")
-
-
 def test_a_picture_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_name: str, _runs: Mapping[str, Mapping[str, Measured]], _kind: Literal["png", "svg"]) -> bytes:
         raise InputError("tensor y", "a number", "none")
@@ -207,10 +201,12 @@ def test_a_picture_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_it_is_a_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", "-m", "torch_mirror.figures", *SMALL, "--output", "out.png"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
-                            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})  # fmt: skip
-    assert (result.returncode, result.stderr) == (0, "")
-    assert (tmp_path / "out.png").read_bytes().startswith(STARTS["png"])
-    assert all(f"{rtol:.0e}".replace("e-0", "e-") in result.stdout for rtol in RTOLS)
+def test_it_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "out.png"
+    monkeypatch.setattr(sys, "argv", ["figures", *SMALL, "--output", str(path)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("torch_mirror.figures", run_name="__main__")
+    printed = capsys.readouterr()
+    assert (end.value.code, printed.err) == (0, "")
+    assert path.read_bytes().startswith(STARTS["png"])
+    assert all(f"{rtol:.0e}".replace("e-0", "e-") in printed.out for rtol in RTOLS)

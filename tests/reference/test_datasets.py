@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_diabetes, load_digits
-from sklearn.model_selection import train_test_split
 
 from reference import datasets
 from reference.errors import InputError
@@ -15,6 +13,8 @@ from reference.experiments import diabetes_split
 
 
 def test_digits_are_scikit_learn_s() -> None:
+    from sklearn.datasets import load_digits
+
     x, t = datasets.digits()
     theirs = load_digits()
     assert x.dtype == np.float64
@@ -25,6 +25,8 @@ def test_digits_are_scikit_learn_s() -> None:
 
 
 def test_diabetes_data_are_scikit_learn_s() -> None:
+    from sklearn.datasets import load_diabetes
+
     ours, theirs = datasets.diabetes(), load_diabetes(return_X_y=True)
     for one, other in zip(ours, theirs, strict=True):
         assert one.dtype == other.dtype
@@ -35,6 +37,8 @@ def test_diabetes_data_are_scikit_learn_s() -> None:
 @pytest.mark.parametrize("held_out", [0.2, 0.25, 0.5])
 @pytest.mark.parametrize("samples", [7, 442])
 def test_the_split_is_scikit_learn_s(samples: int, held_out: float, seed: int) -> None:
+    from sklearn.model_selection import train_test_split
+
     x, t = (a[:samples] for a in datasets.diabetes())
     x_train, x_test, t_train, t_test = train_test_split(x, t, test_size=held_out, random_state=seed)
     ours = datasets.split(x, t, held_out, seed)

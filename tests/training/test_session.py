@@ -53,11 +53,12 @@ class Batch(NamedTuple):
 
 
 class Mistakes(NamedTuple):
-    """The parts of a torch program that may be wrong; as they stand they are right."""
+    """The parts of a torch program that may be wrong; as they stand they are right. And the options to begin with."""
 
     optimizer: Callable[[SGD, Any], torch.optim.Optimizer] = optimizer_of
     zero_grad: Callable[[torch.optim.Optimizer], None] = torch.optim.Optimizer.zero_grad
     optimizer_state: Callable[[dict[str, Any]], dict[str, Any]] = lambda saved: saved
+    sgds: st.SearchStrategy[SGD] = strategies.sgds()
 
 
 NETWORKS = (
@@ -78,7 +79,7 @@ class Training(RuleBasedStateMachine):
         kind=st.sampled_from(strategies.DYADIC + strategies.REAL),
         draws=strategies.generators(),
         loss=strategies.losses(),
-        sgd=strategies.sgds(),
+        sgd=st.runner().flatmap(lambda self: self.mistakes.sgds),
     )
     def start(self, network: Any, dtype: Any, kind: Any, draws: Any, loss: SquaredError, sgd: SGD) -> None:
         self.network, self.loss, self.sgd = network, loss, sgd
@@ -261,9 +262,12 @@ class ByHand(torch.optim.SGD):
         w.add_(g, alpha=-sgd.lr)
 
 
-def by_hand(fault: str) -> Mistakes:
+def by_hand(fault: str, shows: Callable[[SGD], object] = lambda _: True) -> Mistakes:
     kind = type("Faulty", (ByHand,), {"fault": fault})
-    return Mistakes(lambda sgd, weights: kind(weights.values(), sgd.lr, *sgd[1:5], maximize=sgd.maximize))
+    return Mistakes(
+        lambda sgd, weights: kind(weights.values(), sgd.lr, *sgd[1:5], maximize=sgd.maximize),
+        sgds=strategies.sgds().filter(shows),
+    )
 
 
 def without_buffers(saved: dict[str, Any]) -> dict[str, Any]:
@@ -274,10 +278,15 @@ FAULTS = {
     "buffers lost on load": Mistakes(optimizer_state=without_buffers),
     "zero_grad forgotten": Mistakes(zero_grad=lambda _: None),
     **{
-        name: by_hand(name)
-        for name in ("dampening on the first step", "Nesterov with the old buffer", "weight decay after momentum")
+        name: by_hand(name, shows)
+        for name, shows in (
+            ("dampening on the first step", lambda sgd: sgd.momentum and sgd.dampening),
+            ("Nesterov with the old buffer", lambda sgd: sgd.nesterov),
+            ("weight decay after momentum", lambda sgd: sgd.momentum and sgd.weight_decay),
+        )
     },
 }
+"""Each begins with options on which it shows: what is searched for is the sequence of actions."""
 
 
 def machine(mistakes: Mistakes) -> Any:
