@@ -111,12 +111,14 @@ def still(findings: Findings, gradients: Mapping[str, str], moved: Collection[st
     """Notes of what no factor could show in: gradients that were 0 at every step, and updates that changed nothing.
 
     gradients: of each parameter by its name. moved: the parameters that were not the same all the time. Nothing is
-    said where all gradients were 0: then nothing could have failed, and ``idle`` says it.
+    said where all gradients were 0: then nothing could have failed, and ``idle`` says it; nor of updates in a run that
+    is refuted, as it may be for one that did not come.
     """
     zero = zero_throughout(findings, gradients.values())
     if zero and set(zero) == {row.tensor for row in findings.rows} & set(gradients.values()):
         return ()
-    stuck = [name for name, gradient in gradients.items() if name not in moved and gradient not in zero]
+    still_right = findings.first is None
+    stuck = [name for name, gradient in gradients.items() if still_right and name not in moved and gradient not in zero]
     said = []
     if zero:
         was, it = ("was", "it") if len(zero) == 1 else ("were", "them")
