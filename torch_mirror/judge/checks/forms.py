@@ -146,8 +146,11 @@ def _of_update(e: Experiment, part: Part) -> dict[str, Forms]:
     with np.errstate(all="ignore"):
         own = _evaluated(e, part, {})
         other = _evaluated(e, _with_complements(e, part), {})
-        widened = {name: Ball(own[name].value, other[name].radius, own[name].format) for name in part.after}
-        return {name: Forms(own[name], ball) for name, ball in widened.items()}
+        return {name: Forms(own[name], _where_it_rounds(own[name], other[name].radius)) for name in part.after}
+
+
+def _where_it_rounds(own: Ball, radius: Array) -> Ball:
+    return Ball(own.value, np.where(own.radius > 0, radius, 0), own.format)
 
 
 def _with_complements(e: Experiment, part: Part) -> Part:
