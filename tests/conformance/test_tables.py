@@ -11,13 +11,14 @@ import pytest
 
 import reference
 import torch_mirror
+from reference.networks import mlp
 from reference.optimizers.groups import Groups
 from tests.conformance import test_losses, test_networks, test_optimizers
 from tests.conformance.losses import LOSSES
 from tests.conformance.networks import NETWORKS
 from tests.conformance.optimizers import OPTIMIZERS, WRONG
 from torch_mirror import losses, networks, optimizers
-from torch_mirror.by_name import class_of
+from torch_mirror.by_name import class_of, file_of
 from torch_mirror.doors.cli import REPORTS
 from torch_mirror.optimizers import CLIPS
 
@@ -94,6 +95,20 @@ def test_every_file_has_its_row(folder: Folder) -> None:
     assert told.startswith(f'reference/{folder.name}/perceptron.py has no row: add "perceptron": Row(')
     assert folder.where in told
     assert len(flaws(folder, inside - folder.helpers - {next(iter(folder.table))})) == 1
+
+
+def test_a_file_stands_for_the_class_of_its_own_name_alone() -> None:
+    """Not for what else it holds, nor for what is made of the class elsewhere."""
+
+    class Variant(mlp.MLP):
+        pass
+
+    named = [file_of("reference.networks", kind) for kind in (mlp.MLP, mlp.Parameters, Variant, dict)]
+    assert named == ["mlp", "", "", ""]
+    assert file_of("reference.losses", mlp.MLP) == ""
+    assert class_of("reference.networks", "two_layer_relu").__name__ == "TwoLayerReLU"
+    with pytest.raises(AttributeError, match=r"reference\.losses\.reduction has no class of its own name, reduction"):
+        class_of("reference.losses", "reduction")
 
 
 def unmirrored(mirrors: set[str]) -> list[str]:

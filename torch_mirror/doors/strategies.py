@@ -203,8 +203,7 @@ def exact_sgds() -> st.SearchStrategy[SGD]:
 def batchings(*, sizes: Sequence[int] = (1, 2, 3)) -> st.SearchStrategy[Batches | None]:
     """All samples at every step, and mini-batches of these sizes, in order or shuffled."""
     seeds = st.one_of(st.none(), st.integers(0, 2**32 - 1))
-    rows = st.builds(Batches, st.sampled_from(sizes), seeds, st.just(0))
-    return st.one_of(st.none(), rows)
+    return st.one_of(st.none(), st.builds(Batches, st.sampled_from(sizes), seeds, st.just(0)))
 
 
 def parameters(network: Any, draws: np.random.Generator, kind: Kind, dtype: DTypeName) -> Any:
