@@ -6,6 +6,8 @@ nothing: the command line and the tools that load it in every process need neith
 
 import importlib
 
+from torch_mirror.neighbour import check_reference
+
 TYPE_CHECKING = False  # as in ``typing``, which takes longer to load than all the rest of a command's beginning
 if TYPE_CHECKING:
     from typing import Any
@@ -49,6 +51,7 @@ _HOME = {
 def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    check_reference()
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value  # found without asking next time
     return value
