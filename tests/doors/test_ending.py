@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -15,7 +16,7 @@ from torch_mirror.neighbour import HiddenReferenceError
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("verify", "linear-neuron", "--steps", "1", "--dtype", "float64")
-Ended = "subprocess.CompletedProcess[str]"
+Ended: TypeAlias = "subprocess.CompletedProcess[str]"
 
 
 def shell(line: str, folder: Path | None = None, **variables: str) -> Ended:
