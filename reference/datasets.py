@@ -15,6 +15,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.errors import InputError
+from reference.options import number_that, whole
 
 TEXT = (
     "a number that a machine holds is almost never the number that was meant. it is the nearest one on a grid, and "
@@ -74,7 +75,11 @@ def split(x: Array, t: Array, held_out: float, seed: int) -> Split:
     """A random part of the samples is held out: the first of a permutation by numpy.random.RandomState(seed).
 
     held_out: the share of them, rounded up to a whole number. Source: scikit-learn's train_test_split.
+    Raises InputError for a share that is not between 0 and 1, and for a seed that is no whole number from 0 on.
     """
+    held_out = number_that("held_out", held_out, lambda share: 0 <= share <= 1, "a share between 0 and 1")
+    if whole("seed", seed) >= 2**32:
+        raise InputError("seed", "a number below 2^32, as numpy.random.RandomState takes", repr(seed))
     order = np.random.RandomState(seed).permutation(len(x))  # what scikit-learn draws from
     out, kept = order[: ceil(held_out * len(x))], order[ceil(held_out * len(x)) :]
     return Split(x[kept], t[kept], x[out], t[out])
@@ -85,7 +90,7 @@ def sentence(length: int) -> Sentence:
 
     Raises InputError for a length that the text does not have.
     """
-    if not 1 <= length < len(TEXT):
+    if not isinstance(length, (int, np.integer)) or not 1 <= length < len(TEXT):
         raise InputError("length", f"a number of characters from 1 to {len(TEXT) - 1}", length)
     alphabet = "".join(sorted(set(TEXT)))
     codes = np.array([alphabet.index(character) for character in TEXT[: length + 1]], np.int64)

@@ -35,6 +35,7 @@ from reference.optimizers.adam import Adam
 from reference.optimizers.clipping import ClippedByNorm
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
+from reference.options import whole
 
 SUM = SquaredError("sum")
 MEAN = SquaredError("mean")
@@ -257,19 +258,13 @@ def load(name: str, dtype: str = "float64", seed: int = 0) -> Experiment:
     them itself. Raises UnknownNameError for a name that is not in ``names()``, InputError for another
     dtype or a seed that is not a whole number, 0 or more.
     """
-    if name not in EXPERIMENTS:
+    if not isinstance(name, str) or name not in EXPERIMENTS:
         raise UnknownNameError("experiment", name, EXPERIMENTS)
-    if dtype not in ("float32", "float64"):
+    if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
         raise InputError("dtype", "float32 or float64", repr(dtype))
-    experiment = EXPERIMENTS[name](np.random.default_rng(checked_seed(seed)))
+    seed = whole("seed", seed)
+    experiment = EXPERIMENTS[name](np.random.default_rng(seed))
     return replace(rounded(experiment, dtype), name=name, seed=seed)
-
-
-def checked_seed(seed: object) -> int:
-    """The seed. Raises InputError for what is not a whole number, 0 or more."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError("seed", "a whole number, 0 or more", repr(seed))
-    return int(seed)
 
 
 def rounded(experiment: Experiment, dtype: str) -> Experiment:

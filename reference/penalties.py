@@ -7,7 +7,6 @@ strength is lambda / 2 in books that write lambda / 2 sum W^2. Source: Goodfello
 (2016), section 7.1.1.
 """
 
-from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from reference.arrays import Array
@@ -29,7 +28,7 @@ class L2(NamedTuple):
     def validated(self) -> "L2":
         """With a plain number. Raises InputError for a negative strength, one that is not finite, and no names."""
         names = self.names
-        if names is not None and (isinstance(names, str) or not isinstance(names, Collection) or not names):
+        if names is not None and (not isinstance(names, (tuple, list, set, frozenset, dict)) or not names):
             raise InputError("names of the penalty", "a tuple of parameters' names, or None for all", repr(names))
         names = None if names is None else tuple(names)
         strength = not_negative("strength of the penalty", self.strength, "weight decay")

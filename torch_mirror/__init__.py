@@ -7,6 +7,8 @@ it in every process need neither NumPy nor torch.
 
 import importlib
 
+from torch_mirror.neighbour import check_reference
+
 TYPE_CHECKING = False  # as in ``typing``, which takes longer to load than all the rest of a command's beginning
 if TYPE_CHECKING:
     from typing import Any
@@ -29,6 +31,7 @@ __all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604  # names, all of them
 def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    check_reference()
     value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value  # found without asking next time
     return value

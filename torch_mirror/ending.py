@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from torch_mirror.extras import missing
 from torch_mirror.interrupt import INTERRUPTED, ignore
+from torch_mirror.neighbour import HiddenReferenceError
 
 BAD_INPUT, FAULT = 2, 3
 TRACEBACK = "TORCH_MIRROR_TRACEBACK"
@@ -68,11 +69,11 @@ def outcome(error: BaseException) -> tuple[int, str]:
         return BAD_INPUT, f"Error: memory: expected enough for the run (fewer steps need less), got {came}"
     if isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE:
         return BAD_INPUT, f"Error: standard output: expected to be writable, got {error.strerror}"
+    if isinstance(error, HiddenReferenceError | _told()):
+        return BAD_INPUT, f"Error: {came}"
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in OURS:
         broken = f"installation: expected every package that torch-mirror needs, got {came}"
         return BAD_INPUT, f"Error: {missing(error) or broken}"
-    if isinstance(error, _told_errors()):
-        return BAD_INPUT, f"Error: {came}"
     way_out = f"please report it to the authors of torch-mirror, with what it prints where {TRACEBACK}=1 is set"
     came = f"{type(error).__name__}: {came[:300]}"
     return FAULT, f"Error: a fault of torch-mirror, nothing was decided: {came}; {way_out}"
@@ -87,10 +88,10 @@ def _out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def _told_errors() -> tuple[type[BaseException], ...]:
-    """The errors whose message is meant for the user; none if not even they were loaded."""
+def _told() -> type[BaseException]:
+    """The error whose message is meant for the user; one that nobody raises if not even that was loaded."""
     errors = sys.modules.get("reference.errors")
-    return (errors.TorchMirrorError,) if errors is not None else ()
+    return HiddenReferenceError if errors is None else errors.TorchMirrorError
 
 
 def _open_what_is_closed() -> None:

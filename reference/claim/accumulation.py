@@ -18,6 +18,7 @@ from reference.arrays import Array, Sow, keep
 from reference.claim.objective import Data, Parameters, Supervised, checked_output, matched
 from reference.claim.tree import zip_with
 from reference.errors import InputError
+from reference.options import whole
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,10 @@ class Accumulated:
 
 def accumulated(objective: Any, parts: Any) -> Accumulated:
     """The objective in so many parts. Raises InputError for a number of parts or an objective that has none."""
-    if not isinstance(parts, (int, np.integer)) or isinstance(parts, bool) or parts < 1:
-        raise InputError("accumulate", "a whole number, 1 or more", repr(parts))
+    parts = whole("accumulate", parts, 1)
     if not isinstance(objective, Supervised) or objective.penalty is not None:
         raise InputError("accumulate", "1 for a function, and with a penalty", repr(parts))
-    return Accumulated(objective, int(parts))
+    return Accumulated(objective, parts)
 
 
 def behind(suffix: str, sow: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:

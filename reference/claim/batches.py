@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array
+from reference.errors import InputError
+from reference.options import whole
 
 
 class Batches(NamedTuple):
@@ -26,8 +28,9 @@ class Batches(NamedTuple):
 
     def rows(self, step: int, samples: int) -> slice | Array:
         """The rows of x and t that a step sees: a slice, or (batch,) indices."""
-        epoch, batch = divmod(step, -(-samples // self.size))
-        here = slice(batch * self.size, min((batch + 1) * self.size, samples))
+        size = int(self.size)  # as in a Batches that no Experiment has checked: numpy.int8(100) + 100 is less than 0
+        epoch, batch = divmod(step, -(-samples // size))
+        here = slice(batch * size, min((batch + 1) * size, samples))
         if self.seed is None:
             return here
         return np.random.default_rng((self.seed, epoch)).permutation(samples)[here]
@@ -38,5 +41,14 @@ class Batches(NamedTuple):
 
     def length(self, step: int, samples: int) -> int:
         """How many samples a step sees."""
-        batch = step % -(-samples // self.size)
-        return min(self.size, samples - batch * self.size)
+        size = int(self.size)
+        batch = step % -(-samples // size)
+        return min(size, samples - batch * size)
+
+    def checked(self) -> "Batches":
+        """With plain numbers. Raises InputError for a size below 1, another axis, a seed that is no whole number."""
+        size = whole("batch size", self.size, 1)
+        if isinstance(self.axis, bool) or self.axis not in {0, -1}:
+            expected = "0, where samples are rows, or -1, where they are columns"
+            raise InputError("axis of the batches", expected, repr(self.axis))
+        return Batches(size, None if self.seed is None else whole("seed of the batches", self.seed), int(self.axis))

@@ -14,9 +14,10 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.batches import Batches
-from reference.claim.experiment import Experiment, check_array, named_parts
+from reference.claim.experiment import Experiment, check_array, checked_experiment, named_parts
 from reference.claim.tree import Tree, named, zip_with
 from reference.errors import InputError
+from reference.options import whole
 
 OWN = ("parameters", "x", "t")
 """What members do not share; an ensemble has every field of an experiment, and these with an axis in front."""
@@ -58,10 +59,12 @@ class Ensemble:
     @staticmethod
     def of(members: Sequence[Experiment]) -> "Ensemble":
         """The ensemble of these experiments. Raises InputError where they share not what members share."""
+        if not isinstance(members, Sequence) or isinstance(members, (str, bytes)):
+            raise InputError("members", "a list of experiments", repr(members))
         if not members:
             raise InputError("members", "one experiment or more", "none")
-        first = members[0]
-        for k, e in enumerate(members):
+        first = checked_experiment(members[0])
+        for k, e in enumerate(map(checked_experiment, members)):
             for what in ("network", "loss", "optimizer", "steps", "batches", "dtype", "penalty", "accumulate"):
                 if getattr(e, what) != getattr(first, what):
                     expected = f"the {what} of member 0, {getattr(first, what)}"
@@ -112,10 +115,15 @@ class Ensemble:
 
     def member(self, k: int) -> Experiment:
         """One of the runs, 0 ... K - 1, as an experiment of its own; its arrays are views."""
-        return Experiment(**{f.name: getattr(self, f.name) for f in fields(self)} | self._own(k))
+        number = whole("member", k)
+        if number >= self.members:
+            raise InputError("member", f"a number below {self.members}", repr(k))
+        return Experiment(**{f.name: getattr(self, f.name) for f in fields(self)} | self._own(number))
 
     def some(self, members: slice) -> "Ensemble":
         """The ensemble of some of the members alone. Raises InputError if there is none."""
+        if not isinstance(members, slice):
+            raise InputError("some of the members", "a slice", repr(members))
         return replace(self, **self._own(members))
 
     def _own(self, index: int | slice) -> dict[str, Tree]:

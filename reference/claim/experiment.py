@@ -16,6 +16,7 @@ from reference.claim.slots import Slots
 from reference.claim.tree import Tree, named, rebuild, zip_with
 from reference.claim.update import checked_optimizer
 from reference.errors import InputError
+from reference.options import whole
 
 MOST_STEPS = 2**53
 """Up to which number every whole number is a float64; a year of the fastest steps is less than 10^14 of them."""
@@ -49,15 +50,13 @@ class Experiment:
     accumulate: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, (int, np.integer)) or isinstance(self.steps, bool) or self.steps < 0:
-            raise InputError("steps", "a whole number, 0 or more", repr(self.steps))
+        object.__setattr__(self, "steps", whole("steps", self.steps))
         if self.steps > MOST_STEPS:
             raise InputError("steps", f"2^53 ({MOST_STEPS}) at most, as floats count no further", repr(self.steps))
         objective = self.objective  # whose protocols are checked before anything that they compute with
         if hasattr(objective, "network"):
             object.__setattr__(self, "network", objective.network)
         object.__setattr__(self, "optimizer", checked_optimizer(self.optimizer, self.steps))
-        object.__setattr__(self, "steps", int(self.steps))
         object.__setattr__(self, "batches", _checked_batches(self.batches))
         given = self._checked_arrays()
         if hasattr(self.penalty, "checked"):
@@ -167,19 +166,11 @@ class Experiment:
 
 
 def _checked_batches(batches: object) -> Batches | None:
-    """With plain numbers: those of NumPy's small types overflow when rows are counted."""
     if batches is None:
         return None
     if not isinstance(batches, Batches):
         raise InputError("batches", "a Batches or None", repr(batches))
-    for what, number, least in (("batch size", batches.size, 1), ("seed of the batches", batches.seed, 0)):
-        whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= least
-        if not whole and not (what != "batch size" and number is None):
-            raise InputError(what, f"a whole number, {least} or more", repr(number))
-    if isinstance(batches.axis, bool) or batches.axis not in (0, -1):
-        expected = "0, where samples are rows, or -1, where they are columns"
-        raise InputError("axis of the batches", expected, repr(batches.axis))
-    return Batches(int(batches.size), None if batches.seed is None else int(batches.seed), int(batches.axis))
+    return batches.checked()
 
 
 def named_parts(data: Data) -> dict[str, Array]:
@@ -189,6 +180,13 @@ def named_parts(data: Data) -> dict[str, Array]:
         for what, part in zip("xt", data, strict=False)
         for name, a in named(part).items()
     }
+
+
+def checked_experiment(experiment: object) -> Experiment:
+    """The experiment. Raises InputError for anything else."""
+    if not isinstance(experiment, Experiment):
+        raise InputError("experiment", "a reference.Experiment", type(experiment).__name__)
+    return experiment
 
 
 def check_array(name: str, array: object) -> None:
@@ -201,15 +199,8 @@ def check_array(name: str, array: object) -> None:
 
 
 def _check_shapes(e: Experiment, given: Mapping[str, Array]) -> None:
-    """What the network says of its own shapes, where it does; and a first axis of as many samples for batches."""
-    own: Any = getattr(e.network, "shapes", None)
-    shapes = own() if callable(own) else {}
-    parameters = named(e.parameters)
-    if shapes and list(shapes) != list(parameters):
-        raise InputError("parameters", f"{', '.join(shapes)}", f"{', '.join(parameters)}")
-    for name, shape in shapes.items():
-        if parameters[name].shape != tuple(shape):
-            raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {parameters[name].shape}")
+    """What the network says of its own shapes, where it does; and as many samples everywhere for batches."""
+    _check_parameters(e)
     inputs = getattr(e.network, "inputs", None)
     x = given.get("x")
     columns = e.batches is not None and e.batches.axis == -1
@@ -224,6 +215,22 @@ def _check_shapes(e: Experiment, given: Mapping[str, Array]) -> None:
             raise InputError(f"tensor {name}", f"{e.samples} samples along {along}", f"shape {a.shape}")
     if columns and e.accumulate != 1:
         raise InputError("accumulate", "1 where samples are columns, as its parts are of rows", e.accumulate)
+
+
+def _check_parameters(e: Experiment) -> None:
+    """Their shapes beside those that the network says, where it does."""
+    own: Any = getattr(e.network, "shapes", None)
+    shapes = own() if callable(own) else {}
+    if not isinstance(shapes, Mapping):
+        raise InputError("shapes() of the network", "a dict of each parameter's shape by name", repr(shapes))
+    parameters = named(e.parameters)
+    if shapes and list(shapes) != list(parameters):
+        raise InputError("parameters", f"{', '.join(map(str, shapes))}", f"{', '.join(parameters)}")
+    for name, shape in shapes.items():
+        if not isinstance(shape, (tuple, list)):
+            raise InputError(f"shapes() of the network for {name}", "a tuple of whole numbers", repr(shape))
+        if parameters[name].shape != tuple(shape):
+            raise InputError(f"parameter {name}", f"shape {tuple(shape)}", f"shape {parameters[name].shape}")
 
 
 def _check_numbers(e: Experiment) -> None:

@@ -249,10 +249,18 @@ def features(network: Any, x: Any, sow: Sow = keep) -> Any:
 
 
 def predict(network: Any, parameters: Parameters, x: Array) -> Array:
-    """The network's output y for x, as forward takes it. Raises InputError where x does not fit its ``inputs``."""
+    """The network's output y for x, as forward takes it. Raises InputError where they do not fit each other."""
+    if isinstance(network, type) or not _has(network, ("forward", "backward")):
+        raise InputError("network", "an object with forward() and backward()", repr(network))
     x = np.asarray(x)
     inputs = getattr(network, "inputs", None)
     if inputs is not None and x.dtype.kind == "f" and (x.ndim < 2 or x.shape[-1] != inputs):
         raise InputError("tensor x", f"shape (..., batch, {inputs})", f"shape {x.shape}")
-    y, _ = with_sow(network).forward(parameters, features(network, x), keep)
+    try:
+        y, _ = checked_output(with_sow(network).forward(parameters, features(network, x), keep))
+    except InputError:
+        raise
+    except Exception as error:
+        came = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError("the network", "to run on the parameters and x that were given", came) from error
     return y

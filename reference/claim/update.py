@@ -109,7 +109,7 @@ def _check_names(what: str, tree: Tree, given: list[str]) -> None:
 def _positional(function: Callable[..., Any]) -> int:
     """How many of p, gradients, state and t the function takes by position; more where it asks for more."""
     count = 0
-    for p in inspect.signature(function).parameters.values():
+    for p in _arguments(function):
         if p.kind is p.VAR_POSITIONAL:
             return 4
         optional = p.default is not p.empty and p.name not in ("state", "t")
@@ -121,5 +121,12 @@ def _positional(function: Callable[..., Any]) -> int:
 
 def _keywords(function: Callable[..., Any]) -> bool:
     """True if the function needs an argument by keyword."""
-    parameters = inspect.signature(function).parameters.values()
-    return any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
+    return any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in _arguments(function))
+
+
+def _arguments(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The arguments of a function; none where Python does not know them, as of ``int``."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []

@@ -55,6 +55,7 @@ import numpy as np
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
 from reference.errors import InputError
+from reference.options import make_whole
 
 EPS = 1e-5
 """nn.LayerNorm's own."""
@@ -98,6 +99,7 @@ class Attention:
     outputs: int
 
     def __post_init__(self) -> None:
+        make_whole(self, "inputs", "width", "head", "outputs")
         if self.width < 2:
             raise InputError("width", "2 or more, as one number has no variance", self.width)
 

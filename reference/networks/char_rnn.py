@@ -21,6 +21,7 @@ import numpy as np
 from reference.activations import tanh, tanh_backward
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
+from reference.options import make_whole
 
 
 class Parameters(NamedTuple):
@@ -41,6 +42,9 @@ class Cache(NamedTuple):
 class CharRNN:
     alphabet: int  # V: how many characters there are
     hidden: int
+
+    def __post_init__(self) -> None:
+        make_whole(self, "alphabet", "hidden")
 
     @property
     def inputs(self) -> int:

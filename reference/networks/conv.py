@@ -28,6 +28,7 @@ from reference.activations import relu, relu_backward
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
 from reference.errors import InputError, UnknownNameError
+from reference.options import make_whole
 
 
 class Parameters(NamedTuple):
@@ -52,9 +53,10 @@ class Conv:
     by: Literal["im2col", "einsum"] = "im2col"
 
     def __post_init__(self) -> None:
+        make_whole(self, "channels", "inputs", "outputs")
         if self.inputs < 4 or self.inputs % 2:
             raise InputError("inputs", "the side of an image: an even number, 4 or more", self.inputs)
-        if self.by not in ("im2col", "einsum"):
+        if not isinstance(self.by, str) or self.by not in ("im2col", "einsum"):
             raise UnknownNameError("by", self.by, ("im2col", "einsum"))
 
     def shapes(self) -> Shapes:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from reference.activations import ACTIVATIONS, check_activation
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
+from reference.options import make_whole
 
 
 class Parameters(NamedTuple):
@@ -34,6 +35,7 @@ class LinearRegression:
     output: Literal["identity", "relu", "sigmoid"] = "identity"
 
     def __post_init__(self) -> None:
+        make_whole(self, "inputs", "outputs")
         check_activation("output", self.output, ("identity", "relu", "sigmoid"))
 
     def shapes(self) -> Shapes:

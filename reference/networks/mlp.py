@@ -19,6 +19,7 @@ from reference.activations import ACTIVATIONS, check_activation
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
 from reference.errors import InputError
+from reference.options import whole
 
 
 class Parameters(NamedTuple):
@@ -39,8 +40,9 @@ class MLP:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.widths) < 2:
+        if not isinstance(self.widths, (tuple, list)) or len(self.widths) < 2:
             raise InputError("widths", "those of x, of y and of any layers between them", self.widths)
+        object.__setattr__(self, "widths", tuple(whole("widths", width, 1) for width in self.widths))
         check_activation("activation", self.activation, ("identity", *ACTIVATIONS))
         check_activation("output", self.output, ("identity", "sigmoid"))
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
+from reference.options import make_whole
 
 
 class Parameters(NamedTuple):
@@ -33,6 +34,9 @@ class TwoLayerLinear:
     hidden: int
     outputs: int
     bias: bool = False
+
+    def __post_init__(self) -> None:
+        make_whole(self, "inputs", "hidden", "outputs")
 
     def shapes(self) -> Shapes:
         W1, W2 = (self.hidden, self.inputs), (self.outputs, self.hidden)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from reference.activations import relu, relu_backward
 from reference.affine import affine
 from reference.arrays import Array, Shapes, Sow, keep
+from reference.options import make_whole
 
 
 class Parameters(NamedTuple):
@@ -33,6 +34,9 @@ class TwoLayerReLU:
     inputs: int
     hidden: int
     outputs: int
+
+    def __post_init__(self) -> None:
+        make_whole(self, "inputs", "hidden", "outputs")
 
     def shapes(self) -> Shapes:
         return {"W1": (self.hidden, self.inputs), "W2": (self.outputs, self.hidden)}

@@ -73,8 +73,9 @@ class Groups(NamedTuple):
     def checked(self, steps: int) -> "Groups":
         """The groups with plain numbers. Raises InputError where one of the optimizers does, or there is no group."""
         groups = self.groups
-        if not isinstance(groups, (tuple, list)) or not groups:
-            raise InputError("parameter groups", "at least one", "none" if groups == () else repr(groups))
+        if not isinstance(groups, (tuple, list)) or len(groups) == 0:
+            came = "none" if isinstance(groups, (tuple, list)) else repr(groups)
+            raise InputError("parameter groups", "at least one", came)
         for group in groups:
             if not isinstance(group, (tuple, list)) or len(group) != 2 or not _are_members(group[0]):
                 raise InputError("a parameter group", "a set of names or a function, and its optimizer", repr(group))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,7 +43,7 @@ class Trace(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         for group in (self.tensors, self.parameters, self.states, self.constants):
-            if name in group:
+            if isinstance(name, str) and name in group:
                 return group[name]
         raise UnknownNameError("tensor", name, self)
 
@@ -57,6 +58,8 @@ class Trace(Mapping[str, Array]):
 
     def at(self, steps: slice) -> "Trace":
         """The part of the run between two steps (counted from this trace's own first), without copies."""
+        if not isinstance(steps, slice):
+            raise InputError("steps of a trace", "a slice, as slice(0, 5)", repr(steps))
         start, stop, stride = steps.indices(self.steps)
         if stride != 1:
             raise InputError("slice of a trace", "stride 1", f"stride {stride}")
@@ -76,7 +79,13 @@ class Trace(Mapping[str, Array]):
         return {name: a[steps] for name, a in self.tensors.items()}
 
     def astype(self, dtype: Any) -> "Trace":
-        """The same values in a wider dtype."""
+        """The same values in a wider dtype. Raises InputError for what is no dtype of floats."""
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError as error:
+            raise InputError("dtype", "one of floats", repr(dtype)) from error
+        if dtype.kind != "f":
+            raise InputError("dtype", "one of floats", str(dtype))
 
         def lift(group: Mapping[str, Array]) -> dict[str, Array]:
             return {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in group.items()}
@@ -169,7 +178,7 @@ def check_record(record: Sequence[str] | None, known: Sequence[str]) -> tuple[st
     """The names to record: all when None. Raises UnknownNameError for one that the run does not have."""
     if record is None:
         return tuple(known)
-    if isinstance(record, str):
+    if not isinstance(record, (Sequence, AbstractSet, Mapping)) or isinstance(record, (str, bytes)):
         raise InputError("record", "a list of names", repr(record))
     for name in record:
         if name not in known:

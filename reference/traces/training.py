@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from reference.arrays import Array, Sow, keep
-from reference.claim.experiment import Experiment
+from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.objective import Data, Objective, step
 from reference.claim.slots import STEP, names, size
 from reference.claim.tree import named, zip_with
+from reference.errors import InputError
 from reference.traces.trace import Trace, check_record, gather, stack
 
 SEGMENT_BYTES = 24 << 20
@@ -103,6 +104,9 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, plant: So
     plant: a sow that sees, and may replace, every named value as it is computed.
     Raises UnknownNameError for a name in ``record`` that the run does not have.
     """
+    checked_experiment(experiment)
+    if not callable(plant):
+        raise InputError("plant", "a function (name, value) -> value", repr(plant))
     return gather(experiment.steps, segments(experiment, record, plant=plant))
 
 

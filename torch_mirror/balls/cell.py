@@ -24,6 +24,7 @@ from reference.arrays import Array
 from torch_mirror.balls import assignment, attributes, callers, dispatch
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.given import checked_radius
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import INTO_AN_ARRAY, Look, Number, OpenSum
@@ -62,7 +63,9 @@ class Ball(NDArrayOperatorsMixin):
     __slots__ = ("__weakref__", "content", "look", "remembered", "root", "views")
 
     def __init__(self, value: Array | Number, radius: Array | float = 0, format: Format | None = None) -> None:
-        self.content: Number = value if isinstance(value, Number) else Number(value, radius, format)
+        if not isinstance(value, Number):
+            value = Number(value, checked_radius(value, radius), format)
+        self.content: Number = value
         self.root: Ball | None = None  # what it is a view of, through the look
         self.look: Look | None = None
         self.views: WeakValueDictionary[int, Ball] | None = None

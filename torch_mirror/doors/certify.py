@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.claim.experiment import Experiment
+from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.slots import STEP, Slot, names
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
@@ -28,9 +28,7 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     Raises InputError for a tensor of another shape, dtype or number of steps, for steps that the run does not have,
     and UnknownNameError for a tensor that it does not have.
     """
-    e, started = experiment, time.perf_counter()
-    if not isinstance(e, Experiment):
-        raise InputError("experiment", "a reference.Experiment", type(e).__name__)
+    e, started = checked_experiment(experiment), time.perf_counter()
     if not isinstance(trace, Trace):
         raise InputError("trace", "a reference.Trace", type(trace).__name__)
     if side not in ("torch", "numpy"):

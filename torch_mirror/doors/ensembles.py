@@ -41,6 +41,8 @@ def verify_ensemble(ensemble: Ensemble, using: Callable[[Experiment], Session] =
     """
     started = time.perf_counter()
     e = ensemble
+    if not isinstance(e, Ensemble):
+        raise InputError("ensemble", "a reference.Ensemble", type(e).__name__)
     keep_freed_memory()
     with one_thread(), term_by_term(), gradients_on():
         flaw = stacking_flaw(e.first, lead=2)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from reference.claim.experiment import Experiment
+from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.slots import names
+from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of
@@ -31,7 +32,9 @@ def verify(
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     Raises InputError when a torch module does not offer what the equations name.
     """
-    e, started = experiment, time.perf_counter()
+    e, started = checked_experiment(experiment), time.perf_counter()
+    if progress is not None and not callable(progress):
+        raise InputError("progress", "a function of the further steps that are done", repr(progress))
     keep_freed_memory()
     with one_thread(), term_by_term(), gradients_on(), np.errstate(all="ignore"):  # overflow is counted
         plan, heard = plan_of(e), Hearing()

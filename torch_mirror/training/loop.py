@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reference.claim.accumulation import behind, split
-from reference.claim.experiment import Experiment
+from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.slots import STEP, gradient_of, names
 from reference.claim.tree import named
 from reference.errors import InputError
@@ -123,6 +123,7 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
     Raises UnknownNameError for a name in ``record`` that the run does not have, and InputError when
     the module has no such tensor or no gradient for it.
     """
+    checked_experiment(experiment)
     with gradients_on():
         return gather(experiment.steps, segments(experiment, record, using=using))
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference.claim.experiment import Experiment
+from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.objective import takes_sow
 from reference.claim.slots import names as names_of
 from reference.claim.tree import named
@@ -61,7 +61,7 @@ def session(
     well, as in ``Session``; a function, which has its loss in it, needs a criterion or a train_step. Raises InputError
     where something is needed that torch does not have, or does not fit.
     """
-    e = experiment
+    e = checked_experiment(experiment)
     if module is None:
         mirror = mirror_of(e.network)
         module, names = mirror.Module(e.network, torch_dtype(e)), mirror.parameters(e.network)
