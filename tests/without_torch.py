@@ -1,6 +1,9 @@
-"""The part of the suite that needs no torch, for a Python that has none: ``python -m pytest -p tests.without_torch``.
+"""For a Python that torch has no wheel for: the part of the suite that needs none.
 
-Whoever asks for torch is passed over, a whole file or a single test; how many is in pytest's last line.
+    python -m pytest -p tests.without_torch tests/reference tests/balls
+
+Whoever asks for torch is passed over, a whole file or a single test; how many is in pytest's last line. Elsewhere
+tests start interpreters of their own, which find no torch and fail.
 """
 
 import sys
