@@ -1,10 +1,10 @@
 # make verify   set up .venv, then certify every experiment
-# make test     the same set-up, then the whole test suite
+# make test     the same set-up, then the whole test suite, in WORKERS processes
+# make lowest   the whole test suite with the lowest releases that pyproject.toml names, in .venv-lowest
 # make lint     the same set-up, then ruff and mypy
 # make bench    the same set-up, then speed, as ratios (tests/benchmarks/__init__.py says more)
 #
-# Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter,
-# WORKERS=4 more processes for the tests.
+# Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter.
 # NumPy and torch use one thread, unless OMP_NUM_THREADS or its like says otherwise.
 
 PYTHON ?= python3
@@ -12,13 +12,16 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: verify test lint bench clean
+.PHONY: verify test lowest lint bench clean
 
 verify: .venv/installed
 	$(BIN)/torch-mirror verify
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal
 
 # The trailing comments that give shapes are aligned by hand, so ruff checks and does not format.
 lint: .venv/installed
@@ -34,5 +37,11 @@ bench: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+.venv-lowest/installed: pyproject.toml tests/lowest.py
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python tests/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lowest/constraints.txt -e '.[dev]'
+	touch $@
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-lowest

@@ -3,10 +3,11 @@
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
-from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -14,8 +15,10 @@ import pytest
 
 import reference
 import torch_mirror
+from tests import lowest
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ALL_OF_REFERENCE = """
 import importlib, pkgutil, reference
 for module in pkgutil.walk_packages(reference.__path__, "reference."):
@@ -135,10 +138,20 @@ def test_a_wheel_holds_both_packages_with_their_types_and_nothing_else(tmp_path:
 def test_what_is_pinned_is_what_runs() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
-    names = {requirement.split(">=")[0] for requirement in wanted if not requirement.startswith("torch-mirror[")}
-    assert names <= set(pins)
+    names = {requirement.split(">=")[0] for requirement in lowest.requirements(PROJECT)}
+    assert {"numpy", "pytest-xdist", "types-tqdm"} <= names <= set(pins)
     assert pins["torch"] == "2.13.0"
+
+
+def test_the_lowest_release_of_every_requirement_is_named() -> None:
+    lines = lowest.lowest(PROJECT)
+    named = {line.split("==")[0] for line in lines}
+    assert named | lowest.UNBOUNDED == {requirement.split(">=")[0] for requirement in lowest.requirements(PROJECT)}
+    made_up = {"name": "x", "dependencies": ["a>=1.2", "b-c>=3"], "optional-dependencies": {"y": ["x[z]", "b-c>=3"]}}
+    assert lowest.lowest(made_up) == ["a==1.2", "b-c==3"]
+
+
+@pytest.mark.parametrize("requirement", ["numpy", "numpy~=2.0", "numpy>=2,<3"])
+def test_a_requirement_without_a_lowest_release_is_refused(requirement: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"expected requirements such as numpy>=2, got {requirement!r}")):
+        lowest.lowest({"name": "x", "dependencies": [requirement], "optional-dependencies": {}})

@@ -121,10 +121,12 @@ def _halves(a: Array) -> tuple[Array, Array]:
 
 
 def _to_odd(a: Array, b: Array) -> Array:
-    """a + b, exact or the neighbour whose last bit is 1."""
+    """a + b, exact or the neighbour whose last bit is 1: one further from 0 where the error has the sum's sign."""
     s, error = _two_sum(a, b)
-    even = np.asarray(s).view(np.int64) % 2 == 0
-    return np.where((error != 0) & np.isfinite(error) & even, np.nextafter(s, np.copysign(np.inf, error)), s)
+    bits = np.asarray(s).view(np.int64)
+    moved = (error != 0) & np.isfinite(error) & (bits & 1 == 0)
+    away = np.signbit(error) == np.signbit(s)
+    return np.asarray((bits + moved * (2 * away - 1)).view(np.float64))
 
 
 def fused_update(w: Array, g: Array, lr: float) -> Array:

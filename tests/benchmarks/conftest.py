@@ -107,7 +107,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="also time `torch-mirror verify` as a whole")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
     rows = config.stash.get(ROWS, [])
     if rows:
         terminalreporter.section("median of ratios of neighbouring runs, and the fastest run of each")

@@ -512,12 +512,15 @@ def large(samples: int) -> Experiment:
 
 
 def test_above_the_limit_exact_arithmetic_is_not_even_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    e = large(20)
-    below, above = disturbed(large(19), "dW1"), disturbed(e, "dW1")
-    assert ruling(certify(large(19), below)).verdict == "the mirror strays"
+    """In a tenth of the size: that of two samples is just below this limit. The limit itself is 300,000."""
+    with monkeypatch.context() as patch:
+        patch.setattr(rulings, "LIMIT", 31_600)
+        assert ruling(certify(large(2), disturbed(large(2), "dW1"))).verdict == "the mirror strays"
     monkeypatch.setattr(rulings, "Exact", None)  # which could not be called
-    r = ruling(certify(e, above))
+    r = ruling(certify(large(20), disturbed(large(20), "dW1")))
     assert (r.verdict, r.note) == ("too large for exact arithmetic", "about 308,000 operations, 300,000 at most")
+    monkeypatch.setattr(rulings, "LIMIT", 30_000)
+    assert ruling(certify(large(2), disturbed(large(2), "dW1"))).note == "about 30,800 operations, 30,000 at most"
 
 
 def test_the_operations_are_counted_while_they_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
