@@ -127,7 +127,7 @@ def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
     here = plan.sample[(plan.sample >= numpy.first) & (plan.sample < numpy.first + numpy.steps)]
     alike: dict[int, list[Part]] = {}  # by how many samples they see, and without stacking each by itself
-    found = []
+    found: list[Findings] = []
     for t in here.tolist():
         one = numpy.at(slice(t - numpy.first, t - numpy.first + 1)).astype(wider)
         if not found:
