@@ -26,6 +26,8 @@ from torch_mirror import train, verify
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import products
 from torch_mirror.judge import hearing
+from torch_mirror.judge.checks import trajectory
+from torch_mirror.judge.checks.end_to_end import free_step
 from torch_mirror.judge.checks.trajectory import Distances, grown, judge_free_run
 from torch_mirror.judge.compare import BLOCK, MANY, Where, allowed, compare
 from torch_mirror.judge.findings import Findings, merge
@@ -148,7 +150,7 @@ def test_where_every_entry_is_0_there_is_no_resolution() -> None:
 
 # --- a sample of NumPy's steps ------------------------------------------------------------------------------
 
-SAMPLED = {
+SAMPLED: dict[str, dict[str, Any]] = {
     "stacked": {},
     "batches, the last one smaller": {"batches": Batches(2, seed=1)},
     "momentum": {"optimizer": SGD(0.01, 0.9)},
@@ -258,10 +260,17 @@ def test_where_the_local_check_objects_the_distance_is_judged_too() -> None:
     assert {("local", "W1", 2), ("trajectory", "parameters", 2)} <= refuted
 
 
-def test_a_large_right_run_is_stepped_at_its_sample_alone() -> None:
-    e = large()
+def test_a_large_right_run_is_stepped_at_its_sample_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    e, stepped = large(), list[int]()
+
+    def noted(e: Experiment, part: Part) -> dict[str, Any]:
+        stepped.extend(part.steps)
+        return free_step(e, part)
+
+    monkeypatch.setattr(trajectory, "free_step", noted)
     certificate = verify(e)
     assert certificate.verdict == "certified"
+    assert stepped == hearing.plan_of(e).sample.tolist()
     rows = {(row.check, row.tensor): row.comparisons for row in certificate.rows if row.side != "numpy"}
     for name in names(e.slots, *STEP):
         assert rows["local", name] == e.steps
@@ -276,15 +285,9 @@ def test_a_gradient_that_has_a_graph_of_its_own_is_kept() -> None:
 
     def using(e: Experiment) -> Session:
         own = session(e)
-
-        def criterion(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            loss = own.criterion(y, t)
-            loss.register_hook(lambda _: None)
-            return loss
-
         for weight in own.module.parameters():
             weight.register_post_accumulate_grad_hook(_with_graph)  # type: ignore[no-untyped-call]  # untyped in torch
-        return own._replace(criterion=criterion)
+        return own
 
     assert verify(e, using=using).verdict == "certified"
 
