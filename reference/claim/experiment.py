@@ -88,7 +88,7 @@ class Experiment:
 
     # --- arrays by name ----------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The precision of the run."""
         dtype: np.dtype[Any] = next(iter(named(self.parameters).values())).dtype

@@ -77,13 +77,13 @@ def matmul(x: Number, w: Number) -> Number:
         total: Array = gamma * products.magnitude(ax + x.radius / gamma, aw)
         return total if w.exact else total + products.magnitude(ax, w.radius)
 
-    few = x.shape[-1] > 2 * products.FEW  # worth it
+    many = x.shape[-1] > 2 * products.FEW
     total = OpenSum(
         x.shape[-1],
         bound,
         lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
-        (lambda at: products.magnitude_of_few(x.value, w.value, at)) if exact and few else None,
+        (lambda at: products.magnitude_of_few(x.value, w.value, at)) if exact and many else None,
     )
     result = open_sum(x, products.product(x.value, w.value), total)
     if kept is not None:

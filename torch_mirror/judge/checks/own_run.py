@@ -8,8 +8,10 @@ triangle inequality gives
     |j|  <=  d[t+1] + |phi[t+1] - F(phi[t])| + |F(phi[t]) - F(theta[t])|  <=  d[t+1] + r[t] + a[t] d[t]
 
 so that where the distance grew by no more than r[t], |j| is at most 2 r[t] + (1 + a[t]) d[t]: what rounding allows and
-the distance that was there. Where it grew by more, NumPy's step is evaluated anew, from what its trace holds before
-it; what comes out the same to the last bit is an evaluation of the equations, and the rest is judged tensor by tensor.
+the distance that was there. Where torch's step is known by the local check alone it may be 2 r[t] from F(phi[t])
+(trajectory.py), and then this is 3 r[t] + (1 + a[t]) d[t]. Where the distance grew by more, NumPy's step is evaluated
+anew, from what its trace holds before it; what comes out the same to the last bit is an evaluation of the equations,
+and the rest is judged tensor by tensor.
 
 A state of the optimizer that went wrong behind the update shows in the parameters a step later. So the step before
 one that grew is looked at as well, and the last one of a segment, whose successor is in the next.
