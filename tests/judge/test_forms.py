@@ -194,6 +194,16 @@ def test_a_factor_in_a_gradient_is_refuted_from_64_units_on(tensor: str, dtype: 
     assert row.first or row.forms
 
 
+def test_a_sum_of_products_is_kept_as_it_is() -> None:
+    """The radius of a long sum is that of its worst order, 1e-3 here, and no gradient starts from another order."""
+    draw = np.random.default_rng(0)
+    W, O, x, t = (draw.normal(size=s).astype("float32") for s in ((3, 4000), (2, 3), (5, 4000), (5, 2)))
+    e = replace(experiment(TANH, "float32", steps=1), parameters=Two(W / 60, O), x=x, t=t)
+    assert certify(e, reference.train(e)).verdict == "certified"
+    row = row_of(changed(e, "dz", lambda a: a * np.float32(1 + 1e-4)), "dz")
+    assert row.first is not None
+
+
 @each_dtype
 def test_where_nothing_rounds_a_gradient_must_be_equal(dtype: str) -> None:
     """A ReLU's mask multiplies by 1 or 0; a unit in the last place is a fault."""

@@ -9,7 +9,8 @@ looked at once more, with two more radii. A certified run never comes here.
 its own equation. That is one form deep: the value's equation is itself evaluated on exact operands. It suffices, as a
 backward pass starts from what its own forward pass kept: values of the trace, or ones on the way from some of them to
 the next; the next one differs from what is computed of these by no more than the roundings of one equation. Everything
-else stays exact: a gradient and a parameter, which a backward pass is handed as the trace holds them; the operands of
+else stays exact: a value that is a sum of products, as no program keeps a part of one, and its radius is that of its
+worst order; a gradient and a parameter, which a backward pass is handed as the trace holds them; the operands of
 forward equations and of the loss, which have nothing else to start from; the gradient that an update is handed. A mask
 is taken from the value that the trace holds, too, so that every branch is the one that the trace took. Where nothing
 rounds every one of these radii is 0, and equality is demanded as before.
@@ -26,7 +27,7 @@ grows by just that sum times the radius of v. So
 for a form of at most FORM roundings, which is the one assumption here. The same holds of dy, and of the loss's
 growth by each element of y. It is not granted where the gradient's own equation rounds nothing, and not where v goes
 into other elements of w as well, as through a product: nothing is subtracted there but terms of the sum, which has a
-radius of its own.
+radius of its own. (Of a tensor of one element that cannot be seen.)
 
 **Constants of an update.** A moving average has 0.001 in one program and 1 - 0.999 in the other, which are 8 u apart.
 A Python number c between 0 and 1 may stand for 1 - c', with c' = fl(1 - c): their distance is known, and is its radius.
@@ -107,7 +108,7 @@ def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Fo
     with np.errstate(all="ignore"):
         own = _evaluated(e, part, {})
         values = {name: ball.value for name, ball in own.items()} | dict(part.tensors)
-        kept = [name for name in names(e.slots, "value") if name in part.tensors]
+        kept = [name for name in names(e.slots, "value") if name in part.tensors and own[name].open is None]
         try:
             grown = _growth(e, part, {name: own[name].radius for name in kept})
         except NOT_ON_THESE:
@@ -231,7 +232,7 @@ def cancelled(
     fmt = format_of(e.dtype)
     for gradient in wanted:
         v = e.slots[gradient].of
-        if v is None or v not in values or values[v].dtype.kind != "f":
+        if v is None or e.slots[v].role != "value" or v not in values or values[v].dtype.kind != "f":
             continue
         known: list[Array] = []
         with suppress(*NOT_ON_THESE):
