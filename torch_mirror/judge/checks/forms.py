@@ -55,6 +55,10 @@ from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, 
 FORM = 16
 """Roundings of a form of a derivative: da (1 - tanh(z) tanh(z)) has four, and eight for each tanh."""
 
+MANY = 24
+"""Gradients of an end-to-end step up to which each is looked at for terms that cancel; of more dy alone, as the radii
+that propagate from the step's start allow for most of it."""
+
 ELEMENTS = 1024
 """Elements of y of one step up to which the loss is evaluated once for each of them."""
 
@@ -211,7 +215,9 @@ def any_form(e: Experiment, part: Part, free: Mapping[str, Any]) -> Mapping[str,
 
     try:
         with np.errstate(all="ignore"):
-            extra = cancelled(e, part, values, [name for name in free if e.slots[name].role == "gradient"])
+            gradients = [str(gradient_of(e.slots, v)) for v in names(e.slots, "value")]
+            gradients = [name for name in gradients if name in free]
+            extra = cancelled(e, part, values, gradients if len(gradients) <= MANY else gradients[-1:])
             evaluate(e, _with_complements(e, part), plant)
             return balls | {"loss": loss_of(e, part, balls["y"])} if e.objective.deferred else balls
     except NOT_ON_THESE:
