@@ -252,6 +252,20 @@ def test_numpy_s_own_run_has_one_form() -> None:
     assert first.tensor == "dz"
 
 
+def test_code_that_must_have_a_branch_decided_is_judged_by_its_own_form() -> None:
+    """Two units that are equal: which is the larger is open as soon as they have a radius."""
+
+    def slope(da: Any, _z: Any, a: Any) -> Any:
+        return da * (1 - a * a) * (1 + 0 * np.argmax(a, axis=-1)[..., None])
+
+    e = experiment(Between(np.tanh, slope), steps=1)
+    e.parameters.W[...] = e.parameters.W[:1]
+    assert certify(e, reference.train(e)).verdict == "certified"
+    first = changed(e, "dz", lambda a: 2 * a).first
+    assert first is not None
+    assert first.tensor == "dz"
+
+
 def test_through_a_product_no_terms_cancel() -> None:
     """da = dy O of a square O that is tiny: 16 roundings of dy would be larger than all of da."""
     e = experiment(TANH, steps=1)
