@@ -55,13 +55,15 @@ from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, 
 FORM = 16
 """Roundings of a form of a derivative: da (1 - tanh(z) tanh(z)) has four, and eight for each tanh."""
 
+SHARE = 2.0**-8
+"""Of the operands' radii: a power of two, small enough for what is in proportion to them to be seen apart."""
+
 MANY = 24
 """Gradients of an end-to-end step up to which each is looked at for terms that cancel; of more dy alone, as the radii
 that propagate from the step's start allow for most of it."""
 
 ELEMENTS = 1024
 """Elements of y of one step up to which the loss is evaluated once for each of them."""
-
 
 NOT_ON_THESE = InputError, TypeError
 """What equations raise that ran on exact balls: a branch is open now, and some NumPy code must have it decided."""
@@ -125,10 +127,6 @@ def _wider(own: Ball, grown: Array | float, extra: Array | None) -> Ball:
     """With the growth by the operands' radii; and where something rounds, with the terms that cancel."""
     radius = own.radius + grown
     return Ball(own.value, radius if extra is None else radius + np.where(radius > 0, extra, 0), own.format)
-
-
-SHARE = 2.0**-8
-"""Of the operands' radii: a power of two, small enough for what is in proportion to them to be seen apart."""
 
 
 def _growth(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, Array]:
@@ -298,11 +296,15 @@ def _through_loss(e: Experiment, part: Part, y: Array) -> list[Array]:
     if flat.shape[-1] > ELEMENTS:
         return []
     radius = fmt.u * (float(np.max(np.abs(y), initial=0)) or 1.0)
-    exact = as_ball(loss_of(e, part, Ball(y, 0, fmt)), fmt).radius
+
+    def of_loss(at: int | None) -> Array:
+        radii = np.zeros(flat.shape, y.dtype)  # an array, if of zeros: as in _through_elements
+        if at is not None:
+            radii[..., at] = radius
+        return as_ball(loss_of(e, part, Ball(y, radii.reshape(y.shape), fmt)), fmt).radius
+
     sums: Array = np.empty(flat.shape, y.dtype)
+    exact = of_loss(None)
     for j in range(flat.shape[-1]):
-        one = np.zeros(flat.shape, y.dtype)
-        one[..., j] = radius
-        grown = as_ball(loss_of(e, part, Ball(y, one.reshape(y.shape), fmt)), fmt).radius - exact
-        sums[..., j] = np.maximum(grown, 0) / radius
+        sums[..., j] = np.maximum(of_loss(j) - exact, 0) / radius
     return [sums.reshape(y.shape)]
