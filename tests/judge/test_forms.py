@@ -194,6 +194,16 @@ def test_a_factor_in_a_gradient_is_refuted_from_64_units_on(tensor: str, dtype: 
     assert row.first or row.forms
 
 
+def test_a_sum_of_products_is_kept_as_it_is() -> None:
+    """The radius of a long sum is that of its worst order, 1e-3 here, and no gradient starts from another order."""
+    draw = np.random.default_rng(0)
+    W, O, x, t = (draw.normal(size=s).astype("float32") for s in ((3, 4000), (2, 3), (5, 4000), (5, 2)))
+    e = replace(experiment(TANH, "float32", steps=1), parameters=Two(W / 60, O), x=x, t=t)
+    assert certify(e, reference.train(e)).verdict == "certified"
+    row = row_of(changed(e, "dz", lambda a: a * np.float32(1 + 1e-4)), "dz")
+    assert row.first is not None
+
+
 @each_dtype
 def test_where_nothing_rounds_a_gradient_must_be_equal(dtype: str) -> None:
     """A ReLU's mask multiplies by 1 or 0; a unit in the last place is a fault."""
@@ -238,6 +248,20 @@ def test_numpy_s_own_run_has_one_form() -> None:
     other = reference.train(replace(e, network=Between(f, lambda da, z, _: da - da * (1 - np.tanh(z) ** 2))))
     assert certify(e, other, "torch").verdict == "certified"
     first = certify(e, other, "numpy").first
+    assert first is not None
+    assert first.tensor == "dz"
+
+
+def test_code_that_must_have_a_branch_decided_is_judged_by_its_own_form() -> None:
+    """Two units that are equal: which is the larger is open as soon as they have a radius."""
+
+    def slope(da: Any, _z: Any, a: Any) -> Any:
+        return da * (1 - a * a) * (1 + 0 * np.argmax(a, axis=-1)[..., None])
+
+    e = experiment(Between(np.tanh, slope), steps=1)
+    e.parameters.W[...] = e.parameters.W[:1]
+    assert certify(e, reference.train(e)).verdict == "certified"
+    first = changed(e, "dz", lambda a: 2 * a).first
     assert first is not None
     assert first.tensor == "dz"
 

@@ -15,7 +15,7 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.forms import Forms, any_form, held_up
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Check, Findings, Side, merge
-from torch_mirror.judge.replay import Part, as_ball, evaluate, loss_of
+from torch_mirror.judge.replay import Part, as_ball, evaluate, loss_of, single
 
 
 def free_step(e: Experiment, part: Part) -> dict[str, Any]:
@@ -48,7 +48,22 @@ def judge_end_to_end(
     found = merge(compare(a, as_ball(balls[name], fmt), where(name)) for name, a in seen.items())
     if not found.first:
         return found, balls
+    if len(part.steps) > 1:  # what no form explains at the first step that is outside needs no look at the others
+        one = single(part, part.steps.index(found.first.step))
+        there, _ = judge_end_to_end(e, free_step(e, one), one, side, check)
+        if there.first:
+            return _without(found, there, found.first.step), balls
     others = any_form(e, part, balls)
     forms = {name: Forms(as_ball(balls[name], fmt), as_ball(others[name], fmt)) for name in seen}
-    rows = (held_up(seen[row.tensor], forms[row.tensor], where(row.tensor)) for row in found.rows)
+    rows = (held_up(a, forms[name], where(name)) for name, a in seen.items())
     return Findings(tuple(rows)), others
+
+
+def _without(found: Findings, there: Findings, step: int) -> Findings:
+    """What was found, of the rows that are outside at this step only what still is there."""
+    first = {row.tensor: row.first for row in there.rows}
+    return Findings(
+        tuple(
+            row._replace(first=first[row.tensor]) if row.first and row.first.step == step else row for row in found.rows
+        )
+    )

@@ -9,7 +9,8 @@ looked at once more, with two more radii. A certified run never comes here.
 its own equation. That is one form deep: the value's equation is itself evaluated on exact operands. It suffices, as a
 backward pass starts from what its own forward pass kept: values of the trace, or ones on the way from some of them to
 the next; the next one differs from what is computed of these by no more than the roundings of one equation. Everything
-else stays exact: a gradient and a parameter, which a backward pass is handed as the trace holds them; the operands of
+else stays exact: a value that is a sum of products, as no program keeps a part of one, and its radius is that of its
+worst order; a gradient and a parameter, which a backward pass is handed as the trace holds them; the operands of
 forward equations and of the loss, which have nothing else to start from; the gradient that an update is handed. A mask
 is taken from the value that the trace holds, too, so that every branch is the one that the trace took. Where nothing
 rounds every one of these radii is 0, and equality is demanded as before.
@@ -26,7 +27,7 @@ grows by just that sum times the radius of v. So
 for a form of at most FORM roundings, which is the one assumption here. The same holds of dy, and of the loss's
 growth by each element of y. It is not granted where the gradient's own equation rounds nothing, and not where v goes
 into other elements of w as well, as through a product: nothing is subtracted there but terms of the sum, which has a
-radius of its own.
+radius of its own. (Of a tensor of one element that cannot be seen.)
 
 **Constants of an update.** A moving average has 0.001 in one program and 1 - 0.999 in the other, which are 8 u apart.
 A Python number c between 0 and 1 may stand for 1 - c', with c' = fl(1 - c): their distance is known, and is its radius.
@@ -54,9 +55,15 @@ from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, 
 FORM = 16
 """Roundings of a form of a derivative: da (1 - tanh(z) tanh(z)) has four, and eight for each tanh."""
 
+SHARE = 2.0**-8
+"""Of the operands' radii: a power of two, small enough for what is in proportion to them to be seen apart."""
+
+MANY = 24
+"""Gradients of an end-to-end step up to which each is looked at for terms that cancel; of more dy alone, as the radii
+that propagate from the step's start allow for most of it."""
+
 ELEMENTS = 1024
 """Elements of y of one step up to which the loss is evaluated once for each of them."""
-
 
 NOT_ON_THESE = InputError, TypeError
 """What equations raise that ran on exact balls: a branch is open now, and some NumPy code must have it decided."""
@@ -107,7 +114,7 @@ def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Fo
     with np.errstate(all="ignore"):
         own = _evaluated(e, part, {})
         values = {name: ball.value for name, ball in own.items()} | dict(part.tensors)
-        kept = [name for name in names(e.slots, "value") if name in part.tensors]
+        kept = [name for name in names(e.slots, "value") if name in part.tensors and own[name].open is None]
         try:
             grown = _growth(e, part, {name: own[name].radius for name in kept})
         except NOT_ON_THESE:
@@ -120,10 +127,6 @@ def _wider(own: Ball, grown: Array | float, extra: Array | None) -> Ball:
     """With the growth by the operands' radii; and where something rounds, with the terms that cancel."""
     radius = own.radius + grown
     return Ball(own.value, radius if extra is None else radius + np.where(radius > 0, extra, 0), own.format)
-
-
-SHARE = 2.0**-8
-"""Of the operands' radii: a power of two, small enough for what is in proportion to them to be seen apart."""
 
 
 def _growth(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, Array]:
@@ -213,7 +216,9 @@ def any_form(e: Experiment, part: Part, free: Mapping[str, Any]) -> Mapping[str,
 
     try:
         with np.errstate(all="ignore"):
-            extra = cancelled(e, part, values, [name for name in free if e.slots[name].role == "gradient"])
+            gradients = [str(gradient_of(e.slots, v)) for v in names(e.slots, "value")]
+            gradients = [name for name in gradients if name in free]
+            extra = cancelled(e, part, values, gradients if len(gradients) <= MANY else gradients[-1:])
             evaluate(e, _with_complements(e, part), plant)
             return balls | {"loss": loss_of(e, part, balls["y"])} if e.objective.deferred else balls
     except NOT_ON_THESE:
@@ -234,7 +239,7 @@ def cancelled(
     fmt = format_of(e.dtype)
     for gradient in wanted:
         v = e.slots[gradient].of
-        if v is None or v not in values or values[v].dtype.kind != "f":
+        if v is None or e.slots[v].role != "value" or v not in values or values[v].dtype.kind != "f":
             continue
         known: list[Array] = []
         with suppress(*NOT_ON_THESE):
@@ -294,11 +299,15 @@ def _through_loss(e: Experiment, part: Part, y: Array) -> list[Array]:
     if flat.shape[-1] > ELEMENTS:
         return []
     radius = fmt.u * (float(np.max(np.abs(y), initial=0)) or 1.0)
-    exact = as_ball(loss_of(e, part, Ball(y, 0, fmt)), fmt).radius
+
+    def of_loss(at: int | None) -> Array:
+        radii = np.zeros(flat.shape, y.dtype)  # an array, if of zeros: as in _through_elements
+        if at is not None:
+            radii[..., at] = radius
+        return as_ball(loss_of(e, part, Ball(y, radii.reshape(y.shape), fmt)), fmt).radius
+
     sums: Array = np.empty(flat.shape, y.dtype)
+    exact = of_loss(None)
     for j in range(flat.shape[-1]):
-        one = np.zeros(flat.shape, y.dtype)
-        one[..., j] = radius
-        grown = as_ball(loss_of(e, part, Ball(y, one.reshape(y.shape), fmt)), fmt).radius - exact
-        sums[..., j] = np.maximum(grown, 0) / radius
+        sums[..., j] = np.maximum(of_loss(j) - exact, 0) / radius
     return [sums.reshape(y.shape)]
