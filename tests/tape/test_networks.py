@@ -24,7 +24,7 @@ def as_ball(a: Any) -> Any:
 
 
 def run(name: str, times: float = 1.0) -> Any:
-    """The tape, the variables, the loss, and the gradients that the network's own backward gives; dy is ``times`` it."""
+    """The tape, the variables, the loss, and the gradients of the network's own backward, from ``times`` dy."""
     e = experiments.load(name)
     with recording() as tape, np.errstate(all="ignore"):
         leaves = {k: leaf(v, k) for k, v in named(e.parameters).items()}

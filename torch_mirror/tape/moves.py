@@ -91,14 +91,20 @@ def written_through(join: Any, shape: tuple[int, ...], into: Sum | None, g: Numb
     return total
 
 
-def scattered(join: Any, shapes: list[tuple[int, ...]], which: int, g: Number) -> Number:
-    """By the part ``which`` of those of the shapes, by way of their numbers."""
+def places(join: Any, shapes: list[tuple[int, ...]], which: int) -> tuple[Array, Array]:
+    """Which elements of the result, in a row, are of the part ``which``, and of which element of it each is."""
     sizes = [int(np.prod(s)) for s in shapes]
     starts = np.cumsum([1, *sizes])
     where = np.asarray(join([np.arange(a, a + n).reshape(s) for a, n, s in zip(starts, sizes, shapes, strict=False)]))
-    first, size = int(starts[which]), sizes[which]
-    mine = ((where >= first) & (where < first + size)).reshape(-1)
-    at = where.reshape(-1)[mine] - first
+    first, where = int(starts[which]), where.reshape(-1)
+    mine = (where >= first) & (where < first + sizes[which])
+    return mine, where[mine] - first
+
+
+def scattered(join: Any, shapes: list[tuple[int, ...]], which: int, g: Number) -> Number:
+    """By the part ``which`` of those of the shapes, by way of their numbers."""
+    mine, at = places(join, shapes, which)
+    size = int(np.prod(shapes[which]))
     value, radius = g.value.reshape(-1)[mine], None if g.exact else g.radius.reshape(-1)[mine]
     counts = np.bincount(at, minlength=size)
     most, fmt = int(counts.max(initial=0)), g.format
