@@ -23,11 +23,13 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from reference.arrays import Array
 from torch_mirror.balls import assignment, attributes, callers, dispatch
 from torch_mirror.balls.bools import Bools
+from torch_mirror.balls.calls import own_up
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.given import checked_radius
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import INTO_AN_ARRAY, Look, Number, OpenSum
+from torch_mirror.balls.recording import current
 from torch_mirror.balls.rules import refused, widening
 from torch_mirror.balls.take import Rule, Take
 
@@ -296,6 +298,8 @@ def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], ou
     others = {name: _settled(x, cells) for name, x in named.items()} if named else named
     widest = widening.widest(like.settled(), [*numbers, *others.values()] if others else numbers)
     result = row.radius(widest, *numbers, **others)
+    if current() is not None:
+        own_up(result, function, row, numbers, others)
     if target is None:
         return _cells(result, cells)
     if isinstance(function, np.ufunc) and named.get("where", True) is not True:  # what is not computed is as it was

@@ -29,9 +29,11 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints, choosing
 from torch_mirror.balls.exactness import exact_product, exact_sum
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import sums
 from torch_mirror.balls.take import Take, everything
 
@@ -50,10 +52,12 @@ MANY = 4096
 """Elements from which a test of exactness looks at a few first."""
 
 
+@elementary(adjoints.add)
 def add(x: Number, y: Number) -> Number:
     return _sum_or_difference(x, y, 1)
 
 
+@elementary(adjoints.subtract)
 def subtract(x: Number, y: Number) -> Number:
     return _sum_or_difference(x, y, -1)
 
@@ -74,15 +78,21 @@ def _sum_or_difference(x: Number, y: Number, sign: int) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.negative)
 def negative(x: Number) -> Number:
     return x.derived(-x.value, None if x.exact else x.e)
 
 
+@elementary(choosing.absolute)
 def absolute(x: Number) -> Number:
     return x.derived(np.abs(x.value), None if x.exact else x.e)
 
 
 def multiply(x: Number, y: Number) -> Number:
+    return square(x) if x is y else _product(x, y)
+
+
+def _times(x: Number, y: Number) -> Number:
     value = x.value * y.value
     fmt = x.format
     if x.number is not None:
@@ -95,11 +105,16 @@ def multiply(x: Number, y: Number) -> Number:
         ex, ey, p = x.e(take), y.e(take), take(value)
         ax, ay = x.A(take), y.A(take)
         largest = ax * ay
-        propagated = ex * ay + ax * ey
+        propagated = ax * ey if x.exact else ex * ay if y.exact else ex * ay + ax * ey
         exact = _where_exact(ex + ey, lambda: _exact_products(take(x.value), take(y.value), p, fmt))
-        return _overflow(propagated + _zero_where(exact, fmt.u * largest + fmt.tiny), largest, fmt)
+        rounding = fmt.u * largest
+        rounding += fmt.tiny
+        return _overflow(propagated + _zero_where(exact, rounding), largest, fmt)
 
     return x.derived(value, rule)
+
+
+_product = elementary(adjoints.multiply, "multiply")(_times)
 
 
 def outer(like: Number, a: Any, b: Any) -> Number:
@@ -108,6 +123,7 @@ def outer(like: Number, a: Any, b: Any) -> Number:
     )
 
 
+@elementary(adjoints.prod)
 def prod(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Number:
     """The product of K elements over some axes, in any order."""
     axes = tuple(range(x.ndim)) if axis is None else axis
@@ -128,10 +144,12 @@ def prod(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool
     return x.derived(value, rule)
 
 
+@elementary(adjoints.square)
 def square(x: Number) -> Number:
-    return multiply(x, x)
+    return _times(x, x)
 
 
+@elementary(adjoints.divide)
 def divide(x: Number, y: Number) -> Number:
     value = x.value / y.value
     fmt = x.format
@@ -163,9 +181,12 @@ def power(x: Number, y: Number) -> Number:
 
     Others: powers.py.
     """
+    return multiply(x, x) if int(y.value) == 2 else _whole_power(x, y)
+
+
+@elementary(adjoints.whole_power, "power")
+def _whole_power(x: Number, y: Number) -> Number:
     n = int(y.value)
-    if n == 2:
-        return multiply(x, x)
     value = x.value**n
     fmt = x.format
 
@@ -177,6 +198,7 @@ def power(x: Number, y: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.SMOOTH["exp"])
 def exp(x: Number) -> Number:
     value = np.exp(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["exp"]
@@ -190,6 +212,7 @@ def exp(x: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.SMOOTH["tanh"])
 def tanh(x: Number) -> Number:
     value = np.tanh(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["tanh"]
@@ -207,6 +230,7 @@ def reciprocal(x: Number) -> Number:
     return divide(x.operand(1.0), x)
 
 
+@elementary(adjoints.SMOOTH["sqrt"])
 def sqrt(x: Number) -> Number:
     value = np.sqrt(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["sqrt"]
@@ -222,6 +246,7 @@ def sqrt(x: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.SMOOTH["log"])
 def log(x: Number) -> Number:
     value = np.log(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["log"]
@@ -252,6 +277,8 @@ def _is_power_of_two(number: float) -> bool:
 
 def _by_power_of_two(x: Number, number: float, p: Any, take: Take) -> Any:
     """The radius of p = number x: exact, unless it leaves the normal numbers."""
+    if x.exact and number >= 1:
+        return _overflow(np.broadcast_to(0.0, np.shape(p)), p, x.format)
     ex, tiny = x.e(take), x.format.tiny
     e = ex * number
     normal = (np.abs(p) - x.slack * e >= tiny) & ((ex == 0) | (e >= tiny))  # in every evaluation, and the radius itself
@@ -280,4 +307,7 @@ def _zero_where(exact: Any, rounding: Any) -> Any:
 
 def _overflow(e: Any, magnitude: Any, fmt: Format) -> Any:
     """Infinite where an evaluation may overflow, and where the bound itself did."""
+    size, room = np.size(magnitude), fmt.huge / 8
+    if size >= MANY and -room < magnitude.min() and magnitude.max() < room and np.max(e) < room:
+        return e  # nowhere, which is seen without an array in between
     return np.where((np.abs(magnitude) + 2 * e < fmt.huge / 2), e, np.inf)

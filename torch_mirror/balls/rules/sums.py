@@ -15,20 +15,22 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints, recording
 from torch_mirror.balls.exactness import NO_BIT, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number, OpenSum
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import products
 from torch_mirror.balls.take import Take, everything
 
 
 def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
-    """The ball of a sum."""
+    """The ball of a sum; closed where it is recorded, as nobody's other order of its terms is asked about there."""
 
     def rule(take: Take) -> Any:
         return take(_radius(total, like.format))
 
-    return like.derived(value, rule, total)
+    return like.derived(value, rule, total if recording.current() is None else None)
 
 
 def _radius(total: OpenSum, fmt: Format) -> Array:
@@ -58,10 +60,16 @@ def matmul(x: Number, w: Number) -> Number:
         return matmul(x.view(lambda a: a[None]), w).view(lambda a: a[..., 0, :] if w.ndim > 1 else a[0])
     if w.ndim == 1:
         return matmul(x, w.view(lambda a: a[:, None])).view(lambda a: a[..., 0])
-    kept = w.kept_products
-    if kept is not None and (id(x), id(w)) in kept:
-        product: Number = kept[id(x), id(w)][-1]
-        return product
+    kept = w.kept_products if recording.current() is None else None  # what is recorded is a product of its own
+    if kept is None:
+        return _matmul(x, w)
+    if (id(x), id(w)) not in kept:
+        kept[id(x), id(w)] = x, w, _matmul(x, w)
+    return kept[id(x), id(w)][-1]
+
+
+@elementary(adjoints.matmul, "matmul")
+def _matmul(x: Number, w: Number) -> Number:
     exact = x.exact and w.exact
 
     def bound(gamma: float) -> Array:
@@ -85,10 +93,7 @@ def matmul(x: Number, w: Number) -> Number:
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
         (lambda at: products.magnitude_of_few(x.value, w.value, at)) if exact and many else None,
     )
-    result = open_sum(x, products.product(x.value, w.value), total)
-    if kept is not None:
-        kept[id(x), id(w)] = x, w, result
-    return result
+    return open_sum(x, products.product(x.value, w.value), total)
 
 
 def _product_grid(x: Number, w: Number) -> Array | None:
@@ -110,6 +115,7 @@ def dot(like: Number, a: Any, b: Any) -> Number:
     raise TypeError(f"no radius is known for numpy.dot of {x.ndim} and {w.ndim} dimensions, only of 1 and 2")
 
 
+@elementary(adjoints.total, "sum")
 def add_over(x: Number, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Number:
     """The sum of x over some axes."""
     axes = tuple(range(x.ndim)) if axis is None else axis
@@ -131,8 +137,11 @@ def add_over(x: Number, axis: int | tuple[int, ...] | None, *, keepdims: bool = 
 
 def cumsum(like: Number, a: Any, axis: int | None = None) -> Number:
     """The sums of the first 1, 2, ... elements along an axis, each in any order."""
-    x = like.operand(a) if axis is not None else like.operand(a).view(np.ravel)
-    along = axis or 0
+    return _cumsum(like.operand(a) if axis is not None else like.operand(a).view(np.ravel), axis or 0)
+
+
+@elementary(adjoints.cumsum, "cumsum")
+def _cumsum(x: Number, along: int) -> Number:
     value = x.value.cumsum(axis=along)
     if not x.size:
         return x.derived(value, None)
