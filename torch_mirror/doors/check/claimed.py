@@ -1,0 +1,114 @@
+"""What the user brings: a loss, its gradients by hand, parameters and data; and how a gradient finds its parameter."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.claim.tree import Tree, named, zip_with
+from reference.errors import InputError
+
+
+class Claim(NamedTuple):
+    """A function (p, *data) -> (loss, gradients), with the numbers that it is looked at with."""
+
+    run: Callable[..., tuple[Any, Any]]
+    roots: tuple[Any, ...]      # the user's functions, and what else they reach
+    parameters: Tree
+    data: tuple[Any, ...]
+    names: tuple[str, ...]      # of the parameters' leaves
+
+
+def claim_of(
+    function: Any, parameters: Any, data: tuple[Any, ...], *, loss: Any = None, gradients: Any = None
+) -> Claim:
+    """The claim of one function that returns (loss, gradients), or of two functions of the same arguments.
+
+    Raises InputError for what is neither, and for parameters without an array of floats.
+    """
+    if function is not None:
+        if loss is not None or gradients is not None:
+            raise InputError("check", "one function (p, *data) -> (loss, gradients), or loss= and gradients=", "both")
+        run = _one(function)
+    else:
+        run = _two(loss, gradients)
+    leaves = {name: _checked_leaf(name, a) for name, a in named(parameters).items()}
+    if not leaves:
+        raise InputError("parameters", "an array, or a tree of arrays", f"{type(parameters).__name__} without one")
+    return Claim(run, (function, loss, gradients, parameters, data), parameters, data, tuple(leaves))
+
+
+def _one(function: Any) -> Callable[..., tuple[Any, Any]]:
+    if not callable(function):
+        raise InputError("function", "a function (p, *data) -> (loss, gradients)", repr(function))
+
+    def run(p: Tree, *data: Any) -> tuple[Any, Any]:
+        result = function(p, *data)
+        if not isinstance(result, tuple) or len(result) != 2:
+            came = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
+            raise InputError("the function", "to return (loss, gradients)", came)
+        return result
+
+    return run
+
+
+def _two(loss: Any, gradients: Any) -> Callable[..., tuple[Any, Any]]:
+    for what, f in (("loss", loss), ("gradients", gradients)):
+        if not callable(f):
+            raise InputError(what, "a function (p, *data), or one function of both by position", repr(f))
+    return lambda p, *data: (loss(p, *data), gradients(p, *data))
+
+
+def _checked_leaf(name: str, a: Any) -> Any:
+    """Raises InputError for what has no derivative."""
+    array = np.asarray(a)
+    if array.dtype.kind != "f":
+        raise InputError(f"parameter {name}", "an array of floats", f"one of {array.dtype}")
+    return a
+
+
+def copies(tree: Tree, make: Callable[[Any], Any] = np.copy) -> Tree:
+    """Parameters for a run: the same containers anew, with make(a) for each array or number."""
+    return zip_with(lambda _, a: make(np.asarray(a)), tree)
+
+
+def data_as(data: Any, make: Callable[[Any], Any]) -> Any:
+    """Data for a run: make(a) of each array of floats, copies of other arrays, new containers."""
+    if isinstance(data, np.ndarray):
+        return make(data) if data.dtype.kind == "f" else data.copy()
+    if isinstance(data, dict):
+        return {key: data_as(value, make) for key, value in data.items()}
+    if type(data) in (list, tuple):
+        return type(data)(data_as(value, make) for value in data)
+    return data
+
+
+def gradients_of(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """The gradient of each parameter, None where there is none: by the parameter's name, or with a d before it.
+
+    Raises InputError where none of them has a gradient, and for a gradient of nothing.
+    """
+    came = _leaves(result)
+    found: dict[str, Any] = {}
+    for name in names:
+        spelled = [other for other in dict.fromkeys((name, f"d{name}", gradient_name(name))) if other in came]
+        found[name] = came.pop(spelled[0]) if spelled else None
+    if came or all(g is None for g in found.values()):
+        expected = f"a tree like the parameters, with a gradient of {', '.join(names)} under the same name or with a d"
+        raise InputError("gradients", expected, ", ".join(came) or type(result).__name__)
+    return found
+
+
+def _leaves(result: Any) -> dict[str, Any]:
+    """The gradients by name; a whole number, such as a 0 that somebody returns, counts as one."""
+    if isinstance(result, Mapping):
+        result = {key: float(value) if type(value) is int else value for key, value in result.items()}
+    return {name: a for name, a in named(result).items() if a is not None}
+
+
+def gradient_name(name: str) -> str:
+    """``dW1`` for W1, ``layers.0.dW`` for layers.0.W, ``d[0][1]`` for 0.1."""
+    *above, last = name.split(".")
+    if all(part.isdigit() for part in (*above, last)):
+        return "d" + "".join(f"[{part}]" for part in (*above, last))
+    return ".".join([*above, f"d{last}"])
