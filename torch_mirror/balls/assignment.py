@@ -51,7 +51,7 @@ def without_history(new: Number) -> Number:
     if new.exact or new.open:
         return new
     with np.errstate(all="ignore"):  # NumPy would warn of the values only, and has done
-        return new.derived(new.value, held(new.radius))
+        return new.bounded(held(new.radius))
 
 
 def held(radius: Array) -> Rule:

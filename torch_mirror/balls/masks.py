@@ -20,8 +20,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from reference.arrays import Array
-from torch_mirror.balls import callers
+from torch_mirror.balls import callers, recording
 from torch_mirror.balls.number import Look, Number
+from torch_mirror.balls.recording import Kind, elementary
 from torch_mirror.balls.take import everything
 
 Axes: TypeAlias = int | tuple[int, ...] | None
@@ -33,12 +34,13 @@ class Mask:
     like: a number beside which the mask becomes one.
     """
 
-    __slots__ = ("like", "undecided", "value")
+    __slots__ = ("like", "node", "undecided", "value")
 
     def __init__(self, like: Number, value: Array, undecided: Callable[[], Array] | None = None) -> None:
         self.like = like
         self.value = value
         self.undecided = undecided
+        self.node: recording.Node | None = None
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
@@ -57,7 +59,7 @@ class Mask:
 
     def decided(self, what: str = "a mask") -> Array:
         """The outcomes as an ordinary array. Raises TypeError if one of them is open; what: needs them all."""
-        if (left := int(np.count_nonzero(self.open))) > 0:
+        if (left := int(np.count_nonzero(self.open))) > 0 and not recording.followed(what, left):
             raise callers.located(TypeError(
                 f"{what} needs every outcome, and the radii leave {left} of {self.value.size} open; "
                 "np.where(mask, x, y) takes both branches"
@@ -67,8 +69,12 @@ class Mask:
     def view(self, look: Look) -> "Mask":
         """The elements that ``look`` gives."""
         undecided = self.undecided
-        return Mask(self.like, np.asarray(look(self.value)), undecided and (lambda: look(self.open)))
+        made = Mask(self.like, np.asarray(look(self.value)), undecided and (lambda: look(self.open)))
+        if (tape := recording.current()) is not None:
+            tape.note(made, "view", Kind.MOVES, Mask.view, (self,), (look,))
+        return made
 
+    @elementary(Kind.ZERO, "mask")
     def number(self) -> Number:
         """As zeros and ones in the precision under test."""
         centre = self.like.value.dtype
@@ -79,6 +85,7 @@ class Mask:
         """The number that it stands for as an operand."""
         return self.number()
 
+    @elementary(Kind.DECISION)
     def any(self, axis: Axes = None, *, keepdims: bool = False) -> "Mask":
         """True where some element along the axis is."""
 
@@ -97,6 +104,7 @@ class Mask:
 def comparison(ufunc: np.ufunc) -> Callable[[Number, Number], Mask]:
     """The rule of a comparison."""
 
+    @elementary(Kind.DECISION, ufunc.__name__)
     def rule(x: Number, y: Number) -> Mask:
         value = np.asarray(ufunc(x.value, y.value))
         if x.exact and y.exact:
@@ -122,6 +130,7 @@ def as_mask(like: Number, x: Any) -> Mask:
     return Mask(like, np.array(x, bool))
 
 
+@elementary(Kind.DECISION, "and")
 def _and(a: Mask, b: Mask) -> Mask:
     def undecided() -> Array:
         p, q = a.open, b.open
@@ -134,10 +143,12 @@ def _or(a: Mask, b: Mask) -> Mask:
     return _not(_and(_not(a), _not(b)))
 
 
+@elementary(Kind.DECISION, "xor")
 def _xor(a: Mask, b: Mask) -> Mask:
     return Mask(a.like, a.value ^ b.value, (lambda: a.open | b.open) if a.undecided or b.undecided else None)
 
 
+@elementary(Kind.DECISION, "not")
 def _not(a: Mask) -> Mask:
     return Mask(a.like, ~a.value, a.undecided)
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import recording
 from torch_mirror.balls.exactness import rounding_of
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.take import Rule, Take, everything
@@ -81,10 +82,12 @@ class Number:
     rule:   ``rule(take)`` is the radius of the elements that ``take`` selects, where it is not known yet
     total:  the sum that the number is, if that may still take a term
     origin: the number that it is a look at, and the look, where NumPy's look is a view of an array
+    node:   how it was made, if that is recorded (recording.py)
     """
 
     __slots__ = (
-        "_mT", "_once", "_radius", "_rule", "format", "kept_products", "number", "open", "origin", "scalar", "value",
+        "_mT", "_once", "_radius", "_rule", "format", "kept_products", "node", "number", "open", "origin", "scalar",
+        "value",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +104,7 @@ class Number:
         self.format = format or format_of(self.value.dtype)
         self.open = total
         self.origin = origin
+        self.node: recording.Node | None = None
         self.number: float | None = None  # the Python number that it stands for
         self.kept_products: dict[tuple[int, int], tuple[Number, Number, Number]] | None = None
         self._rule = rule
@@ -113,7 +117,20 @@ class Number:
 
     def derived(self, value: Array, rule: Rule | None, total: OpenSum | None = None) -> "Number":
         """The result of an operation on this number, with the rule of its radius; exact if there is none."""
-        return Number(value, 0, self.format, rule, total)
+        made = Number(value, 0, self.format, rule, total)
+        if recording.current() is not None:
+            made.node = recording.PENDING
+        return made
+
+    def constant(self, value: Array, radius: Rule | None = None) -> "Number":
+        """Values beside this number that do not depend on it, with the rule of their radius; exact if there is none."""
+        return Number(value, 0, self.format, radius)
+
+    def bounded(self, rule: Rule | None) -> "Number":
+        """The same values, made of the same, with another rule of their radius; a sum no more open."""
+        made = Number(self.value, 0, self.format, rule)
+        made.node = self.node
+        return made
 
     def operand(self, x: Any) -> "Number":
         """x as a number beside this one, in a format as wide at least; what that cannot hold is rounded to it."""
@@ -142,19 +159,26 @@ class Number:
         if self.format.precision >= fmt.precision:
             return self
         wider = np.promote_types(self.value.dtype, fmt.dtype)
-        return Number(self.value.astype(wider), 0, fmt, None if self.exact else self.e)
+        made = Number(self.value.astype(wider), 0, fmt, None if self.exact else self.e)
+        if (tape := recording.current()) is not None:
+            tape.note(made, "astype", recording.Kind.MOVES, Number.widened, (self,), (fmt,))
+        return made
 
     def view(self, look: Look) -> "Number":
         """The elements that ``look`` gives for any array of this shape, where it puts them; 0 may be among them."""
         value, total = look(self.value), self.open
         rule = None if self.exact else (lambda take: take(np.asarray(look(self.radius))))
         origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
-        return Number(value, 0, self.format, rule, total and _seen(total, self.shape, look), origin)
+        made = Number(value, 0, self.format, rule, total and _seen(total, self.shape, look), origin)
+        if (tape := recording.current()) is not None:
+            tape.note(made, "view", recording.Kind.MOVES, Number.view, (self,), (look,))
+        return made
 
     def again(self) -> "Number":
         """The same number as another object."""
         same = Number(self.value, 0, self.format, None if self.exact else self.e, self.open, self.origin)
         same.scalar, same.number, same.kept_products = self.scalar, self.number, self.kept_products
+        same.node = self.node
         return same
 
     # --- radius ----------------------------------------------------------------------------------------
@@ -197,7 +221,7 @@ class Number:
     @property
     def mT(self) -> "Number":
         """With the last two axes swapped; one object, where products with it are kept."""
-        if self.kept_products is None:
+        if self.kept_products is None or recording.current() is not None:
             return self.view(_mT)
         if self._mT is None:
             self._mT = self.view(_mT)

@@ -19,6 +19,7 @@ import numpy as np
 
 from torch_mirror.balls import masks
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Adjoint, Kind
 from torch_mirror.balls.rules import (
     calling,
     choices,
@@ -48,6 +49,7 @@ class Row(NamedTuple):
     radius: Callable[..., Any]  # the rule: the value with its radius
     into: str | None = None     # the name of its first argument, if the result is assigned to that
     calls: bool = False         # whether it calls a function of the user's, and is given balls for that
+    adjoint: Adjoint = Kind.COMPOSED
 
 
 def of(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,12 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from torch_mirror.balls.masks import as_mask
+from torch_mirror.balls import choosing
+from torch_mirror.balls.masks import Mask, as_mask
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Kind, elementary
 from torch_mirror.balls.rules.elementwise import negative
 from torch_mirror.balls.take import Take
 
 
+@elementary(choosing.maximum)
 def maximum(x: Number, y: Number) -> Number:
     value = np.maximum(x.value, y.value)
 
@@ -52,6 +55,7 @@ def clip(like: Number, a: Any, a_min: Any = None, a_max: Any = None, *, min: Any
     return result if a_max is None else minimum(result, like.operand(a_max))
 
 
+@elementary(Kind.ZERO)
 def sign(x: Number) -> Number:
     def rule(take: Take) -> Any:
         e = x.e(take)
@@ -61,6 +65,7 @@ def sign(x: Number) -> Number:
     return x.derived(np.sign(x.value), None if x.exact else rule)
 
 
+@elementary(choosing.largest, "max")
 def max_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Number:
     """The largest element over some axes."""
 
@@ -78,17 +83,19 @@ def min_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: 
 
 
 def where(like: Number, condition: Any, x: Any, y: Any) -> Number:
-    a, b = like.operand(x), like.operand(y)
-    mask = as_mask(like, condition)
+    return _chosen(as_mask(like, condition), like.operand(x), like.operand(y))
 
+
+@elementary(choosing.where, "where")
+def _chosen(mask: Mask, a: Number, b: Number) -> Number:
     def rule(take: Take) -> Any:
         ea, eb = a.e(take), b.e(take)
         e = np.where(take(mask.value), ea, eb)
         undecided = mask.undecided() if mask.undecided else None
         if undecided is None or not undecided.any():
             return e
-        both = np.abs(take(a.value) - take(b.value)) + like.slack * (ea + eb)
+        both = np.abs(take(a.value) - take(b.value)) + a.slack * (ea + eb)
         return np.where(take(undecided), both, e)
 
     value = np.where(mask.value, a.value, b.value)
-    return like.derived(value, None if mask.undecided is None and a.exact and b.exact else rule)
+    return a.derived(value, None if mask.undecided is None and a.exact and b.exact else rule)

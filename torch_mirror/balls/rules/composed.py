@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints
 from torch_mirror.balls.number import Look, Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import elementwise, shapes, sums
 from torch_mirror.balls.take import Take, everything
 
@@ -132,6 +134,11 @@ def cumprod(like: Number, a: Any, axis: int | None = None) -> Number:
     x = like.operand(a)
     if axis is None:
         x, axis = x.view(np.ravel), 0
+    return _cumprod(x, axis)
+
+
+@elementary(adjoints.cumprod, "cumprod")
+def _cumprod(x: Number, axis: int) -> Number:
     fmt, terms = x.format, x.shape[axis]
 
     def rule(take: Take) -> Any:

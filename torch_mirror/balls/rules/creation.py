@@ -37,7 +37,7 @@ def empty(like: Number, shape: Any, dtype: Any = None, order: Any = "C", *, devi
     if not makes_a_ball(like, dtype):
         return np.empty(shape, dtype, order, device=device)
     value = np.full(shape, np.nan, like.value.dtype, order)
-    return like.derived(value, lambda take: take(np.full(value.shape, np.inf)))
+    return like.constant(value, lambda take: take(np.full(value.shape, np.inf)))
 
 
 def zeros_like(like: Number, a: Any, dtype: Any = None, *, shape: Any = None) -> Any:

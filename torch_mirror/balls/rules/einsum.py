@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints
 from torch_mirror.balls.exactness import NO_BIT, lowest_bit
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Look, Number, OpenSum
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import elementwise, products, sums
 from torch_mirror.balls.take import everything
 
@@ -78,6 +80,7 @@ def written_out(subscripts: str, ndims: tuple[int, ...]) -> Labels:
     return Labels(own, right.replace("...", widest))
 
 
+@elementary(adjoints.einsum, "einsum")
 def contract(x: Number, y: Number, labels: Labels) -> Number:
     """The sum of the products of two balls, none of which has a label twice."""
     value = _evaluate(labels.text, x.value, y.value)

@@ -29,9 +29,11 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints, choosing
 from torch_mirror.balls.exactness import exact_product, exact_sum
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import sums
 from torch_mirror.balls.take import Take, everything
 
@@ -50,10 +52,12 @@ MANY = 4096
 """Elements from which a test of exactness looks at a few first."""
 
 
+@elementary(adjoints.add)
 def add(x: Number, y: Number) -> Number:
     return _sum_or_difference(x, y, 1)
 
 
+@elementary(adjoints.subtract)
 def subtract(x: Number, y: Number) -> Number:
     return _sum_or_difference(x, y, -1)
 
@@ -74,15 +78,21 @@ def _sum_or_difference(x: Number, y: Number, sign: int) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.negative)
 def negative(x: Number) -> Number:
     return x.derived(-x.value, None if x.exact else x.e)
 
 
+@elementary(choosing.absolute)
 def absolute(x: Number) -> Number:
     return x.derived(np.abs(x.value), None if x.exact else x.e)
 
 
 def multiply(x: Number, y: Number) -> Number:
+    return square(x) if x is y else _product(x, y)
+
+
+def _times(x: Number, y: Number) -> Number:
     value = x.value * y.value
     fmt = x.format
     if x.number is not None:
@@ -102,12 +112,16 @@ def multiply(x: Number, y: Number) -> Number:
     return x.derived(value, rule)
 
 
+_product = elementary(adjoints.multiply, "multiply")(_times)
+
+
 def outer(like: Number, a: Any, b: Any) -> Number:
     return multiply(
         like.operand(a).view(lambda v: v.reshape(-1, 1)), like.operand(b).view(lambda v: v.reshape(1, -1))
     )
 
 
+@elementary(adjoints.prod)
 def prod(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Number:
     """The product of K elements over some axes, in any order."""
     axes = tuple(range(x.ndim)) if axis is None else axis
@@ -128,10 +142,12 @@ def prod(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool
     return x.derived(value, rule)
 
 
+@elementary(adjoints.square)
 def square(x: Number) -> Number:
-    return multiply(x, x)
+    return _times(x, x)
 
 
+@elementary(adjoints.divide)
 def divide(x: Number, y: Number) -> Number:
     value = x.value / y.value
     fmt = x.format
@@ -163,9 +179,12 @@ def power(x: Number, y: Number) -> Number:
 
     Others: powers.py.
     """
+    return multiply(x, x) if int(y.value) == 2 else _whole_power(x, y)
+
+
+@elementary(adjoints.whole_power, "power")
+def _whole_power(x: Number, y: Number) -> Number:
     n = int(y.value)
-    if n == 2:
-        return multiply(x, x)
     value = x.value**n
     fmt = x.format
 
@@ -177,6 +196,7 @@ def power(x: Number, y: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.SMOOTH["exp"])
 def exp(x: Number) -> Number:
     value = np.exp(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["exp"]
@@ -190,6 +210,7 @@ def exp(x: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.SMOOTH["tanh"])
 def tanh(x: Number) -> Number:
     value = np.tanh(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["tanh"]
@@ -207,6 +228,7 @@ def reciprocal(x: Number) -> Number:
     return divide(x.operand(1.0), x)
 
 
+@elementary(adjoints.SMOOTH["sqrt"])
 def sqrt(x: Number) -> Number:
     value = np.sqrt(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["sqrt"]
@@ -222,6 +244,7 @@ def sqrt(x: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.SMOOTH["log"])
 def log(x: Number) -> Number:
     value = np.log(x.value)
     fmt, roundings = x.format, FUNCTION_ROUNDINGS["log"]

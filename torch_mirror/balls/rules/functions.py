@@ -34,8 +34,9 @@ from typing import Any
 
 import numpy as np
 
-from torch_mirror.balls import callers
+from torch_mirror.balls import adjoints, callers
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import longdouble
 from torch_mirror.balls.rules.elementwise import FUNCTION_ROUNDINGS, _overflow
 from torch_mirror.balls.take import Take
@@ -55,6 +56,7 @@ def reach(x: Number, take: Take) -> Any:
 def smooth(function: Callable[[Any], Any], slope: Slope, roundings: str) -> Callable[[Number], Number]:
     """The rule of a function with that slope; roundings: its name in FUNCTION_ROUNDINGS."""
 
+    @elementary(adjoints.SMOOTH[roundings], roundings)
     def rule_of(x: Number) -> Number:
         value = function(x.value)
         fmt = x.format
@@ -161,6 +163,7 @@ def of_scipy(ufunc: np.ufunc) -> Callable[[Number], Number] | None:
     return smooth(evaluate, SCIPY_SLOPES[name], name)
 
 
+@elementary(adjoints.logaddexp)
 def logaddexp(x: Number, y: Number) -> Number:
     value = np.logaddexp(x.value, y.value)
     fmt = x.format
@@ -179,6 +182,7 @@ def logaddexp(x: Number, y: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.hypot)
 def hypot(x: Number, y: Number) -> Number:
     value = np.hypot(x.value, y.value)
     fmt = x.format

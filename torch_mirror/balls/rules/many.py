@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import einsum as of_two
 from torch_mirror.balls.take import Take, everything
 
@@ -28,10 +30,13 @@ def einsum(like: Number, subscripts: Any, *operands: Any, optimize: Any = False)
     if not isinstance(subscripts, str) or len(operands) <= 2:
         return of_two.einsum(like, subscripts, *operands, optimize=optimize)
     balls = [like.operand(a) for a in operands]
-    return _contract(balls, of_two.written_out(subscripts, tuple(a.ndim for a in balls)))
+    return _contract(*balls, of_two.written_out(subscripts, tuple(a.ndim for a in balls)))
 
 
-def _contract(balls: list[Number], labels: of_two.Labels) -> Number:
+@elementary(adjoints.einsum, "einsum")
+def _contract(*balls_and_labels: Any) -> Number:
+    """Numbers, and their labels at the end."""
+    balls, labels = list(balls_and_labels[:-1]), balls_and_labels[-1]
     text, fmt, m = labels.text, balls[0].format, len(balls)
     sizes: dict[str, int] = {}
     for own, a in zip(labels.operands, balls, strict=True):

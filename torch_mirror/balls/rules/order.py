@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import choosing
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import elementwise, means
 from torch_mirror.balls.take import Take
 
@@ -82,7 +84,11 @@ def sort(
     x = like.operand(a)
     if axis is None:
         x, axis = x.view(np.ravel), 0
+    return _sorted(x, axis % x.ndim)
 
+
+@elementary(choosing.sort, "sort")
+def _sorted(x: Number, axis: int) -> Number:
     def rule(take: Take) -> Any:
         return take(np.moveaxis(_kth_radius(x, axis), -1, axis))
 

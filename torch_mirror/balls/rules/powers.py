@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from torch_mirror.balls import adjoints
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import elementwise, functions
 from torch_mirror.balls.rules.elementwise import FUNCTION_ROUNDINGS, _least, _overflow
 from torch_mirror.balls.take import Take
@@ -28,7 +30,8 @@ from torch_mirror.balls.take import Take
 
 def power(x: Number, y: Number) -> Number:
     """x ** y; y a number, an array of whole ones, as in x ** np.arange(4), or anything where x is above 0."""
-    if not y.exact or (y.value != np.round(y.value)).any():
+    variable = y.node is not None and y.node.active
+    if variable or not y.exact or (y.value != np.round(y.value)).any():
         return _any_power(x, y)
     if y.ndim == 0:
         n = float(y.value)
@@ -46,6 +49,7 @@ def float_power(x: Number, y: Number) -> Number:
     return power(x, y)
 
 
+@elementary(adjoints.whole_power, "power")
 def _whole_power(x: Number, y: Number) -> Number:
     value = np.power(x.value, y.value)
     n, fmt = y.value.astype(np.float64), x.format
@@ -66,6 +70,7 @@ def _whole_power(x: Number, y: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.any_power, "power")
 def _any_power(x: Number, y: Number) -> Number:
     value = np.power(x.value, y.value)
     fmt = x.format

@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from torch_mirror.balls import adjoints
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Kind, elementary
 from torch_mirror.balls.rules import elementwise
 from torch_mirror.balls.rules.elementwise import _overflow
 from torch_mirror.balls.rules.functions import reach
@@ -27,6 +29,7 @@ from torch_mirror.balls.take import Take
 def step(function: Callable[[Any], Any]) -> Callable[[Number], Number]:
     """The rule of an increasing function whose results are whole numbers."""
 
+    @elementary(Kind.ZERO, function.__name__)
     def rule_of(x: Number) -> Number:
         def rule(take: Take) -> Any:
             v, r = take(x.value), reach(x, take)
@@ -56,6 +59,7 @@ def fix(like: Number, x: Any) -> Number:
     return trunc(like.operand(x))
 
 
+@elementary(Kind.ZERO)
 def floor_divide(x: Number, y: Number) -> Number:
     value = np.floor_divide(x.value, y.value)
     quotient = elementwise.divide(x, y)
@@ -72,6 +76,7 @@ def floor_divide(x: Number, y: Number) -> Number:
     return x.derived(value, rule)
 
 
+@elementary(adjoints.mod, "mod")
 def mod(x: Number, y: Number) -> Number:
     value = np.mod(x.value, y.value)
     times = floor_divide(x, y)

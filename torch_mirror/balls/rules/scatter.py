@@ -77,7 +77,7 @@ def multiply(x: Number, where: Array, new: Number) -> Number:
 def _layer(x: Number, at: Array, chosen: Array, new: Number) -> Number:
     """The chosen factors where they go, and ones elsewhere."""
     layout = x.value
-    ones, index = x.derived(np.ones_like(layout), None), np.unravel_index(at, layout.shape)
+    ones, index = x.constant(np.ones_like(layout)), np.unravel_index(at, layout.shape)
     return shapes.moved(
         [ones, new], lambda parts: shapes.placed(layout, parts[0], index, parts[1].reshape(-1)[chosen])
     )

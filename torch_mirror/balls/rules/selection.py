@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
-from torch_mirror.balls import masks
+from torch_mirror.balls import adjoints, choosing, masks
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Kind, elementary
 from torch_mirror.balls.rules import choices, elementwise, functions
 from torch_mirror.balls.take import Take, everything
 
@@ -25,6 +26,7 @@ from torch_mirror.balls.take import Take, everything
 def kind_of_number(ufunc: np.ufunc) -> Callable[[Number], masks.Mask]:
     """The rule of isnan, isfinite and isinf."""
 
+    @elementary(Kind.DECISION, ufunc.__name__)
     def rule(x: Number) -> masks.Mask:
         value = np.asarray(ufunc(x.value))
 
@@ -64,7 +66,11 @@ def nan_to_num(
     """x with numbers for what is none. Raises TypeError for copy=False, which writes to x."""
     if not copy:
         raise TypeError("no radius is known for numpy.nan_to_num with copy=False; x[...] = np.nan_to_num(x) does it")
-    a = like.operand(x)
+    return _finite(like.operand(x), nan, posinf, neginf)
+
+
+@elementary(adjoints.finite, "nan_to_num")
+def _finite(a: Number, nan: float, posinf: Any, neginf: Any) -> Number:
     huge = a.format.huge
     posinf, neginf = huge if posinf is None else posinf, -huge if neginf is None else neginf
     value = np.nan_to_num(a.value, nan=nan, posinf=posinf, neginf=neginf)
@@ -96,6 +102,7 @@ def heaviside(x: Number, y: Number) -> Number:
 def beside_nan(ufunc: np.ufunc, choose: Callable[[Number, Number], Number]) -> Callable[[Number, Number], Number]:
     """The rule of fmax or fmin, which takes the number beside a NaN: choose, but for that."""
 
+    @elementary(choosing.larger_beside_nan if ufunc is np.fmax else choosing.smaller_beside_nan, ufunc.__name__)
     def rule_of(x: Number, y: Number) -> Number:
         ordinary = choose(x, y)
 
@@ -109,6 +116,7 @@ def beside_nan(ufunc: np.ufunc, choose: Callable[[Number, Number], Number]) -> C
     return rule_of
 
 
+@elementary(choosing.copysign)
 def copysign(x: Number, y: Number) -> Number:
     def rule(take: Take) -> Any:
         decided = np.abs(take(y.value)) > functions.reach(y, take)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import recording
 from torch_mirror.balls.exactness import NO_BIT
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.number import Number, OpenSum, Settled
@@ -33,7 +34,15 @@ def moved(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> Numb
         return take(np.asarray(join([x.radius for x in parts])))
 
     total = _joined_sums(parts, join) if any(x.open for x in parts) else None
-    return parts[0].derived(join([x.value for x in parts]), None if all(x.exact for x in parts) else rule, total)
+    made = parts[0].derived(join([x.value for x in parts]), None if all(x.exact for x in parts) else rule, total)
+    if (tape := recording.current()) is not None:
+        tape.note(made, "moved", recording.Kind.MOVES, _moved_again, tuple(parts), (join,))
+    return made
+
+
+def _moved_again(*parts_and_join: Any) -> Number:
+    *parts, join = parts_and_join
+    return moved(parts, join)
 
 
 def _joined_sums(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> OpenSum:

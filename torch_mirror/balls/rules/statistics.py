@@ -32,8 +32,9 @@ from typing import Any
 
 import numpy as np
 
-from torch_mirror.balls import masks
+from torch_mirror.balls import adjoints, masks
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import choices, elementwise, functions, means, powers, reductions, sums
 from torch_mirror.balls.take import Take, everything
 
@@ -49,7 +50,7 @@ def var(
     deviation = elementwise.subtract(x, means.mean(x, axis, keepdims=True))
     total = sums.add_over(elementwise.square(deviation), axis, keepdims=keepdims)
     n = x.size // max(total.size, 1)
-    total = x.derived(total.value, _or_welford(x, total, axis, n, keepdims=keepdims))
+    total = total.bounded(_or_welford(x, total, axis, n, keepdims=keepdims))
     return elementwise.divide(total, total.operand(n - (ddof if correction is None else correction)))
 
 
@@ -76,6 +77,7 @@ def std(
     return _root(var(like, a, axis, dtype, ddof, keepdims=keepdims, correction=correction))
 
 
+@elementary(adjoints.SMOOTH["sqrt"], "sqrt")
 def _root(x: Number) -> Number:
     """The root of what is negative in no evaluation."""
     k = elementwise.FUNCTION_ROUNDINGS["sqrt"] * x.format.u * (1 + 4 * x.format.u)
@@ -138,7 +140,7 @@ def _of_vectors(a: Number, p: Any, axis: int, *, keepdims: bool) -> Number:
         return sums.add_over(size, axis, keepdims=keepdims)
     total = sums.add_over(powers.power(size, a.operand(p)), axis, keepdims=keepdims)
     part = np.asarray(1 / p, a.value.dtype)  # which is rounded
-    return powers.power(total, a.derived(part, lambda take: take(2 * a.format.u * np.abs(part))))
+    return powers.power(total, a.constant(part, lambda take: take(2 * a.format.u * np.abs(part))))
 
 
 def _of_matrices(a: Number, p: Any, axes: tuple[int, ...], *, keepdims: bool) -> Number:

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints, recording
 from torch_mirror.balls.exactness import NO_BIT, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number, OpenSum
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import products
 from torch_mirror.balls.take import Take, everything
 
@@ -58,10 +60,16 @@ def matmul(x: Number, w: Number) -> Number:
         return matmul(x.view(lambda a: a[None]), w).view(lambda a: a[..., 0, :] if w.ndim > 1 else a[0])
     if w.ndim == 1:
         return matmul(x, w.view(lambda a: a[:, None])).view(lambda a: a[..., 0])
-    kept = w.kept_products
-    if kept is not None and (id(x), id(w)) in kept:
-        product: Number = kept[id(x), id(w)][-1]
-        return product
+    kept = w.kept_products if recording.current() is None else None  # what is recorded is a product of its own
+    if kept is None:
+        return _matmul(x, w)
+    if (id(x), id(w)) not in kept:
+        kept[id(x), id(w)] = x, w, _matmul(x, w)
+    return kept[id(x), id(w)][-1]
+
+
+@elementary(adjoints.matmul, "matmul")
+def _matmul(x: Number, w: Number) -> Number:
     exact = x.exact and w.exact
 
     def bound(gamma: float) -> Array:
@@ -83,10 +91,7 @@ def matmul(x: Number, w: Number) -> Number:
         lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
     )
-    result = open_sum(x, products.product(x.value, w.value), total)
-    if kept is not None:
-        kept[id(x), id(w)] = x, w, result
-    return result
+    return open_sum(x, products.product(x.value, w.value), total)
 
 
 def _product_grid(x: Number, w: Number) -> Array | None:
@@ -108,6 +113,7 @@ def dot(like: Number, a: Any, b: Any) -> Number:
     raise TypeError(f"no radius is known for numpy.dot of {x.ndim} and {w.ndim} dimensions, only of 1 and 2")
 
 
+@elementary(adjoints.total, "sum")
 def add_over(x: Number, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Number:
     """The sum of x over some axes."""
     axes = tuple(range(x.ndim)) if axis is None else axis
@@ -129,8 +135,11 @@ def add_over(x: Number, axis: int | tuple[int, ...] | None, *, keepdims: bool = 
 
 def cumsum(like: Number, a: Any, axis: int | None = None) -> Number:
     """The sums of the first 1, 2, ... elements along an axis, each in any order."""
-    x = like.operand(a) if axis is not None else like.operand(a).view(np.ravel)
-    along = axis or 0
+    return _cumsum(like.operand(a) if axis is not None else like.operand(a).view(np.ravel), axis or 0)
+
+
+@elementary(adjoints.cumsum, "cumsum")
+def _cumsum(x: Number, along: int) -> Number:
     value = x.value.cumsum(axis=along)
     if not x.size:
         return x.derived(value, None)

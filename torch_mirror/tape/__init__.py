@@ -1,0 +1,1 @@
+"""The tape: derivatives with radii of unchanged NumPy code (sweep.py), and what is asked of a recording."""

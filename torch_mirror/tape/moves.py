@@ -1,0 +1,108 @@
+"""The adjoint of whatever moves elements: views, indices, joins, pads, assignment. One for all of them.
+
+A move puts elements of its parts, or 0, where ``join`` puts those of any arrays of their shapes. Its adjoint adds each
+element of g to the element that was put there. Where the move is a view of one part that NumPy can write through, g is added
+through it, in place: a loop over k slices then costs the array once, and not k times (Sum). Otherwise ``join`` is asked
+where it puts the numbers 1, 2, ... of all elements.
+
+Where K elements of g meet in one element, the sum has the radius of a sum (sums.py): the radii, gamma_K times their
+magnitudes, and what underflows. Added one by one, each addition has a rounding, u |sum|.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Node
+
+
+def join_of(node: Node) -> Any:
+    """The function of a list of arrays, one of each part, that puts their elements where the move does."""
+    if node.operation == "moved":
+        return node.arguments[0]
+    if node.operation == "view":
+        look = node.arguments[0]
+        return lambda parts: look(parts[0])
+    return lambda parts: parts[0]  # another dtype
+
+
+class Sum:
+    """A derivative that is added up in place: values v and radii r, of which nobody else knows."""
+
+    __slots__ = ("format", "r", "v")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, fmt: Format) -> None:
+        self.v, self.r, self.format = np.zeros(shape, dtype), np.zeros(shape, dtype), fmt
+
+    @classmethod
+    def of(cls, d: Number) -> "Sum":
+        """A sum that starts with a derivative."""
+        total = cls(d.shape, d.value.dtype, d.format)
+        total.v[...], total.r[...] = d.value, d.radius
+        return total
+
+    def number(self) -> Number:
+        return Number(self.v, self.r, self.format)
+
+    def add(self, v: Array, r: Array, g: Number) -> None:
+        """Add g to views of the values and radii: a rounding where something was there."""
+        fmt, slack = self.format, g.slack
+        before = (v != 0) | (r != 0)
+        v += g.value
+        if g.exact and not before.any():
+            return
+        r += g.radius
+        if before.any():
+            r += np.where(before, fmt.u * (np.abs(v) + slack * r) + fmt.tiny, 0) * (1 + 4 * fmt.u)
+        unsafe = ~(np.abs(v) + 2 * r < fmt.huge / 2)
+        if unsafe.any():
+            r[unsafe] = np.inf
+
+
+def written_through(join: Any, shape: tuple[int, ...], into: Sum | None, g: Number) -> Sum | None:
+    """The sum with g added through the move, if that is a view of one part that can be written to; else None."""
+    total = into or Sum(shape, g.value.dtype, g.format)
+    v = join([total.v])
+    if not (isinstance(v, np.ndarray) and v.flags.writeable and v.base is not None and v.size <= total.v.size):
+        return None
+    if 0 in v.strides or not np.may_share_memory(v, total.v) or v.shape != g.shape:
+        return None
+    total.add(v, join([total.r]), g)
+    return total
+
+
+def scattered(join: Any, shapes: list[tuple[int, ...]], which: int, g: Number) -> Number:
+    """By the part ``which`` of those of the shapes, by way of their numbers."""
+    sizes = [int(np.prod(s)) for s in shapes]
+    starts = np.cumsum([1, *sizes])
+    where = np.asarray(join([np.arange(a, a + n).reshape(s) for a, n, s in zip(starts, sizes, shapes, strict=False)]))
+    first, size = int(starts[which]), sizes[which]
+    mine = ((where >= first) & (where < first + size)).reshape(-1)
+    at = where.reshape(-1)[mine] - first
+    value, radius = g.value.reshape(-1)[mine], None if g.exact else g.radius.reshape(-1)[mine]
+    counts = np.bincount(at, minlength=size)
+    most, fmt = int(counts.max(initial=0)), g.format
+    v = _added(at, value, size)
+    if most <= 1:
+        r: Any = 0 if radius is None else _added(at, radius, size).reshape(shapes[which])
+        return Number(v.reshape(shapes[which]), r, fmt)
+    gamma = fmt.gamma(most)
+    e = np.zeros(size) if radius is None else _added(at, radius, size)
+    sizes_of = np.abs(value) if radius is None else np.abs(value) + g.slack * radius
+    A = _added(at, sizes_of, size)
+    with np.errstate(all="ignore"):  # infinite radii stay infinite
+        r = np.where(counts > 1, (e + gamma * A) * (1 + 4 * gamma) + (2 * most + 1) * fmt.tiny, e)
+        r = np.where(A < fmt.huge / 2, r, np.inf)
+    return Number(v.reshape(shapes[which]), r.reshape(shapes[which]), fmt)
+
+
+def _added(at: Array, values: Array, size: int) -> Array:
+    """The values added up where they go; in their dtype."""
+    if values.dtype == np.float64:
+        return np.bincount(at, values, size)
+    result = np.zeros(size, values.dtype)
+    np.add.at(result, at, values)
+    return result

@@ -1,0 +1,184 @@
+"""The sweep: the derivative of a loss by every recorded value that it is made of, with a radius.
+
+    with recording() as tape:
+        W, b = leaf(w, "W"), leaf(v, "b")       # balls; all else that the code computes with is constant
+        loss = f(W, b)
+    d = derivative(loss)
+    d.by(W)                                     # a ball of W's shape: the derivative, and how far off it may be
+
+Backwards through what the loss is made of, each elementary rule's adjoint is evaluated on balls. The derivative at the
+given numbers is a composition of adjoints, each of which is evaluated with a radius that holds its exact result; so the
+exact derivative lies in the ball. That is a theorem where every branch is decided; where one is open, or two sides of a kink
+meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where.
+Source: Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from torch_mirror.balls.adjoints import fitted
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.choosing import OPEN, TIE, Side
+from torch_mirror.balls.masks import Mask
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import PENDING, Choice, Kind, Node, Place, current, paused
+from torch_mirror.tape.moves import Sum, join_of, scattered, written_through
+
+Sides = Side | Mapping[int, Side]
+"""The side at every open branch, or at those of some nodes, by their number (others: "first")."""
+
+
+class Open(NamedTuple):
+    """A node whose choice is open at the given numbers: elements where the radii leave it open, and exact ties."""
+
+    node: Node
+    open: int
+    ties: int
+
+    @property
+    def place(self) -> Place | None:
+        return self.node.place
+
+
+class Derivatives(NamedTuple):
+    """Of a loss. numbers: by node number the derivative by it; open: where a convention was asked for."""
+
+    loss: Number
+    numbers: Mapping[int, Number]
+    open: tuple[Open, ...]
+
+    def by(self, x: Any) -> Ball:
+        """The derivative by a ball or number as it was when it was recorded; 0 where the loss does not depend on it.
+
+        Raises KeyError for one that has not been recorded.
+        """
+        x = x.settled()
+        if x.node is None:
+            raise KeyError("a constant: expected a value that was recorded, as leaf(x) makes one")
+        found = self.numbers.get(x.node.number)
+        return Ball(Number(np.zeros(x.shape, x.value.dtype), 0, x.format) if found is None else found)
+
+
+def leaf(x: Any, name: str = "leaf") -> Ball:
+    """An array, or a ball, as a variable of the recording that is on. Raises RuntimeError if none is."""
+    tape = current()
+    if tape is None:
+        raise RuntimeError("leaf: expected a recording that is on, got none; with recording() as tape: ...")
+    number = x.settled().again() if hasattr(x, "settled") else Number(np.asarray(x))
+    tape.leaf(number, name)
+    return Ball(number)
+
+
+def derivative(loss: Any, side: Sides = "first") -> Derivatives:
+    """By everything that the loss, a ball of one element, is made of. Raises MissingAdjointError."""
+    root = loss.settled()
+    if root.size != 1:
+        raise ValueError(f"derivative: expected a loss of one element, got an array of shape {root.shape}")
+    return swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side)
+
+
+class MissingAdjointError(TypeError):
+    """A rule without an adjoint stands between the loss and a variable."""
+
+
+def swept(root: Number, seed: Number, side: Sides = "first") -> Derivatives:
+    """The sum of the root's derivatives, times those of ``seed``, an array of its shape."""
+    found: dict[int, Any] = {}
+    opened: list[Open] = []
+    reached = made_of(root)
+    with paused(), np.errstate(all="ignore"):
+        for x in reached:
+            x.e(_everything)  # in order: what depends on it finds it evaluated
+        if root.node is not None:
+            found[root.node.number] = seed
+        for y in reversed(reached):
+            _back(y, found, opened, side)
+    return Derivatives(root, found, tuple(opened))
+
+
+def made_of(root: Number) -> list[Number]:
+    """What a number is made of and depends on a variable, itself included, in the order of the recording."""
+    reached: dict[int, Number] = {}
+    left = [root]
+    while left:
+        x = left.pop()
+        node = x.node
+        if node is None or not node.active or isinstance(x, Mask):
+            continue
+        if node is PENDING:
+            raise MissingAdjointError("the loss is made of an operation whose rule has no adjoint")
+        if node.number not in reached:
+            reached[node.number] = x
+            left.extend(node.operands)
+    return [reached[i] for i in sorted(reached)]
+
+
+def _everything(a: Any) -> Any:
+    return a
+
+
+def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides) -> None:
+    """From the derivative by y to those by its operands, where they are added up."""
+    node = y.node
+    if node is None or node.number not in found:
+        return
+    g = found[node.number]
+    if isinstance(g, Sum):
+        g = found[node.number] = g.number()
+    g.e(_everything)
+    if node.adjoint is Kind.LEAF:
+        return
+    if isinstance(node.adjoint, Choice):
+        _look(node, opened)
+    for i, x in enumerate(node.operands):
+        if x.node is not None and x.node.active and not isinstance(x, Mask):
+            if node.adjoint is Kind.MOVES:
+                _moved_back(node, i, x, g, found)
+            else:
+                _add(found, x.node.number, _by(node, i, x, g, y, side))
+
+
+def _by(node: Node, i: int, x: Number, g: Number, y: Number, side: Sides) -> Number:
+    """The derivative by the operand i, x."""
+    adjoint, named = node.adjoint, dict(node.named)
+    if isinstance(adjoint, Kind):
+        raise MissingAdjointError(f"{node.operation} {adjoint.value} (called at {node.place})")
+    if isinstance(adjoint, Choice):
+        named["side"] = side if isinstance(side, str) else side.get(node.number, "first")
+        adjoint = adjoint.by
+    operands = (a if isinstance(a, Mask) else Ball(a) for a in node.operands)
+    d = adjoint[i](Ball(g), Ball(y), *operands, *node.arguments, **named)
+    return fitted(d, x.shape).settled()
+
+
+def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any]) -> None:
+    join, number = join_of(node), x.node.number  # type: ignore[union-attr]  # it has one, or we were not here
+    if len(node.operands) == 1:
+        before = found.get(number)
+        if isinstance(before, Number) and g.size < x.size:  # others may know that number
+            before = Sum.of(before)
+        total = written_through(join, x.shape, before if isinstance(before, Sum) else None, g)
+        if total is not None and isinstance(before, Number):
+            _add(found, number, total.number())
+            return
+        if total is not None:
+            found[number] = total
+            return
+    _add(found, number, scattered(join, [p.shape for p in node.operands], i, g))
+
+
+def _add(found: dict[int, Any], number: int, d: Number) -> None:
+    before = found.get(number)
+    if isinstance(before, Sum):
+        before = before.number()
+    found[number] = d if before is None else (Ball(before) + Ball(d)).settled()
+
+
+def _look(node: Node, opened: list[Open]) -> None:
+    """Where the choice is open."""
+    operands = (a if isinstance(a, Mask) else Ball(a) for a in node.operands)
+    where = node.adjoint.open(*operands, *node.arguments, **node.named)  # type: ignore[union-attr]  # a Choice
+    if where.any():
+        opened.append(Open(node, int((where == OPEN).sum()), int((where == TIE).sum())))
