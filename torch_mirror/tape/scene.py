@@ -4,16 +4,16 @@ The forward pass is what the loss is made of. What a gradient of the user's is m
 pass. Both are nodes of one recording, known by their numbers, which ascend in the order of evaluation.
 """
 
+import linecache
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Recording
+from torch_mirror.balls.recording import Recording, paused
 from torch_mirror.tape.matching import Index, Match, index, match
-from torch_mirror.tape.sweep import made_of, swept
+from torch_mirror.tape.sweep import _back, made_of
 from torch_mirror.tape.told import Line
 
 
@@ -62,8 +62,14 @@ def _behind(tape: Recording, g: Number, forward: frozenset[int]) -> set[int]:
 
 def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
     """The derivatives by every value of the forward pass, those given taken as they are."""
-    one = Number(np.ones(s.loss.shape, s.loss.value.dtype), 0, s.loss.format)
-    return swept(s.loss, one, given=given).numbers
+    found: dict[int, Any] = {}
+    with paused(), np.errstate(all="ignore"):
+        found[s.loss.node.number] = Number(np.ones(s.loss.shape, s.loss.value.dtype), 0, s.loss.format)
+        for y in reversed(made_of(s.loss)):
+            if y.node.number in given:
+                found[y.node.number] = given[y.node.number]
+            _back(y, found, [], "first")
+    return found
 
 
 def derivative_by(s: Scene, derivatives: Mapping[int, Number], name: str) -> Number:
@@ -130,11 +136,5 @@ def _next(places: Iterator[Any], count: int) -> list[Any]:
 
 
 def _written(place: Any, start: int, end: int) -> str:
-    import linecache
-
     text = linecache.getline(place.file, place.line).encode()[start:end].decode(errors="ignore").strip()
     return text if len(text) <= 40 else ""
-
-
-def is_number(x: Any) -> bool:
-    return not isinstance(x, Mask)

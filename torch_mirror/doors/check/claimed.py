@@ -112,3 +112,16 @@ def gradient_name(name: str) -> str:
     if all(part.isdigit() for part in (*above, last)):
         return "d" + "".join(f"[{part}]" for part in (*above, last))
     return ".".join([*above, f"d{last}"])
+
+
+def sizes_of(claim: Claim) -> dict[str, float]:
+    """Numbers that a factor may be, by what they are called: the batch, the axes of data and parameters."""
+    arrays = [np.asarray(a) for a in claim.data if isinstance(a, np.ndarray) and a.ndim]
+    shared = [n for n in arrays[0].shape if all(n in a.shape for a in arrays)] if arrays else []
+    sizes: dict[str, float] = {"N, the batch": shared[0]} if shared and (len(arrays) > 1 or len(shared) == 1) else {}
+    for i, a in enumerate(arrays):
+        sizes |= {f"data {i + 1}, axis {axis}": n for axis, n in enumerate(a.shape) if n > 1}
+    for name, a in named(claim.parameters).items():
+        sizes |= {f"{name}.shape[{axis}]": n for axis, n in enumerate(np.shape(a)) if n > 1}
+    batch = sizes.get("N, the batch")
+    return {what: n for what, n in sizes.items() if n != batch or what == "N, the batch" or not what.startswith("data")}

@@ -21,7 +21,7 @@ import numpy as np
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
-from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name
+from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, followed, plain_run
 from torch_mirror.doors.check.world import World, world_of
@@ -79,7 +79,8 @@ def _judged(
         for name in order
     )
     wrong = [name for name in order if _is_wrong(rows, name)]
-    faults = blame(seen.tape, d, {n: g for n, g in seen.gradients.items() if g is not None}, seen.leaves, wrong, gradient_name) if wrong else ()
+    given = {name: g for name, g in seen.gradients.items() if g is not None}
+    faults = blame(seen.tape, seen.loss, given, seen.leaves, wrong, gradient_name, sizes_of(claim)) if wrong else ()
     return rows, faults, ()
 
 

@@ -1,0 +1,98 @@
+"""From a wrong gradient back to the last right values: what lies between is where the mistake is.
+
+A right value is the derivative by something in the forward pass, up to one factor (matching.py). Where the gradient
+itself is such a multiple, c times its derivative, values that carry the same error are multiples, too; the mistake
+is where the factor changed by c.
+"""
+
+from typing import NamedTuple
+
+from torch_mirror.tape.matching import Match
+from torch_mirror.tape.scene import View, behind, match_of
+
+
+class Trail(NamedTuple):
+    """The way back from one gradient, as numbers of the backward pass's values."""
+
+    right: tuple[int, ...]    # the last right values
+    between: tuple[int, ...]  # what was made of them, directly or not, up to the gradient; in the order of evaluation
+
+
+def trail(v: View, start: int) -> Trail:
+    """Of a gradient that is no multiple of its derivative. Without a right value, ``between`` is all there is."""
+    right: set[int] = set()
+    seen: set[int] = set()
+    todo = [start]
+    while todo:
+        n = todo.pop()
+        if n in seen or n in right:
+            continue
+        if n != start and match_of(v, n) is not None:
+            right.add(n)
+            continue
+        seen.add(n)
+        todo += behind(v.scene, n)
+    return Trail(tuple(sorted(right)), tuple(_carrying(v, sorted(seen), right) if right else sorted(seen)))
+
+
+def _carrying(v: View, ascending: list[int], right: set[int]) -> list[int]:
+    """Those that are made of a right value; the others are factors of the forward pass's values alone."""
+    carrying = set(right)
+    for n in ascending:
+        if any(m in carrying for m in behind(v.scene, n)):
+            carrying.add(n)
+    return [n for n in ascending if n in carrying]
+
+
+class Step(NamedTuple):
+    """A value that is so many times a derivative, and what its factor was before."""
+
+    number: int
+    match: Match
+    before: tuple[int, ...]  # the nearest matched values that it is made of; none: it is the first
+    change: float            # its factor over theirs; over 1 for the first
+
+
+def steps(v: View, start: int, excused: frozenset[int]) -> list[Step]:
+    """All values behind a gradient that are multiples of a derivative, but the excused; in the order of evaluation."""
+    found = []
+    for n in sorted(_all_behind(v, start) - excused):
+        own = match_of(v, n)
+        if own is not None:
+            before = nearest(v, n)
+            factors = {m.factor for b in before if (m := match_of(v, b)) is not None}
+            if not factors or _same(factors):
+                found.append(Step(n, own, tuple(before), own.factor / max(factors, default=1.0)))
+    return found
+
+
+def _same(factors: set[float]) -> bool:
+    return max(factors) - min(factors) <= 1e-6 * max(map(abs, factors))
+
+
+def _all_behind(v: View, start: int) -> set[int]:
+    seen: set[int] = set()
+    todo = [start]
+    while todo:
+        n = todo.pop()
+        if n not in seen:
+            seen.add(n)
+            todo += behind(v.scene, n)
+    return seen
+
+
+def nearest(v: View, number: int) -> list[int]:
+    """The matched values that one is made of, through unmatched ones."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    todo = behind(v.scene, number)
+    while todo:
+        n = todo.pop()
+        if n in seen:
+            continue
+        seen.add(n)
+        if match_of(v, n) is not None:
+            found.add(n)
+        else:
+            todo += behind(v.scene, n)
+    return sorted(found)
