@@ -108,10 +108,8 @@ def _line(line: Line) -> str:
 
 def _meaning(right: Right) -> str:
     """``= 6 x dL/d a1 (nn.py:17)``."""
-    if right.of is None:
-        return ""
     times = f"{right.factor} x " if right.factor else ""
-    return f"= {times}dL/d{right.name and f' {right.name}'} ({right.of.place})"
+    return f"= {times}dL/d {right.name}{'' if right.of is None else f' ({right.of.place})'}"
 
 
 def _some(names: Sequence[str], most: int) -> str:

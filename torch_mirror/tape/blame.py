@@ -6,6 +6,7 @@ not guessed. What is wrong still has a mistake of its own, which is looked for i
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,24 @@ from torch_mirror.tape import compared, factors, patterns
 from torch_mirror.tape.factors import Sizes
 from torch_mirror.tape.matching import factor
 from torch_mirror.tape.scene import (
-    Scene, View, anew, behind, derivative_by, line_of, match_of, name_of, number_of, scene_of, view_of,
-)  # fmt: skip
-from torch_mirror.tape.sweep import made_of
+    Scene,
+    View,
+    anew,
+    behind,
+    derivative_by,
+    is_leaf,
+    line_of,
+    match_of,
+    name_of,
+    number_of,
+    numbers_in,
+    partial_sums,
+    scene_of,
+    site_of,
+    view_of,
+    written,
+)
+from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Fault, Line, Right
 from torch_mirror.tape.trails import nearest, steps, trail
 
@@ -30,19 +46,27 @@ TRIES = 48
 
 
 class Guess(NamedTuple):
-    """A value of the user's that may stand for the derivative by a value of the forward pass.
+    """Values of the user's that may stand for derivatives by values of the forward pass.
 
-    share: the value is taken to be so many times what it stands for, as values before it are
+    pairs: (value, forward value); several where the code runs through a loop, one for each time
+    share: each value is taken to be so many times what it stands for, as values before it are
     """
 
-    value: int
-    place: int
+    pairs: tuple[tuple[int, int], ...]
     share: float = 1.0
+
+    @property
+    def value(self) -> int:
+        return self.pairs[0][0]
+
+    @property
+    def place(self) -> int:
+        return self.pairs[0][1]
 
 
 def blame(
     tape: Recording,
-    loss: Number,
+    derivatives: Derivatives,
     gradients: Mapping[str, Number],
     leaves: Mapping[str, Number],
     wrong: Sequence[str],
@@ -54,11 +78,12 @@ def blame(
     gradients, leaves: by the names of the parameters; wrong: some of these names, in that order;
     spelled: the gradient's name for a parameter's; sizes: numbers that factors may be (factors.py).
     """
-    s = scene_of(tape, loss, gradients, leaves)
+    s = scene_of(tape, derivatives.loss, gradients, leaves)
     given: dict[int, Number] = {}
-    left, faults = list(wrong), []
+    left, faults = list(wrong), list[Fault]()
     while left and len(faults) < MOST:
-        v = view_of(s, anew(s, given))
+        derivatives_now = anew(s, given) if given else derivatives.numbers
+        v = view_of(s, derivatives_now, partial_sums(s, derivatives_now))
         left = [name for name in left if not _right(s, v.derivatives, name)]
         if not left:
             break
@@ -67,7 +92,7 @@ def blame(
             faults.append(_untraced(v, left.pop(0), spelled))
             continue
         faults.append(_fault(v, guess, explained, spelled, sizes))
-        given[guess.place] = _stood_for(s, guess)
+        given |= _stood_for(s, guess)
         left = [name for name in left if name not in explained]
     return tuple(faults)
 
@@ -82,28 +107,34 @@ def _right(s: Scene, derivatives: Mapping[int, Number], name: str) -> bool:
 def _best(v: View, left: list[str], given: dict[int, Number]) -> tuple[Guess | None, list[str]]:
     """The value whose adoption makes most gradients right and none wrong; of equals the first one computed."""
     s, best, explained = v.scene, None, list[str]()
+    right = [name for name in s.gradients if _right(s, v.derivatives, name)]
     for guess, hoped in _guesses(v, left):
-        derivatives = anew(s, {**given, guess.place: _stood_for(s, guess)})
+        derivatives = anew(s, {**given, **_stood_for(s, guess)})
         now = [name for name in left if _right(s, derivatives, name)]
-        spoiled = any(not _right(s, derivatives, name) for name in s.gradients if name not in left and _right(s, v.derivatives, name))
-        if len(now) > len(explained) and not spoiled:
+        kept = all(_right(s, derivatives, name) for name in right)
+        if len(now) > len(explained) and kept:
             best, explained = guess, now
         if len(explained) >= hoped:
             break
     return best, explained
 
 
-def _stood_for(s: Scene, guess: Guess) -> Number:
-    """The derivative that the value stands for, in the shape of what it is the derivative by."""
-    x, shape = s.tape.values[guess.value], s.tape.values[guess.place].shape
-    value, radius = x.value, np.broadcast_to(x.radius, x.shape)
+def _stood_for(s: Scene, guess: Guess) -> dict[int, Number]:
+    """The derivatives that the values stand for, by the forward values' numbers."""
+    return {place: _as_derivative(s, value, place, guess.share) for value, place in guess.pairs}
+
+
+def _as_derivative(s: Scene, value: int, place: int, share: float) -> Number:
+    """A value in the shape of what it is the derivative by, without its share."""
+    x, shape = s.tape.values[value], s.tape.values[place].shape
+    v, r = x.value, np.broadcast_to(x.radius, x.shape)
     squeezed = tuple(n for n in x.shape if n != 1)
     if squeezed != tuple(n for n in shape if n != 1):
-        value, radius = value.reshape(squeezed).T, radius.reshape(squeezed).T
-    share, u = guess.share, x.format.u
-    value, radius = value.reshape(shape) / share, radius.reshape(shape) / abs(share)
-    rounded = 0.0 if share == 1 else 2 * u * np.abs(value)  # of the share and of the quotient
-    return Number(value, radius * (1 + 4 * u) + rounded, x.format)
+        v, r = v.reshape(squeezed).T, r.reshape(squeezed).T
+    u = x.format.u
+    v, r = v.reshape(shape) / share, r.reshape(shape) / abs(share)
+    rounded = 0.0 if share == 1 else 2 * u * np.abs(v)  # of the share and of the quotient
+    return Number(v, r * (1 + 4 * u) + rounded, x.format)
 
 
 def _guesses(v: View, left: list[str]) -> Iterator[tuple[Guess, int]]:
@@ -113,13 +144,37 @@ def _guesses(v: View, left: list[str]) -> Iterator[tuple[Guess, int]]:
     if start is None or leaf is None or start in s.forward or s.gradients[first].shape != s.leaves[first].shape:
         return
     reach = {n: sum(n in s.above[name] for name in left) for n in s.above[first]}
-    tried = 0
-    for guess in (*_by_factor(v, first), *_by_value(v, start, leaf, reach)):
-        yield guess, reach[guess.value]
-        tried += 1
-        if tried == TRIES:
+    tried: set[Guess] = set()
+    for one in chain(_by_factor(v, first), _by_value(v, start, leaf, reach)):
+        for guess in _each_time(s, one):
+            if guess not in tried:
+                tried.add(guess)
+                yield guess, reach[one.value]
+        if len(tried) >= TRIES:
             break
-    yield Guess(start, leaf), 1
+    yield Guess(((start, leaf),)), 1
+
+
+def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
+    """The guess for every time that the code made such a pair: in the same order, and in the reverse one."""
+    values = [n for n in s.sites[site_of(s, one.value)] if n not in s.forward]
+    places = [n for n in s.sites[site_of(s, one.place)] if n in s.forward]
+    if len(values) > 1 or len(places) > 1:
+        for order in (places, places[::-1]):
+            pairs = list[tuple[int, int]]()
+            for shape in dict.fromkeys(s.tape.values[n].shape for n in values):
+                some = [n for n in values if s.tape.values[n].shape == shape]
+                others = [n for n in order if _alike(s, n, some[0])]
+                pairs += zip(some, others, strict=True) if len(some) == len(others) else ()
+            if pairs:
+                yield Guess(tuple(pairs), one.share)
+    yield one
+
+
+def _alike(s: Scene, m: int, n: int) -> bool:
+    """Whether two values have the same axes, in any order and but for those of length 1."""
+    one, other = (sorted(size for size in s.tape.values[k].shape if size != 1) for k in (m, n))
+    return one == other
 
 
 def _constant(v: View, name: str) -> float | None:
@@ -141,10 +196,10 @@ def _by_factor(v: View, name: str) -> Iterator[Guess]:
     if c is None or start is None:
         return
     found = steps(v, start, _excused(v))
-    changes = [step for step in found if abs(step.change / c - 1) <= 1e-6]
-    changes += [step for step in found if abs(step.change - 1) > 1e-6 and step not in changes]
-    for step in reversed(changes[:4]):
-        yield Guess(step.number, step.match.number, step.match.factor / c)
+    same = [step for step in found if abs(step.change / c - 1) <= 1e-6]
+    others = [step for step in found if abs(step.change - 1) > 1e-6 and step not in same]
+    for step in (*same[:-4:-1], *others[:-4:-1]):
+        yield Guess(((step.number, step.match.number),), step.match.factor / c)
 
 
 def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Iterator[Guess]:
@@ -155,29 +210,24 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     share = shares.pop() if len(shares) == 1 else 1.0
     due = _due(v, way.right, leaf)
     for n in sorted({*way.right, *way.between}, key=lambda n: (-reach.get(n, 0), n)):
-        x = s.tape.values[n]
-        sizes = sorted(size for size in x.shape if size != 1)
+        own = match_of(v, n)
+        if own is not None and abs(own.factor - 1) > 1e-6:  # nothing after it may take that factor away again
+            yield Guess(((n, own.number),))
         for place in due:
-            if sorted(size for size in s.tape.values[place].shape if size != 1) == sizes and place != _own(v, n):
-                yield Guess(n, place, share)
-
-
-def _own(v: View, n: int) -> int | None:
-    m = match_of(v, n)
-    return None if m is None else m.number
+            if _alike(s, place, n) and (own is None or place != own.number):
+                yield Guess(((n, place),), share)
 
 
 def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
     """The forward values between the parameter and those by which the derivative is right; the latest first."""
     s = v.scene
     ends = [s.tape.values[m.number] for n in right if (m := match_of(v, n)) is not None] or [s.loss]
-    ending = {x.node.number for x in ends}
-    candidates = {x.node.number for end in ends for x in made_of(end)} - ending
+    candidates = {n for end in ends for n in numbers_in(end)} - {number_of(x) for x in ends}
     return [n for n in sorted(candidates, reverse=True) if n == leaf or _made_of(s, n, leaf)]
 
 
 def _made_of(s: Scene, number: int, leaf: int) -> bool:
-    return any(x.node.number == leaf for x in made_of(s.tape.values[number]))
+    return leaf in numbers_in(s.tape.values[number])
 
 
 # --- in words ---------------------------------------------------------------------------------------------------
@@ -189,11 +239,9 @@ def _fault(v: View, guess: Guess, explained: list[str], spelled: Callable[[str],
     missing = own is not None and own.number != guess.place and abs(own.factor / guess.share - 1) < 1e-6
     right = (guess.value,) if missing else tuple(nearest(v, guess.value))
     wrong = _users(s, guess.value, explained) if missing else _path(v, guess.value, right)
-    place = s.tape.values[guess.place].node
-    leaf = any(number_of(x) == guess.place for x in s.leaves.values())
-    due = None if leaf or own is not None and own.number == guess.place else _meaning(s, guess.place, "")
+    obvious = is_leaf(s, guess.place) or (own is not None and own.number == guess.place)
+    due = None if obvious else _meaning(s, guess.place, "")
     note = _missing(s, own.number, guess.place) if missing and own is not None else ""
-    assert place is not None
     return Fault(
         tuple(spelled(name) for name in explained),
         tuple(r for n in right if (r := _right_line(v, n, sizes)) is not None),
@@ -222,8 +270,8 @@ def _right_line(v: View, n: int, sizes: Sizes) -> Right | None:
 
 
 def _meaning(s: Scene, place: int, times: str) -> Right:
-    line = line_of(s, place) or Line("", 0)
-    return Right(line, line, name_of(s, place), times)
+    line = None if is_leaf(s, place) else line_of(s, place)
+    return Right(line or Line("", 0), line, name_of(s, place), times)
 
 
 def _path(v: View, end: int, right: Sequence[int]) -> tuple[Line, ...]:
@@ -256,9 +304,10 @@ def _users(s: Scene, number: int, explained: Sequence[str]) -> tuple[Line, ...]:
 
 def _missing(s: Scene, have: int, place: int) -> str:
     """What lies between the derivative that is there and the one that is due."""
-    between = [x.node.number for x in made_of(s.tape.values[have]) if place < x.node.number <= have]
+    between = [n for n in numbers_in(s.tape.values[have]) if place < n <= have]
     between = [n for n in between if _made_of(s, n, place)]
     if len(between) > 3 or not between:
         return f"dL/d {name_of(s, place)} is computed nowhere"
-    what = ", ".join(f"{name_of(s, n) or s.tape.values[n].node.operation} ({(line_of(s, n) or Line('', 0)).place})" for n in between)
+    told = ((written(s, n) or name_of(s, n), line_of(s, n)) for n in between)
+    what = ", ".join(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
     return f"it is computed nowhere: the derivative of {what} is missing"

@@ -5,6 +5,9 @@ from itertools import product
 
 from torch_mirror.tape.patterns import number
 
+SMALL = 12
+"""Whole numbers that need no meaning."""
+
 Sizes = Mapping[str, float]
 """Numbers of the claim by what they are called: {"N, the batch": 6, "W1.shape[1]": 5}."""
 
@@ -20,12 +23,14 @@ def in_words(c: float, sizes: Sizes) -> str:
 
 def meanings_of(c: float, sizes: Sizes) -> list[str]:
     """All that the factor may be, of the simplest kind that has one: a size; 1 / size; two of them with 2 or a sign."""
-    if c in (1.0, -1.0, 2.0, 0.5, -2.0, -0.5):
+    if abs(c) in (1.0, 2.0, 0.5):
         return []
     for kind in (_one, _inverse, _two):
         found = list(dict.fromkeys(text for value, text in kind(sizes) if abs(value - c) <= EQUAL * abs(c)))
         if found:
             return found
+        if kind is _one and abs(c) <= SMALL and float(c).is_integer():
+            break  # 3 is 3, and no half of a size
     return []
 
 

@@ -10,11 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording, paused
 from torch_mirror.tape.matching import Index, Match, index, match
 from torch_mirror.tape.sweep import _back, made_of
 from torch_mirror.tape.told import Line
+
+
+Site = tuple[Any, ...]
+"""An expression of the user's code."""
 
 
 class Scene(NamedTuple):
@@ -26,15 +31,33 @@ class Scene(NamedTuple):
     gradients: Mapping[str, Number]  # the user's, by the name of the parameter
     leaves: Mapping[str, Number]     # the parameters
     above: Mapping[str, frozenset[int]]  # what each gradient is made of, itself included, in the backward pass
+    sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
 
 
 def scene_of(
     tape: Recording, loss: Number, gradients: Mapping[str, Number], leaves: Mapping[str, Number]
 ) -> Scene:
     """The scene of a recording."""
-    forward = frozenset(x.node.number for x in made_of(loss))
+    forward = frozenset(numbers_in(loss))
     above = {name: frozenset(_behind(tape, g, forward)) for name, g in gradients.items()}
-    return Scene(tape, loss, forward, gradients, leaves, above)
+    sites: dict[Site, list[int]] = {}
+    for n, x in enumerate(tape.values):
+        sites.setdefault(_site(x), []).append(n)
+    return Scene(tape, loss, forward, gradients, leaves, above, sites)
+
+
+def numbers_in(x: Number) -> list[int]:
+    """What a value of the forward pass is made of, itself included, in the order of evaluation."""
+    return [n for y in made_of(x) if (n := number_of(y)) is not None]
+
+
+def site_of(s: Scene, number: int) -> Site:
+    """The expression that made a value."""
+    return _site(s.tape.values[number])
+
+
+def _site(x: Any) -> Site:
+    return (x.node.operation, *(x.node.place or (x.node.number,)))
 
 
 def number_of(x: Any) -> int | None:
@@ -64,12 +87,51 @@ def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
     """The derivatives by every value of the forward pass, those given taken as they are."""
     found: dict[int, Any] = {}
     with paused(), np.errstate(all="ignore"):
-        found[s.loss.node.number] = Number(np.ones(s.loss.shape, s.loss.value.dtype), 0, s.loss.format)
+        found[s.loss.node.number] = Number(np.ones(s.loss.shape, s.loss.value.dtype), 0, s.loss.format)  # type: ignore[union-attr]  # a loss that depends on a parameter has a node
         for y in reversed(made_of(s.loss)):
-            if y.node.number in given:
-                found[y.node.number] = given[y.node.number]
+            n = y.node.number  # type: ignore[union-attr]  # so have all of these
+            if n in given:
+                found[n] = given[n]
             _back(y, found, [], "first")
     return found
+
+
+SUMMED = 1 << 22
+"""Elements of partial sums that are kept."""
+
+
+def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[int, Number]]:
+    """What single uses of a value contribute to the derivative by it, and sums of the first and of the last few.
+
+    A loop over samples or time adds these up one by one.
+    """
+    users: dict[int, list[Number]] = {}
+    for y in made_of(s.loss):
+        for n in {number_of(x) for x in y.node.operands if number_of(x) in derivatives}:  # type: ignore[union-attr]  # as above
+            users.setdefault(n, []).append(y)  # type: ignore[arg-type]  # as it is among the derivatives
+    left = SUMMED
+    for n, several in users.items():
+        size = derivatives[n].size
+        if 1 < len(several) and 3 * size * len(several) <= left:
+            left -= 3 * size * len(several)
+            parts = [part for y in several if (part := _contribution(y, n, derivatives)) is not None]
+            yield from ((n, part) for part in parts)
+            for order in (parts, parts[::-1]):
+                total = order[0] if order else None
+                for part in order[1:-1]:
+                    total = (Ball(total) + Ball(part)).settled()
+                    yield n, total
+
+
+def _contribution(y: Number, n: int, derivatives: Mapping[int, Number]) -> Number | None:
+    own = number_of(y)
+    if own is None or own not in derivatives:
+        return None
+    found: dict[int, Any] = {own: derivatives[own]}
+    with paused(), np.errstate(all="ignore"):
+        _back(y, found, [], "first")
+    part = found.get(n)
+    return part if part is None or isinstance(part, Number) else part.number()
 
 
 def derivative_by(s: Scene, derivatives: Mapping[int, Number], name: str) -> Number:
@@ -106,35 +168,34 @@ def line_of(s: Scene, number: int) -> Line | None:
     return None if place is None else Line(place.file, place.line, place.source)
 
 
+def is_leaf(s: Scene, number: int) -> bool:
+    return any(number_of(x) == number for x in s.leaves.values())
+
+
 def name_of(s: Scene, number: int) -> str:
     """What the user's code calls a value, or how it is written there; a leaf has its own name."""
     leaf = next((name for name, x in s.leaves.items() if number_of(x) == number), None)
-    if leaf is not None:
-        return leaf
+    return leaf or _assigned(s, number) or written(s, number)
+
+
+def written(s: Scene, number: int) -> str:
+    """The expression that made the value, where it is short and on one line."""
     place = s.tape.values[number].node.place
     if place is None:
         return ""
     first, last, start, end = place.span
     if first is None or first != last or start is None or end is None:
         return ""
-    return _assigned(place.source, s, number) or _written(place, start, end)
+    text = linecache.getline(place.file, first).encode()[start:end].decode(errors="ignore").strip()
+    return text if len(text) <= 40 else ""
 
 
-def _assigned(source: str, s: Scene, number: int) -> str:
-    """The name on the left of the line, where the value is what the line makes last."""
-    left, sign, _ = source.partition("=")
+def _assigned(s: Scene, number: int) -> str:
+    """The name on the left of the line, where the value is the last of the forward pass that the line makes."""
+    place = s.tape.values[number].node.place
+    left, sign, _ = ("", "", "") if place is None else place.source.partition("=")
     if not sign or not left.strip().replace("_", "a").replace(".", "a").isalnum():
         return ""
-    place = s.tape.values[number].node.place
-    later = (s.tape.values[n].node.place for n in sorted(s.forward) if n > number)
-    again = any(p is not None and p.code is place.code and p.line == place.line and p != place for p in _next(later, 4))
+    later = [s.tape.values[n].node.place for n in range(number + 1, number + 8) if n in s.forward]
+    again = any(p is not None and p.code is place.code and p.line == place.line and p != place for p in later)
     return "" if again else left.strip()
-
-
-def _next(places: Iterator[Any], count: int) -> list[Any]:
-    return [place for place, _ in zip(places, range(count), strict=False)]
-
-
-def _written(place: Any, start: int, end: int) -> str:
-    text = linecache.getline(place.file, place.line).encode()[start:end].decode(errors="ignore").strip()
-    return text if len(text) <= 40 else ""

@@ -1,4 +1,4 @@
-"""check: is what somebody wrote as a gradient the derivative of what they wrote as a loss?
+"""The question of check: is what somebody wrote as a gradient the derivative of what they wrote as a loss.
 
     def mine(p, x, y):
         net.params = p
@@ -14,13 +14,15 @@ No step size, no tolerance, no torch.
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
-from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.choosing import Side
+from torch_mirror.balls.number import Number
+from torch_mirror.doors.check import quotients
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, followed, plain_run
@@ -55,42 +57,65 @@ def check(
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
-        seen = followed(claim, world, wide(claim))
-        if isinstance(seen, NotFollowed):
-            raise NotImplementedError(seen)
-        rows, faults, notes = _judged(claim, world, plain, seen)
+        found = _judged(claim, world, plain)
     name = getattr(function or loss, "__name__", "check")
-    return Checked(name, rows, faults, notes, float(plain.loss), time.perf_counter() - started)
+    return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
 
 
-def wide(claim: Claim) -> np.dtype[Any]:
-    """What formulas are judged in: float64, or longdouble where a parameter is of it."""
-    return np.result_type(np.float64, *(np.asarray(a).dtype for a in named(claim.parameters).values()))
+class Found(NamedTuple):
+    """What is told of the gradients."""
+
+    rows: tuple[Row, ...]
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def _judged(
-    claim: Claim, world: World, plain: Plain, seen: Followed
-) -> tuple[tuple[Row, ...], tuple[Fault, ...], tuple[str, ...]]:
-    d = _derivative(claim, seen)
-    by = {name: d.by(Ball(leaf)).settled() for name, leaf in seen.leaves.items()}
+def _judged(claim: Claim, world: World, plain: Plain) -> Found:
+    leaves = named(claim.parameters)
+    wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
+    seen = followed(claim, world, wide)
+    if isinstance(seen, NotFollowed):
+        return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
+    astray = _astray(claim, world, plain, seen, wide)
+    if astray:
+        return _by_quotients(claim, world, plain, astray)
+    d, notes = _derivative(seen)
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
-    rows = tuple(
-        compared.row(gradient_name(name), seen.gradients[name], by[name], {name: seen.leaves[name].value})
-        for name in order
-    )
-    wrong = [name for name in order if _is_wrong(rows, name)]
+    rows = _rows(seen, d, order)
+    wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG"]
     given = {name: g for name, g in seen.gradients.items() if g is not None}
-    faults = blame(seen.tape, seen.loss, given, seen.leaves, wrong, gradient_name, sizes_of(claim)) if wrong else ()
-    return rows, faults, ()
+    traced = [name for name in wrong if name in given]
+    faults = blame(seen.tape, d, given, seen.leaves, traced, gradient_name, sizes_of(claim)) if traced else ()
+    return Found(rows, faults, notes)
 
 
-def _derivative(claim: Claim, seen: Followed) -> Derivatives:
+def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
+    rows = []
+    for name in order:
+        leaf = seen.leaves[name]
+        rows.append(compared.row(gradient_name(name), seen.gradients[name], d.by(leaf).settled(), {name: leaf.value}))
+    return tuple(rows)
+
+
+# --- the derivative -----------------------------------------------------------------------------------------------
+
+
+def _derivative(seen: Followed) -> tuple[Derivatives, tuple[str, ...]]:
+    """By everything; where two sides of a kink meet, of the side that fits most of the user's gradients."""
     if seen.loss.node is None or not seen.loss.node.active:
         raise InputError(
             "the loss", "to be computed from the parameters that the function is given",
             "one that does not depend on them; a function of an object says net.params = p first",
         )  # fmt: skip
-    return derivative(seen.loss)
+    first = derivative(seen.loss)
+    if not first.open:
+        return first, ()
+    sides: tuple[Side, ...] = ("last", "even")
+    all_sides = [first, *(derivative(seen.loss, side) for side in sides)]
+    best = min(all_sides, key=lambda d: sum(row.word == "WRONG" for row in _rows(seen, d, list(seen.leaves))))
+    where = ", ".join(dict.fromkeys(str(o.place) for o in best.open if o.place is not None))
+    elements = sum(o.open + o.ties for o in best.open)
+    return best, (f"at {elements} elements two sides of a kink meet ({where}); either derivative is taken there",)
 
 
 def _place_in_the_pass(seen: Followed, name: str) -> int:
@@ -98,5 +123,50 @@ def _place_in_the_pass(seen: Followed, name: str) -> int:
     return g.node.number if g is not None and g.node is not None else len(seen.tape.values)
 
 
-def _is_wrong(rows: tuple[Row, ...], name: str) -> bool:
-    return any(row.name == gradient_name(name) and row.word == "WRONG" for row in rows)
+# --- whether the run on balls is the user's own ---------------------------------------------------------------------
+
+
+def _astray(claim: Claim, world: World, plain: Plain, seen: Followed, wide: np.dtype[Any]) -> str:
+    """Why the run on balls is not what the user's own run does; empty if it is.
+
+    The user's own values must lie within what rounding explains of those on balls: 2 radii, as the centre of a ball
+    is one evaluation and the user's another one. Of a narrower dtype they are compared with balls of that.
+    """
+    dtypes = {np.asarray(a).dtype for a in named(claim.parameters).values()}
+    if dtypes != {wide}:
+        narrow = followed(claim, world, min(dtypes, key=lambda d: d.itemsize)) if np.float16 not in dtypes else None
+        if not isinstance(narrow, Followed):
+            return ""  # only the formulas are judged then
+        seen = narrow
+    pairs = {"the loss": (plain.loss, seen.loss)}
+    pairs |= {gradient_name(name): (g, seen.gradients[name]) for name, g in plain.gradients.items()}
+    for name, (own, ball) in pairs.items():
+        if own is not None and ball is not None and not _explained(own, ball):
+            return (
+                f"{name} has other values in your own run than in the same run on balls, beyond rounding: the code looks "
+                "at types, casts to a narrower dtype or draws anew"
+            )
+    return ""
+
+
+def _explained(own: Any, ball: Number) -> bool:
+    if np.shape(own) != ball.shape and np.size(own) != 1:
+        return False
+    wider = np.result_type(own, ball.value)
+    value = np.asarray(own, wider).reshape(ball.shape)
+    twice = 2 * np.asarray(ball.radius) * (1 + compared.DEEPEST * ball.format.u)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(value - ball.value) <= twice
+    return bool((near | ~np.isfinite(ball.value) | ~np.isfinite(twice)).all())
+
+
+# --- where it is not ------------------------------------------------------------------------------------------------
+
+
+def _by_quotients(claim: Claim, world: World, plain: Plain, why: str) -> Found:
+    return Found(quotients.rows(claim, world, plain), notes=(why, "so it was looked at by difference quotients alone"))
+
+
+def _at(seen: NotFollowed) -> str:
+    place = "" if seen.line is None else f" at {seen.line.place} {seen.line.source}"
+    return f"{place}: {seen.why}"

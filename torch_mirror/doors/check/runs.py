@@ -5,7 +5,6 @@ reach (world.py). So all runs draw the same random numbers, and none leaves a tr
 """
 
 import traceback
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +48,7 @@ class NotFollowed(NamedTuple):
 def plain_run(claim: Claim, world: World, dtype: Any = None) -> Plain:
     """Raises what the user's code raises; InputError for a loss that is no number.
 
-    dtype: what the floats are to be of, while ``np`` in the user's modules makes such as well; None leaves all as it is.
+    dtype: of all floats, those too that ``np`` makes in the user's modules; None leaves them as they are.
     """
 
     def own(a: Any) -> Any:
@@ -113,7 +112,7 @@ def _number(x: Any, dtype: Any) -> Number:
 
 def line_of(error: BaseException) -> Line | None:
     """The last line of the user's own that an error came through."""
-    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)
     modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
     theirs = [f for f, name in zip(frames, modules, strict=True) if is_theirs(name)]
     return Line(theirs[-1].filename, theirs[-1].lineno or 0, theirs[-1].line or "") if theirs else None
