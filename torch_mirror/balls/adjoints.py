@@ -154,6 +154,14 @@ def _of_cumsum(g: Any, _y: Any, _x: Any, axis: int) -> Any:
     return np.flip(np.cumsum(np.flip(g, axis), axis), axis)
 
 
+def _of_added(g: Any, _y: Any, _x: Any, new: Any, where: Any) -> Any:
+    """Of what was added: where it went, in a row."""
+    return g.reshape(-1)[where].reshape(new.shape)
+
+
+add_at = (lambda g, y, x, new, where: g), _of_added
+
+
 def _of_prod(g: Any, _y: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """g times the product of all other elements: of those before and of those behind, as x may be 0."""
     axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)

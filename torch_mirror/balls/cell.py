@@ -28,6 +28,7 @@ from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import INTO_AN_ARRAY, Look, Number, OpenSum
 from torch_mirror.balls.rules import refused, widening
+from torch_mirror.balls.table import Row
 from torch_mirror.balls.take import Rule, Take
 
 
@@ -304,7 +305,7 @@ def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], ou
     return out
 
 
-def _owned(result: Any, function: Any, row: dispatch.Row, like: Number, numbers: list[Any], named: dict[str, Any]) -> None:
+def _owned(result: Any, function: Any, row: Row, like: Number, numbers: list[Any], named: dict[str, Any]) -> None:
     """Note what a rule has derived and no elementary rule has noted: a rule that a user added, or one without adjoint."""
     if not isinstance(result, Number):
         for part in result if isinstance(result, (list, tuple)) else ():

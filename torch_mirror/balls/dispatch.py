@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from torch_mirror.balls import callers
+from torch_mirror.balls.recording import Adjoint, Kind
 from torch_mirror.balls.rules import functions, methods, refused
-from torch_mirror.balls.table import TABLE, Row, of
+from torch_mirror.balls.table import TABLE, Row, own
 
 _added: dict[Any, Row] = {}
 _scoped: ContextVar[Mapping[Any, Row]] = ContextVar("rules of the blocks that are entered", default={})  # noqa: B039 - never written to
@@ -40,7 +41,9 @@ def row(function: Any, positional: int, named: Mapping[str, Any]) -> Row:
     return found
 
 
-def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def rule(
+    function: Callable[..., Any], adjoint: Adjoint = Kind.UNKNOWN
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as the rule of a NumPy function that has none.
 
     It is called as rule(like, *arguments, **named), for ufuncs, methods of theirs (np.hypot.reduce) and all other
@@ -48,12 +51,15 @@ def rule(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callabl
     ``like.operand(x)`` is any argument as such a number, x.value its centre, x.e(take) the radius and x.A(take)
     a bound on the magnitude of the elements that ``take`` selects. It returns ``like.derived(value, radius)``,
     where ``radius(take)`` is the radius of the elements asked for; None for ``radius`` says that all are exact.
+    adjoint: a function (g, y, *operands) of balls for each number among the arguments, which gives the derivative
+    of the loss by that number from g, the one by the result y; without it a derivative through the function raises
+    by name. A rule that is made of NumPy functions of balls needs none.
     Raises ValueError if the function has a rule.
     """
     _free(function)
 
     def register(rule: Callable[..., Any]) -> Callable[..., Any]:
-        _added[function] = Row(rule)
+        _added[function] = Row(rule, adjoint)
         return rule
 
     return register
@@ -65,18 +71,22 @@ def drop_rule(function: Callable[..., Any]) -> None:
 
 
 @contextmanager
-def rules(by_function: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
-    """Within the block NumPy's functions have these rules as well, which ``Ball.rule`` describes.
+def rules(by_function: Mapping[Any, Callable[..., Any] | tuple[Callable[..., Any], Adjoint]]) -> Iterator[None]:
+    """Within the block NumPy's functions have these rules as well, or rules with adjoints: ``Ball.rule`` describes both.
 
     Raises ValueError if one of the functions has a rule.
     """
     for function in by_function:
         _free(function)
-    token = _scoped.set({**_scoped.get(), **{function: Row(rule) for function, rule in by_function.items()}})
+    token = _scoped.set({**_scoped.get(), **{function: _row_of(rule) for function, rule in by_function.items()}})
     try:
         yield
     finally:
         _scoped.reset(token)
+
+
+def _row_of(given: Any) -> Row:
+    return Row(*given) if isinstance(given, tuple) else Row(given, Kind.UNKNOWN)
 
 
 def _found(function: Any) -> Row | None:
@@ -85,7 +95,7 @@ def _found(function: Any) -> Row | None:
 
 def _of_scipy(function: Any) -> Row | None:
     rule = functions.of_scipy(function) if isinstance(function, np.ufunc) else None
-    return Row(of(rule)) if rule else None
+    return own(rule) if rule else None
 
 
 def _of_pairs(function: Any) -> Row | None:
@@ -93,8 +103,8 @@ def _of_pairs(function: Any) -> Row | None:
     ufunc = getattr(function, "__self__", None)
     if not isinstance(ufunc, np.ufunc) or function.__name__ != "outer":
         return None
-    own = _found(ufunc)
-    return own and Row(methods.outer(own.radius))
+    of_ufunc = _found(ufunc)
+    return of_ufunc and Row(methods.outer(of_ufunc.radius), Kind.COMPOSED)
 
 
 def _free(function: Any) -> None:

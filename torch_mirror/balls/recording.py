@@ -36,6 +36,7 @@ class Kind(Enum):
     MOVES = "moves elements"
     DECISION = "no derivative: a decision"
     ZERO = "zero almost everywhere"
+    CONSTANT = "does not depend on its numbers"
     UNKNOWN = "has a rule and no adjoint"
 
 

@@ -101,7 +101,7 @@ def scattered(join: Any, shapes: list[tuple[int, ...]], which: int, g: Number) -
 
 def _added(at: Array, values: Array, size: int) -> Array:
     """The values added up where they go; in their dtype."""
-    if values.dtype == np.float64:
+    if values.dtype == np.float64 and at.size:  # of nothing, bincount would be whole numbers
         return np.bincount(at, values, size)
     result = np.zeros(size, values.dtype)
     np.add.at(result, at, values)

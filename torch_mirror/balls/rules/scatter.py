@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.balls import adjoints
 from torch_mirror.balls.exactness import NO_BIT
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.number import Number, OpenSum
+from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import choices, elementwise, shapes, sums
 
 Scatter = Callable[[Number, Array, Number], Number]
@@ -35,6 +37,13 @@ def at(scatter: Scatter) -> Callable[..., Number]:
 
 
 def add(x: Number, where: Array, new: Number) -> Number:
+    counts = np.bincount(where, minlength=x.size).reshape(x.shape)
+    return shapes.moved([_added(x, new, where), x], lambda parts: np.where(counts > 0, parts[0], parts[1]))
+
+
+@elementary(adjoints.add_at, "add.at")
+def _added(x: Number, new: Number, where: Array) -> Number:
+    """x with every element of new added where it goes: a sum where one goes."""
     layout = x.value
     index = np.unravel_index(where, layout.shape)
     counts = np.bincount(where, minlength=layout.size).reshape(layout.shape)
@@ -57,8 +66,7 @@ def add(x: Number, where: Array, new: Number) -> Number:
         lambda gamma: scattered(before.bound(gamma), terms.bound(gamma)),
         grid if before.grid or terms.grid else None,
     )
-    touched = sums.open_sum(x, scattered(x.value, new.value), total)
-    return shapes.moved([touched, x], lambda parts: np.where(counts > 0, parts[0], parts[1]))
+    return sums.open_sum(x, scattered(x.value, new.value), total)
 
 
 def subtract(x: Number, where: Array, new: Number) -> Number:
