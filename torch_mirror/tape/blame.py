@@ -7,7 +7,7 @@ not guessed. What is wrong still has a mistake of its own, which is looked for i
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -108,14 +108,13 @@ def _best(v: View, left: list[str], given: dict[int, Number]) -> tuple[Guess | N
     """The value whose adoption makes most gradients right and none wrong; of equals the first one computed."""
     s, best, explained = v.scene, None, list[str]()
     right = [name for name in s.gradients if _right(s, v.derivatives, name)]
-    for guess, hoped in _guesses(v, left):
-        derivatives = anew(s, {**given, **_stood_for(s, guess)})
-        now = [name for name in left if _right(s, derivatives, name)]
-        kept = all(_right(s, derivatives, name) for name in right)
-        if len(now) > len(explained) and kept:
-            best, explained = guess, now
+    for hoped, guess in sorted(_guesses(v, left), key=lambda pair: -pair[0]):
         if len(explained) >= hoped:
             break
+        derivatives = anew(s, {**given, **_stood_for(s, guess)})
+        now = [name for name in left if _right(s, derivatives, name)]
+        if len(now) > len(explained) and all(_right(s, derivatives, name) for name in right):
+            best, explained = guess, now
     return best, explained
 
 
@@ -137,38 +136,42 @@ def _as_derivative(s: Scene, value: int, place: int, share: float) -> Number:
     return Number(v, r * (1 + 4 * u) + rounded, x.format)
 
 
-def _guesses(v: View, left: list[str]) -> Iterator[tuple[Guess, int]]:
-    """What may be tried, the most promising first, with the number of gradients that it could explain."""
+def _guesses(v: View, left: list[str]) -> list[tuple[int, Guess]]:
+    """What may be tried, each with the number of gradients that it could explain; of equals the first one first."""
     s, first = v.scene, left[0]
     start, leaf = number_of(s.gradients[first]), number_of(s.leaves[first])
     if start is None or leaf is None or start in s.forward or s.gradients[first].shape != s.leaves[first].shape:
-        return
+        return []
     reach = {n: sum(n in s.above[name] for name in left) for n in s.above[first]}
-    tried: set[Guess] = set()
+    found: dict[Any, tuple[int, Guess]] = {}
     for one in chain(_by_factor(v, first), _by_value(v, start, leaf, reach)):
-        for guess in _each_time(s, one):
-            if guess not in tried:
-                tried.add(guess)
-                yield guess, reach[one.value]
-        if len(tried) >= TRIES:
-            break
-    yield Guess(((start, leaf),)), 1
+        site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
+        if site not in found and len(found) < TRIES:
+            found[site] = (0, one)
+            for i, guess in enumerate(_each_time(s, one)):
+                found[(*site, i)] = (reach[one.value], guess)
+    return [*(pair for pair in found.values() if pair[0]), (1, Guess(((start, leaf),)))]
 
 
 def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
-    """The guess for every time that the code made such a pair: in the same order, and in the reverse one."""
+    """The guess for every time that the code made such a pair: in the same order, and in the reverse one.
+
+    The one guess alone is among them where the code did not, or where the times cannot be paired.
+    """
     values = [n for n in s.sites[site_of(s, one.value)] if n not in s.forward]
     places = [n for n in s.sites[site_of(s, one.place)] if n in s.forward]
-    if len(values) > 1 or len(places) > 1:
-        for order in (places, places[::-1]):
-            pairs = list[tuple[int, int]]()
-            for shape in dict.fromkeys(s.tape.values[n].shape for n in values):
-                some = [n for n in values if s.tape.values[n].shape == shape]
-                others = [n for n in order if _alike(s, n, some[0])]
-                pairs += zip(some, others, strict=True) if len(some) == len(others) else ()
-            if pairs:
-                yield Guess(tuple(pairs), one.share)
-    yield one
+    several = set()
+    for order in (places, places[::-1]):
+        pairs = list[tuple[int, int]]()
+        for shape in dict.fromkeys(s.tape.values[n].shape for n in values):
+            some = [n for n in values if s.tape.values[n].shape == shape]
+            others = [n for n in order if _alike(s, n, some[0])]
+            pairs += zip(some, others, strict=True) if len(some) == len(others) else ()
+        several.add(tuple(pairs))
+    several -= {(), one.pairs}
+    yield from (Guess(pairs, one.share) for pairs in several)
+    if len(values) == 1 or not several:
+        yield one
 
 
 def _alike(s: Scene, m: int, n: int) -> bool:
@@ -211,18 +214,21 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     due = _due(v, way.right, leaf)
     for n in sorted({*way.right, *way.between}, key=lambda n: (-reach.get(n, 0), n)):
         own = match_of(v, n)
-        if own is not None and abs(own.factor - 1) > 1e-6:  # nothing after it may take that factor away again
+        if own is not None and own.partial:  # something may never be added to it
+            yield Guess(((n, own.number),), share)
+        elif own is not None and abs(own.factor - 1) > 1e-6:  # nothing after it may take that factor away again
             yield Guess(((n, own.number),))
         for place in due:
-            if _alike(s, place, n) and (own is None or place != own.number):
+            if _alike(s, place, n) and (own is None or own.partial or place != own.number):
                 yield Guess(((n, place),), share)
 
 
 def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
     """The forward values between the parameter and those by which the derivative is right; the latest first."""
     s = v.scene
-    ends = [s.tape.values[m.number] for n in right if (m := match_of(v, n)) is not None] or [s.loss]
-    candidates = {n for end in ends for n in numbers_in(end)} - {number_of(x) for x in ends}
+    ends = [m for n in right if (m := match_of(v, n)) is not None]
+    candidates = {n for m in ends for n in numbers_in(s.tape.values[m.number])} if ends else set(s.forward)
+    candidates -= {m.number for m in ends if not m.partial}
     return [n for n in sorted(candidates, reverse=True) if n == leaf or _made_of(s, n, leaf)]
 
 

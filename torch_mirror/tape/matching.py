@@ -31,35 +31,55 @@ class Match(NamedTuple):
 
     number: int
     factor: float
-    turned: bool = False  # v is its transpose
+    turned: bool = False   # v is its transpose
+    partial: bool = False  # v is a multiple of what some uses of the forward value contribute to it
+
+
+class Entry(NamedTuple):
+    """A derivative, or a partial sum of it."""
+
+    angle: float
+    number: int
+    partial: bool
+    d: Number
 
 
 class Index(NamedTuple):
     """Derivatives by shape, each with its angle, in the order of the angles."""
 
-    by_shape: dict[tuple[int, ...], list[tuple[float, int, Number]]]
+    by_shape: dict[tuple[int, ...], list[Entry]]
 
 
-def index(derivatives: Iterable[tuple[int, Number]]) -> Index:
-    """Of derivatives by the number of the forward value; several of one number are partial sums."""
-    by_shape: dict[tuple[int, ...], list[tuple[float, int, Number]]] = {}
-    for number, d in derivatives:
-        by_shape.setdefault(_squeezed(d.shape), []).append((_angle(d.value), number, d))
+def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, Number]] = ()) -> Index:
+    """Of derivatives, and of partial sums of them, by the number of the forward value."""
+    by_shape: dict[tuple[int, ...], list[Entry]] = {}
+    for known, partial in ((derivatives, False), (parts, True)):
+        for number, d in known:
+            by_shape.setdefault(_squeezed(d.shape), []).append(Entry(_angle(d.value), number, partial, d))
     for entries in by_shape.values():
-        entries.sort(key=lambda entry: entry[:2])
+        entries.sort(key=lambda entry: entry[:3])
     return Index(by_shape)
 
 
 def match(known: Index, v: Any) -> Match | None:
-    """The best of the derivatives that v is a multiple of: the factor nearest to 1, then the latest forward value."""
+    """The best of the derivatives that v is a multiple of, or of its transpose."""
     if isinstance(v, Mask) or not np.isfinite(v.value).all():
         return None
-    found = [Match(n, c) for n, d in _near(known, v) if (c := factor(v, d)) is not None]
+    found = _matches(known, v, turned=False)
     shape = _squeezed(v.shape)
     if not found and len(shape) == 2:
         turned = Number(np.reshape(v.value, shape).T, np.reshape(v.radius, shape).T, v.format)
-        found = [Match(n, c, turned=True) for n, d in _near(known, turned) if (c := factor(turned, d)) is not None]
-    return min(found, key=lambda m: (abs(math.log(abs(m.factor))) + (m.factor < 0), -m.number), default=None)
+        found = _matches(known, turned, turned=True)
+    return min(found, key=_unlikely, default=None)
+
+
+def _matches(known: Index, v: Number, *, turned: bool) -> list[Match]:
+    return [Match(e.number, c, turned, e.partial) for e in _near(known, v) if (c := factor(v, e.d)) is not None]
+
+
+def _unlikely(m: Match) -> tuple[Any, ...]:
+    """Least for a whole derivative, a factor near 1, the latest forward value."""
+    return m.partial, m.factor < 0, abs(math.log(abs(m.factor))), -m.number
 
 
 def factor(v: Number, d: Number) -> float | None:
@@ -83,16 +103,16 @@ def factor(v: Number, d: Number) -> float | None:
     return c if _sharp(room, x) and (np.abs(x - c * y) <= room).all() else None
 
 
-def _near(known: Index, v: Number) -> Iterator[tuple[int, Number]]:
+def _near(known: Index, v: Number) -> Iterator[Entry]:
     """The derivatives of about the same angle."""
     entries = known.by_shape.get(_squeezed(v.shape), [])
     angle = _angle(v.value)
     for turn in (0.0, math.pi, -math.pi):  # an angle just below pi is next to 0
-        first = bisect.bisect_left(entries, angle + turn - NEAR, key=lambda entry: entry[0])
-        for a, n, d in entries[first:]:
-            if not a <= angle + turn + NEAR:
+        first = bisect.bisect_left(entries, angle + turn - NEAR, key=lambda entry: entry.angle)
+        for entry in entries[first:]:
+            if not entry.angle <= angle + turn + NEAR:
                 break
-            yield n, d
+            yield entry
 
 
 def _angle(a: Array) -> float:

@@ -6,6 +6,7 @@ pass. Both are nodes of one recording, known by their numbers, which ascend in t
 
 import linecache
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,14 +113,12 @@ def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[
     left = SUMMED
     for n, several in users.items():
         size = derivatives[n].size
-        if 1 < len(several) and 3 * size * len(several) <= left:
+        if len(several) > 1 and 3 * size * len(several) <= left:
             left -= 3 * size * len(several)
             parts = [part for y in several if (part := _contribution(y, n, derivatives)) is not None]
             yield from ((n, part) for part in parts)
             for order in (parts, parts[::-1]):
-                total = order[0] if order else None
-                for part in order[1:-1]:
-                    total = (Ball(total) + Ball(part)).settled()
+                for total in accumulate(order[:-1], lambda a, b: (Ball(a) + Ball(b)).settled()):
                     yield n, total
 
 
@@ -152,7 +151,7 @@ class View(NamedTuple):
 
 
 def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number]] = ()) -> View:
-    return View(s, derivatives, index([*derivatives.items(), *parts]), {})
+    return View(s, derivatives, index(derivatives.items(), parts), {})
 
 
 def match_of(v: View, number: int) -> Match | None:
