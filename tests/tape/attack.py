@@ -1,18 +1,17 @@
 """The attack on adjoints: the derivative that a sweep gives, with its radius, against exact difference quotients.
 
-An operation f of the attack on radii (tests/attack) gets a loss L = sum of c f(x), c random. Its derivative by an operand is held
-against
+An operation f of the attack on radii (tests/attack) gets a loss L = sum of c f(x), c random. Its derivative by an
+operand is held against
 
     Q = (L(x + h) - L(x - h)) / 2 h       h = 2^-150, one element of each case at a time, in Arb's numbers of 600 bits
 
-Q is enclosed by Arb but for what it is off L'. Where L is analytic and at most M in a disc of radius rho around x, Cauchy's
-estimate of the third derivative gives |Q - L'| <= h^2 M / rho^3 (one term of a geometric series of ratio (h / rho)^2, the others
-are less than it together for h < rho / 2). The operands are between 2^-10 and 2^4, so that M / rho^3 is far below 2^120,
-poles and kinks within 2^-30 of an operand excepted, of which none is drawn; TRUNCATION = 2^-180 is h^2 times that.
-Source: Ahlfors, Complex Analysis (3rd ed.), section 4.2.3 (Cauchy's estimate).
+Q is enclosed by Arb but for what it is off L'. Where L is analytic and at most M in a disc of radius rho around x,
+Cauchy's estimate of the third derivative gives |Q - L'| <= h^2 M / rho^3 (one term of a geometric series of ratio (h
+/ rho)^2, the others are less than it together for h < rho / 2). The operands are between 2^-10 and 2^4, so that M /
+rho^3 is far below 2^120, poles and kinks within 2^-30 of an operand excepted, of which none is drawn; TRUNCATION =
+2^-180 is h^2 times that. Source: Ahlfors, Complex Analysis (3rd ed.), section 4.2.3 (Cauchy's estimate).
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -46,8 +45,10 @@ class Struck(NamedTuple):
     first: str = ""       # which that was
 
     def __add__(self, other: "Struck") -> "Struck":  # type: ignore[override]  # counts are not joined like a tuple
-        first = self.first or other.first
-        return Struck(self.derivatives + other.derivatives, self.infinite + other.infinite, max(self.worst, other.worst), first)
+        return Struck(
+            self.derivatives + other.derivatives, self.infinite + other.infinite, max(self.worst, other.worst),
+            self.first or other.first,
+        )  # fmt: skip
 
 
 def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: int) -> tuple[Array, ...]:
@@ -69,11 +70,11 @@ def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: in
 def apart(operation: Operation, operands: tuple[Array, ...], constants: tuple[Any, ...]) -> bool:
     """Whether the cases do not touch each other: another first one leaves the results of all others as they are."""
     equation = operation.of_cases(operation.equation)
-    other = [a.copy() for a in operands]
+    given, other = ([a.astype(np.float64) for a in operands] for _ in range(2))
     for a in other:
-        a[0] *= a.dtype.type(1.25)
+        a[0] *= 1.25
     with np.errstate(all="ignore"):
-        before, after = np.asarray(equation(*operands, *constants)), np.asarray(equation(*other, *constants))
+        before, after = np.asarray(equation(*given, *constants)), np.asarray(equation(*other, *constants))
     return before.shape[:1] == operands[0].shape[:1] and bool((before[1:] == after[1:]).all())
 
 
@@ -127,7 +128,7 @@ def quotients(
     operation: Operation, operands: tuple[Array, ...], constants: tuple[Any, ...], weights: Array, which: int
 ) -> Array:
     """Q of every element of one operand."""
-    equation: Callable[..., Any] = operation.of_cases(operation.exact or operation.equation)
+    equation = operation.of_cases(operation.exact or operation.equation)
     with workprec(BITS):
         exact = [exactly(a) for a in operands]
         h: Any = flint.arb(2) ** -STEP

@@ -4,15 +4,17 @@
     y = x / w         g / w, -g y / w            y = tanh x    g (1 - y^2)
     y = x @ w         g @ w^T, x^T @ g           y = log x     g / x
 
-They are NumPy code and run on whatever has NumPy's functions: on balls, whose radii then follow by the rules themselves,
-on arrays, on exact numbers. A constant such as log 2 is computed there too (``constant``), so that it has a radius.
-What broadcasting has repeated is summed up by whoever asks (``fitted``), once for all of them.
+They are NumPy code and run on whatever has NumPy's functions: on balls, whose radii then follow by the rules
+themselves, on arrays, on exact numbers. A constant such as log 2 is computed there too (``constant``), so that it has
+a radius. What broadcasting has repeated is summed up by whoever asks (``fitted``), once for all of them.
 
-An adjoint is a tuple of functions, one for each operand: only those that are asked for are evaluated.
-Sources: Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2 (the sweep) and table 4.8; NIST Digital Library of
-Mathematical Functions, chapters 4 and 7 (derivatives of functions); Giles, An extended collection of matrix derivative results
-(2008), section 2.2 (products).
+An adjoint is a tuple of functions, one for each operand: only those that are asked for are evaluated. Sources:
+Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2 (the sweep) and table 4.8; NIST Digital Library of
+Mathematical Functions, chapters 4 and 7 (derivatives of functions); Giles, An extended collection of matrix
+derivative results (2008), section 2.2 (products).
 """
+
+# ruff: noqa: ARG005 - an adjoint takes g, the result and all operands, whatever it needs of them
 
 from string import ascii_letters
 from typing import Any
@@ -131,7 +133,7 @@ hypot = (lambda g, y, a, b: g * (a / y)), (lambda g, y, a, b: g * (b / y))
 # --- sums and products -----------------------------------------------------------------------------------------
 
 
-def _by_left(g: Any, _y: Any, x: Any, w: Any) -> Any:
+def _by_left(g: Any, _y: Any, _x: Any, w: Any) -> Any:
     return g @ w.mT
 
 
@@ -177,7 +179,7 @@ def _of_prod(g: Any, _y: Any, x: Any, axis: Any = None, *, keepdims: bool = Fals
 
 
 def _of_cumprod(g: Any, _y: Any, x: Any, axis: int) -> Any:
-    """The product P of those before, times s_k = g_k + x_(k+1) s_(k+1): the sum over i >= k of g_i times those between."""
+    """The product of those before, times s_k = g_k + x_(k+1) s_(k+1): sum over i >= k of g_i times those between."""
     x, g = np.moveaxis(x, axis, 0), np.moveaxis(g, axis, 0)
     s = [g[-1]]
     for k in range(len(x) - 2, -1, -1):

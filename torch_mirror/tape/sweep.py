@@ -6,11 +6,11 @@
     d = derivative(loss)
     d.by(W)                                     # a ball of W's shape: the derivative, and how far off it may be
 
-Backwards through what the loss is made of, each elementary rule's adjoint is evaluated on balls. The derivative at the
-given numbers is a composition of adjoints, each of which is evaluated with a radius that holds its exact result; so the
-exact derivative lies in the ball. That is a theorem where every branch is decided; where one is open, or two sides of a kink
-meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where.
-Source: Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2.
+Backwards through what the loss is made of, each elementary rule's adjoint is evaluated on balls. The derivative at
+the given numbers is a composition of adjoints, each of which is evaluated with a radius that holds its exact result;
+so the exact derivative lies in the ball. That is a theorem where every branch is decided; where one is open, or two
+sides of a kink meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where. Source: Griewank &
+Walther, Evaluating Derivatives (2nd ed.), section 3.2.
 """
 
 from collections.abc import Mapping
@@ -20,26 +20,16 @@ import numpy as np
 
 from torch_mirror.balls.adjoints import fitted
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.choosing import OPEN, TIE, Side
+from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import PENDING, Choice, Kind, Node, Place, current, paused
+from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
+from torch_mirror.tape.graph import MissingAdjointError, made_of
 from torch_mirror.tape.moves import Sum, join_of, scattered, written_through
+from torch_mirror.tape.open import Open, chosen, meeting
 
 Sides = Side | Mapping[int, Side]
 """The side at every open branch, or at those of some nodes, by their number (others: "first")."""
-
-
-class Open(NamedTuple):
-    """A node whose choice is open at the given numbers: elements where the radii leave it open, and exact ties."""
-
-    node: Node
-    open: int
-    ties: int
-
-    @property
-    def place(self) -> Place | None:
-        return self.node.place
 
 
 class Derivatives(NamedTuple):
@@ -48,6 +38,7 @@ class Derivatives(NamedTuple):
     loss: Number
     numbers: Mapping[int, Number]
     open: tuple[Open, ...]
+    side: Sides = "first"
 
     def by(self, x: Any) -> Ball:
         """The derivative by a ball or number as it was when it was recorded; 0 where the loss does not depend on it.
@@ -76,11 +67,8 @@ def derivative(loss: Any, side: Sides = "first") -> Derivatives:
     root = loss.settled()
     if root.size != 1:
         raise ValueError(f"derivative: expected a loss of one element, got an array of shape {root.shape}")
-    return swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side)
-
-
-class MissingAdjointError(TypeError):
-    """A rule without an adjoint stands between the loss and a variable."""
+    d = swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side)
+    return d._replace(open=(*meeting(root), *d.open))
 
 
 def swept(root: Number, seed: Number, side: Sides = "first") -> Derivatives:
@@ -95,24 +83,7 @@ def swept(root: Number, seed: Number, side: Sides = "first") -> Derivatives:
             found[root.node.number] = seed
         for y in reversed(reached):
             _back(y, found, opened, side)
-    return Derivatives(root, found, tuple(opened))
-
-
-def made_of(root: Number) -> list[Number]:
-    """What a number is made of and depends on a variable, itself included, in the order of the recording."""
-    reached: dict[int, Number] = {}
-    left = [root]
-    while left:
-        x = left.pop()
-        node = x.node
-        if node is None or not node.active or isinstance(x, Mask):
-            continue
-        if node is PENDING:
-            raise MissingAdjointError("the loss is made of an operation whose rule has no adjoint")
-        if node.number not in reached:
-            reached[node.number] = x
-            left.extend(node.operands)
-    return [reached[i] for i in sorted(reached)]
+    return Derivatives(root, found, tuple(opened), side)
 
 
 def _everything(a: Any) -> Any:
@@ -130,8 +101,8 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides) -> 
     g.e(_everything)
     if node.adjoint is Kind.LEAF:
         return
-    if isinstance(node.adjoint, Choice):
-        _look(node, opened)
+    if isinstance(node.adjoint, Choice) and (met := chosen(node)):
+        opened.append(met)
     for i, x in enumerate(node.operands):
         if x.node is not None and x.node.active and not isinstance(x, Mask):
             if node.adjoint is Kind.MOVES:
@@ -174,11 +145,3 @@ def _add(found: dict[int, Any], number: int, d: Number) -> None:
     if isinstance(before, Sum):
         before = before.number()
     found[number] = d if before is None else (Ball(before) + Ball(d)).settled()
-
-
-def _look(node: Node, opened: list[Open]) -> None:
-    """Where the choice is open."""
-    operands = (a if isinstance(a, Mask) else Ball(a) for a in node.operands)
-    where = node.adjoint.open(*operands, *node.arguments, **node.named)  # type: ignore[union-attr]  # a Choice
-    if where.any():
-        opened.append(Open(node, int((where == OPEN).sum()), int((where == TIE).sum())))
