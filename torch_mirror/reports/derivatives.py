@@ -109,6 +109,8 @@ def _line(line: Line) -> str:
 def _meaning(right: Right) -> str:
     """``= 6 x dL/d a1 (nn.py:17)``."""
     times = f"{right.factor} x " if right.factor else ""
+    if not right.name:
+        return f"= {times}the derivative by {right.of.place if right.of else 'a value'}"
     return f"= {times}dL/d {right.name}{'' if right.of is None else f' ({right.of.place})'}"
 
 

@@ -14,13 +14,14 @@ import numpy as np
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording
 from torch_mirror.tape import compared, factors, patterns
-from torch_mirror.tape.factors import Sizes
-from torch_mirror.tape.matching import factor
+from torch_mirror.tape.factors import Sizes, snapped
+from torch_mirror.tape.multiples import factor
 from torch_mirror.tape.scene import (
     Scene,
     View,
     anew,
     behind,
+    dependents,
     derivative_by,
     is_leaf,
     line_of,
@@ -29,6 +30,7 @@ from torch_mirror.tape.scene import (
     number_of,
     numbers_in,
     partial_sums,
+    roughly,
     scene_of,
     site_of,
     view_of,
@@ -36,7 +38,7 @@ from torch_mirror.tape.scene import (
 )
 from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Fault, Line, Right
-from torch_mirror.tape.trails import nearest, steps, trail
+from torch_mirror.tape.trails import SAME, made_of_some, nearest, steps, trail
 
 MOST = 6
 """Faults that are told; what is wrong beyond them is told without."""
@@ -105,17 +107,61 @@ def _right(s: Scene, derivatives: Mapping[int, Number], name: str) -> bool:
 
 
 def _best(v: View, left: list[str], given: dict[int, Number]) -> tuple[Guess | None, list[str]]:
-    """The value whose adoption makes most gradients right and none wrong; of equals the first one computed."""
-    s, best, explained = v.scene, None, list[str]()
+    """The values whose adoption makes most gradients right and none wrong: of the first gradient that has such values.
+
+    Where none has, the first gradient itself stands in the place of its derivative, and explains that alone.
+    """
+    s = v.scene
     right = [name for name in s.gradients if _right(s, v.derivatives, name)]
-    for hoped, guess in sorted(_guesses(v, left), key=lambda pair: -pair[0]):
-        if len(explained) >= hoped:
-            break
-        derivatives = anew(s, {**given, **_stood_for(s, guess)})
-        now = [name for name in left if _right(s, derivatives, name)]
-        if len(now) > len(explained) and all(_right(s, derivatives, name) for name in right):
-            best, explained = guess, now
-    return best, explained
+    for name in left:
+        best, explained = None, list[str]()
+        for hoped, _, guess in sorted(_guesses(v, left, name)):
+            if len(explained) >= -hoped:
+                break
+            if not _promising(v, name, guess):
+                continue
+            derivatives = anew(s, {**given, **_stood_for(s, guess)})
+            now = [other for other in left if _right(s, derivatives, other)]
+            if name in now and len(now) > len(explained) and all(_right(s, derivatives, other) for other in right):
+                best, explained = guess, now
+        if best is not None:
+            return best, explained
+    own = _itself(s, left[0])
+    return own, [left[0]] if own else []
+
+
+def _itself(s: Scene, name: str) -> Guess | None:
+    """A gradient in the place of its own derivative; None where it is a constant, or of another shape."""
+    g, leaf = s.gradients[name], s.leaves[name]
+    start, end = number_of(g), number_of(leaf)
+    if start is None or end is None or start in s.forward or g.shape != leaf.shape:
+        return None
+    return Guess(((start, end),))
+
+
+ROUGHLY = 1e-6
+"""Of the largest element: a gradient that is further off without radii is not looked at with them."""
+
+
+def _promising(v: View, name: str, guess: Guess) -> bool:
+    """Whether the gradient is about the derivative that the guess leads to, in numbers without radii."""
+    s = v.scene
+    expected = roughly(v, name, _stood_for(s, guess))
+    seen = s.gradients[name].value
+    if expected is None or not np.isfinite(seen).all():
+        return True
+    return bool(np.abs(seen - expected).max(initial=0) <= ROUGHLY * np.abs(seen).max(initial=0))
+
+
+def _first_wrong(v: View, guess: Guess) -> int:
+    """The first of the values that is not right in the place that it may stand for."""
+    own = ((value, place, match_of(v, value)) for value, place in guess.pairs)
+    wrong = (n for n, place, m in own if m is None or m.partial or m.number != place or not _is(m.factor, guess.share))
+    return min(wrong, default=guess.value)
+
+
+def _is(factor: float, other: float) -> bool:
+    return abs(factor / other - 1) <= SAME
 
 
 def _stood_for(s: Scene, guess: Guess) -> dict[int, Number]:
@@ -136,21 +182,30 @@ def _as_derivative(s: Scene, value: int, place: int, share: float) -> Number:
     return Number(v, r * (1 + 4 * u) + rounded, x.format)
 
 
-def _guesses(v: View, left: list[str]) -> list[tuple[int, Guess]]:
-    """What may be tried, each with the number of gradients that it could explain; of equals the first one first."""
-    s, first = v.scene, left[0]
-    start, leaf = number_of(s.gradients[first]), number_of(s.leaves[first])
-    if start is None or leaf is None or start in s.forward or s.gradients[first].shape != s.leaves[first].shape:
+def _guesses(v: View, left: list[str], name: str) -> list[tuple[int, int, Guess]]:
+    """What may be tried: minus how many gradients it could explain, its place among equals, and the guess itself.
+
+    Where the gradient is a multiple of the derivative, the last value whose factor changed so goes first; else the
+    first value that is not right.
+    """
+    s = v.scene
+    own = _itself(s, name)
+    if own is None:
         return []
+    (start, leaf), first = own.pairs[0], name
     reach = {n: sum(n in s.above[name] for name in left) for n in s.above[first]}
-    found: dict[Any, tuple[int, Guess]] = {}
-    for one in chain(_by_factor(v, first), _by_value(v, start, leaf, reach)):
+    found: dict[Guess, tuple[int, int, Guess]] = {}
+    sites: set[Any] = set()
+    by_factor = list(_by_factor(v, first))
+    for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach))):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
-        if site not in found and len(found) < TRIES:
-            found[site] = (0, one)
-            for i, guess in enumerate(_each_time(s, one)):
-                found[(*site, i)] = (reach[one.value], guess)
-    return [*(pair for pair in found.values() if pair[0]), (1, Guess(((start, leaf),)))]
+        if site in sites or len(sites) == TRIES:
+            continue
+        sites.add(site)
+        for guess in _each_time(s, one):
+            rank = i - len(by_factor) if i < len(by_factor) else _first_wrong(v, guess)
+            found.setdefault(guess, (-reach[one.value], rank, guess))
+    return list(found.values())
 
 
 def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
@@ -172,6 +227,8 @@ def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
     yield from (Guess(pairs, one.share) for pairs in several)
     if len(values) == 1 or not several:
         yield one
+    if len(values) > 1 and len(places) == 1:  # what a loop adds up is whole at its end
+        yield one._replace(pairs=((values[-1], one.place),))
 
 
 def _alike(s: Scene, m: int, n: int) -> bool:
@@ -199,24 +256,26 @@ def _by_factor(v: View, name: str) -> Iterator[Guess]:
     if c is None or start is None:
         return
     found = steps(v, start, _excused(v))
-    same = [step for step in found if abs(step.change / c - 1) <= 1e-6]
-    others = [step for step in found if abs(step.change - 1) > 1e-6 and step not in same]
+    same = [step for step in found if _is(step.change, c)]
+    others = [step for step in found if not _is(step.change, 1) and step not in same]
     for step in (*same[:-4:-1], *others[:-4:-1]):
-        yield Guess(((step.number, step.match.number),), step.match.factor / c)
+        yield Guess(((step.number, step.match.number),), snapped(step.match.factor / c))
 
 
 def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Iterator[Guess]:
     """Each value on the way, for each derivative of its shape that is due after the last right ones."""
     s = v.scene
     way = trail(v, start)
-    shares = {m.factor for n in way.right if (m := match_of(v, n)) is not None}
+    shares = {snapped(m.factor) for n in way.right if (m := match_of(v, n)) is not None}
     share = shares.pop() if len(shares) == 1 else 1.0
     due = _due(v, way.right, leaf)
-    for n in sorted({*way.right, *way.between}, key=lambda n: (-reach.get(n, 0), n)):
+    known = {_bits(s, n) for n in s.forward}
+    on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n) and _bits(s, n) not in known]
+    for n in sorted(on_the_way, key=lambda n: -reach.get(n, 0)):
         own = match_of(v, n)
         if own is not None and own.partial:  # something may never be added to it
             yield Guess(((n, own.number),), share)
-        elif own is not None and abs(own.factor - 1) > 1e-6:  # nothing after it may take that factor away again
+        elif own is not None and not _is(own.factor, 1):  # nothing after it may take that factor away again
             yield Guess(((n, own.number),))
         for place in due:
             if _alike(s, place, n) and (own is None or own.partial or place != own.number):
@@ -229,7 +288,7 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
     ends = [m for n in right if (m := match_of(v, n)) is not None]
     candidates = {n for m in ends for n in numbers_in(s.tape.values[m.number])} if ends else set(s.forward)
     candidates -= {m.number for m in ends if not m.partial}
-    return [n for n in sorted(candidates, reverse=True) if n == leaf or _made_of(s, n, leaf)]
+    return sorted(candidates & dependents(v, leaf), reverse=True)
 
 
 def _made_of(s: Scene, number: int, leaf: int) -> bool:
@@ -241,13 +300,15 @@ def _made_of(s: Scene, number: int, leaf: int) -> bool:
 
 def _fault(v: View, guess: Guess, explained: list[str], spelled: Callable[[str], str], sizes: Sizes) -> Fault:
     s = v.scene
-    own = match_of(v, guess.value)
-    missing = own is not None and own.number != guess.place and abs(own.factor / guess.share - 1) < 1e-6
-    right = (guess.value,) if missing else tuple(nearest(v, guess.value))
-    wrong = _users(s, guess.value, explained) if missing else _path(v, guess.value, right)
-    obvious = is_leaf(s, guess.place) or (own is not None and own.number == guess.place)
-    due = None if obvious else _meaning(s, guess.place, "")
-    note = _missing(s, own.number, guess.place) if missing and own is not None else ""
+    value = _first_wrong(v, guess)
+    place = dict(guess.pairs)[value]
+    own = match_of(v, value)
+    missing = own is not None and not own.partial and own.number != place and _is(own.factor, guess.share)
+    right = (value,) if missing else _last_right(v, value, guess.share)
+    wrong = _users(s, value, explained) if missing else _path(v, value, right)
+    obvious = is_leaf(s, place) or (own is not None and own.number == place)
+    due = None if obvious else _meaning(s, place, "")
+    note = _missing(s, own.number, place) if missing and own is not None else ""
     return Fault(
         tuple(spelled(name) for name in explained),
         tuple(r for n in right if (r := _right_line(v, n, sizes)) is not None),
@@ -280,21 +341,58 @@ def _meaning(s: Scene, place: int, times: str) -> Right:
     return Right(line or Line("", 0), line, name_of(s, place), times)
 
 
+def _last_right(v: View, end: int, share: float) -> tuple[int, ...]:
+    """The nearest values behind one that are right with that share; of any share, where there is none of that."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    todo = behind(v.scene, end)
+    while todo:
+        n = todo.pop()
+        if n not in seen:
+            seen.add(n)
+            m = match_of(v, n)
+            if m is not None and _is(m.factor, share):
+                found.add(n)
+            else:
+                todo += behind(v.scene, n)
+    return tuple(sorted(found)) or tuple(nearest(v, end))
+
+
 def _path(v: View, end: int, right: Sequence[int]) -> tuple[Line, ...]:
-    """The lines from the last right values to a value; that of the value is the last."""
+    """The lines from the last right values to a value; then those of factors that it was made with."""
+    s = v.scene
     between: set[int] = set()
     todo = [end]
     while todo:
         n = todo.pop()
         if n not in between and n not in right:
             between.add(n)
-            todo += [m for m in behind(v.scene, n) if match_of(v, m) is None]
-    carrying = set(right)
-    for n in sorted(between):
-        if any(m in carrying for m in behind(v.scene, n)):
-            carrying.add(n)
-    numbers = [n for n in sorted(between) if n in carrying or n == end] if right else sorted(between)
-    return _lines(v.scene, numbers)
+            todo += behind(s, n)
+    carrying = {*right, *made_of_some(v, sorted(between), right)}
+    way = [n for n in sorted(between) if n in carrying or n == end]
+    return _lines(s, [*way, *sorted(_factors(s, way, carrying))])
+
+
+def _factors(s: Scene, way: Sequence[int], carrying: set[int]) -> set[int]:
+    """What the values on the way were multiplied with, and is no value of the forward pass evaluated once more."""
+    known = {_bits(s, n) for n in s.forward}
+    found: set[int] = set()
+    todo = [m for n in way for m in behind(s, n)]
+    while todo:
+        n = todo.pop()
+        if n not in found and n not in carrying and _bits(s, n) not in known:
+            found.add(n)
+            todo += behind(s, n)
+    return found
+
+
+def _bits(s: Scene, number: int) -> tuple[Any, bytes]:
+    value = s.tape.values[number].value
+    return value.shape, value.tobytes()
+
+
+def _is_number(s: Scene, n: int) -> bool:
+    return isinstance(s.tape.values[n], Number)
 
 
 def _lines(s: Scene, numbers: Sequence[int]) -> tuple[Line, ...]:

@@ -15,6 +15,14 @@ EQUAL = 1e-9
 """Two factors are taken for the same if they differ by no more; whether one is right is for the radii to say."""
 
 
+def snapped(c: float) -> float:
+    """The whole number, or one over it, that a factor is but for rounding; else the factor."""
+    for whole in (round(c), c and 1 / round(1 / c) if 1e-9 < abs(c) < 1 else 0):
+        if whole and abs(c - whole) <= EQUAL * abs(c):
+            return float(whole)
+    return c
+
+
 def in_words(c: float, sizes: Sizes) -> str:
     """The factor, and what it may be: ``6 (N, the batch)``, ``-1``, ``1/6 (1 / (N, the batch))``."""
     meanings = meanings_of(c, sizes)

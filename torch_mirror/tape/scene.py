@@ -5,6 +5,7 @@ pass. Both are nodes of one recording, known by their numbers, which ascend in t
 """
 
 import linecache
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ import numpy as np
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording, paused
-from torch_mirror.tape.matching import Index, Match, index, match
-from torch_mirror.tape.sweep import _back, made_of
+from torch_mirror.tape.graph import made_of
+from torch_mirror.tape.multiples import Index, Match, index, match
+from torch_mirror.tape.sweep import _back
 from torch_mirror.tape.told import Line
-
 
 Site = tuple[Any, ...]
 """An expression of the user's code."""
@@ -97,6 +98,58 @@ def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
     return found
 
 
+class View(NamedTuple):
+    """A scene in the light of some derivatives."""
+
+    scene: Scene
+    derivatives: Mapping[int, Number]
+    known: Index
+    matches: dict[int, Match | None]  # what has been asked already
+    made_of: dict[Any, set[int]]      # the same, by parameter
+
+
+def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number]] = ()) -> View:
+    return View(s, derivatives, index(derivatives.items(), parts), {}, {})
+
+
+def dependents(v: View, leaf: int | None) -> set[int]:
+    """What of the forward pass is made of a parameter, itself included."""
+    if leaf is not None and leaf not in v.made_of:
+        found = {leaf}
+        for n in sorted(v.scene.forward):
+            if any(number_of(x) in found for x in v.scene.tape.values[n].node.operands):
+                found.add(n)
+        v.made_of[leaf] = found
+    return v.made_of.get(leaf, set())
+
+
+def roughly(v: View, name: str, given: Mapping[int, Number]) -> Any:
+    """The derivative by a parameter in numbers without radii, with those given; an array, None where there is none.
+
+    Only what lies between the given ones and the parameter is evaluated.
+    """
+    s, leaf = v.scene, number_of(v.scene.leaves[name])
+    below = {n for place in given for n in numbers_in(s.tape.values[place])}
+    between = (below & dependents(v, leaf)) - given.keys()
+    found: dict[int, Any] = {}
+    with paused(), np.errstate(all="ignore"):
+        for n in sorted(s.forward, reverse=True):
+            y = s.tape.values[n]
+            wanted = {m for x in y.node.operands if (m := number_of(x)) in between}
+            g = given.get(n) or (found.get(n) if n in between else v.derivatives.get(n))
+            if not wanted or g is None:
+                continue
+            local: dict[int, Any] = {n: g if isinstance(g, np.ndarray) else g.value}
+            local[n] = Number(local[n], 0, y.format)
+            _back(y, local, [], "first")
+            for m in wanted & local.keys():
+                part = local[m].v if hasattr(local[m], "v") else local[m].value
+                found[m] = part if m not in found else found[m] + part
+    if leaf is None:
+        return None
+    return given[leaf].value if leaf in given else found.get(leaf)
+
+
 SUMMED = 1 << 22
 """Elements of partial sums that are kept."""
 
@@ -141,19 +194,6 @@ def derivative_by(s: Scene, derivatives: Mapping[int, Number], name: str) -> Num
     return Number(np.zeros(leaf.shape, leaf.value.dtype), 0, leaf.format) if found is None else found
 
 
-class View(NamedTuple):
-    """A scene in the light of some derivatives."""
-
-    scene: Scene
-    derivatives: Mapping[int, Number]
-    known: Index
-    matches: dict[int, Match | None]  # what has been asked already
-
-
-def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number]] = ()) -> View:
-    return View(s, derivatives, index(derivatives.items(), parts), {})
-
-
 def match_of(v: View, number: int) -> Match | None:
     """Of which forward value a value of the backward pass is the derivative."""
     if number not in v.matches:
@@ -189,12 +229,16 @@ def written(s: Scene, number: int) -> str:
     return text if len(text) <= 40 else ""
 
 
+_ASSIGNMENT = re.compile(r"""([\w.]+(?:\[[\w'" +-]+\])?)\s*(?:[-+*/@]|\*\*|//)?=(?!=)""")
+"""``a1 =``, ``hs[t] =``, ``loss +=``."""
+
+
 def _assigned(s: Scene, number: int) -> str:
     """The name on the left of the line, where the value is the last of the forward pass that the line makes."""
     place = s.tape.values[number].node.place
-    left, sign, _ = ("", "", "") if place is None else place.source.partition("=")
-    if not sign or not left.strip().replace("_", "a").replace(".", "a").isalnum():
+    assigned = None if place is None else _ASSIGNMENT.match(place.source)
+    if assigned is None or place is None:
         return ""
     later = [s.tape.values[n].node.place for n in range(number + 1, number + 8) if n in s.forward]
     again = any(p is not None and p.code is place.code and p.line == place.line and p != place for p in later)
-    return "" if again else left.strip()
+    return "" if again else assigned[1]

@@ -20,16 +20,17 @@ import numpy as np
 
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
-from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import quotients
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
 from torch_mirror.doors.check.result import Checked
-from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, followed, plain_run
+from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.blame import blame
-from torch_mirror.tape.sweep import Derivatives, derivative
+from torch_mirror.tape.conventions import conventions
+from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Fault, Row
 
 
@@ -79,9 +80,20 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
     astray = _astray(claim, world, plain, seen, wide)
     if astray:
         return _by_quotients(claim, world, plain, astray)
-    d, notes = _derivative(seen)
+    if seen.loss.node is None or not seen.loss.node.active:
+        raise InputError(
+            "the loss", "to be computed from the parameters that the function is given",
+            "one that does not depend on them; a function of an object says net.params = p first",
+        )  # fmt: skip
+    try:
+        return _derived(claim, as_taken(seen))
+    except MissingAdjointError as error:
+        return _by_quotients(claim, world, plain, str(error))
+
+
+def _derived(claim: Claim, seen: Followed) -> Found:
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
-    rows = _rows(seen, d, order)
+    d, rows, notes = _convened(seen, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG"]
     given = {name: g for name, g in seen.gradients.items() if g is not None}
     traced = [name for name in wrong if name in given]
@@ -97,25 +109,29 @@ def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-# --- the derivative -----------------------------------------------------------------------------------------------
+CONVENTIONS = 27
+"""Sweeps: all conventions of three operations whose two sides meet."""
 
 
-def _derivative(seen: Followed) -> tuple[Derivatives, tuple[str, ...]]:
-    """By everything; where two sides of a kink meet, of the side that fits most of the user's gradients."""
-    if seen.loss.node is None or not seen.loss.node.active:
-        raise InputError(
-            "the loss", "to be computed from the parameters that the function is given",
-            "one that does not depend on them; a function of an object says net.params = p first",
-        )  # fmt: skip
-    first = derivative(seen.loss)
-    if not first.open:
-        return first, ()
-    sides: tuple[Side, ...] = ("last", "even")
-    all_sides = [first, *(derivative(seen.loss, side) for side in sides)]
-    best = min(all_sides, key=lambda d: sum(row.word == "WRONG" for row in _rows(seen, d, list(seen.leaves))))
-    where = ", ".join(dict.fromkeys(str(o.place) for o in best.open if o.place is not None))
-    elements = sum(o.open + o.ties for o in best.open)
-    return best, (f"at {elements} elements two sides of a kink meet ({where}); either derivative is taken there",)
+def _convened(seen: Followed, order: list[str]) -> tuple[Derivatives, tuple[Row, ...], tuple[str, ...]]:
+    """The derivative and what is found beside it, in the convention that fits most gradients of the user's."""
+    best: tuple[int, Derivatives, tuple[Row, ...]] | None = None
+    for d in conventions(seen.loss, CONVENTIONS):
+        rows = _rows(seen, d, order)
+        wrong = sum(row.word == "WRONG" for row in rows)
+        if best is None or wrong < best[0]:
+            best = wrong, d, rows
+        if not wrong:
+            break
+    if best is None:
+        raise AssertionError("there is one convention at least")
+    _, d, rows = best
+    if not d.open:
+        return d, rows, ()
+    where = ", ".join(dict.fromkeys(str(o.place) for o in d.open if o.place is not None))
+    elements = sum(o.open + o.ties for o in d.open)
+    noun = "one element" if elements == 1 else f"{elements:,} elements"
+    return d, rows, (f"two sides of a kink meet at {noun} ({where}); the derivative of either side is taken there",)
 
 
 def _place_in_the_pass(seen: Followed, name: str) -> int:
@@ -138,14 +154,12 @@ def _astray(claim: Claim, world: World, plain: Plain, seen: Followed, wide: np.d
         if not isinstance(narrow, Followed):
             return ""  # only the formulas are judged then
         seen = narrow
-    pairs = {"the loss": (plain.loss, seen.loss)}
+    pairs: dict[str, tuple[Any, Number | None]] = {"the loss": (plain.loss, seen.loss)}
     pairs |= {gradient_name(name): (g, seen.gradients[name]) for name, g in plain.gradients.items()}
     for name, (own, ball) in pairs.items():
         if own is not None and ball is not None and not _explained(own, ball):
-            return (
-                f"{name} has other values in your own run than in the same run on balls, beyond rounding: the code looks "
-                "at types, casts to a narrower dtype or draws anew"
-            )
+            why = "the code looks at types, casts to a narrower dtype or draws anew"
+            return f"{name} is another number in your own run than in the same run on balls, beyond rounding: {why}"
     return ""
 
 

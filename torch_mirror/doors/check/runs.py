@@ -13,11 +13,14 @@ from reference.claim.tree import named
 from reference.errors import InputError, TorchMirrorError
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording, recording
 from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradients_of
 from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.world import World, is_theirs, replace_floats, untouched
+from torch_mirror.tape import conventions
+from torch_mirror.tape.replay import Plan, replay
 from torch_mirror.tape.sweep import leaf
 from torch_mirror.tape.told import Line
 
@@ -101,6 +104,24 @@ def _followed(claim: Claim, world: World, dtype: Any, *, everything: bool) -> Fo
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the plain run has not raised it
             return NotFollowed(line_of(error), f"{type(error).__name__}: {error}")
+
+
+def as_taken(seen: Followed) -> Followed:
+    """The same run, in which what comparisons leave open goes as it went on the centres.
+
+    So does an ``if`` on balls. A mask that is open would else make everything behind it as wide as both outcomes: to
+    the user's own backward pass it is what it was in their run.
+    """
+    if not any(isinstance(x, Mask) and x.undecided is not None and x.open.any() for x in seen.tape.values):
+        return seen
+    again = replay(seen.tape.values, Plan(outcome=conventions.as_taken))
+
+    def other(x: Number) -> Number:
+        return x if x.node is None else again.at(x)
+
+    gradients = {name: None if g is None else other(g) for name, g in seen.gradients.items()}
+    leaves = {name: other(x) for name, x in seen.leaves.items()}
+    return Followed(other(seen.loss), gradients, leaves, again.tape)
 
 
 def _number(x: Any, dtype: Any) -> Number:
