@@ -74,6 +74,8 @@ def _said(row: Row) -> str:
     """What is told of one gradient."""
     if row.word == "WRONG":
         whole = not row.index or row.size == 1 or "everywhere" in row.pattern or row.worst == float("inf")
+        if f"at {list(row.index)}" in row.pattern:
+            return f"{row.pattern}: {row.seen:.6g}, not {row.expected:.6g}"
         at = "" if whole else f" (at {list(row.index)}: {row.seen:.6g}, not {row.expected:.6g})"
         return row.pattern + at
     if row.word != "ok":
@@ -102,8 +104,13 @@ def _of_fault(fault: Fault) -> list[str]:
     return told
 
 
+_WIDEST = 64
+"""Characters of a line of source that are shown."""
+
+
 def _line(line: Line) -> str:
-    return f"{line.place:<12} {line.source}"
+    source = line.source if len(line.source) <= _WIDEST else f"{line.source[:_WIDEST - 3]}..."
+    return f"{line.place:<12} {source}"
 
 
 def _meaning(right: Right) -> str:

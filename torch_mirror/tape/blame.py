@@ -21,6 +21,7 @@ from torch_mirror.tape.scene import (
     View,
     anew,
     behind,
+    called,
     dependents,
     derivative_by,
     is_leaf,
@@ -166,12 +167,12 @@ def _is(factor: float, other: float) -> bool:
 
 def _stood_for(s: Scene, guess: Guess) -> dict[int, Number]:
     """The derivatives that the values stand for, by the forward values' numbers."""
-    return {place: _as_derivative(s, value, place, guess.share) for value, place in guess.pairs}
+    values = s.tape.values
+    return {place: _as_derivative(values[value], values[place].shape, guess.share) for value, place in guess.pairs}
 
 
-def _as_derivative(s: Scene, value: int, place: int, share: float) -> Number:
+def _as_derivative(x: Number, shape: tuple[int, ...], share: float) -> Number:
     """A value in the shape of what it is the derivative by, without its share."""
-    x, shape = s.tape.values[value], s.tape.values[place].shape
     v, r = x.value, np.broadcast_to(x.radius, x.shape)
     squeezed = tuple(n for n in x.shape if n != 1)
     if squeezed != tuple(n for n in shape if n != 1):
@@ -286,7 +287,8 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
     """The forward values between the parameter and those by which the derivative is right; the latest first."""
     s = v.scene
     ends = [m for n in right if (m := match_of(v, n)) is not None]
-    candidates = {n for m in ends for n in numbers_in(s.tape.values[m.number])} if ends else set(s.forward)
+    whole = not ends or any(m.partial for m in ends)
+    candidates = set(s.forward) if whole else {n for m in ends for n in numbers_in(s.tape.values[m.number])}
     candidates -= {m.number for m in ends if not m.partial}
     return sorted(candidates & dependents(v, leaf), reverse=True)
 
@@ -311,12 +313,32 @@ def _fault(v: View, guess: Guess, explained: list[str], spelled: Callable[[str],
     note = _missing(s, own.number, place) if missing and own is not None else ""
     return Fault(
         tuple(spelled(name) for name in explained),
-        tuple(r for n in right if (r := _right_line(v, n, sizes)) is not None),
+        _right_lines(v, right, wrong, sizes),
         wrong,
         due,
+        causes=_factor_cause(v, value, explained, spelled, sizes),
         shown=len(explained) > 1,
         note=note,
     )
+
+
+def _factor_cause(
+    v: View, value: int, explained: list[str], spelled: Callable[[str], str], sizes: Sizes
+) -> tuple[str, ...]:
+    """The factor that all of the gradients have too much, if they have; its proof is that without it each is right."""
+    s = v.scene
+    c = _constant(v, explained[0])
+    if c is None:
+        return ()
+    exact = snapped(c)
+    without = {name: _as_derivative(s.gradients[name], s.leaves[name].shape, exact) for name in explained}
+    rows = [compared.row(name, g, derivative_by(s, v.derivatives, name)) for name, g in without.items()]
+    if any(row.outside for row in rows):
+        return ()
+    where = called(s, value) or spelled(explained[0])
+    elements, worst = sum(row.size for row in rows), max(row.worst for row in rows)
+    proof = f"without it all {elements:,} elements are within their radius, worst {worst:.1g}"
+    return (f"a factor {factors.in_words(exact, sizes)} in {where} (proof: {proof})",)
 
 
 def _untraced(v: View, name: str, spelled: Callable[[str], str]) -> Fault:
@@ -326,6 +348,13 @@ def _untraced(v: View, name: str, spelled: Callable[[str], str]) -> Fault:
         return Fault((spelled(name),), note="it is a constant: it was computed from no parameter")
     line = line_of(s, n)
     return Fault((spelled(name),), wrong=() if line is None else (line,))
+
+
+def _right_lines(v: View, right: Sequence[int], wrong: Sequence[Line], sizes: Sizes) -> tuple[Right, ...]:
+    """Each once; those of a wrong line only if there are no others."""
+    told = [r for n in right if (r := _right_line(v, n, sizes)) is not None]
+    others = [r for r in told if r.line not in wrong]
+    return tuple(dict.fromkeys(others or told))
 
 
 def _right_line(v: View, n: int, sizes: Sizes) -> Right | None:

@@ -11,6 +11,7 @@ import bisect
 import functools
 import math
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def _unlikely(m: Match) -> tuple[Any, ...]:
 def factor(v: Number, d: Number) -> float | None:
     """The c with v = c d within both radii, or None. Arrays of the same squeezed shape.
 
-    c is taken at the largest element of d. An array of fewer than three different sizes may be a multiple of another
+    c is taken at the largest element of d, and has to be plausible. An array of fewer than three different sizes may be a multiple of another
     one by chance, and has to be equal to it. Where both are 0 throughout, c is 1.
     """
     x, y = v.value.reshape(-1), d.value.reshape(-1)
@@ -96,11 +97,23 @@ def factor(v: Number, d: Number) -> float | None:
         return 1.0
     at = int(np.abs(y).argmax())
     c = float(x[at] / y[at])
-    if c == 0 or not math.isfinite(c) or not _telling(y):
+    if c == 0 or not math.isfinite(c) or not _telling(y) or not plausible(c):
         return None
     uncertain = (_at(e, at) + abs(c) * _at(f, at)) / abs(float(y[at]))
     room = e + abs(c) * f + uncertain * np.abs(y) + 4 * v.format.u * np.abs(x)
     return c if _sharp(room, x) and (np.abs(x - c * y) <= room).all() else None
+
+
+def plausible(c: float) -> bool:
+    """Whether somebody may have meant the factor: p / q, one of them at most 64, and the other at most a million.
+
+    Arrays of few elements, as of a bias, are multiples of each other by chance; by such a factor they seldom are.
+    """
+    for x in (abs(c), 1 / abs(c)):
+        fraction = Fraction(x).limit_denominator(64)
+        if fraction and fraction.numerator <= 10**6 and abs(x - fraction) <= 1e-9 * x:
+            return True
+    return False
 
 
 def _near(known: Index, v: Number) -> Iterator[Entry]:

@@ -214,7 +214,9 @@ def is_leaf(s: Scene, number: int) -> bool:
 def name_of(s: Scene, number: int) -> str:
     """What the user's code calls a value, or how it is written there; a leaf has its own name."""
     leaf = next((name for name, x in s.leaves.items() if number_of(x) == number), None)
-    return leaf or _assigned(s, number) or written(s, number)
+    if leaf is not None:
+        return f"p[{leaf.replace('.', '][')}]" if leaf.replace(".", "").isdigit() else leaf
+    return called(s, number) or written(s, number)
 
 
 def written(s: Scene, number: int) -> str:
@@ -233,12 +235,12 @@ _ASSIGNMENT = re.compile(r"""([\w.]+(?:\[[\w'" +-]+\])?)\s*(?:[-+*/@]|\*\*|//)?=
 """``a1 =``, ``hs[t] =``, ``loss +=``."""
 
 
-def _assigned(s: Scene, number: int) -> str:
-    """The name on the left of the line, where the value is the last of the forward pass that the line makes."""
+def called(s: Scene, number: int) -> str:
+    """The name on the left of the line, where the value is the last that the line makes; else empty."""
     place = s.tape.values[number].node.place
     assigned = None if place is None else _ASSIGNMENT.match(place.source)
     if assigned is None or place is None:
         return ""
-    later = [s.tape.values[n].node.place for n in range(number + 1, number + 8) if n in s.forward]
+    later = [x.node.place for x in s.tape.values[number + 1 : number + 8]]
     again = any(p is not None and p.code is place.code and p.line == place.line and p != place for p in later)
     return "" if again else assigned[1]

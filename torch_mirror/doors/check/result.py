@@ -73,13 +73,18 @@ class Checked:
 
     def _head(self) -> str:
         """The verdict in one line."""
-        wrong = [row.name for row in self.rows if row.word == "WRONG"]
+        victims = {name for fault in self.faults for name in fault.gradients[1:]}
+        wrong = [row.name for row in self.rows if row.word == "WRONG" and row.name not in victims]
         tensors, elements = len(self.rows), sum(row.size for row in self.rows)
         said = {
-            "refuted": f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not {self.what}",
+            "refuted": f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not {self.what}{_following(victims)}",
             "undecided": f"it could not be told of everything whether it is {self.what}",
             "consistent": f"nothing contradicts that each is {self.what}, and nothing proves it",
             "certified": f"each is {self.what}",
         }[self.verdict]
         counts = f"{tensors} tensor{'' if tensors == 1 else 's'}, {elements:,} elements"
         return f"{self.subject}: {self.verdict}, {said} ({counts})"
+
+
+def _following(victims: set[str]) -> str:
+    return f"; {len(victims)} more follow{'s' if len(victims) == 1 else ''} from that" if victims else ""
