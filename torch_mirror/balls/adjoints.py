@@ -28,16 +28,17 @@ def constant(like: Any, c: float) -> Any:
     """A Python number, exactly, as an array of no axes of the kind of ``like``."""
     if hasattr(like, "operand"):
         return like.operand(c)
-    if like.dtype == object:
-        one = np.empty((), object)
-        one[()] = like.reshape(-1)[0].by.number(c)
+    if like.dtype == object:  # numbers of Arb (tape/enclosures.py)
+        one = np.empty_like(like, shape=())
+        one[()] = type(like.reshape(-1)[0])(c)
         return one
     return np.asarray(c, like.dtype)
 
 
 def plain(x: Any) -> Any:
     """The centre of an exact operand, as an ordinary array."""
-    return getattr(x, "value", x)
+    x = getattr(x, "value", x)
+    return x if x.dtype != object else np.asarray(np.frompyfunc(float, 1, 1)(x), float)
 
 
 def fitted(d: Any, shape: tuple[int, ...]) -> Any:

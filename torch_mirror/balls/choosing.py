@@ -36,8 +36,8 @@ def order(x: Any, y: Any) -> Array:
         reach = x.slack * (x.radius + y.radius)
         return np.where(np.abs(apart) > reach, np.sign(apart), 0)
     if object in (x.dtype, y.dtype):
-        certain = np.frompyfunc(lambda a, b: int(a.certainly_exceeds(b)) - int(b.certainly_exceeds(a)), 2, 1)
-        return np.asarray(certain(x, y), int)
+        certain = np.frompyfunc(lambda a, b: int(bool(a > b)) - int(bool(a < b)), 2, 1)  # of Arb's, if it is certain
+        return np.asarray(certain(np.asarray(x), np.asarray(y)), int)
     return np.sign(x - y)
 
 

@@ -13,7 +13,7 @@ sides of a kink meet, ``side`` says which one is taken (choosing.py), and ``open
 Walther, Evaluating Derivatives (2nd ed.), section 3.2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,14 +65,23 @@ def leaf(x: Any, name: str = "leaf") -> Ball:
 def derivative(loss: Any, side: Sides = "first") -> Derivatives:
     """By everything that the loss, a ball of one element, is made of. Raises MissingAdjointError."""
     root = loss.settled()
-    if root.size != 1:
-        raise ValueError(f"derivative: expected a loss of one element, got an array of shape {root.shape}")
-    d = swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side)
+    d = seeded(root, side)
     return d._replace(open=(*meeting(root), *d.open))
 
 
-def swept(root: Number, seed: Number, side: Sides = "first") -> Derivatives:
-    """The sum of the root's derivatives, times those of ``seed``, an array of its shape."""
+Restart = Callable[[Node, Number], Number]
+"""What the passage goes on with at a node, in place of the derivative by it."""
+
+
+def seeded(root: Number, side: Sides = "first", restart: Restart | None = None) -> Derivatives:
+    """By everything that a number of one element is made of. Raises ValueError for an array."""
+    if root.size != 1:
+        raise ValueError(f"derivative: expected a loss of one element, got an array of shape {root.shape}")
+    return swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side, restart)
+
+
+def swept(root: Number, seed: Number, side: Sides = "first", restart: Restart | None = None) -> Derivatives:
+    """The derivatives of the sum of the root's elements, times those of ``seed``, an array of its shape."""
     found: dict[int, Any] = {}
     opened: list[Open] = []
     reached = made_of(root)
@@ -82,7 +91,7 @@ def swept(root: Number, seed: Number, side: Sides = "first") -> Derivatives:
         if root.node is not None:
             found[root.node.number] = seed
         for y in reversed(reached):
-            _back(y, found, opened, side)
+            _back(y, found, opened, side, restart)
     return Derivatives(root, found, tuple(opened), side)
 
 
@@ -90,7 +99,7 @@ def _everything(a: Any) -> Any:
     return a
 
 
-def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides) -> None:
+def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, restart: Restart | None) -> None:
     """From the derivative by y to those by its operands, where they are added up."""
     node = y.node
     if node is None or node.number not in found:
@@ -99,6 +108,8 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides) -> 
     if isinstance(g, Sum):
         g = found[node.number] = g.number()
     g.e(_everything)
+    if restart is not None:
+        g = found[node.number] = restart(node, g)
     if node.adjoint is Kind.LEAF:
         return
     if isinstance(node.adjoint, Choice) and (met := chosen(node)):
@@ -119,9 +130,14 @@ def _by(node: Node, i: int, x: Number, g: Number, y: Number, side: Sides) -> Num
     if isinstance(adjoint, Choice):
         named["side"] = side if isinstance(side, str) else side.get(node.number, "first")
         adjoint = adjoint.by
-    operands = (a if isinstance(a, Mask) else Ball(a) for a in node.operands)
+    operands = (a if isinstance(a, Mask) else Ball(_own(a)) for a in node.operands)
     d = adjoint[i](Ball(g), Ball(y), *operands, *node.arguments, **named)
     return fitted(d, x.shape).settled()
+
+
+def _own(x: Number) -> Number:
+    """An operand that was taken as given, with the radius of its own segment (replay.py)."""
+    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x
 
 
 def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any]) -> None:
