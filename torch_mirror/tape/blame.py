@@ -81,7 +81,7 @@ def blame(
     gradients, leaves: by the names of the parameters; wrong: some of these names, in that order;
     spelled: the gradient's name for a parameter's; sizes: numbers that factors may be (factors.py).
     """
-    s = scene_of(tape, derivatives.loss, gradients, leaves)
+    s = scene_of(tape, derivatives.loss, gradients, leaves, derivatives.side)
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
     while left and len(faults) < MOST:
@@ -114,21 +114,39 @@ def _best(v: View, left: list[str], given: dict[int, Number]) -> tuple[Guess | N
     """
     s = v.scene
     right = [name for name in s.gradients if _right(s, v.derivatives, name)]
-    for name in left:
-        best, explained = None, list[str]()
-        for hoped, _, guess in sorted(_guesses(v, left, name)):
-            if len(explained) >= -hoped:
-                break
-            if not _promising(v, name, guess):
-                continue
-            derivatives = anew(s, {**given, **_stood_for(s, guess)})
-            now = [other for other in left if _right(s, derivatives, other)]
-            if name in now and len(now) > len(explained) and all(_right(s, derivatives, other) for other in right):
-                best, explained = guess, now
-        if best is not None:
-            return best, explained
+    for ending in (False, True):  # first what lies before the gradients of parameters, of which others are made as well
+        for name in left:
+            guesses = [g for g in sorted(_guesses(v, left, name)) if is_leaf(s, g[2].place) is ending]
+            best, explained = _best_of(v, guesses, name, (left, right), given)
+            if best is not None:
+                return best, explained
     own = _itself(s, left[0])
     return own, [left[0]] if own else []
+
+
+def _best_of(
+    v: View,
+    guesses: list[tuple[int, int, Guess]],
+    name: str,
+    sides: tuple[list[str], list[str]],
+    given: dict[int, Number],
+) -> tuple[Guess | None, list[str]]:
+    """The first guess that makes a gradient right, and none wrong, or a later one that makes more of them right.
+
+    sides: the gradients that are wrong, and those that are right
+    """
+    s, (left, right) = v.scene, sides
+    best, explained = None, list[str]()
+    for hoped, _, guess in guesses:
+        if len(explained) >= -hoped:
+            break
+        if not _promising(v, name, guess):
+            continue
+        derivatives = anew(s, {**given, **_stood_for(s, guess)})
+        now = [other for other in left if _right(s, derivatives, other)]
+        if name in now and len(now) > len(explained) and all(_right(s, derivatives, other) for other in right):
+            best, explained = guess, now
+    return best, explained
 
 
 def _itself(s: Scene, name: str) -> Guess | None:
@@ -229,7 +247,7 @@ def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
     if len(values) == 1 or not several:
         yield one
     if len(values) > 1 and len(places) == 1:  # what a loop adds up is whole at its end
-        yield one._replace(pairs=((values[-1], one.place),))
+        yield one._replace(pairs=(([n for n in values if _alike(s, n, one.place)][-1], one.place),))
 
 
 def _alike(s: Scene, m: int, n: int) -> bool:
@@ -271,8 +289,8 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     share = shares.pop() if len(shares) == 1 else 1.0
     due = _due(v, way.right, leaf)
     known = {_bits(s, n) for n in s.forward}
-    on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n) and _bits(s, n) not in known]
-    for n in sorted(on_the_way, key=lambda n: -reach.get(n, 0)):
+    on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n)]
+    for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), _bits(s, n) in known)):
         own = match_of(v, n)
         if own is not None and own.partial:  # something may never be added to it
             yield Guess(((n, own.number),), share)

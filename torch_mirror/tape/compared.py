@@ -56,11 +56,15 @@ def row(name: str, b: Number | None, d: Number, context: dict[str, Any] | None =
         return Row(name, "none", size, why="no gradient of it was returned")
     if b.shape != d.shape:
         return Row(name, "WRONG", size, size, float("inf"), pattern=_shapes(b, d))
-    pair = both(b, d)
-    outside = pair.outside
+    return of(name, both(b, d), context)
+
+
+def of(name: str, pair: Both, context: dict[str, Any] | None = None) -> Row:
+    """What is found of a gradient and a derivative of its shape."""
+    outside, size = pair.outside, int(pair.seen.size)
     ratio = _ratio(pair)
     worst = int(ratio.argmax()) if size else 0
-    index = tuple(int(i) for i in np.unravel_index(worst, d.shape)) if size else ()
+    index = tuple(int(i) for i in np.unravel_index(worst, pair.seen.shape)) if size else ()
     figures: dict[str, Any] = {"size": size, "outside": int(outside.sum()), "resolution": resolution(pair)}
     if size:
         figures |= {"worst": float(ratio.flat[worst]), "index": index}

@@ -1,4 +1,4 @@
-"""What a factor is, in words: 6 is "N, the batch" where the batch has six samples."""
+"""What a factor is, in words: 6 is "N (the batch)" where the batch has six samples."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -9,7 +9,7 @@ SMALL = 12
 """Whole numbers that need no meaning."""
 
 Sizes = Mapping[str, float]
-"""Numbers of the claim by what they are called: {"N, the batch": 6, "W1.shape[1]": 5}."""
+"""Sizes, none of them 0, by what they are called: {"N (the batch)": 6, "W1.shape[1]": 5}."""
 
 EQUAL = 1e-9
 """Two factors are taken for the same if they differ by no more; whether one is right is for the radii to say."""
@@ -24,40 +24,41 @@ def snapped(c: float) -> float:
 
 
 def in_words(c: float, sizes: Sizes) -> str:
-    """The factor, and what it may be: ``6 (N, the batch)``, ``-1``, ``1/6 (1 / (N, the batch))``."""
+    """The factor, and what it may be: ``6 = N (the batch)``, ``-1``, ``0.25 = 1 / x.shape[1] or 1 / W1.shape[0]``."""
     meanings = meanings_of(c, sizes)
-    return f"{number(c)} ({'; or '.join(meanings[:3])})" if meanings else number(c)
+    return f"{number(c)} = {' or '.join(meanings[:2])}" if meanings else number(c)
 
 
 def meanings_of(c: float, sizes: Sizes) -> list[str]:
     """All that the factor may be, of the simplest kind that has one: a size; 1 / size; two of them with 2 or a sign."""
     if abs(c) in (1.0, 2.0, 0.5):
         return []
+    sign = "-" if c < 0 else ""
     for kind in (_one, _inverse, _two):
-        found = list(dict.fromkeys(text for value, text in kind(sizes) if abs(value - c) <= EQUAL * abs(c)))
+        found = list(dict.fromkeys(text for value, text in kind(sizes) if abs(value - abs(c)) <= EQUAL * abs(c)))
         if found:
-            return found
+            return [f"{sign}{text}" for text in found]
         if kind is _one and abs(c) <= SMALL and float(c).is_integer():
             break  # 3 is 3, and no half of a size
     return []
 
 
 def _one(sizes: Sizes) -> list[tuple[float, str]]:
-    return [(sign * n, f"{'minus ' * (sign < 0)}{what}") for what, n in sizes.items() for sign in (1, -1)]
+    return [(n, what) for what, n in sizes.items()]
 
 
 def _inverse(sizes: Sizes) -> list[tuple[float, str]]:
-    return [(sign / n, f"{'minus ' * (sign < 0)}1 / ({what})") for what, n in sizes.items() for sign in (1, -1) if n]
+    return [(1 / n, f"1 / {what}") for what, n in sizes.items()]
 
 
 def _two(sizes: Sizes) -> list[tuple[float, str]]:
     found = []
     for what, n in sizes.items():
-        found += [(2 * n, f"2 x ({what})"), (n / 2, f"({what}) / 2")]
-        found += [(2 / n, f"2 / ({what})"), (1 / (2 * n), f"1 / (2 x ({what}))")] if n else []
+        found += [(2 * n, f"2 {what}"), (n / 2, f"{what} / 2")]
+        found += [(2 / n, f"2 / {what}"), (1 / (2 * n), f"1 / (2 {what})")]
     for (a, n), (b, m) in product(sizes.items(), repeat=2):
-        if a < b and n and m:
-            found += [(n * m, f"({a}) x ({b})"), (1 / (n * m), f"1 / (({a}) x ({b}))")]
-        if a != b and n and m:
-            found.append((n / m, f"({a}) / ({b})"))
+        if a <= b:
+            found += [(n * m, f"{a} x {b}"), (1 / (n * m), f"1 / ({a} x {b})")]
+        if a != b:
+            found.append((n / m, f"{a} / {b}"))
     return found

@@ -86,8 +86,8 @@ def _unlikely(m: Match) -> tuple[Any, ...]:
 def factor(v: Number, d: Number) -> float | None:
     """The c with v = c d within both radii, or None. Arrays of the same squeezed shape.
 
-    c is taken at the largest element of d, and has to be plausible. An array of fewer than three different sizes may be a multiple of another
-    one by chance, and has to be equal to it. Where both are 0 throughout, c is 1.
+    c is taken at the largest element of d, and has to be plausible. An array of fewer than three different sizes may be
+    a multiple of another one by chance, and has to be equal to it. Where both are 0 throughout, c is 1.
     """
     x, y = v.value.reshape(-1), d.value.reshape(-1)
     e, f = _radii(v), _radii(d)

@@ -14,10 +14,10 @@ import numpy as np
 
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Recording, paused
+from torch_mirror.balls.recording import Node, Recording, paused
 from torch_mirror.tape.graph import made_of
 from torch_mirror.tape.multiples import Index, Match, index, match
-from torch_mirror.tape.sweep import _back
+from torch_mirror.tape.sweep import Sides, _back, seeded
 from torch_mirror.tape.told import Line
 
 Site = tuple[Any, ...]
@@ -33,11 +33,12 @@ class Scene(NamedTuple):
     gradients: Mapping[str, Number]  # the user's, by the name of the parameter
     leaves: Mapping[str, Number]     # the parameters
     above: Mapping[str, frozenset[int]]  # what each gradient is made of, itself included, in the backward pass
+    side: Sides                      # at the kinks of the forward pass
     sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
 
 
 def scene_of(
-    tape: Recording, loss: Number, gradients: Mapping[str, Number], leaves: Mapping[str, Number]
+    tape: Recording, loss: Number, gradients: Mapping[str, Number], leaves: Mapping[str, Number], side: Sides
 ) -> Scene:
     """The scene of a recording."""
     forward = frozenset(numbers_in(loss))
@@ -45,7 +46,7 @@ def scene_of(
     sites: dict[Site, list[int]] = {}
     for n, x in enumerate(tape.values):
         sites.setdefault(_site(x), []).append(n)
-    return Scene(tape, loss, forward, gradients, leaves, above, sites)
+    return Scene(tape, loss, forward, gradients, leaves, above, side, sites)
 
 
 def numbers_in(x: Number) -> list[int]:
@@ -87,15 +88,10 @@ def _behind(tape: Recording, g: Number, forward: frozenset[int]) -> set[int]:
 
 def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
     """The derivatives by every value of the forward pass, those given taken as they are."""
-    found: dict[int, Any] = {}
-    with paused(), np.errstate(all="ignore"):
-        found[s.loss.node.number] = Number(np.ones(s.loss.shape, s.loss.value.dtype), 0, s.loss.format)  # type: ignore[union-attr]  # a loss that depends on a parameter has a node
-        for y in reversed(made_of(s.loss)):
-            n = y.node.number  # type: ignore[union-attr]  # so have all of these
-            if n in given:
-                found[n] = given[n]
-            _back(y, found, [], "first")
-    return found
+    def restart(node: Node, g: Number) -> Number:
+        return given.get(node.number, g)
+
+    return seeded(s.loss, s.side, restart).numbers
 
 
 class View(NamedTuple):
@@ -139,11 +135,9 @@ def roughly(v: View, name: str, given: Mapping[int, Number]) -> Any:
             g = given.get(n) or (found.get(n) if n in between else v.derivatives.get(n))
             if not wanted or g is None:
                 continue
-            local: dict[int, Any] = {n: g if isinstance(g, np.ndarray) else g.value}
-            local[n] = Number(local[n], 0, y.format)
-            _back(y, local, [], "first")
-            for m in wanted & local.keys():
-                part = local[m].v if hasattr(local[m], "v") else local[m].value
+            parts = _passed_on(s, y, Number(g if isinstance(g, np.ndarray) else g.value, 0, y.format))
+            for m in wanted & parts.keys():
+                part = parts[m].value
                 found[m] = part if m not in found else found[m] + part
     if leaf is None:
         return None
@@ -168,22 +162,27 @@ def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[
         size = derivatives[n].size
         if len(several) > 1 and 3 * size * len(several) <= left:
             left -= 3 * size * len(several)
-            parts = [part for y in several if (part := _contribution(y, n, derivatives)) is not None]
+            parts = [part for y in several if (part := _contribution(s, y, n, derivatives)) is not None]
             yield from ((n, part) for part in parts)
             for order in (parts, parts[::-1]):
                 for total in accumulate(order[:-1], lambda a, b: (Ball(a) + Ball(b)).settled()):
                     yield n, total
 
 
-def _contribution(y: Number, n: int, derivatives: Mapping[int, Number]) -> Number | None:
+def _contribution(s: Scene, y: Number, n: int, derivatives: Mapping[int, Number]) -> Number | None:
     own = number_of(y)
     if own is None or own not in derivatives:
         return None
-    found: dict[int, Any] = {own: derivatives[own]}
     with paused(), np.errstate(all="ignore"):
-        _back(y, found, [], "first")
-    part = found.get(n)
-    return part if part is None or isinstance(part, Number) else part.number()
+        return _passed_on(s, y, derivatives[own]).get(n)
+
+
+def _passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
+    """What y alone contributes to the derivatives by its operands, g being that by y."""
+    own = number_of(y)
+    found: dict[int, Any] = {} if own is None else {own: g}
+    _back(y, found, [], s.side, None)
+    return {n: part if isinstance(part, Number) else part.number() for n, part in found.items() if n != own}
 
 
 def derivative_by(s: Scene, derivatives: Mapping[int, Number], name: str) -> Number:

@@ -1,5 +1,6 @@
 """What the user brings: a loss, its gradients by hand, parameters and data; and how a gradient finds its parameter."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ class Claim(NamedTuple):
     parameters: Tree
     data: tuple[Any, ...]
     names: tuple[str, ...]      # of the parameters' leaves
+    called: tuple[str, ...]     # what the function calls the data
 
 
 def claim_of(
@@ -35,7 +37,16 @@ def claim_of(
     leaves = {name: _checked_leaf(name, a) for name, a in named(parameters).items()}
     if not leaves:
         raise InputError("parameters", "an array, or a tree of arrays", f"{type(parameters).__name__} without one")
-    return Claim(run, (function, loss, gradients, parameters, data), parameters, data, tuple(leaves))
+    roots = (function, loss, gradients, parameters, data)
+    return Claim(run, roots, parameters, data, tuple(leaves), _arguments(function or loss))
+
+
+def _arguments(function: Any) -> tuple[str, ...]:
+    """The names of the arguments behind the parameters."""
+    try:
+        return tuple(inspect.signature(function).parameters)[1:]
+    except (TypeError, ValueError):
+        return ()
 
 
 def _one(function: Any) -> Callable[..., tuple[Any, Any]]:
@@ -115,13 +126,22 @@ def gradient_name(name: str) -> str:
 
 
 def sizes_of(claim: Claim) -> dict[str, float]:
-    """Numbers that a factor may be, by what they are called: the batch, the axes of data and parameters."""
-    arrays = [np.asarray(a) for a in claim.data if isinstance(a, np.ndarray) and a.ndim]
-    shared = [n for n in arrays[0].shape if all(n in a.shape for a in arrays)] if arrays else []
-    sizes: dict[str, float] = {"N, the batch": shared[0]} if shared and (len(arrays) > 1 or len(shared) == 1) else {}
-    for i, a in enumerate(arrays):
-        sizes |= {f"data {i + 1}, axis {axis}": n for axis, n in enumerate(a.shape) if n > 1}
-    for name, a in named(claim.parameters).items():
-        sizes |= {f"{name}.shape[{axis}]": n for axis, n in enumerate(np.shape(a)) if n > 1}
-    batch = sizes.get("N, the batch")
-    return {what: n for what, n in sizes.items() if n != batch or what == "N, the batch" or not what.startswith("data")}
+    """Sizes that a factor may be, by what they are called: the batch, and the axes of data and parameters.
+
+    The batch is the one length that all arrays among the data have, if there is just one.
+    """
+    given = zip(claim.called, claim.data, strict=False)
+    arrays = {name: a for name, a in given if isinstance(a, np.ndarray) and a.ndim}
+    shared = set.intersection(*(set(a.shape) for a in arrays.values())) - {0, 1} if arrays else set()
+    batch = shared.pop() if len(shared) == 1 and len(arrays) > 1 else None
+    sizes: dict[str, float] = {} if batch is None else {"N (the batch)": batch}
+    for name, a in arrays.items():
+        sizes |= {f"{name}.shape[{axis}]": n for axis, n in enumerate(a.shape) if n > 1 and n != batch}
+    for name, leaf in named(claim.parameters).items():
+        sizes |= {f"{spoken(name)}.shape[{axis}]": n for axis, n in enumerate(np.shape(leaf)) if n > 1}
+    return sizes
+
+
+def spoken(name: str) -> str:
+    """A parameter as code has it: ``p[0][1]`` for 0.1, else its name."""
+    return f"p[{name.replace('.', '][')}]" if name.replace(".", "").isdigit() else name

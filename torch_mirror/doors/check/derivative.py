@@ -23,6 +23,7 @@ from reference.errors import InputError
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import quotients
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
+from torch_mirror.doors.check.closer import closer
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
 from torch_mirror.doors.check.world import World, world_of
@@ -94,6 +95,9 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
 def _derived(claim: Claim, seen: Followed) -> Found:
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
     d, rows, notes = _convened(seen, order)
+    if any(row.word == "undecided" for row in rows):
+        rows, more = closer(seen, d, dict(zip(order, rows, strict=True)))
+        notes += more
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG"]
     given = {name: g for name, g in seen.gradients.items() if g is not None}
     traced = [name for name in wrong if name in given]
