@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch_mirror.balls.cell import Ball
     from torch_mirror.doors.certify import certify
+    from torch_mirror.doors.check.derivative import check
+    from torch_mirror.doors.check.result import Checked, Refuted
     from torch_mirror.doors.ensembles import verify_ensemble
     from torch_mirror.doors.minimised import minimised
     from torch_mirror.doors.verify import verify
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Ball",
     "Certificate",
+    "Checked",
+    "Refuted",
     "Session",
     "__version__",
     "certify",
+    "check",
     "minimised",
     "session",
     "train",
@@ -35,7 +40,10 @@ _HOME = {
     "Ball": "torch_mirror.balls.cell",
     "Certificate": "torch_mirror.judge.verdict",
     "Session": "torch_mirror.training.session",
+    "Checked": "torch_mirror.doors.check.result",
+    "Refuted": "torch_mirror.doors.check.result",
     "certify": "torch_mirror.doors.certify",
+    "check": "torch_mirror.doors.check.derivative",
     "minimised": "torch_mirror.doors.minimised",
     "session": "torch_mirror.training.session",
     "train": "torch_mirror.training.loop",

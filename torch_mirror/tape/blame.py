@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Recording
 from torch_mirror.tape import compared, factors, patterns
 from torch_mirror.tape.factors import Sizes, snapped
 from torch_mirror.tape.multiples import factor
@@ -20,6 +19,7 @@ from torch_mirror.tape.scene import (
     Scene,
     View,
     anew,
+    as_derivative,
     behind,
     called,
     dependents,
@@ -32,12 +32,10 @@ from torch_mirror.tape.scene import (
     numbers_in,
     partial_sums,
     roughly,
-    scene_of,
     site_of,
     view_of,
     written,
 )
-from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Fault, Line, Right
 from torch_mirror.tape.trails import SAME, made_of_some, nearest, steps, trail
 
@@ -67,26 +65,17 @@ class Guess(NamedTuple):
         return self.pairs[0][1]
 
 
-def blame(
-    tape: Recording,
-    derivatives: Derivatives,
-    gradients: Mapping[str, Number],
-    leaves: Mapping[str, Number],
-    wrong: Sequence[str],
-    spelled: Callable[[str], str],
-    sizes: Sizes,
-) -> tuple[Fault, ...]:
+def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: Sizes) -> tuple[Fault, ...]:
     """The faults behind wrong gradients, in the order of the backward pass.
 
-    gradients, leaves: by the names of the parameters; wrong: some of these names, in that order;
-    spelled: the gradient's name for a parameter's; sizes: numbers that factors may be (factors.py).
+    wrong: names of parameters, in that order; spelled: the gradient's name for a parameter's;
+    sizes: numbers that factors may be (factors.py).
     """
-    s = scene_of(tape, derivatives.loss, gradients, leaves, derivatives.side)
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
     while left and len(faults) < MOST:
-        derivatives_now = anew(s, given) if given else derivatives.numbers
-        v = view_of(s, derivatives_now, partial_sums(s, derivatives_now))
+        derivatives = anew(s, given)
+        v = view_of(s, derivatives, partial_sums(s, derivatives))
         left = [name for name in left if not _right(s, v.derivatives, name)]
         if not left:
             break
@@ -186,19 +175,7 @@ def _is(factor: float, other: float) -> bool:
 def _stood_for(s: Scene, guess: Guess) -> dict[int, Number]:
     """The derivatives that the values stand for, by the forward values' numbers."""
     values = s.tape.values
-    return {place: _as_derivative(values[value], values[place].shape, guess.share) for value, place in guess.pairs}
-
-
-def _as_derivative(x: Number, shape: tuple[int, ...], share: float) -> Number:
-    """A value in the shape of what it is the derivative by, without its share."""
-    v, r = x.value, np.broadcast_to(x.radius, x.shape)
-    squeezed = tuple(n for n in x.shape if n != 1)
-    if squeezed != tuple(n for n in shape if n != 1):
-        v, r = v.reshape(squeezed).T, r.reshape(squeezed).T
-    u = x.format.u
-    v, r = v.reshape(shape) / share, r.reshape(shape) / abs(share)
-    rounded = 0.0 if share == 1 else 2 * u * np.abs(v)  # of the share and of the quotient
-    return Number(v, r * (1 + 4 * u) + rounded, x.format)
+    return {place: as_derivative(values[value], values[place].shape, guess.share) for value, place in guess.pairs}
 
 
 def _guesses(v: View, left: list[str], name: str) -> list[tuple[int, int, Guess]]:
@@ -302,12 +279,11 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
 
 
 def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
-    """The forward values between the parameter and those by which the derivative is right; the latest first."""
+    """The forward values from the parameter on to those by which the derivative is right; the latest first."""
     s = v.scene
     ends = [m for n in right if (m := match_of(v, n)) is not None]
     whole = not ends or any(m.partial for m in ends)
     candidates = set(s.forward) if whole else {n for m in ends for n in numbers_in(s.tape.values[m.number])}
-    candidates -= {m.number for m in ends if not m.partial}
     return sorted(candidates & dependents(v, leaf), reverse=True)
 
 
@@ -349,7 +325,7 @@ def _factor_cause(
     if c is None:
         return ()
     exact = snapped(c)
-    without = {name: _as_derivative(s.gradients[name], s.leaves[name].shape, exact) for name in explained}
+    without = {name: as_derivative(s.gradients[name], s.leaves[name].shape, exact) for name in explained}
     rows = [compared.row(name, g, derivative_by(s, v.derivatives, name)) for name, g in without.items()]
     if any(row.outside for row in rows):
         return ()

@@ -53,11 +53,12 @@ def _inverse(sizes: Sizes) -> list[tuple[float, str]]:
 
 def _two(sizes: Sizes) -> list[tuple[float, str]]:
     found = []
+    sizes = {what.split(" (")[0]: n for what, n in sizes.items()}
     for what, n in sizes.items():
         found += [(2 * n, f"2 {what}"), (n / 2, f"{what} / 2")]
         found += [(2 / n, f"2 / {what}"), (1 / (2 * n), f"1 / (2 {what})")]
     for (a, n), (b, m) in product(sizes.items(), repeat=2):
-        if a <= b:
+        if a < b:
             found += [(n * m, f"{a} x {b}"), (1 / (n * m), f"1 / ({a} x {b})")]
         if a != b:
             found.append((n / m, f"{a} / {b}"))

@@ -34,11 +34,17 @@ class Scene(NamedTuple):
     leaves: Mapping[str, Number]     # the parameters
     above: Mapping[str, frozenset[int]]  # what each gradient is made of, itself included, in the backward pass
     side: Sides                      # at the kinks of the forward pass
+    base: Mapping[int, Number]       # derivatives that are taken as given, where the radii would grow too large else
     sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
 
 
 def scene_of(
-    tape: Recording, loss: Number, gradients: Mapping[str, Number], leaves: Mapping[str, Number], side: Sides
+    tape: Recording,
+    loss: Number,
+    gradients: Mapping[str, Number],
+    leaves: Mapping[str, Number],
+    side: Sides = "first",
+    base: Mapping[int, Number] | None = None,
 ) -> Scene:
     """The scene of a recording."""
     forward = frozenset(numbers_in(loss))
@@ -46,7 +52,7 @@ def scene_of(
     sites: dict[Site, list[int]] = {}
     for n, x in enumerate(tape.values):
         sites.setdefault(_site(x), []).append(n)
-    return Scene(tape, loss, forward, gradients, leaves, above, side, sites)
+    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, sites)
 
 
 def numbers_in(x: Number) -> list[int]:
@@ -89,7 +95,7 @@ def _behind(tape: Recording, g: Number, forward: frozenset[int]) -> set[int]:
 def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
     """The derivatives by every value of the forward pass, those given taken as they are."""
     def restart(node: Node, g: Number) -> Number:
-        return given.get(node.number, g)
+        return given.get(node.number) or s.base.get(node.number, g)
 
     return seeded(s.loss, s.side, restart).numbers
 
@@ -183,6 +189,18 @@ def _passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
     found: dict[int, Any] = {} if own is None else {own: g}
     _back(y, found, [], s.side, None)
     return {n: part if isinstance(part, Number) else part.number() for n, part in found.items() if n != own}
+
+
+def as_derivative(x: Number, shape: tuple[int, ...], share: float) -> Number:
+    """A value in the shape of what it is the derivative by, without its share."""
+    v, r = x.value, np.broadcast_to(x.radius, x.shape)
+    squeezed = tuple(n for n in x.shape if n != 1)
+    if squeezed != tuple(n for n in shape if n != 1):
+        v, r = v.reshape(squeezed).T, r.reshape(squeezed).T
+    u = x.format.u
+    v, r = v.reshape(shape) / share, r.reshape(shape) / abs(share)
+    rounded = 0.0 if share == 1 else 2 * u * np.abs(v)  # of the share and of the quotient
+    return Number(v, r * (1 + 4 * u) + rounded, x.format)
 
 
 def derivative_by(s: Scene, derivatives: Mapping[int, Number], name: str) -> Number:

@@ -102,7 +102,7 @@ def gradients_of(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
     came = _leaves(result)
     found: dict[str, Any] = {}
     for name in names:
-        spelled = [other for other in dict.fromkeys((name, f"d{name}", gradient_name(name))) if other in came]
+        spelled = [other for other in dict.fromkeys((name, f"d{name}", _with_d(name))) if other in came]
         found[name] = came.pop(spelled[0]) if spelled else None
     if came or all(g is None for g in found.values()):
         expected = f"a tree like the parameters, with a gradient of {', '.join(names)} under the same name or with a d"
@@ -117,12 +117,20 @@ def _leaves(result: Any) -> dict[str, Any]:
     return {name: a for name, a in named(result).items() if a is not None}
 
 
-def gradient_name(name: str) -> str:
-    """``dW1`` for W1, ``layers.0.dW`` for layers.0.W, ``d[0][1]`` for 0.1."""
+def _with_d(name: str) -> str:
+    """``layers.0.dW`` for layers.0.W."""
     *above, last = name.split(".")
-    if all(part.isdigit() for part in (*above, last)):
-        return "d" + "".join(f"[{part}]" for part in (*above, last))
     return ".".join([*above, f"d{last}"])
+
+
+def gradient_name(name: str) -> str:
+    """What a parameter's gradient is called: ``dW1``, ``layers[0].dW``, ``dW[2]`` for W.2, ``dp[0][1]`` for 0.1."""
+    parts = name.split(".")
+    if all(part.isdigit() for part in parts):
+        parts = ["p", *parts]
+    last = max(i for i, part in enumerate(parts) if not part.isdigit())
+    parts[last] = f"d{parts[last]}"
+    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
 
 
 def sizes_of(claim: Claim) -> dict[str, float]:

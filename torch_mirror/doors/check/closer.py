@@ -6,24 +6,33 @@ What is still too wide is evaluated again in longdouble and then in as many bits
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
 from torch_mirror.tape.ladder import BUDGET, Rung, climb
-from torch_mirror.tape.segments import segments
+from torch_mirror.tape.scene import Scene, as_derivative, scene_of
+from torch_mirror.tape.segments import Segments, segments
 from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Row
 
-Notes = tuple[str, ...]
+
+class Closer(NamedTuple):
+    """rows: by the names of the parameters. scene: for blame, where pieces were looked at that tell more."""
+
+    rows: dict[str, Row]
+    notes: tuple[str, ...]
+    scene: Scene
 
 
-def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> tuple[tuple[Row, ...], Notes]:
-    """The rows again, by the names of the parameters, and what is to be said of those that were undecided."""
+def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
+    """The rows again, and what is to be said of those that were undecided."""
     found = dict(rows)
     open_rows = _undecided(found)
     pieces = segments(seen.tape, Ball(seen.loss), d.side)
@@ -41,15 +50,29 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> tuple[tup
         for name in held:
             found[name] = _by_rungs(found[name], rungs, name, np.asarray(held[name][1].value))
         notes += _told([n for n in left if n not in _undecided(found)], f"judged in {_last(rungs).name}")
-    return tuple(found.values()), notes
+    return Closer(found, notes, _scene(seen, d, pieces))
+
+
+def _scene(seen: Followed, d: Derivatives, pieces: Segments) -> Scene:
+    """What blame looks at, from the same starts."""
+    made, tape = pieces.again.made, pieces.again.tape
+    base: dict[int, Number] = {}
+    for cut in pieces.cuts:
+        if cut.right:
+            at, own = made[cut.forward.number], made[cut.backward.number]
+            base[at.node.number] = as_derivative(Number(own.value, 0, own.format), at.shape, cut.factor)
+    gradients = {name: pieces.own(Ball(g)).settled() for name, g in seen.gradients.items() if g is not None}
+    leaves = {name: pieces.again.at(leaf) for name, leaf in seen.leaves.items()}
+    return scene_of(tape, pieces.again.at(seen.loss), gradients, leaves, d.side, base)
 
 
 def _undecided(rows: Mapping[str, Row]) -> list[str]:
     return [name for name, row in rows.items() if row.word == "undecided"]
 
 
-def _told(names: list[str], how: str) -> Notes:
-    return (f"{', '.join(map(gradient_name, names))}: {how}",) if names else ()
+def _told(names: list[str], how: str) -> tuple[str, ...]:
+    shown = ", ".join(map(gradient_name, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return (f"{shown}: {how}",) if names else ()
 
 
 def _last(rungs: list[Rung]) -> Rung:

@@ -31,6 +31,7 @@ from torch_mirror.tape import compared
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.conventions import conventions
 from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.scene import scene_of
 from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Fault, Row
 
@@ -95,14 +96,14 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
 def _derived(claim: Claim, seen: Followed) -> Found:
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
     d, rows, notes = _convened(seen, order)
-    if any(row.word == "undecided" for row in rows):
-        rows, more = closer(seen, d, dict(zip(order, rows, strict=True)))
-        notes += more
-    wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG"]
     given = {name: g for name, g in seen.gradients.items() if g is not None}
-    traced = [name for name in wrong if name in given]
-    faults = blame(seen.tape, d, given, seen.leaves, traced, gradient_name, sizes_of(claim)) if traced else ()
-    return Found(rows, faults, notes)
+    if any(row.word == "undecided" for row in rows):
+        near = closer(seen, d, dict(zip(order, rows, strict=True)))
+        rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
+    else:
+        scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
+    wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
+    return Found(rows, blame(scene, wrong, gradient_name, sizes_of(claim)), notes)
 
 
 def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
