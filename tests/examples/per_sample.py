@@ -1,5 +1,6 @@
-"""Lists of weights (out, in) and biases (out, 1), one sample at a time in columns, sigmoids: a well-known book's way."""
+"""Lists of weights (out, in) and biases (out, 1), one sample at a time in columns, sigmoids: the way of a book."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ class Network:
     def __init__(self, sizes: list[int], draws: np.random.Generator) -> None:
         self.num_layers = len(sizes)
         self.biases = [draws.standard_normal((y, 1)) for y in sizes[1:]]
-        self.weights = [draws.standard_normal((y, x)) for x, y in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.weights = [draws.standard_normal((y, x)) for x, y in pairwise(sizes)]
 
     def feedforward(self, a: Any) -> Any:
         for b, w in zip(self.biases, self.weights, strict=True):

@@ -253,7 +253,7 @@ def _by_factor(v: View, name: str) -> Iterator[Guess]:
         return
     found = steps(v, start, _excused(v))
     same = [step for step in found if _is(step.change, c)]
-    others = [step for step in found if not _is(step.change, 1) and step not in same]
+    others = [step for step in found if not _is(step.change, 1) and _is(step.match.factor, c) and step not in same]
     for step in (*same[:-4:-1], *others[:-4:-1]):
         yield Guess(((step.number, step.match.number),), snapped(step.match.factor / c))
 

@@ -39,12 +39,23 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
     """What the quotients say of each gradient."""
     leaves = {name: np.asarray(a) for name, a in named(claim.parameters).items()}
 
-    def loss(changed: dict[str, Array]) -> float:
-        moved = claim._replace(parameters=rebuild(claim.parameters, changed))
-        return plain_run(moved, world, np.longdouble).loss[()]
+    dtype = _widest(claim, world)
 
-    start = {name: a.astype(np.longdouble) for name, a in leaves.items()}
+    def loss(changed: dict[str, Array]) -> Any:
+        moved = claim._replace(parameters=rebuild(claim.parameters, changed))
+        return plain_run(moved, world, dtype).loss[()]
+
+    start = {name: a.astype(dtype) for name, a in leaves.items()}
     return tuple(_row(name, plain.gradients[name], start, loss) for name in leaves)
+
+
+def _widest(claim: Claim, world: World) -> Any:
+    """longdouble, where the code runs in it; numpy.linalg does not."""
+    try:
+        plain_run(claim, world, np.longdouble)
+    except Exception:  # noqa: BLE001 - whatever it is, it is not raised in float64
+        return np.float64
+    return np.longdouble
 
 
 def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Row:
@@ -85,7 +96,7 @@ def _picked(g: Array) -> list[int]:
 
 def _quotient(name: str, at: int, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Quotient:
     x = start[name]
-    h = np.longdouble(STEP) * max(1.0, abs(float(x.reshape(-1)[at])))
+    h = x.dtype.type(STEP) * max(1.0, abs(float(x.reshape(-1)[at])))
 
     def moved(by: Any) -> Any:
         other = x.copy()
