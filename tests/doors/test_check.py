@@ -92,7 +92,7 @@ class Pair(NamedTuple):
     b: Any
 
 
-def quadratic(W: Any, b: Any, x: Any) -> tuple[Any, Any, Any]:
+def quadratic(W: Any, b: Any, x: Any) -> Any:
     y = x @ W + b
     return 0.5 * np.sum(y * y), x.T @ y, y.sum(axis=0)
 
@@ -121,8 +121,8 @@ DICT = {"W": W, "b": B}
 @pytest.mark.parametrize(
     ("function", "p"),
     [
-        (lambda p, x: (quadratic(*p, x)[0], list(quadratic(*p, x)[1:])), [W, B]),
-        (lambda p, x: (quadratic(*p, x)[0], Pair(*quadratic(*p, x)[1:])), Pair(W, B)),
+        (lambda p, x: (quadratic(p[0], p[1], x)[0], list(quadratic(p[0], p[1], x)[1:])), [W, B]),
+        (lambda p, x: (quadratic(p.W, p.b, x)[0], Pair(*quadratic(p.W, p.b, x)[1:])), Pair(W, B)),
         (lambda p, x: (quadratic(**p, x=x)[0], dict(zip(["dW", "db"], quadratic(**p, x=x)[1:], strict=True))), DICT),
         (lambda p, x: (quadratic(p, B, x)[0], quadratic(p, B, x)[1]), W),
         (lambda p, x: (p["s"] * np.sum(x), {"s": np.sum(x)}), {"s": 0.25}),

@@ -28,7 +28,7 @@ def col2im(cols: Any, shape: tuple[int, ...], fh: int, fw: int, pad: int) -> Any
     padded = np.zeros((N, C, H + 2 * pad, W + 2 * pad))
     k, i, j = indices(shape, fh, fw, pad)
     reshaped = cols.reshape(C * fh * fw, -1, N).transpose(2, 0, 1)
-    np.add.at(padded, (slice(None), k, i, j), reshaped)
+    np.add.at(padded, (slice(None), k, i, j), reshaped)  # type: ignore[arg-type]  # a slice is an index as well
     return padded[:, :, pad:-pad, pad:-pad]
 
 

@@ -127,9 +127,8 @@ def test_several_mistakes_are_each_told() -> None:
     assert sources["dW2"] == ['dz2 = dy @ p["W3"].T * (1 - a2**2 + second * a2)']
     assert sources["dW1"] == ["dW1 = x.T @ dz1 * third"]
     assert by_first["dW2"].gradients == ("dW2", "db2")
-    assert [cause.split(" (")[0] for cause in (*by_first["dW3"].causes, *by_first["dW1"].causes)] == [
-        "a factor 2 in dW3", "a factor 3 in dW1",
-    ]  # fmt: skip
+    assert by_first["dW3"].causes[0].startswith("a factor 2 in dW3 (proof")
+    assert by_first["dW1"].causes[0].startswith("a factor 3 = t.shape[1] or W3.shape[1] in dW1 (proof")
     assert not by_first["dW2"].causes
 
 

@@ -99,7 +99,7 @@ def _of_fault(fault: Fault) -> list[str]:
     told += [fault.note] if fault.note else []
     if fault.gradients[1:]:
         verb = "follows" if len(fault.gradients) == 2 else "follow"
-        shown = " (shown: with your value there, each is as it should be)" if fault.shown else ""
+        shown = " (shown: right but for it)" if fault.shown else ""
         told.append(f"{_some(fault.gradients[1:], 8)} {verb} from it{shown}")
     return told
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch_mirror.tape.multiples import Match
 from torch_mirror.tape.scene import View, behind, match_of
 
-SAME = 1e-6
+SAME = 1e-9
 """Factors of values that differ by no more are taken for the same when guesses are made; radii judge these."""
 
 
