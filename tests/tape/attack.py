@@ -22,6 +22,7 @@ from reference.arrays import Array
 from tests.attack import domains
 from tests.attack.domains import exact_constant, fraction_constant
 from tests.attack.operation import Operation
+from tests.attack.operations import OPERATIONS
 from tests.attack.oracle import as_fractions, compare, enclosed, exactly, truth, workprec
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
@@ -34,6 +35,13 @@ TRUNCATION = 2.0**-180
 
 MEETING = (domains.often_equal, domains.often_zero)
 """Domains that draw equal numbers: at a kink there is no derivative. Conventions have tests of their own."""
+
+
+JUMPING = {
+    operation.equation for name, operation in OPERATIONS.items()
+    if name in {"floor", "ceil", "trunc", "fix", "rint", "round", "around", "floor_divide", "remainder", "divmod"}
+}  # fmt: skip
+"""Of these a derivative at a jump does not exist either; that it is told has tests of its own."""
 
 
 class Struck(NamedTuple):
@@ -54,9 +62,12 @@ class Struck(NamedTuple):
 def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: int) -> tuple[Array, ...]:
     """Operands of some cases, all of them different."""
     def one(shape: tuple[int, ...]) -> Array:
+        """With all bits where the operation jumps at numbers that have few."""
         size = np.exp2(rng.uniform(-10, 4, (cases, *shape)) * rng.choice([1, 0.2], (cases, *shape)))
-        return (size * rng.choice([-1, 1], size.shape)).astype(np.float32).astype(fmt.dtype)
+        values = size * rng.choice([-1, 1], size.shape)
+        return values.astype(fmt.dtype) if jumps else some_bits(values, fmt, rng)
 
+    jumps = operation.equation in JUMPING
     operands = tuple(one(shape) for shape in operation.shapes)
     if operation.domain in MEETING:
         return operands
@@ -65,6 +76,15 @@ def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: in
         np.where((np.abs(a) < 2.0**-14) | ~(np.abs(a) < 2.0**6), moderate, a)  # some domains have room for larger ones
         for a, moderate in zip(placed, operands, strict=True)
     )
+
+
+def some_bits(values: Array, fmt: Format, rng: np.random.Generator) -> Array:
+    """The values with all bits of the format in use, or with those of float32, or with few, of which products are exact."""
+    full = values.astype(fmt.dtype)
+    full += full * fmt.dtype.type(fmt.u) * rng.integers(-100, 100, values.shape).astype(fmt.dtype)
+    few = np.asarray(np.ldexp(np.round(np.ldexp(np.frexp(values)[0], 6)), np.frexp(values)[1] - 6))
+    kind = rng.integers(0, 4, values.shape)
+    return np.where(kind == 0, few, np.where(kind == 1, values.astype(np.float32), full)).astype(fmt.dtype)
 
 
 def apart(operation: Operation, operands: tuple[Array, ...], constants: tuple[Any, ...]) -> bool:
@@ -118,7 +138,7 @@ def swept(
             result = operation.equation(*leaves, *constants)
         if not isinstance(result, Ball):
             return None
-        weights = rng.choice([-3, -2, -1, 1, 2, 3], result.shape).astype(operands[0].dtype)
+        weights = some_bits(rng.normal(size=result.shape), result.format, rng)
         loss = np.sum(result * weights)
     d = derivative(loss)
     return weights, [d.by(x) for x in leaves]

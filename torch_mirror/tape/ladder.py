@@ -33,9 +33,11 @@ from torch_mirror.tape.graph import needed
 from torch_mirror.tape.replay import Plan, Replay, replay
 
 SPARE = 60
-COST = 2e-6
+COST = {"elements": 4e-6, "products": 1.5e-7}
+"""Seconds: of an element of a recorded value, forwards and backwards, and of a product of a matrix product; on 2 GHz."""
+
 ENOUGH = 2.0**-20
-BUDGET = 10.0
+SECONDS, OPERATIONS = 10.0, 10**8
 LONG = format_of(np.dtype(np.longdouble))
 
 
@@ -80,9 +82,9 @@ class Rung(NamedTuple):
 
 def climb(
     tape: Recording, loss: Any, held: Mapping[str, tuple[Any, Any]], side: Side = "first", *,
-    enough: float = ENOUGH, budget: float = BUDGET,
+    enough: float = ENOUGH, seconds: float = SECONDS, most: int = OPERATIONS,
 ) -> Iterator[Rung]:  # fmt: skip
-    """The rungs, until every pair is narrower than ``enough`` or the budget, in seconds, is spent.
+    """The rungs, until every pair is narrower than ``enough`` or the budget, in seconds and operations, is spent.
 
     held: by name a variable and the user's value of the derivative by it, both balls of the recording, or a plain array
     """
@@ -99,10 +101,14 @@ def climb(
                 return
     more = 256 if not np.isfinite(width) else max(128, int(np.log2(width)) + bits + SPARE)
     while True:
-        name, expected = f"arb, {more} bits", operations(values) * COST * max(1, more / 256)
-        left = budget - (time.perf_counter() - start)
-        if expected > left:
-            yield Rung(name, more, {}, 0.0, tried=False, why=f"it would take about {expected:.0f} s of {budget:g} s")
+        name, counted = f"arb, {more} bits", operations(values)
+        expected = sum(COST[kind] * n for kind, n in counted.items()) * max(1, more / 256)
+        if expected > seconds - (time.perf_counter() - start) or sum(counted.values()) > most:
+            why = (
+                f"it would take about {expected:.0f} s and {sum(counted.values()):.1g} operations of {seconds:g} s and "
+                f"{most:.1g}: a smaller batch, or seconds={expected * 2:.0f}, would do, and so do segments"
+            )
+            yield Rung(name, more, {}, 0.0, tried=False, why=why)
             return
         begun = time.perf_counter()
         try:
@@ -117,13 +123,11 @@ def climb(
         more *= 2
 
 
-def operations(values: list[Any]) -> int:
-    """Of Arb's, about: three for each product of a matrix product, forwards and twice backwards; eight an element."""
-    count = 0
-    for x in needed(values):
-        inner = x.node.operands[0].shape[-1] if x.node.operation == "matmul" else 1
-        count += x.value.size * (inner if inner > 1 else 8)
-    return 3 * count
+def operations(values: list[Any]) -> dict[str, int]:
+    """What Arb would have to do: elements of recorded values, and products of matrix products."""
+    made = needed(values)
+    products = [x.value.size * x.node.operands[0].shape[-1] for x in made if x.node.operation == "matmul"]
+    return {"elements": sum(x.value.size for x in made), "products": sum(products)}
 
 
 def _recorded(b: Any) -> bool:

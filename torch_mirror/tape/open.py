@@ -10,10 +10,10 @@ import numpy as np
 
 from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.choosing import OPEN, TIE, meet
+from torch_mirror.balls.choosing import DECIDED, OPEN, TIE, meet
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Choice, Node, Place
+from torch_mirror.balls.recording import Choice, Kind, Node, Place, paused
 from torch_mirror.tape.graph import needed
 
 ORDERS = ("less", "less_equal", "greater", "greater_equal")
@@ -47,6 +47,26 @@ def chosen(node: Node) -> Open | None:
     operands = (a if isinstance(a, Mask) else Ball(a) for a in node.operands)
     where = np.asarray(node.adjoint.open(*operands, *node.arguments, **node.named))
     return Open(node, where) if where.any() else None
+
+
+def jumps(root: Number) -> tuple[Open, ...]:
+    """What a number is made of and has no derivative here: floor, sign and kin at a jump, or with one within reach."""
+    found = []
+    with paused(), np.errstate(all="ignore"):
+        for x in needed([root]):
+            if x.node is not None and x.node.adjoint is Kind.ZERO and not isinstance(x.node.operands[0], Mask):
+                where = np.where(x.radius != 0, OPEN, np.where(_at_a_jump(x.node), TIE, DECIDED))
+                if where.any():
+                    found.append(Open(x.node, where))
+    return tuple(found)
+
+
+def _at_a_jump(node: Node) -> Array:
+    """Whether the neighbours of the first operand have different results."""
+    first, *others = node.operands
+    near = [first.constant(np.nextafter(first.value, first.value.dtype.type(end))) for end in (-np.inf, np.inf)]
+    low, high = (node.rule(x, *others, *node.arguments, **node.named).value for x in near)
+    return np.asarray(low != high)
 
 
 def meeting(root: Number) -> tuple[Open, ...]:

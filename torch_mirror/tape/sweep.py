@@ -26,7 +26,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
 from torch_mirror.tape.graph import MissingAdjointError, made_of
 from torch_mirror.tape.moves import Sum, join_of, scattered, written_through
-from torch_mirror.tape.open import Open, chosen, meeting
+from torch_mirror.tape.open import Open, chosen, jumps, meeting
 
 Sides = Side | Mapping[int, Side]
 """The side at every open branch, or at those of some nodes, by their number (others: "first")."""
@@ -66,7 +66,7 @@ def derivative(loss: Any, side: Sides = "first") -> Derivatives:
     """By everything that the loss, a ball of one element, is made of. Raises MissingAdjointError."""
     root = loss.settled()
     d = seeded(root, side)
-    return d._replace(open=(*meeting(root), *d.open))
+    return d._replace(open=(*meeting(root), *jumps(root), *d.open))
 
 
 Restart = Callable[[Node, Number], Number]
