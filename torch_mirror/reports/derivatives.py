@@ -73,15 +73,17 @@ def _rows(rows: Sequence[Row], faults: Sequence[Fault], *, brief: bool) -> list[
 def _said(row: Row) -> str:
     """What is told of one gradient."""
     if row.word == "WRONG":
+        digits = 6 if abs(row.seen - row.expected) > 1e-4 * abs(row.expected) else 17
+        numbers = f"{row.seen:.{digits}g}, not {row.expected:.{digits}g}"
         whole = not row.index or row.size == 1 or "everywhere" in row.pattern or row.worst == float("inf")
         if f"at {list(row.index)}" in row.pattern:
-            return f"{row.pattern}: {row.seen:.6g}, not {row.expected:.6g}"
-        at = "" if whole else f" (at {list(row.index)}: {row.seen:.6g}, not {row.expected:.6g})"
+            return f"{row.pattern}: {numbers}"
+        at = "" if whole else f" (at {list(row.index)}: {numbers})"
         return row.pattern + at
     if row.word != "ok":
         return row.why
     seen = "both are 0" if row.resolution is None else f"a change of {row.resolution:.0e} would have been seen"
-    return f"worst {row.worst:.1g} of its radius; {seen}"
+    return f"{row.why or f'worst {row.worst:.1g} of its radius'}; {seen}"
 
 
 def _of_fault(fault: Fault) -> list[str]:

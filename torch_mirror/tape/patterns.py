@@ -136,6 +136,9 @@ def _spread(pair: Pair, outside: Array) -> str:
     where = "" if outside.all() else f"; {_share(outside)} are wrong"
     if not ratio.size:
         return f"the derivative is 0 where yours is not{where}"
+    near = float(np.abs(ratio - 1).max())
+    if near < 1e-4:
+        return f"yours differs from the derivative by up to {near:.1g} of it{where}"
     if ratio.size == 1:
         return f"yours / derivative = {number(float(ratio[0]))}{where}"
     return f"yours / derivative from {float(ratio.min()):.3g} to {float(ratio.max()):.3g}{where}"
@@ -144,7 +147,8 @@ def _spread(pair: Pair, outside: Array) -> str:
 def number(c: float) -> str:
     """A factor as somebody would write it: 0.5, 6, 1/3, 1e-05."""
     fraction = Fraction(c).limit_denominator(1000)
-    if abs(fraction.numerator) == 1 and abs(abs(c * fraction.denominator) - 1) < 1e-9:  # this is for the eye alone
+    is_inverse = abs(fraction.numerator) == 1 < fraction.denominator
+    if is_inverse and abs(abs(c * fraction.denominator) - 1) < 1e-9:  # this is for the eye alone
         short = f"{c:.6g}"
         return short if len(short) <= 5 else f"{fraction.numerator}/{fraction.denominator}"
     return f"{c:.7g}" if abs(c - 1) > 1e-5 or c == 1 else f"1 {'+' if c > 1 else '-'} {abs(c - 1):.3g}"

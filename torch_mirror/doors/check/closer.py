@@ -16,7 +16,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
-from torch_mirror.tape.ladder import BUDGET, Rung, climb
+from torch_mirror.tape.ladder import Rung, climb
 from torch_mirror.tape.scene import Scene, as_derivative, scene_of
 from torch_mirror.tape.segments import Segments, segments
 from torch_mirror.tape.sweep import Derivatives
@@ -88,7 +88,7 @@ def _by_rungs(row: Row, rungs: list[Rung], name: str, own: Array) -> Row:
     worst = pair.ratio
     if again.word == "undecided":
         tried = ", ".join(f"{rung.name} {rung.why}".strip() for rung in rungs)
-        return again._replace(why=f"{again.why}; tried: {tried} (at most {BUDGET:g} s)")
+        return again._replace(why=f"{again.why}; tried: {tried}")
     if worst <= 1 and again.word == "WRONG":  # apart is known better than the centres, which are rounded to float64
         return again._replace(word="ok", outside=0, worst=worst, pattern="")
     return again
