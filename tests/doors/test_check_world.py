@@ -79,7 +79,8 @@ def test_random_numbers_are_drawn_anew_and_the_generators_are_put_back() -> None
 
 
 def test_variables_of_an_enclosing_function_are_put_back() -> None:
-    calls, cache = 0, {"z": None}
+    calls = 0
+    cache: dict[str, Any] = {"z": None}
 
     def mine(p: Any) -> Any:
         nonlocal calls

@@ -235,7 +235,8 @@ def name_of(s: Scene, number: int) -> str:
     """What the user's code calls a value, or how it is written there; a leaf has its own name."""
     leaf = next((name for name, x in s.leaves.items() if number_of(x) == number), None)
     if leaf is not None:
-        return f"p[{leaf.replace('.', '][')}]" if leaf.replace(".", "").isdigit() else leaf
+        parts = leaf.split(".") if not leaf[0].isdigit() else ["p", *leaf.split(".")]
+        return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
     return called(s, number) or written(s, number)
 
 
@@ -247,20 +248,30 @@ def written(s: Scene, number: int) -> str:
     first, last, start, end = place.span
     if first is None or first != last or start is None or end is None:
         return ""
-    text = linecache.getline(place.file, first).encode()[start:end].decode(errors="ignore").strip()
+    text = _bytes(place.file, first)[start:end].decode(errors="ignore").strip()
     return text if len(text) <= 40 else ""
 
 
-_ASSIGNMENT = re.compile(r"""([\w.]+(?:\[[\w'" +-]+\])?)\s*(?:[-+*/@]|\*\*|//)?=(?!=)""")
-"""``a1 =``, ``hs[t] =``, ``loss +=``."""
+_ASSIGNED = re.compile(r"""([\w.]+(?:\[[\w'" +-]+\])?)\s*(?:[-+*/@]|\*\*|//)?=\s*\(*$""")
+"""``a1 = ``, ``hs[t] = ``, ``loss += ``: what stands before the expression."""
+
+_ENDED = re.compile(r"\)*\s*(?:[;#]|if\b|$)")
+"""What stands behind the whole of it."""
 
 
 def called(s: Scene, number: int) -> str:
-    """The name on the left of the line, where the value is the last that the line makes; else empty."""
+    """The name that the value is given where it is computed; empty if it is part of a larger expression."""
     place = s.tape.values[number].node.place
-    assigned = None if place is None else _ASSIGNMENT.match(place.source)
-    if assigned is None or place is None:
+    if place is None:
         return ""
-    later = [x.node.place for x in s.tape.values[number + 1 : number + 8]]
-    again = any(p is not None and p.code is place.code and p.line == place.line and p != place for p in later)
-    return "" if again else assigned[1]
+    first, last, start, end = place.span
+    if first is None or last is None or start is None or end is None:
+        return ""
+    before = _ASSIGNED.search(_bytes(place.file, first)[:start].decode(errors="ignore"))
+    whole = _ENDED.match(_bytes(place.file, last)[end:].decode(errors="ignore").strip("\n"))
+    return before[1] if before and whole else ""
+
+
+def _bytes(file: str, line: int) -> bytes:
+    """A line as the columns of Python's positions count it."""
+    return linecache.getline(file, line).encode()
