@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from torch_mirror.balls.cell import Ball
     from torch_mirror.doors.certify import certify
     from torch_mirror.doors.check.derivative import check
+    from torch_mirror.doors.check.layer import check_layer
     from torch_mirror.doors.check.result import Checked, Refuted
+    from torch_mirror.doors.check.step import check_step
     from torch_mirror.doors.ensembles import verify_ensemble
     from torch_mirror.doors.minimised import minimised
     from torch_mirror.doors.verify import verify
@@ -28,6 +30,8 @@ __all__ = [
     "__version__",
     "certify",
     "check",
+    "check_layer",
+    "check_step",
     "minimised",
     "session",
     "train",
@@ -44,6 +48,8 @@ _HOME = {
     "Refuted": "torch_mirror.doors.check.result",
     "certify": "torch_mirror.doors.certify",
     "check": "torch_mirror.doors.check.derivative",
+    "check_layer": "torch_mirror.doors.check.layer",
+    "check_step": "torch_mirror.doors.check.step",
     "minimised": "torch_mirror.doors.minimised",
     "session": "torch_mirror.training.session",
     "train": "torch_mirror.training.loop",

@@ -58,10 +58,11 @@ def plain_run(claim: Claim, world: World, dtype: Any = None) -> Plain:
         return a.astype(a.dtype if dtype is None else dtype)
 
     with untouched(world):
+        p, data = copies(claim.parameters, own), [data_as(d, own) for d in claim.data]
         if dtype is not None:
             replace_floats(world, own)
             stand_in(world.namespaces, lambda a: a, dtype)
-        loss, gradients = claim.run(copies(claim.parameters, own), *(data_as(d, own) for d in claim.data))
+        loss, gradients = claim.run(p, *data)
         if np.size(loss) != 1:
             raise InputError("the loss", "one number", f"an array of shape {np.shape(loss)}")
         found = gradients_of(gradients, claim.names)
@@ -91,12 +92,13 @@ def _followed(claim: Claim, world: World, dtype: Any, *, everything: bool) -> Fo
 
     with untouched(world), np.errstate(all="ignore"), recording() as tape:
         try:
+            p = copies(claim.parameters, lambda a: leaf(np.array(a, dtype)))
+            leaves = {name: x.settled() for name, x in named(p).items()}  # before the code assigns to them
+            data = [data_as(d, ball) for d in claim.data]  # of the user's own arrays, before these are replaced
             if everything:
                 replace_floats(world, ball)
             stand_in(world.namespaces, ball, dtype)
-            p = copies(claim.parameters, lambda a: leaf(np.array(a, dtype)))
-            leaves = {name: x.settled() for name, x in named(p).items()}  # before the code assigns to them
-            loss, gradients = claim.run(p, *(data_as(d, ball) for d in claim.data))
+            loss, gradients = claim.run(p, *data)
             found = gradients_of(gradients, claim.names)
             given = {name: None if g is None else _number(g, dtype) for name, g in found.items()}
             return Followed(_number(loss, dtype), given, leaves, tape)
