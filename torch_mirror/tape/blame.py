@@ -13,6 +13,7 @@ import numpy as np
 
 from torch_mirror.balls.number import Number
 from torch_mirror.tape import compared, factors, patterns
+from torch_mirror.tape.causes import causes
 from torch_mirror.tape.factors import Sizes, snapped
 from torch_mirror.tape.multiples import factor
 from torch_mirror.tape.scene import (
@@ -83,8 +84,12 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: 
         if guess is None:
             faults.append(_untraced(v, left.pop(0), spelled))
             continue
-        faults.append(_fault(v, guess, explained, spelled, sizes))
+        fault = _fault(v, guess, explained, spelled, sizes)
         given |= _stood_for(s, guess)
+        if not fault.causes:
+            right = frozenset(m.number for n in _behind_all(v, guess) if (m := match_of(v, n)) is not None)
+            fault = fault._replace(causes=causes(s, anew(s, given), guess.pairs, guess.share, right, sizes))
+        faults.append(fault)
         left = [name for name in left if name not in explained]
     return tuple(faults)
 
@@ -289,6 +294,11 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
 
 def _made_of(s: Scene, number: int, leaf: int) -> bool:
     return leaf in numbers_in(s.tape.values[number])
+
+
+def _behind_all(v: View, guess: Guess) -> set[int]:
+    """The last right values behind all of the values."""
+    return {n for value, _ in guess.pairs for n in _last_right(v, value, guess.share)}
 
 
 # --- in words ---------------------------------------------------------------------------------------------------

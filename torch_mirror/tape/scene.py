@@ -144,7 +144,7 @@ def roughly(v: View, name: str, given: Mapping[int, Number]) -> Any:
             g = given.get(n) or (found.get(n) if n in between else v.derivatives.get(n))
             if not wanted or g is None:
                 continue
-            parts = _passed_on(s, y, Number(g if isinstance(g, np.ndarray) else g.value, 0, y.format))
+            parts = passed_on(s, y, Number(g if isinstance(g, np.ndarray) else g.value, 0, y.format))
             for m in wanted & parts.keys():
                 part = parts[m].value
                 found[m] = part if m not in found else found[m] + part
@@ -183,10 +183,10 @@ def _contribution(s: Scene, y: Number, n: int, derivatives: Mapping[int, Number]
     if own is None or own not in derivatives:
         return None
     with paused(), np.errstate(all="ignore"):
-        return _passed_on(s, y, derivatives[own]).get(n)
+        return passed_on(s, y, derivatives[own]).get(n)
 
 
-def _passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
+def passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
     """What y alone contributes to the derivatives by its operands, g being that by y."""
     own = number_of(y)
     found: dict[int, Any] = {} if own is None else {own: g}

@@ -87,7 +87,7 @@ def check_step(
 
 def known(optimizer: Any) -> Any:
     """An optimizer of the protocol: itself, or that of torch's class and options. Raises InputError for others."""
-    kinds = {kind.__name__: kind for kind in (SGD, RMSprop, Adagrad)} | {"Adam": Adam, "AdamW": AdamW}
+    kinds: dict[str, Any] = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop, "Adagrad": Adagrad}
     options = getattr(optimizer, "defaults", None)
     kind = kinds.get(type(optimizer).__name__)
     if not isinstance(options, dict) or kind is None:
