@@ -88,7 +88,8 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: 
         given |= _stood_for(s, guess)
         if not fault.causes:
             right = frozenset(m.number for n in _behind_all(v, guess) if (m := match_of(v, n)) is not None)
-            fault = fault._replace(causes=causes(s, anew(s, given), guess.pairs, guess.share, right, sizes))
+            name = called(s, _first_wrong(v, guess))
+            fault = fault._replace(causes=causes(s, anew(s, given), guess.pairs, guess.share, right, sizes, name))
         faults.append(fault)
         left = [name for name in left if name not in explained]
     return tuple(faults)

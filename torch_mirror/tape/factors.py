@@ -34,7 +34,7 @@ def meanings_of(c: float, sizes: Sizes) -> list[str]:
     if abs(c) in (1.0, 2.0, 0.5):
         return []
     sign = "-" if c < 0 else ""
-    for kind in (_one, _inverse, _two):
+    for kind in (_one, _inverse, _less_one, _two):
         found = list(dict.fromkeys(text for value, text in kind(sizes) if abs(value - abs(c)) <= EQUAL * abs(c)))
         if found:
             return [f"{sign}{text}" for text in found]
@@ -49,6 +49,17 @@ def _one(sizes: Sizes) -> list[tuple[float, str]]:
 
 def _inverse(sizes: Sizes) -> list[tuple[float, str]]:
     return [(1 / n, f"1 / {what}") for what, n in sizes.items()]
+
+
+def _less_one(sizes: Sizes) -> list[tuple[float, str]]:
+    """As of a variance without bias, or a sample too few."""
+    found = []
+    for what, n in sizes.items():
+        name = what.split(" (")[0]
+        if n > 1:
+            found += [(n / (n - 1), f"{name} / ({name} - 1)"), ((n - 1) / n, f"({name} - 1) / {name}")]
+            found += [(1 / (n - 1), f"1 / ({name} - 1)")]
+    return found
 
 
 def _two(sizes: Sizes) -> list[tuple[float, str]]:
