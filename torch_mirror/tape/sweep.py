@@ -24,6 +24,7 @@ from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
+from torch_mirror.balls.take import everything
 from torch_mirror.tape.graph import MissingAdjointError, made_of
 from torch_mirror.tape.moves import Sum, join_of, scattered, written_through
 from torch_mirror.tape.open import Open, chosen, jumps, meeting
@@ -87,16 +88,12 @@ def swept(root: Number, seed: Number, side: Sides = "first", restart: Restart | 
     reached = made_of(root)
     with paused(), np.errstate(all="ignore"):
         for x in reached:
-            x.e(_everything)  # in order: what depends on it finds it evaluated
+            x.e(everything)  # in order: what depends on it finds it evaluated
         if root.node is not None:
             found[root.node.number] = seed
         for y in reversed(reached):
             _back(y, found, opened, side, restart)
     return Derivatives(root, found, tuple(opened), side)
-
-
-def _everything(a: Any) -> Any:
-    return a
 
 
 def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, restart: Restart | None) -> None:
@@ -107,7 +104,7 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, res
     g = found[node.number]
     if isinstance(g, Sum):
         g = found[node.number] = g.number()
-    g.e(_everything)
+    g.e(everything)
     if restart is not None:
         g = found[node.number] = restart(node, g)
     if node.adjoint is Kind.LEAF:
