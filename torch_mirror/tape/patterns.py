@@ -48,8 +48,8 @@ def _no_numbers(pair: Pair) -> str:
 
 
 def _constant(pair: Pair) -> str:
-    if not pair.seen.any():
-        return "yours is 0 everywhere, and the derivative is not"
+    if (np.abs(pair.seen) <= pair.allowed).all():
+        return f"yours is 0 everywhere{' but for rounding' if pair.seen.any() else ''}, and the derivative is not"
     if not pair.expected.any():
         return "the derivative is 0 everywhere: the loss does not depend on it"
     c = constant(pair.seen, pair.expected, pair.allowed)
@@ -62,11 +62,12 @@ def _constant(pair: Pair) -> str:
 def constant(seen: Array, expected: Array, allowed: Array) -> float | None:
     """The c with seen = c expected, within what is allowed of both; None if there is none.
 
-    c is taken where the derivative is largest, and is uncertain there by what is allowed of that element.
+    c is taken where the derivative is largest, and is uncertain there by what is allowed of that element. What may be 0
+    everywhere is no multiple.
     Of balls that meet the allowed distance of seen and c expected is at most max(1, |c|) times that of the
     two, to which the uncertainty of c adds its share.
     """
-    if not seen.size or not np.isfinite(seen).all() or not np.isfinite(allowed).all():
+    if not np.isfinite(seen).all() or not np.isfinite(allowed).all() or (np.abs(seen) <= allowed).all():
         return None
     at = int(np.abs(expected).argmax())
     d, own = expected.flat[at], float(np.asarray(allowed).flat[at])
