@@ -79,7 +79,7 @@ def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: in
 
 
 def some_bits(values: Array, fmt: Format, rng: np.random.Generator) -> Array:
-    """The values with all bits of the format in use, or with those of float32, or with few, of which products are exact."""
+    """The values with all bits of the format in use, with those of float32, or with few, whose products are exact."""
     full = values.astype(fmt.dtype)
     full += full * fmt.dtype.type(fmt.u) * rng.integers(-100, 100, values.shape).astype(fmt.dtype)
     few = np.asarray(np.ldexp(np.round(np.ldexp(np.frexp(values)[0], 6)), np.frexp(values)[1] - 6))

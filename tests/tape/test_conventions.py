@@ -91,7 +91,7 @@ def test_what_the_radii_leave_open_is_told_and_has_both_sides(relu: Callable[[An
 
 def test_a_tie_is_told_apart_from_what_is_open() -> None:
     with recording():
-        x = leaf(np.array([0.0, 1.0]))
+        x: Any = leaf(np.array([0.0, 1.0]))
         loss = np.maximum(x, 0).sum()
     (met,) = derivative(loss).open
     assert (met.open, met.ties, met.where.tolist()) == (0, 1, [TIE, 0])

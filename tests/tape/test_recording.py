@@ -37,7 +37,8 @@ def test_a_leaf_needs_a_recording() -> None:
 
 def test_each_operation_is_a_node_with_its_operands_in_order() -> None:
     with recording() as tape:
-        x, w = leaf(np.ones((2, 3)), "x"), leaf(np.ones((4, 3)), "w")
+        x: Any = leaf(np.ones((2, 3)), "x")
+        w: Any = leaf(np.ones((4, 3)), "w")
         y = np.tanh(x @ w.T)
     assert [v.node.operation for v in tape.values] == ["x", "w", "view", "matmul", "tanh"]
     assert [v.node.number for v in tape.values] == [0, 1, 2, 3, 4]

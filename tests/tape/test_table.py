@@ -1,6 +1,6 @@
 """The table says of each function what its adjoint is; here that is held against what is recorded when it is called."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from torch_mirror.balls.callers import name_of
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.recording import Kind, Node, current, recording
 from torch_mirror.balls.table import TABLE
-from torch_mirror.tape.sweep import MissingAdjointError, derivative, leaf
+from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.sweep import derivative, leaf
 
 
 class Call(NamedTuple):
@@ -64,7 +65,7 @@ def calls() -> list[Call]:
     return seen
 
 
-ALSO = (
+ALSO: tuple[Callable[[Any], Any], ...] = (
     np.isnan, np.argsort, np.argmax, np.argmin, np.nonzero, np.flatnonzero, np.count_nonzero, np.argwhere,
     lambda x: np.allclose(x, 2 * x), lambda x: np.array_equal(x, 2 * x), lambda x: np.full_like(x, x[0]),
     lambda x: np.full(3, x[0], like=x),
@@ -142,7 +143,8 @@ def test_a_rule_of_the_user_s_may_have_an_adjoint() -> None:
 
 def test_a_rule_of_the_user_s_that_is_made_of_others_needs_none() -> None:
     def composed(like: Any, x: Any) -> Any:
-        return np.multiply(Ball(like.operand(x)), 2.0).settled()
+        twice: Any = Ball(like.operand(x)) * 2.0
+        return twice.settled()
 
     with Ball.rules({np.rad2deg: composed}), recording():
         x = leaf(np.array([1.0, 2.0]))
@@ -153,7 +155,8 @@ def test_a_rule_of_the_user_s_that_is_made_of_others_needs_none() -> None:
 def test_an_operation_inside_a_rule_that_nobody_noted_raises_too() -> None:
     def hidden(like: Any, x: Any) -> Any:
         a = like.operand(x)
-        return np.multiply(Ball(like.derived(a.value * 3, None)), 2.0).settled()
+        twice: Any = Ball(like.derived(a.value * 3, None)) * 2.0
+        return twice.settled()
 
     with Ball.rules({np.rad2deg: hidden}), recording():
         loss = np.sum(np.rad2deg(leaf(np.array([1.0, 2.0]))))

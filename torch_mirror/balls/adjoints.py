@@ -203,7 +203,7 @@ def _of_factor(i: int) -> Function:
         here = "".join(c for c in own if c in known)
         text = ",".join([labels.output, *(o for _, o in others)])
         d = np.einsum(f"{text}->{here}", g, *(a for a, _ in others))
-        d = d[tuple(slice(None) if c in known else None for c in own)]
+        d = d if here == own else d[tuple(slice(None) if c in known else None for c in own)]
         shape = tuple(m if c in known else n for c, m, n in zip(own, d.shape, x.shape, strict=True))
         return np.broadcast_to(d, shape)
 

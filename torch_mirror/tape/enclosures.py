@@ -52,6 +52,14 @@ class Enclosed(np.ndarray[Any, Any]):
         return of_arb(result) if method != "at" and np.asarray(result).dtype == object else result
 
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.einsum:
+            text, *factors = args
+            left, _, output = text.partition("->")
+            return of_arb(_contracted(*factors, Labels(tuple(left.split(",")), output)))
+        return super().__array_function__(function, types, args, kwargs)
+
+
 def of_arb(values: Any) -> Enclosed:
     """Numbers of Arb, and Python's among them, as an array of Arb's."""
     arb = flint().arb
@@ -184,7 +192,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log10": lambda x: x.log() / x.const_log10(), "cbrt": _cube_root,
     "expit": lambda x: 1 / (1 + (-x).exp()), "erf": lambda x: x.erf(),
     "logaddexp": _softplus, "hypot": lambda x, y: (x * x + y * y).sqrt(),
-    "absolute": abs, "square": lambda x: x * x,
+    "floor_divide": lambda x, y: (x / y).floor(), "absolute": abs, "square": lambda x: x * x,
     "maximum": lambda x, y: x.max(y), "minimum": lambda x, y: x.min(y),
 }  # fmt: skip
 """By the name of the ufunc. All others are methods of Arb's numbers by the names that NumPy calls on objects."""
@@ -222,7 +230,7 @@ def _contracted(*factors_and_labels: Any) -> Any:
         kept = "".join(c for c in dict.fromkeys(own + theirs) if c in later)
         result = _of_two(result, a, Labels((own, theirs), kept))
         own = kept
-    return np.einsum(f"{own}->{labels.output}", result.view(np.ndarray))
+    return np.einsum(f"{own}->{labels.output}", np.asarray(result))
 
 
 def _of_two(x: Any, y: Any, labels: Labels) -> Any:
@@ -236,7 +244,7 @@ def _of_two(x: Any, y: Any, labels: Labels) -> Any:
     size = {c: n for o, a in ((own, x), (theirs, y)) for c, n in zip(o, a.shape, strict=True) if n != 1}
 
     def ordered(a: Any, o: str, names: tuple[list[str], ...]) -> Any:
-        a = a.view(np.ndarray).transpose([o.index(c) for part in names for c in part])
+        a = a.transpose([o.index(c) for part in names for c in part])
         a = np.broadcast_to(a, [size.get(c, 1) for part in names for c in part])
         return a.reshape(*(size.get(c, 1) for c in names[0]), *(_volume(part, size) for part in names[1:]))
 
@@ -253,7 +261,7 @@ def _without(x: Any, own: str, used: set[str]) -> tuple[Any, str]:
     """x summed over the labels that nobody else has."""
     gone = tuple(i for i, c in enumerate(own) if c not in used)
     kept = "".join(c for c in own if c in used)
-    return (np.add.reduce(x.view(np.ndarray), axis=gone) if gone else x), kept
+    return (np.asarray(np.add.reduce(np.asarray(x), axis=gone), object) if gone else np.asarray(x)), kept
 
 
 def _power(x: Any, n: Any) -> Any:
@@ -288,8 +296,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "cumsum": np.add.accumulate, "cumprod": np.multiply.accumulate, "einsum": _contracted, "power": _power,
     "where": _where, "add.at": _added,
     **{name: getattr(np, name) for name in (
-        "add", "subtract", "multiply", "divide", "negative", "exp", "tanh", "log", "sqrt", "matmul", "sin", "cos", "tan",
-        "sinh", "cosh", "log1p", "expm1",
+        "add", "subtract", "multiply", "divide", "negative", "matmul", "exp", "tanh", "log", "sqrt", "sin", "cos",
+        "tan", "sinh", "cosh", "log1p", "expm1",
     )},
     **{name: _elementwise(own) for name, own in FUNCTIONS.items()},
 }  # fmt: skip

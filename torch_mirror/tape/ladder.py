@@ -26,7 +26,6 @@ from reference.arrays import Array
 from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Recording
 from torch_mirror.tape import enclosures as arb
 from torch_mirror.tape.conventions import as_taken, renumbered
 from torch_mirror.tape.graph import needed
@@ -34,7 +33,7 @@ from torch_mirror.tape.replay import Plan, Replay, replay
 
 SPARE = 60
 COST = {"elements": 4e-6, "products": 1.5e-7}
-"""Seconds: of an element of a recorded value, forwards and backwards, and of a product of a matrix product; on 2 GHz."""
+"""Seconds of an element of a recorded value and of a product of a matrix product, forwards and backwards, at 2 GHz."""
 
 ENOUGH = 2.0**-20
 SECONDS, OPERATIONS = 10.0, 10**8
@@ -57,7 +56,7 @@ class Pair(NamedTuple):
 
     @property
     def width(self) -> float:
-        """The largest room by the largest |derivative|: no difference below it can be told. Infinite if nothing is known."""
+        """The largest room by the largest |derivative|: no difference below it can be told; infinite if none can be."""
         if not self.room.any():
             return 0.0
         largest = float(np.abs(self.derivative).max(initial=0))
@@ -81,7 +80,7 @@ class Rung(NamedTuple):
 
 
 def climb(
-    tape: Recording, loss: Any, held: Mapping[str, tuple[Any, Any]], side: Side = "first", *,
+    loss: Any, held: Mapping[str, tuple[Any, Any]], side: Side = "first", *,
     enough: float = ENOUGH, seconds: float = SECONDS, most: int = OPERATIONS,
 ) -> Iterator[Rung]:  # fmt: skip
     """The rungs, until every pair is narrower than ``enough`` or the budget, in seconds and operations, is spent.

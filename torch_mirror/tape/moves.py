@@ -64,13 +64,17 @@ class Sum:
 
 def written_through(join: Any, shape: tuple[int, ...], into: Sum | None, g: Number) -> Sum | None:
     """The sum with g added through the move, if that is a view of one part that can be written to; else None."""
-    total = into or Sum(shape, g.value.dtype, g.format)
+    total = Sum(shape, g.value.dtype, g.format) if into is None else into
     v = join([total.v])
     if not (isinstance(v, np.ndarray) and v.flags.writeable and v.base is not None and v.size <= total.v.size):
         return None
     if 0 in v.strides or not np.may_share_memory(v, total.v) or v.shape != g.shape:
         return None
-    total.add(v, join([total.r]), g)
+    r = join([total.r])
+    if into is None:
+        v[...], r[...] = g.value, g.radius
+    else:
+        total.add(v, r, g)
     return total
 
 

@@ -4,7 +4,7 @@ From end to end radii grow with depth, exponentially. But where the user's backw
 the forward pass (matching.py says where), the passage may start anew: that value, as it is stored, is taken as given.
 So
 
-    forward     what is given: the results of products, and the values whose derivative is held. What they feed takes them as
+    forward     given are the results of products, and the values whose derivative is held. What they feed takes them as
                 they are stored; an adjoint that needs one of them takes it with the radius of its own segment
     derivative  from the stored value of a match, divided by the factor, to the next matches and to the parameters
     backward    the user's own values from the same stored ones, so that theirs have the radius of a segment, too

@@ -33,6 +33,10 @@ Sides = Side | Mapping[int, Side]
 """The side at every open branch, or at those of some nodes, by their number (others: "first")."""
 
 
+DEEP = 150
+"""Values from which all radii are evaluated in order; of fewer only those that an adjoint asks for, by recursion."""
+
+
 class Derivatives(NamedTuple):
     """Of a loss. numbers: by node number the derivative by it; open: where a convention was asked for."""
 
@@ -87,7 +91,7 @@ def swept(root: Number, seed: Number, side: Sides = "first", restart: Restart | 
     opened: list[Open] = []
     reached = made_of(root)
     with paused(), np.errstate(all="ignore"):
-        for x in reached:
+        for x in reached if len(reached) > DEEP else ():
             x.e(everything)  # in order: what depends on it finds it evaluated
         if root.node is not None:
             found[root.node.number] = seed
