@@ -214,6 +214,17 @@ def test_what_fits_neither_side_is_wrong() -> None:
     assert check(mine, np.array([1.0, -1.0]), np.array([[1.0, 1.0], [2.0, 0.5], [0.25, 1.0]])).verdict == "refuted"
 
 
+def test_a_decision_that_is_open_is_followed_and_said() -> None:
+    def mine(p: Any) -> Any:
+        s = np.sum(p * np.array([0.1, 0.2, -0.3]))  # 0 but for rounding
+        return (s * s, 2 * s * np.array([0.1, 0.2, -0.3])) if s > 1e-30 else (0.0 * s, np.zeros(3))
+
+    result = check(mine, np.ones(3))
+    assert result.verdict != "refuted", str(result)
+    assert "followed as your run took it" in str(result)
+    assert "test_check.py" in str(result)
+
+
 # --- where the code cannot be followed ------------------------------------------------------------------------------
 
 

@@ -113,6 +113,28 @@ def test_a_set_a_class_and_an_array_are_put_back() -> None:
     assert (Counted.made, seen, array.tolist(), hasattr(Counted, "new")) == (0, {"a"}, [0, 1, 2], False)
 
 
+class Slotted:
+    __slots__ = ("W", "cache", "dW")
+
+    def __init__(self) -> None:
+        self.W, self.dW = np.ones((3, 2)), np.zeros((3, 2))
+
+    def loss(self, p: Any, x: Any) -> Any:
+        self.W = p
+        self.cache = x @ self.W
+        self.dW += 2 * x.T @ self.cache
+        return np.sum(self.cache * self.cache), self.dW
+
+
+def test_an_object_without_a_dict_is_followed_and_put_back() -> None:
+    net = Slotted()
+    W = net.W
+    assert check(net.loss, np.ones((3, 2)), np.arange(12.0).reshape(4, 3)).certified
+    assert net.W is W
+    assert not net.dW.any()
+    assert not hasattr(net, "cache")
+
+
 def seen_by_numpy() -> dict[str, Any]:
     """The names of a module that has imported NumPy in three ways."""
     space: dict[str, Any] = {"np": np, "math": math, "zeros": np.zeros, "array": np.array, "other": 3}

@@ -46,7 +46,7 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
     left = _undecided(found)
     if left and isinstance(d.side, str):
         held = {name: (Ball(seen.leaves[name]), Ball(g)) for name in left if (g := seen.gradients[name]) is not None}
-        rungs = list(climb(seen.tape, Ball(seen.loss), held, d.side))
+        rungs = list(climb(Ball(seen.loss), held, d.side))
         for name in held:
             found[name] = _by_rungs(found[name], rungs, name, np.asarray(held[name][1].value))
         notes += _told([n for n in left if n not in _undecided(found)], f"judged in {_last(rungs).name}")

@@ -88,7 +88,8 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
             "one that does not depend on them; a function of an object says net.params = p first",
         )  # fmt: skip
     try:
-        return _derived(claim, as_taken(seen))
+        found = _derived(claim, as_taken(seen))
+        return found._replace(notes=(*found.notes, *_decisions(seen)))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
 
@@ -137,6 +138,13 @@ def _convened(seen: Followed, order: list[str]) -> tuple[Derivatives, tuple[Row,
     elements = sum(o.open + o.ties for o in d.open)
     noun = "one element" if elements == 1 else f"{elements:,} elements"
     return d, rows, (f"two sides of a kink meet at {noun} ({where}); the derivative of either side is taken there",)
+
+
+def _decisions(seen: Followed) -> tuple[str, ...]:
+    """What Python decided by values, and might have decided otherwise: an ``if``, an index by a mask, an argmax."""
+    taken = {f"{t.what} at {t.place}" if t.place else t.what: t.open for t in seen.tape.taken}
+    shown = ", ".join(list(taken)[:3]) + (" and others" if len(taken) > 3 else "")
+    return (f"followed as your run took it, though another way is within the radius: {shown}",) if taken else ()
 
 
 def _place_in_the_pass(seen: Followed, name: str) -> int:

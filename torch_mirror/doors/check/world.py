@@ -42,6 +42,7 @@ class World(NamedTuple):
 
     namespaces: tuple[Namespace, ...]         # the names of the user's modules
     dicts: tuple[dict[Any, Any], ...]         # of the user's, and the attributes of objects
+    slots: tuple[tuple[Any, str], ...]        # attributes of objects that have __slots__, by name
     sequences: tuple[Any, ...]                # lists and deques
     sets: tuple[set[Any], ...]
     classes: tuple[type, ...]
@@ -109,11 +110,19 @@ def _of_container(x: Any, found: dict[str, list[Any]]) -> list[Any]:
 
 
 def _attributes(x: Any, found: dict[str, list[Any]]) -> list[Any]:
+    names = [name for kind in type(x).__mro__ for name in _slots(kind)]
+    found["slots"] += [(x, name) for name in names]
+    inside = [getattr(x, name) for name in names if hasattr(x, name)]
     own = getattr(x, "__dict__", None)
     if isinstance(own, dict):
         found["dicts"].append(own)
-        return list(own.values())
-    return []
+        inside += own.values()
+    return inside
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    names = vars(kind).get("__slots__", ()) if is_theirs(kind.__module__) else ()
+    return tuple(n for n in ([names] if isinstance(names, str) else names) if n not in ("__dict__", "__weakref__"))
 
 
 def _of_function(f: FunctionType, found: dict[str, list[Any]]) -> list[Any]:
@@ -190,6 +199,8 @@ def untouched(world: World) -> Iterator[None]:
 def _restorers(world: World) -> Iterator[Callable[[], None]]:
     for entries in (*world.dicts, *world.namespaces):
         yield functools.partial(_restore_dict, entries, dict(entries))
+    for x, name in world.slots:
+        yield functools.partial(_restore_slot, x, name, *([getattr(x, name)] if hasattr(x, name) else []))
     for sequence in world.sequences:
         yield functools.partial(_restore_sequence, sequence, list(sequence))
     for members in world.sets:
@@ -213,6 +224,13 @@ def _restore_dict(entries: dict[Any, Any], saved: dict[Any, Any]) -> None:
     for key, value in saved.items():
         if key not in entries or entries[key] is not value:
             entries[key] = value
+
+
+def _restore_slot(x: Any, name: str, *saved: Any) -> None:
+    if saved:
+        object.__setattr__(x, name, saved[0])
+    elif hasattr(x, name):
+        object.__delattr__(x, name)
 
 
 def _restore_sequence(sequence: Any, saved: list[Any]) -> None:
@@ -277,6 +295,9 @@ def replace_floats(world: World, make: Callable[[Any], Any]) -> None:
             entries[key] = other(value)
     for space, name in world.named:
         space[name] = other(space[name])
+    for x, name in world.slots:
+        if hasattr(x, name):
+            object.__setattr__(x, name, other(getattr(x, name)))
     for sequence in world.sequences:
         members = [other(value) for value in sequence]
         sequence.clear()
