@@ -79,6 +79,8 @@ def causes(
                 continue  # at this time nothing is wrong
             here = {fit.kind: fit for fit in _fitting(s, derivatives, at, right, sizes, whole)}
             told = here if told is None else {k: _both(told[k], here[k]) for k in told if k in here}
+            if not told:
+                return ()
     return tuple(_told(fit, name) for fit in (told or {}).values())
 
 
@@ -120,10 +122,10 @@ def _factor(seen: Number, whole: Number, sizes: factors.Sizes) -> Iterator[Edit]
 
 
 def _constant(x: Number, y: Number) -> float | None:
-    """The c with x = c y; None if there is none, or it is 0 or 1."""
+    """The c with x = c y; None if there is none that tells anything, or it is 1."""
     pair = compared.both(x, y)
     c = patterns.constant(pair.seen, pair.expected, pair.allowed)
-    return None if c is None or abs(c) < 1e-9 or abs(c - 1) < 1e-15 else factors.snapped(c)
+    return None if c is None or abs(c - 1) < 1e-15 or not factors.may_be_named(c, pair.expected) else factors.snapped(c)
 
 
 def _terms(s: Scene, derivatives: Mapping[int, Number], number: int) -> dict[int, Number]:

@@ -1,8 +1,12 @@
 """What a factor is, in words: 6 is "N (the batch)" where the batch has six samples."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import product
 
+import numpy as np
+
+from reference.arrays import Array
 from torch_mirror.tape.patterns import number
 
 SMALL = 12
@@ -21,6 +25,23 @@ def snapped(c: float) -> float:
         if whole and abs(c - whole) <= EQUAL * abs(c):
             return float(whole)
     return c
+
+
+def may_be_named(c: float, of: Array) -> bool:
+    """Whether a factor of an array is a cause: three elements agree on it, or somebody may have meant it."""
+    return plausible(c) or np.count_nonzero(of) >= 3
+
+
+def plausible(c: float) -> bool:
+    """Whether somebody may have meant the factor: p / q, one of them at most 64, and the other at most a million.
+
+    Arrays of few elements, as of a bias, are multiples of each other by chance; by such a factor they seldom are.
+    """
+    for x in (abs(c), 1 / abs(c)):
+        fraction = Fraction(x).limit_denominator(64)
+        if fraction and fraction.numerator <= 10**6 and abs(x - fraction) <= EQUAL * x:
+            return True
+    return False
 
 
 def in_words(c: float, sizes: Sizes) -> str:

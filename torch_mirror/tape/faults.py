@@ -61,7 +61,7 @@ def _factor_cause(
     """The factor that all of the gradients have too much, if they have; its proof is that without it each is right."""
     s = v.scene
     c = multiple(v, explained[0])
-    if c is None:
+    if c is None or not factors.may_be_named(c, s.gradients[explained[0]].value):
         return ()
     exact = snapped(c)
     without = {name: as_derivative(s.gradients[name], s.leaves[name].shape, exact) for name in explained}

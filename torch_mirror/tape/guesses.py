@@ -157,7 +157,7 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     share = shares.pop() if len(shares) == 1 else 1.0
     due = _due(v, way.right, leaf)
     known = {bits(s, n) for n in s.forward}
-    on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n)]
+    on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n) and n not in s.inner]
     for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), bits(s, n) in known)):
         own = match_of(v, n)
         if own is not None and own.partial:  # something may never be added to it

@@ -11,7 +11,6 @@ import bisect
 import functools
 import math
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from reference.arrays import Array
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
+from torch_mirror.tape.factors import plausible
 
 NEAR = 1e-5
 """Angles that are further apart belong to arrays that are not multiples of each other, but for very wide radii."""
@@ -102,18 +102,6 @@ def factor(v: Number, d: Number) -> float | None:
     uncertain = (_at(e, at) + abs(c) * _at(f, at)) / abs(float(y[at]))
     room = e + abs(c) * f + uncertain * np.abs(y) + 4 * v.format.u * np.abs(x)
     return c if _sharp(room, x) and (np.abs(x - c * y) <= room).all() else None
-
-
-def plausible(c: float) -> bool:
-    """Whether somebody may have meant the factor: p / q, one of them at most 64, and the other at most a million.
-
-    Arrays of few elements, as of a bias, are multiples of each other by chance; by such a factor they seldom are.
-    """
-    for x in (abs(c), 1 / abs(c)):
-        fraction = Fraction(x).limit_denominator(64)
-        if fraction and fraction.numerator <= 10**6 and abs(x - fraction) <= 1e-9 * x:
-            return True
-    return False
 
 
 def _near(known: Index, v: Number) -> Iterator[Entry]:

@@ -35,6 +35,7 @@ class Scene(NamedTuple):
     above: Mapping[str, frozenset[int]]  # what each gradient is made of, itself included, in the backward pass
     side: Sides                      # at the kinks of the forward pass
     base: Mapping[int, Number]       # derivatives that are taken as given, where the radii would grow too large else
+    inner: frozenset[int]            # values that one call of a NumPy function made on its way, as np.clip does
     sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
 
 
@@ -52,7 +53,24 @@ def scene_of(
     sites: dict[Site, list[int]] = {}
     for n, x in enumerate(tape.values):
         sites.setdefault(_site(x), []).append(n)
-    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, sites)
+    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites)
+
+
+def _inner(tape: Recording) -> frozenset[int]:
+    """Values that are used at the very place that made them alone, and by another operation.
+
+    A loop whose line has one operation uses its own values as well, but by that operation.
+    """
+    outer: set[int] = set()
+    used: set[int] = set()
+    for x in tape.values:
+        for operand in x.node.operands:
+            n = number_of(operand)
+            if n is not None:
+                used.add(n)
+                if operand.node.place != x.node.place or operand.node.operation == x.node.operation:
+                    outer.add(n)
+    return frozenset(used - outer)
 
 
 def numbers_in(x: Number) -> list[int]:
@@ -216,6 +234,8 @@ def derivative_by(s: Scene, derivatives: Mapping[int, Number], name: str) -> Num
 
 def match_of(v: View, number: int) -> Match | None:
     """Of which forward value a value of the backward pass is the derivative."""
+    if number in v.scene.inner:
+        return None
     if number not in v.matches:
         v.matches[number] = match(v.known, v.scene.tape.values[number])
     return v.matches[number]
