@@ -29,7 +29,7 @@ def snapped(c: float) -> float:
 
 def may_be_named(c: float, of: Array) -> bool:
     """Whether a factor of an array is a cause: three elements agree on it, or somebody may have meant it."""
-    return plausible(c) or np.count_nonzero(of) >= 3
+    return plausible(c) or int(np.count_nonzero(of)) >= 3
 
 
 def plausible(c: float) -> bool:

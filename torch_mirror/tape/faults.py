@@ -30,11 +30,14 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     place = dict(guess.pairs)[value]
     own = match_of(v, value)
     missing = own is not None and not own.partial and own.number != place and equal(own.factor, guess.share)
-    right = (value,) if missing else last_right(v, value, guess.share)
-    wrong = _users(s, value, explained) if missing else _path(v, value, right)
+    taken = value in s.forward  # for the derivative that is due
+    right = () if taken else (value,) if missing else last_right(v, value, guess.share)
+    wrong = _users(s, value, explained) if missing or taken else _path(v, value, right)
     obvious = is_leaf(s, place) or (own is not None and own.number == place)
     due = None if obvious else _meaning(s, place, "")
-    note = _missing(s, own.number, place) if missing and own is not None else ""
+    note = _missing(s, own.number, place) if missing and own is not None and not taken else ""
+    if taken:
+        note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
     return Fault(
         tuple(spelled(name) for name in explained),
         _right_lines(v, right, wrong, sizes),
@@ -152,7 +155,7 @@ def _lines(s: Scene, numbers: Sequence[int]) -> tuple[Line, ...]:
 def _users(s: Scene, number: int, explained: Sequence[str]) -> tuple[Line, ...]:
     """The lines that use a value on the way to some gradients."""
     way = sorted(set().union(*(s.above[name] for name in explained)))
-    return _lines(s, [n for n in way if number in behind(s, n)])
+    return _lines(s, [n for n in way if any(number_of(x) == number for x in s.tape.values[n].node.operands)])
 
 
 def _missing(s: Scene, have: int, place: int) -> str:

@@ -4,7 +4,7 @@ A value is a guess for the derivative by a forward value of its shape that is du
 and is made of the parameter whose gradient is wrong. Where a loop made the value several times, the guess is for each.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from torch_mirror.tape.scene import (
     as_derivative,
     dependents,
     derivative_by,
+    is_leaf,
     match_of,
     number_of,
     numbers_in,
@@ -126,7 +127,8 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     found: dict[Guess, tuple[int, int, Guess]] = {}
     sites: set[Any] = set()
     by_factor = list(_by_factor(v, first))
-    for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach))):
+    own_values = _by_forward(v, start, leaf, left, reach)
+    for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach), own_values)):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
         if site in sites or len(sites) == TRIES:
             continue
@@ -167,6 +169,25 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
         for place in due:
             if _alike(s, place, n) and (own is None or own.partial or place != own.number):
                 yield Guess(((n, place),), share)
+
+
+def _by_forward(v: View, start: int, leaf: int, left: list[str], reach: dict[int, int]) -> Iterator[Guess]:
+    """Values of the forward pass itself that are used as if they were derivatives: delta = error, and no / N."""
+    s = v.scene
+    used = {name: _used(s, s.above[name]) for name in left}
+    taken = _used(s, trail(v, start).between)
+    for m in sorted(taken):
+        if s.tape.values[m].ndim and not is_leaf(s, m):
+            reach[m] = sum(m in used[name] for name in left)
+            for place in _due(v, (), leaf):
+                if _alike(s, place, m):
+                    yield Guess(((m, place),))
+
+
+def _used(s: Scene, numbers: Iterable[int]) -> set[int]:
+    """The forward values that some values of the backward pass are directly made of."""
+    operands = (x for n in numbers for x in s.tape.values[n].node.operands if isinstance(x, Number))
+    return {m for x in operands if (m := number_of(x)) is not None and m in s.forward}
 
 
 def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
