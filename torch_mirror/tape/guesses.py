@@ -72,10 +72,11 @@ def itself(s: Scene, name: str) -> Guess | None:
 def promising(v: View, name: str, guess: Guess) -> bool:
     """Whether the gradient is about the derivative that the guess leads to, in numbers without radii."""
     s = v.scene
-    expected = roughly(v, name, stood_for(s, guess))
-    seen = s.gradients[name].value
+    if guess not in v.rough:
+        v.rough[guess] = roughly(v, stood_for(s, guess))
+    expected, seen = v.rough[guess].get(name), s.gradients[name].value
     if expected is None or not np.isfinite(seen).all():
-        return True
+        return expected is not None
     return bool(np.abs(seen - expected).max(initial=0) <= ROUGHLY * np.abs(seen).max(initial=0))
 
 

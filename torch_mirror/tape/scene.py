@@ -129,10 +129,11 @@ class View(NamedTuple):
     known: Index
     matches: dict[int, Match | None]  # what has been asked already
     made_of: dict[Any, set[int]]      # the same, by parameter
+    rough: dict[Any, dict[str, Any]]  # the same, by guess
 
 
 def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number]] = ()) -> View:
-    return View(s, derivatives, index(derivatives.items(), parts), {}, {})
+    return View(s, derivatives, index(derivatives.items(), parts), {}, {}, {})
 
 
 def dependents(v: View, leaf: int | None) -> set[int]:
@@ -146,29 +147,29 @@ def dependents(v: View, leaf: int | None) -> set[int]:
     return v.made_of.get(leaf, set())
 
 
-def roughly(v: View, name: str, given: Mapping[int, Number]) -> Any:
-    """The derivative by a parameter in numbers without radii, with those given; an array, None where there is none.
+def roughly(v: View, given: Mapping[int, Number]) -> dict[str, Any]:
+    """The derivatives by the parameters in numbers without radii, with those given: arrays, where there is something.
 
-    Only what lies between the given ones and the parameter is evaluated.
+    Only what lies between the given ones and the parameters is evaluated.
     """
-    s, leaf = v.scene, number_of(v.scene.leaves[name])
+    s = v.scene
+    leaves = {name: leaf for name, x in s.leaves.items() if (leaf := number_of(x)) is not None}
     below = {n for place in given for n in numbers_in(s.tape.values[place])}
-    between = (below & dependents(v, leaf)) - given.keys()
-    found: dict[int, Any] = {}
+    between = (below & set().union(*(dependents(v, leaf) for leaf in leaves.values()))) - given.keys()
+    found: dict[int, Any] = {n: g.value for n, g in given.items()}
     with paused(), np.errstate(all="ignore"):
         for n in sorted(s.forward, reverse=True):
             y = s.tape.values[n]
             wanted = {m for x in y.node.operands if (m := number_of(x)) in between}
-            g = given.get(n) or (found.get(n) if n in between else v.derivatives.get(n))
+            known = n in between or n in given
+            g = found.get(n) if known else (d.value if (d := v.derivatives.get(n)) is not None else None)
             if not wanted or g is None:
                 continue
-            parts = passed_on(s, y, Number(g if isinstance(g, np.ndarray) else g.value, 0, y.format))
+            parts = passed_on(s, y, Number(g, 0, y.format))
             for m in wanted & parts.keys():
                 part = parts[m].value
                 found[m] = part if m not in found else found[m] + part
-    if leaf is None:
-        return None
-    return given[leaf].value if leaf in given else found.get(leaf)
+    return {name: found[leaf] for name, leaf in leaves.items() if leaf in found}
 
 
 SUMMED = 1 << 22
