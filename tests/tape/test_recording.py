@@ -48,7 +48,7 @@ def test_each_operation_is_a_node_with_its_operands_in_order() -> None:
 
 def test_a_node_can_be_made_again() -> None:
     with recording() as tape:
-        x = leaf(np.array([0.5, -2.0]))
+        x: Any = leaf(np.array([0.5, -2.0]))
         y = np.sum(np.where(x > 0, np.exp(x), x / 3) ** 2) + np.max(x)
     for value in tape.values:
         if value.node.adjoint is not Kind.LEAF:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from torch_mirror.balls.adjoints import fitted
+from torch_mirror.balls.assignment import held
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.masks import Mask
@@ -26,7 +27,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
 from torch_mirror.balls.take import everything
 from torch_mirror.tape.graph import MissingAdjointError, made_of
-from torch_mirror.tape.moves import Sum, join_of, scattered, written_through
+from torch_mirror.tape.moves import Sum, join_of, scattered, turned_back, written_through
 from torch_mirror.tape.open import Open, chosen, jumps, meeting
 
 Sides = Side | Mapping[int, Side]
@@ -108,6 +109,8 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, res
     g = found[node.number]
     if isinstance(g, Sum):
         g = found[node.number] = g.number()
+    if g.open:  # what is added to it is rounded for itself
+        g = found[node.number] = g.bounded(held(g.radius))
     g.e(everything)
     if restart is not None:
         g = found[node.number] = restart(node, g)
@@ -147,6 +150,10 @@ def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any])
         before = found.get(number)
         if isinstance(before, Number) and g.size < x.size:  # others may know that number
             before = Sum.of(before)
+        back = turned_back(join, x.shape, g)
+        if back is not None:
+            _add(found, number, back)
+            return
         total = written_through(join, x.shape, before if isinstance(before, Sum) else None, g)
         if total is not None and isinstance(before, Number):
             _add(found, number, total.number())
