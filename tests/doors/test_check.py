@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from reference.claim.tree import zip_with
 from reference.errors import InputError
 from tests.doors.of_the_field import NETWORKS, claim, in_dtype
 from torch_mirror import Refuted, check
+from torch_mirror.doors.check.claimed import gradient_name
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -23,6 +25,23 @@ def test_right_gradients_are_certified(name: str, dtype: str) -> None:
     assert result.resolution < 1e-9  # of formulas, which are judged in float64
     assert not result.faults
     result.assert_certified()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_resolution_is_what_would_have_been_seen(name: str) -> None:
+    """Each gradient in turn, changed as a whole by a little more than its row says."""
+    function, p, *data = claim(name)
+    rows = {row.name: row for row in check(function, p, *data).rows}
+    for index, (row_name, row) in enumerate(rows.items()):
+        assert row.resolution is not None
+
+        def mine(p: Any, *data: Any, at: int = index, by: float = 1 + 1.01 * row.resolution) -> Any:
+            loss, gradients = function(p, *data)
+            names = list(rows)
+            return loss, zip_with(lambda n, g: g * by if gradient_name(n) == names[at] else g, gradients)
+
+        wrong = [r.name for r in check(mine, p, *data).rows if r.word == "WRONG"]
+        assert wrong == [row_name], f"{row}"
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-11, 1 - 1e-9, 2.0, -1.0])

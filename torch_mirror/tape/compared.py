@@ -110,13 +110,14 @@ def _ratio(pair: Both) -> Array:
 def resolution(pair: Both) -> float | None:
     """The smallest relative change of the whole gradient that would have been seen; None where the gradient is 0.
 
-    seen (1 + t) is outside at an element if |seen t| > allowed + |seen - expected|. One element is enough to
-    refute; it is the one for which that is least.
+    seen (1 + t) is outside at an element if |seen t| > allowed + |seen - expected| + gamma_8 max(|seen (1 + t)|,
+    |expected|), the last of which is at most 2 gamma_8 |seen| for t < 1 where the two are near. One element is enough
+    to refute; it is the one for which that is least.
     """
     with np.errstate(all="ignore"):
         change = (pair.allowed + np.abs(pair.seen - pair.expected)) / np.abs(pair.seen)
     change = change[(pair.seen != 0) & ~np.isnan(change)]
-    return float(change.min()) if change.size else None
+    return float(change.min()) + 2 * format_of(pair.seen.dtype).gamma(8) if change.size else None
 
 
 def _decided(pair: Both) -> tuple[Word, str]:

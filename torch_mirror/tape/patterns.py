@@ -9,6 +9,10 @@ import numpy as np
 from reference.arrays import Array
 
 
+SHARP = 1e-3
+"""Where more of the largest element is allowed than this share, nothing is told of multiples."""
+
+
 class Pair(Protocol):
     """A gradient and the derivative (compared.py)."""
 
@@ -75,6 +79,8 @@ def constant(seen: Array, expected: Array, allowed: Array) -> float | None:
         return None
     c = float(seen.flat[at] / d)
     room = max(1.0, abs(c)) * (allowed + own * np.abs(expected / d))
+    if room.max() > SHARP * np.abs(seen).max():
+        return None  # it would be a multiple of anything
     return c if c and (np.abs(seen - c * expected) <= room).all() else None
 
 
