@@ -85,6 +85,18 @@ def test_thousands_of_operations_in_a_row_need_no_deep_recursion() -> None:
     assert by.radius < 1e-11
 
 
+def test_thousands_of_uses_of_one_parameter() -> None:
+    with recording():
+        x = leaf(np.array([1.0, 2.0]))
+        total: Any = 0.0
+        for i in range(3000):
+            total = total + (x * (0.1 * i)).sum()
+    by = derivative(total).by(x)
+    assert (np.abs(by.value - 0.1 * 3000 * 2999 / 2) <= 3000 * 3000 * 2999 / 2 * 1e-16).all()
+    assert (0 < by.radius).all()
+    assert (by.radius < 1e-7).all()
+
+
 def seconds(slices: int, size: int) -> float:
     """Of a sweep through a loop over slices of one large array."""
     with recording():

@@ -109,9 +109,7 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, res
     g = found[node.number]
     if isinstance(g, Sum):
         g = found[node.number] = g.number()
-    if g.open:  # what is added to it is rounded for itself
-        g = found[node.number] = g.bounded(held(g.radius))
-    g.e(everything)
+    g = found[node.number] = closed(g)
     if restart is not None:
         g = found[node.number] = restart(node, g)
     if node.adjoint is Kind.LEAF:
@@ -165,7 +163,15 @@ def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any])
 
 
 def _add(found: dict[int, Any], number: int, d: Number) -> None:
+    """Add d to the derivative by a node. Radii are evaluated at once, as thousands may meet in one parameter."""
     before = found.get(number)
-    if isinstance(before, Sum):
-        before = before.number()
-    found[number] = d if before is None else (Ball(before) + Ball(d)).settled()
+    if before is None:
+        found[number] = d
+        return
+    total = before.number() if isinstance(before, Sum) else before
+    found[number] = closed((Ball(closed(total)) + Ball(closed(d))).settled())
+
+
+def closed(x: Number) -> Number:
+    """The number with its radii evaluated; a sum no more open, as what is added to it is rounded for itself."""
+    return x if x.exact else x.bounded(held(x.radius))
