@@ -1,8 +1,11 @@
 """check: certified where the gradients are right, refuted where one is not, and never more than is known."""
 
+import linecache
 import math
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -174,6 +177,50 @@ def test_data_may_be_closed_over_and_layers_may_keep_buffers() -> None:
     layer.dW[:] = 7
     assert check(layer.loss, W).certified
     assert (layer.dW == 7).all()
+
+
+def test_a_class_that_updates_itself_in_place() -> None:
+    class Trained:
+        def __init__(self) -> None:
+            self.W, self.velocity = W.copy(), np.zeros_like(W)
+
+        def step(self, x: Any) -> Any:
+            y = x @ self.W
+            self.velocity *= 0.5
+            self.velocity += x.T @ y
+            self.W -= 0.25 * self.velocity
+            return 0.5 * np.sum(y * y)
+
+    net = Trained()
+
+    def mine(p: Any, x: Any, rate: float) -> Any:
+        net.W = p.copy()
+        loss = net.step(x)
+        return loss, (p - net.W) / rate
+
+    assert check(mine, W, X, 0.25).certified
+    assert check(mine, W, X, 0.125).verdict == "refuted"
+    assert (net.W == W).all()
+    assert not net.velocity.any()
+
+
+def test_in_a_script_and_in_a_notebook(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np\nfrom torch_mirror import check\n\ndef mine(w, x):\n    y = x @ w\n"
+        "    return np.sum(y * y), 3 * x.T @ y\n\nprint(check(mine, np.ones(3), np.eye(3)))\n"
+    )
+    script = tmp_path / "mine.py"
+    script.write_text(code)
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=path)
+    assert "mine.py:6" in ran.stdout
+    assert "3 * x.T @ y" in ran.stdout
+    cell = "<ipython-input-7-0123456789ab>"
+    linecache.cache[cell] = (len(code), None, code.splitlines(keepends=True), cell)
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(code.replace("print(", "found = ("), cell, "exec"), space)  # noqa: S102 - as a notebook does
+    assert "cell:6" in str(space["found"])
+    assert "3 * x.T @ y" in space["found"]._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""The ways in: verify, certify, the command, hypothesis strategies."""
+"""The ways in: check, verify, certify, the command, hypothesis strategies."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from reference.arrays import Array
 
-
 SHARP = 1e-3
 """Where more of the largest element is allowed than this share, nothing is told of multiples."""
 
