@@ -1,5 +1,10 @@
 from torch_mirror.balls.cell import Ball as Ball
 from torch_mirror.doors.certify import certify as certify
+from torch_mirror.doors.check.derivative import check as check
+from torch_mirror.doors.check.layer import check_layer as check_layer
+from torch_mirror.doors.check.result import Checked as Checked
+from torch_mirror.doors.check.result import Refuted as Refuted
+from torch_mirror.doors.check.step import check_step as check_step
 from torch_mirror.doors.ensembles import verify_ensemble as verify_ensemble
 from torch_mirror.doors.minimised import minimised as minimised
 from torch_mirror.doors.verify import verify as verify

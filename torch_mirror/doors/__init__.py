@@ -1,4 +1,4 @@
-"""The ways in: verify, certify, the command, hypothesis strategies."""
+"""The ways in: check, verify, certify, the command, hypothesis strategies."""
 
 from torch_mirror.neighbour import check_reference
 

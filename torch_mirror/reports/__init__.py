@@ -1,1 +1,1 @@
-"""Certificates as text and as JSON, and the files that they are written to."""
+"""Certificates, and what check has found, as text, JSON and HTML, and the files that they are written to."""

@@ -1,0 +1,145 @@
+"""check_layer: layers as courses have them, right and with a mistake in each."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference.errors import InputError
+from torch_mirror import check_layer
+
+draw = np.random.default_rng(0).standard_normal
+
+
+def affine_forward(x: Any, w: Any, b: Any) -> Any:
+    return x.reshape(x.shape[0], -1).dot(w) + b, (x, w, b)
+
+
+def affine_backward(dout: Any, cache: Any) -> Any:
+    x, w, _ = cache
+    return dout.dot(w.T).reshape(x.shape), x.reshape(x.shape[0], -1).T.dot(dout), dout.sum(axis=0)
+
+
+def batchnorm_forward(x: Any, gamma: Any, beta: Any) -> Any:
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    hat = (x - mean) / np.sqrt(var + 1e-5)
+    return gamma * hat + beta, (hat, gamma, var)
+
+
+def batchnorm_backward(dout: Any, cache: Any) -> Any:
+    hat, gamma, var = cache
+    dhat = dout * gamma
+    dx = (dhat - dhat.mean(axis=0) - hat * (dhat * hat).mean(axis=0)) / np.sqrt(var + 1e-5)
+    return dx, (dout * hat).sum(axis=0), dout.sum(axis=0)
+
+
+def relu_forward(x: Any) -> Any:
+    return np.maximum(x, 0), x
+
+
+def relu_backward(dout: Any, x: Any) -> Any:
+    return dout * (x > 0)
+
+
+def gather_forward(table: Any, index: Any) -> Any:
+    return table[index], (table.shape, index)
+
+
+def gather_backward(dout: Any, cache: Any) -> Any:
+    shape, index = cache
+    dtable = np.zeros(shape)
+    np.add.at(dtable, index, dout)
+    return dtable, None
+
+
+class Dense:
+    def __init__(self) -> None:
+        self.W, self.b = draw((3, 2)), draw((1, 2))
+        self.dW, self.db = np.zeros((3, 2)), np.zeros((1, 2))
+        self.scale = 1.0
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, grad: Any) -> Any:
+        self.dW += self.x.T @ grad
+        self.db += self.scale * grad.sum(axis=0, keepdims=True)
+        return grad @ self.W.T
+
+
+RIGHT: list[tuple[Any, Any, tuple[Any, ...]]] = [
+    (affine_forward, affine_backward, (draw((4, 2, 3)), draw((6, 5)), draw(5))),
+    (batchnorm_forward, batchnorm_backward, (draw((8, 3)), draw(3), draw(3))),
+    (relu_forward, relu_backward, (draw((4, 5)),)),
+    (gather_forward, gather_backward, (draw((5, 2)), np.array([0, 3, 3, 1]))),
+]
+
+
+@pytest.mark.parametrize(("forward", "backward", "inputs"), RIGHT, ids=[f.__name__ for f, *_ in RIGHT])
+def test_right_layers_are_certified(forward: Any, backward: Any, inputs: Any) -> None:
+    result = check_layer(forward, backward, *inputs)
+    assert result.certified, str(result)
+    assert len(result.rows) == sum(x.dtype.kind == "f" for x in inputs)
+
+
+def of_ones(dout: Any, cache: Any) -> Any:
+    return *affine_backward(dout, cache)[:2], np.full(5, 4.0)
+
+
+def turned(dout: Any, cache: Any) -> Any:
+    dx, _, db = affine_backward(dout, cache)
+    return dx, affine_backward(dout[::-1], cache)[1], db
+
+
+def without_the_means(dout: Any, cache: Any) -> Any:
+    _, gamma, var = cache
+    return dout * gamma / np.sqrt(var + 1e-5), *batchnorm_backward(dout, cache)[1:]
+
+
+def elsewhere(dout: Any, x: Any) -> Any:
+    return dout * (x > 0.25)
+
+
+def forgetful(_: Any, x: Any) -> Any:
+    return 1.0 * (x > 0)
+
+
+def without_repeats(dout: Any, _: Any) -> Any:
+    return np.stack([dout[0], dout[3], 0 * dout[0], dout[2], 0 * dout[0]]), None
+
+
+@pytest.mark.parametrize(
+    ("layer", "backward", "wrong"),
+    [
+        (0, of_ones, "db"), (0, turned, "dw"), (1, without_the_means, "dx"), (2, elsewhere, "dx"), (2, forgetful, "dx"),
+        (3, without_repeats, "dtable"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_refuted(layer: int, backward: Any, wrong: str) -> None:
+    forward, _, inputs = RIGHT[layer]
+    result = check_layer(forward, backward, *inputs)
+    assert [row.name for row in result.rows if row.word == "WRONG"] == [wrong], str(result)
+
+
+def test_a_layer_s_own_parameters() -> None:
+    layer = Dense()
+    kept, W = dict(vars(layer)), layer.W
+    result = check_layer(layer.forward, layer.backward, draw((4, 3)), parameters=("W", "b"))
+    assert result.certified
+    assert {row.name for row in result.rows} == {"dx", "dW", "db"}
+    assert vars(layer) == kept
+    assert layer.W is W
+    assert not layer.dW.any()
+    layer.scale = 2.0
+    result = check_layer(layer.forward, layer.backward, draw((4, 3)), parameters=("W", "b"))
+    assert [row.name for row in result.rows if row.word == "WRONG"] == ["db"]
+
+
+def test_what_has_no_parameters_is_told() -> None:
+    with pytest.raises(InputError, match="method of a layer"):
+        check_layer(relu_forward, relu_backward, draw((4, 5)), parameters=("W",))
+    layer = Dense()
+    del layer.dW
+    with pytest.raises(InputError, match="attribute dW"):
+        check_layer(layer.forward, lambda grad: grad @ layer.W.T, draw((4, 3)), parameters=("W",))

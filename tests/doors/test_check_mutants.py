@@ -1,0 +1,47 @@
+"""The verdict on drawn mistakes agrees with central differences: no wrong gradient passes, no right one is refuted.
+
+A central difference of step h = 1e-5 is off by about h^2 = 1e-10 and by u / h = 1e-11 of what these losses are made
+of. So what is nearer than 1e-6 is taken for right, and what is further than 1e-4 for wrong; in between nothing is said.
+"""
+
+import random
+
+import numpy as np
+import pytest
+
+from reference.errors import InputError
+from tests.doors.mutants import distance, mutant
+from tests.doors.of_the_field import NETWORKS
+from torch_mirror import check
+
+DRAWN = 6
+"""Mistakes of each network."""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_verdict_agrees_with_central_differences(name: str) -> None:
+    module, make = NETWORKS[name]
+    draw = random.Random(name)  # noqa: S311 - no secret
+    judged, wrong = 0, 0
+    while judged < DRAWN:
+        draws = np.random.default_rng(judged)
+        p, data = module.init(draws), make(draws)
+        try:
+            with np.errstate(all="ignore"):
+                changed, said = mutant(module, draw)
+                far = distance(changed.loss, p, data)
+        except Exception:  # noqa: BLE001, S112 - a mistake that does not run is none of ours
+            continue
+        try:
+            result = check(changed.loss, p, *data)
+        except InputError as error:
+            assert "does not depend" in str(error) or "one number" in str(error), said  # noqa: PT017 - others are wrong
+            continue
+        judged += 1
+        wrong += far > 1e-4
+        assert len(str(result).splitlines()) <= 20
+        if not np.isfinite(far) or far > 1e-4:
+            assert result.verdict == "refuted", f"{said}: {far}\n{result}"
+        elif far < 1e-6:
+            assert result.verdict == "certified", f"{said}: {far}\n{result}"
+    assert wrong

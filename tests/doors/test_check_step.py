@@ -1,0 +1,156 @@
+"""check_step: optimizers as people write them, against those that are known to be right."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reference import SGD, Adagrad, Adam, AdamW, RMSprop
+from reference.errors import InputError
+from torch_mirror import check_step
+
+draw = np.random.default_rng(0).standard_normal
+P = {"W": draw((3, 2)), "b": draw(2)}
+G = {"W": draw((3, 2)), "b": draw(2)}
+VELOCITY: dict[str, Any] = {"W": np.zeros((3, 2)), "b": np.zeros(2)}
+
+
+def momentum(p: Any, g: Any) -> None:
+    for name in p:
+        VELOCITY[name] = 0.9 * VELOCITY[name] + g[name]
+        p[name] -= 0.1 * VELOCITY[name]
+
+
+def plain(p: Any, g: Any) -> Any:
+    return {name: p[name] - 0.01 * g[name] for name in p}
+
+
+class MyAdam:
+    """Hides its state."""
+
+    def __init__(self, lr: float = 1e-3, eps: float = 1e-8, correct: bool = True, decay: float = 0.0) -> None:  # noqa: FBT001, FBT002 - as people do
+        self.lr, self.eps, self.correct, self.decay = lr, eps, correct, decay
+        self.t, self.m, self.v = 0, {}, {}  # type: ignore[var-annotated]  # as people do
+
+    def update(self, p: Any, g: Any) -> None:
+        self.t += 1
+        for name in p:
+            if name not in self.m:
+                self.m[name], self.v[name] = np.zeros_like(p[name]), np.zeros_like(p[name])
+            self.m[name] = 0.9 * self.m[name] + (1 - 0.9) * g[name]
+            self.v[name] = 0.999 * self.v[name] + (1 - 0.999) * g[name] ** 2
+            m, v = self.m[name], self.v[name]
+            if self.correct:
+                m, v = m / (1 - 0.9**self.t), v / (1 - 0.999**self.t)
+            p[name] -= self.lr * (m / (np.sqrt(v) + self.eps) + self.decay * p[name])
+
+
+def rmsprop(p: Any, g: Any, state: Any) -> None:
+    for name in p:
+        state["square"][name] = 0.99 * state["square"][name] + 0.01 * g[name] ** 2
+        p[name] -= 0.01 * g[name] / (np.sqrt(state["square"][name]) + 1e-8)
+
+
+def squares(p: Any) -> Any:
+    return {"square": {name: np.zeros_like(w) for name, w in p.items()}}
+
+
+def adagrad(p: Any, g: Any, state: Any, t: int) -> Any:
+    total = {name: state[name] + g[name] ** 2 for name in p}
+    return {name: p[name] - 0.01 / (1 + 0.1 * t) * g[name] / (np.sqrt(total[name]) + 1e-10) for name in p}, total
+
+
+def zeros(p: Any) -> Any:
+    return {name: np.zeros_like(w) for name, w in p.items()}
+
+
+@pytest.mark.parametrize(
+    ("update", "optimizer", "start"),
+    [
+        (plain, SGD(0.01), None),
+        (momentum, SGD(0.1, momentum=0.9), None),
+        (momentum, torch.optim.SGD([torch.zeros(1)], 0.1, momentum=0.9), None),
+        (MyAdam().update, Adam(), None),
+        (MyAdam().update, torch.optim.Adam([torch.zeros(1)]), None),
+        (MyAdam(decay=0.02).update, AdamW(weight_decay=0.02), None),
+        (MyAdam(correct=False).update, Adam(bias_correction=False), None),
+        (rmsprop, RMSprop(), squares),
+        (adagrad, Adagrad(lr_decay=0.1), zeros),
+    ],
+)
+def test_right_updates_are_certified(update: Any, optimizer: Any, start: Any) -> None:
+    before = repr((VELOCITY, P, G))
+    result = check_step(update, optimizer, P, G, start=start)
+    assert result.certified, str(result)
+    assert repr((VELOCITY, P, G)) == before
+    assert getattr(getattr(update, "__self__", None), "t", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("update", "optimizer", "told"),
+    [
+        (plain, SGD(0.1), "from step 1 on: your change / the right one = 0.1 everywhere"),
+        (plain, SGD(0.01, momentum=0.9), "from step 2 on"),
+        (momentum, SGD(0.1, momentum=0.9, nesterov=True), "from step 1 on"),
+        (momentum, SGD(0.1, momentum=0.9, dampening=0.1), "from step 2 on"),
+        (momentum, SGD(0.1, momentum=0.9, weight_decay=1e-9), "from step 1 on"),
+        (MyAdam(eps=1e-7).update, Adam(), "from step 1 on"),
+        (MyAdam(correct=False).update, Adam(), "from step 1 on"),
+        (MyAdam(decay=0.02).update, Adam(weight_decay=0.02), "from step 1 on"),
+        (MyAdam().update, torch.optim.AdamW([torch.zeros(1)]), "from step 1 on"),
+    ],
+)
+def test_wrong_updates_are_refuted_at_their_first_step(update: Any, optimizer: Any, told: str) -> None:
+    result = check_step(update, optimizer, P, G)
+    assert result.verdict == "refuted"
+    assert told in str(result)
+    assert {row.name for row in result.rows if row.word == "WRONG"} == {"W", "b"}
+
+
+def scaled(state: Callable[[Any], Any]) -> Any:
+    def update(p: Any, g: Any, kept: Any) -> None:
+        rmsprop(p, g, kept)
+        kept["square"] = {name: state(a) for name, a in kept["square"].items()}
+
+    return update
+
+
+def test_states_are_compared_where_a_map_is_given() -> None:
+    assert check_step(rmsprop, RMSprop(), P, G, start=squares, states={"v": "square"}).certified
+    wrong = check_step(scaled(lambda a: a * 1.001), RMSprop(), P, G, 1, start=squares, states={"v": "square"})
+    assert {row.name for row in wrong.rows if row.word == "WRONG"} == {"v.W", "v.b"}
+    with pytest.raises(InputError, match=r"state other\.W"):
+        check_step(rmsprop, RMSprop(), P, G, start=squares, states={"v": "other"})
+
+
+def test_one_step_does_not_show_what_the_second_does() -> None:
+    assert check_step(plain, SGD(0.01, momentum=0.9), P, G, 1).certified
+    assert not check_step(plain, SGD(0.01, momentum=0.9), P, G, 2).certified
+
+
+def test_what_cannot_be_used_is_told() -> None:
+    with pytest.raises(InputError, match="update"):
+        check_step(3, SGD(0.1), P, G)
+    with pytest.raises(InputError, match="optimizer"):
+        check_step(plain, 3, P, G)
+    with pytest.raises(InputError, match="followed on balls"):
+        check_step(by_inverse, SGD(0.1), np.eye(2), np.eye(2))
+    with pytest.raises(ZeroDivisionError):
+        check_step(lambda p, g: (p - g) / (1 // 0), SGD(0.1), np.eye(2), np.eye(2))
+
+
+def by_inverse(p: Any, g: Any) -> Any:
+    return np.linalg.inv(p) - g
+
+
+def test_no_torch_is_imported() -> None:
+    code = (
+        "import sys, numpy as np; from torch_mirror import check_step; from reference import SGD\n"
+        "r = check_step(lambda p, g: p - 0.5 * g, SGD(0.5), np.ones(3), np.arange(3.))\n"
+        "assert r.certified, str(r); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

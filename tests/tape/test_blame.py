@@ -1,0 +1,185 @@
+"""Blame: mistakes planted in networks of the field are found at their line, with all that follows and nothing else."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.doors.of_the_field import NETWORKS, claim
+from tests.doors.planting import line_of, planted
+from torch_mirror import Checked, check
+
+FAULTS = [
+    ("dicts", '2 * REG * p["W2"], "b2"', 'REG * p["W2"], "b2"', "W2"),
+    ("dicts", "dhidden[hidden <= 0] = 0", "dhidden[hidden > 0] = 0", "W1 b1"),
+    ("dicts", '"b2": np.sum(dscores, axis=0)', '"b2": np.sum(dscores ** 2, axis=0)', "b2"),
+    ("dicts", "X.T.dot(dhidden) +", "X.T.dot(dhidden) -", "W1"),
+    ("dicts", "dscores[np.arange(N), y] -= 1", "dscores[np.arange(N), y] -= 2", "W2 b2 W1 b1"),
+    ("dicts", "dscores[np.arange(N), y] -= 1", "dscores[np.arange(N - 1), y[:-1]] -= 1", "W2 b2 W1 b1"),
+    ("dicts", "np.sum(dhidden, axis=0)", "np.mean(dhidden, axis=0)", "b1"),
+    ("pairs", "delta = error / len(x)", "delta = error / x.size", "2.0 2.1 1.0 1.1 0.0 0.1"),
+    ("pairs", "(1 - activations[i] ** 2)", "(1 - activations[i])", "1.0 1.1 0.0 0.1"),
+    ("pairs", "(delta @ W.T)", "(delta @ W.T[:, ::-1])", "1.0 1.1 0.0 0.1"),
+    ("pairs", "activations[i].T @ delta", "activations[i].T @ delta ** 2", "2.0 1.0 0.0"),
+    ("pairs", "delta.sum(axis=0)", "delta[0]", "2.1 1.1 0.1"),
+    ("columns", 'dZ2 = cache["A2"] - Y', 'dZ2 = (cache["A2"] - Y) / m', "W2 b2 W1 b1"),
+    ("columns", "dW1 = np.dot(dZ1, X.T) / m", "dW1 = np.dot(dZ1, X.T)", "W1"),
+    ("columns", '1 - np.power(cache["A1"], 2)', '1 - np.power(cache["Z1"], 2)', "W1 b1"),
+    ("columns", "db1 = np.sum(dZ1, axis=1, keepdims=True)", "db1 = np.ones((5, 1)) * np.sum(dZ1)", "b1"),
+    ("columns", 'np.dot(dZ2, cache["A1"].T)', 'np.dot(dZ2, cache["Z1"].T)', "W2"),
+    ("layer_objects", "2 * error / error.size", "error / error.size", "2 3 0 1"),
+    ("layer_objects", "grad, 0.125 * grad)", "grad, 0 * grad)", "0 1"),
+    ("layer_objects", "return grad @ self.W.T", "return grad @ self.W.T * 2", "0 1"),
+    ("layer_objects", "grad.sum(axis=0, keepdims=True)", "grad.mean(axis=0, keepdims=True)", "3 1"),
+    ("layer_objects", "self.dW = self.x.T @ grad", "self.dW = self.x.T @ (grad - grad.mean(axis=0))", "2 0"),
+    ("per_sample", "return sigmoid(z) * (1 - sigmoid(z))", "return z * (1 - z)", "b.1 b.0 w.1 w.0"),
+    ("per_sample", "sp = sigmoid_prime(z)", "sp = sigmoid_prime(z) + 0.25", "b.0 w.0"),
+    ("per_sample", "activations[-l - 1].transpose())", "activations[-l - 1].transpose() ** 2)", "w.0"),
+    ("two_layer_class", 'grads["W1"] += self.reg * W1', 'grads["W1"] += 2 * self.reg * W1', "W1"),
+    ("two_layer_class", "dz1[z1 <= 0] = 0", "dz1[z1 <= 0.5] = 0", "W1 b1"),
+    ("two_layer_class", "dscores /= N", "dscores /= N - 1", "W2 b2 W1 b1"),
+    ("two_layer_class", "da1 = np.dot(dscores, W2.T)", "da1 = np.dot(probs - 1, W2.T)", "W1 b1"),
+    ("char_rnn_globals", "(1 - hs[t] * hs[t]) * dh", "(1 - hs[t]) * dh", "Wxh Whh bh"),
+    ("char_rnn_globals", "dh = np.dot(Why.T, dy) + dhnext", "dh = np.dot(Why.T, dy)", "Wxh Whh bh"),
+    ("char_rnn_globals", "np.dot(dhraw, hs[t - 1].T)", "np.dot(dhraw, hs[t].T)", "Whh"),
+    ("char_rnn_globals", "dby += dy", "dby += 2 * dy", "by"),
+    ("char_rnn_globals", "dhnext = np.dot(Whh.T, dhraw)", "dhnext = np.dot(Whh, dhraw)", "Wxh Whh bh"),
+    ("convolution", "np.add.at(padded, (slice(None), k, i, j), reshaped)", "padded[:, k, i, j] = reshaped", "K1 c1"),
+    ("convolution", "(flat @ cols.T).reshape(w.shape)", "(flat @ cols.T).reshape(w.shape)[:, :, ::-1]", "K2 K1"),
+    ("convolution", "np.sum(dout, axis=(0, 2, 3))", "np.sum(dout, axis=(0, 2, 3)) / 16", "c2 c1"),
+    ("convolution", "dy = (y - t) / N", "dy = y - t", "W b K2 c2 K1 c1"),
+]  # fmt: skip
+"""Network, what stands there, the mistake, and the parameters whose gradients it makes wrong."""
+
+
+CAUSES = {
+    ("dicts", 'REG * p["W2"], "b2"'): 'a factor 0.5 in the term of p["W2"] * p["W2"] (dicts.py:29)',
+    ("dicts", "dhidden[hidden > 0] = 0"): "the mask of np.maximum(0",
+    ("dicts", "X.T.dot(dhidden) -"): 'a factor -1 in the term of p["W1"] * p["W1"]',
+    ("dicts", "np.mean(dhidden, axis=0)"): "a factor 1/6 = 1 / N (the batch) in",
+    ("pairs", "delta = error / x.size"): "a factor 0.25 = 1 / x.shape[1] or 1 / p[0][0].shape[0] in delta",
+    ("pairs", "(delta @ W.T[:, ::-1])"): "the columns are in reverse order",
+    ("pairs", "delta[0]"): "only the first sample is taken",
+    ("columns", 'dZ2 = (cache["A2"] - Y) / m'): "a factor 1/6 = 1 / N (the batch) in dZ2",
+    ("columns", "dW1 = np.dot(dZ1, X.T)"): "a factor 6 = N (the batch) in dW1",
+    ("columns", '1 - np.power(cache["Z1"], 2)'): "the derivative of np.tanh(Z1) (columns.py:19) takes its argument",
+    ("columns", "db1 = np.ones((5, 1)) * np.sum(dZ1)"): "the sum is over all axes in the derivative of Z1",
+    ("columns", 'np.dot(dZ2, cache["Z1"].T)'): "Z1 stands for A1",
+    ("layer_objects", "error / error.size"): "a factor 0.5 in",
+    ("layer_objects", "grad, 0 * grad)"): "the term of 0.125 * x (layer_objects.py:25) is left out",
+    ("layer_objects", "return grad @ self.W.T * 2"): "a factor 2 in",
+    ("layer_objects", "grad.mean(axis=0, keepdims=True)"): "a factor 1/6 = 1 / N (the batch) in self.db",
+    ("two_layer_class", 'grads["W1"] += 2 * self.reg * W1'): "a factor 2 in the term of W1 * W1",
+    ("two_layer_class", "dscores /= N - 1"): "a factor 1.166667 = N / (N - 1)",
+    ("char_rnn_globals", "dh = np.dot(Why.T, dy)"): "the term of np.dot(Whh, hs[t - 1]) (char_rnn_globals.py:24)",
+    ("char_rnn_globals", "dby += 2 * dy"): "a factor 2 in dby",
+    ("char_rnn_globals", "dhnext = np.dot(Whh, dhraw)"): "Whh is transposed the wrong way",
+    ("convolution", "np.sum(dout, axis=(0, 2, 3)) / 16"): "a factor 1/16 = ",
+    ("convolution", "dy = y - t"): "a factor 3 = N (the batch)",
+}
+"""How the cause of each begins; the others are no single edit of the menu, and nothing may be named."""
+
+
+def found(name: str, right: str, wrong: str) -> tuple[Checked, ModuleType]:
+    module = planted(NETWORKS[name][0], right, wrong)
+    return check(*claim(name, module)), module
+
+
+@pytest.mark.parametrize(("name", "right", "wrong", "gradients"), FAULTS, ids=[f"{f[0]}: {f[2]}" for f in FAULTS])
+def test_a_planted_mistake_is_found_at_its_line(name: str, right: str, wrong: str, gradients: str) -> None:
+    result, module = found(name, right, wrong)
+    names = {row.name.replace("d", "", 1) for row in result.rows if row.word == "WRONG"}
+    assert names == {spelled(name) for name in gradients.split()}, str(result)
+    lines = {line.number for fault in result.faults for line in fault.wrong}
+    assert line_of(module, wrong) in lines, str(result)
+    assert len(lines) <= 4
+    assert len(str(result).splitlines()) <= 20
+    cause = CAUSES.get((name, wrong))
+    assert len(result.causes) == (cause is not None)
+    assert not cause or (result.causes[0].startswith(cause) and "within their radius" in result.causes[0])
+
+
+def spelled(name: str) -> str:
+    first, *rest = name.split(".")
+    return (f"p[{first}]" if first.isdigit() else first) + "".join(f"[{part}]" for part in rest)
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if len(f[3].split()) > 1][:12], ids=lambda f: f"{f[0]}: {f[2]}")
+def test_what_follows_is_shown_to_follow(fault: tuple[str, str, str, str]) -> None:
+    result, _ = found(*fault[:3])
+    assert len(result.faults) == 1, str(result)
+    assert result.faults[0].shown
+    assert len(result.faults[0].gradients) == len(fault[3].split())
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "missing"),
+    [
+        ("dicts", "dhidden[hidden <= 0] = 0", "pass", "np.maximum(0"),
+        ("columns", ' * (1 - np.power(cache["A1"], 2))', "", "np.tanh(Z1)"),
+        ("convolution", "dz1 = da1 * (z1 > 0)", "dz1 = da1", "np.maximum(z1, 0)"),
+    ],
+)
+def test_a_derivative_that_is_never_taken_is_named(name: str, right: str, wrong: str, missing: str) -> None:
+    result, _ = found(name, right, wrong)
+    assert "it is computed nowhere: the derivative of" in str(result)
+    assert missing in result.faults[0].note
+
+
+def two(p: Any, x: Any, t: Any, first: float = 1.0, second: float = 0.0, third: float = 1.0) -> Any:
+    """Three layers: a wrong factor in dW3, a wrong derivative of tanh at the second, a wrong factor in dW1."""
+    a1 = np.tanh(x @ p["W1"])
+    a2 = np.tanh(a1 @ p["W2"] + p["b2"])
+    y = a2 @ p["W3"]
+    dy = (y - t) / len(x)
+    dW3 = a2.T @ dy * first
+    dz2 = dy @ p["W3"].T * (1 - a2**2 + second * a2)
+    dW2 = a1.T @ dz2
+    db2 = dz2.sum(axis=0)
+    dz1 = dz2 @ p["W2"].T * (1 - a1**2)
+    dW1 = x.T @ dz1 * third
+    return 0.5 * np.sum((y - t) ** 2) / len(x), {"W1": dW1, "W2": dW2, "b2": db2, "W3": dW3}
+
+
+def given() -> tuple[Any, ...]:
+    draw = np.random.default_rng(3)
+    shapes = {"W1": (4, 5), "W2": (5, 6), "b2": (6,), "W3": (6, 3)}
+    p = {name: draw.standard_normal(shape) for name, shape in shapes.items()}
+    return p, draw.standard_normal((7, 4)), draw.standard_normal((7, 3))
+
+
+def test_several_mistakes_are_each_told() -> None:
+    result = check(two, *given(), 2.0, 0.5, 3.0)
+    by_first = {fault.gradients[0]: fault for fault in result.faults}
+    assert set(by_first) == {"dW3", "dW2", "dW1"}
+    sources = {name: [line.source for line in fault.wrong] for name, fault in by_first.items()}
+    assert sources["dW3"] == ["dW3 = a2.T @ dy * first"]
+    assert sources["dW2"] == ['dz2 = dy @ p["W3"].T * (1 - a2**2 + second * a2)']
+    assert sources["dW1"] == ["dW1 = x.T @ dz1 * third"]
+    assert by_first["dW2"].gradients == ("dW2", "db2")
+    assert by_first["dW3"].causes[0].startswith("a factor 2 in dW3 (proof")
+    assert by_first["dW1"].causes[0].startswith("a factor 3 = t.shape[1] or W3.shape[1] in dW1 (proof")
+    assert not by_first["dW2"].causes
+
+
+def test_the_order_is_that_of_the_backward_pass() -> None:
+    result = check(two, *given())
+    assert result.certified
+    assert [row.name for row in result.rows] == ["dW3", "dW2", "db2", "dW1"]
+
+
+def test_causes_that_cannot_be_told_apart_are_all_told() -> None:
+    result, _ = found("dicts", '"b2": np.sum(dscores, axis=0)', '"b2": np.sum(dscores) * np.ones(3)')
+    assert len(result.causes) > 1  # as a sum over softmax's derivatives is 0
+    assert any(cause.startswith("the sum is over all axes") for cause in result.causes)
+    assert "cannot be told apart here" in str(result)
+
+
+def test_a_gradient_that_is_a_constant_is_told() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        return np.sum(x @ p["W"]) + np.sum(p["b"] ** 3), {"W": np.zeros((3, 2)), "b": 3 * p["b"] ** 2}
+
+    result = check(mine, {"W": np.ones((3, 2)), "b": np.ones(2)}, np.arange(12.0).reshape(4, 3))
+    assert "yours is 0 everywhere" in str(result)
+    assert "computed from no parameter" in str(result)

@@ -1,0 +1,155 @@
+"""What the user brings: a loss, its gradients by hand, parameters and data; and how a gradient finds its parameter."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.claim.tree import Tree, named, zip_with
+from reference.errors import InputError
+
+
+class Claim(NamedTuple):
+    """A function (p, *data) -> (loss, gradients), with the numbers that it is looked at with."""
+
+    run: Callable[..., tuple[Any, Any]]
+    roots: tuple[Any, ...]      # the user's functions, and what else they reach
+    parameters: Tree
+    data: tuple[Any, ...]
+    names: tuple[str, ...]      # of the parameters' leaves
+    called: tuple[str, ...]     # what the function calls the data
+
+
+def claim_of(
+    function: Any, parameters: Any, data: tuple[Any, ...], *, loss: Any = None, gradients: Any = None
+) -> Claim:
+    """The claim of one function that returns (loss, gradients), or of two functions of the same arguments.
+
+    Raises InputError for what is neither, and for parameters without an array of floats.
+    """
+    if function is not None:
+        if loss is not None or gradients is not None:
+            raise InputError("check", "one function (p, *data) -> (loss, gradients), or loss= and gradients=", "both")
+        run = _one(function)
+    else:
+        run = _two(loss, gradients)
+    leaves = {name: _checked_leaf(name, a) for name, a in named(parameters).items()}
+    if not leaves:
+        raise InputError("parameters", "an array, or a tree of arrays", f"{type(parameters).__name__} without one")
+    roots = (function, loss, gradients, parameters, data)
+    return Claim(run, roots, parameters, data, tuple(leaves), _arguments(function or loss))
+
+
+def _arguments(function: Any) -> tuple[str, ...]:
+    """The names of the arguments behind the parameters."""
+    try:
+        return tuple(inspect.signature(function).parameters)[1:]
+    except (TypeError, ValueError):
+        return ()
+
+
+def _one(function: Any) -> Callable[..., tuple[Any, Any]]:
+    if not callable(function):
+        raise InputError("function", "a function (p, *data) -> (loss, gradients)", repr(function))
+
+    def run(p: Tree, *data: Any) -> tuple[Any, Any]:
+        result = function(p, *data)
+        if not isinstance(result, tuple) or len(result) != 2:
+            came = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
+            raise InputError("the function", "to return (loss, gradients)", came)
+        return result
+
+    return run
+
+
+def _two(loss: Any, gradients: Any) -> Callable[..., tuple[Any, Any]]:
+    for what, f in (("loss", loss), ("gradients", gradients)):
+        if not callable(f):
+            raise InputError(what, "a function (p, *data), or one function of both by position", repr(f))
+    return lambda p, *data: (loss(p, *data), gradients(p, *data))
+
+
+def _checked_leaf(name: str, a: Any) -> Any:
+    """Raises InputError for what has no derivative."""
+    array = np.asarray(a)
+    if array.dtype.kind != "f":
+        raise InputError(f"parameter {name}", "an array of floats", f"one of {array.dtype}")
+    return a
+
+
+def copies(tree: Tree, make: Callable[[Any], Any] = np.copy) -> Tree:
+    """Parameters for a run: the same containers anew, with make(a) for each array or number."""
+    return zip_with(lambda _, a: make(np.asarray(a)), tree)
+
+
+def data_as(data: Any, make: Callable[[Any], Any]) -> Any:
+    """Data for a run: make(a) of each array of floats, copies of other arrays, new containers."""
+    if isinstance(data, np.ndarray):
+        return make(data) if data.dtype.kind == "f" else data.copy()
+    if isinstance(data, dict):
+        return {key: data_as(value, make) for key, value in data.items()}
+    if type(data) in (list, tuple):
+        return type(data)(data_as(value, make) for value in data)
+    return data
+
+
+def gradients_of(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """The gradient of each parameter, None where there is none: by the parameter's name, or with a d before it.
+
+    Raises InputError where none of them has a gradient, and for a gradient of nothing.
+    """
+    came = _leaves(result)
+    found: dict[str, Any] = {}
+    for name in names:
+        spelled = [other for other in dict.fromkeys((name, f"d{name}", _with_d(name))) if other in came]
+        found[name] = came.pop(spelled[0]) if spelled else None
+    if came or all(g is None for g in found.values()):
+        expected = f"a tree like the parameters, with a gradient of {', '.join(names)} under the same name or with a d"
+        raise InputError("gradients", expected, ", ".join(came) or type(result).__name__)
+    return found
+
+
+def _leaves(result: Any) -> dict[str, Any]:
+    """The gradients by name; a whole number, such as a 0 that somebody returns, counts as one."""
+    if isinstance(result, Mapping):
+        result = {key: float(value) if type(value) is int else value for key, value in result.items()}
+    return {name: a for name, a in named(result).items() if a is not None}
+
+
+def _with_d(name: str) -> str:
+    """``layers.0.dW`` for layers.0.W."""
+    *above, last = name.split(".")
+    return ".".join([*above, f"d{last}"])
+
+
+def gradient_name(name: str) -> str:
+    """What a parameter's gradient is called: ``dW1``, ``layers[0].dW``, ``dW[2]`` for W.2, ``dp[0][1]`` for 0.1."""
+    parts = name.split(".")
+    if all(part.isdigit() for part in parts):
+        parts = ["p", *parts]
+    last = max(i for i, part in enumerate(parts) if not part.isdigit())
+    parts[last] = f"d{parts[last]}"
+    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
+
+
+def sizes_of(claim: Claim) -> dict[str, float]:
+    """Sizes that a factor may be, by what they are called: the batch, and the axes of data and parameters.
+
+    The batch is the one length that all arrays among the data have, if there is just one.
+    """
+    given = zip(claim.called, claim.data, strict=False)
+    arrays = {name: a for name, a in given if isinstance(a, np.ndarray) and a.ndim}
+    shared = set.intersection(*(set(a.shape) for a in arrays.values())) - {0, 1} if arrays else set()
+    batch = shared.pop() if len(shared) == 1 and len(arrays) > 1 else None
+    sizes: dict[str, float] = {} if batch is None else {"N (the batch)": batch}
+    for name, a in arrays.items():
+        sizes |= {f"{name}.shape[{axis}]": n for axis, n in enumerate(a.shape) if n > 1 and n != batch}
+    for name, leaf in named(claim.parameters).items():
+        sizes |= {f"{spoken(name)}.shape[{axis}]": n for axis, n in enumerate(np.shape(leaf)) if n > 1}
+    return sizes
+
+
+def spoken(name: str) -> str:
+    """A parameter as code has it: ``p[0][1]`` for 0.1, else its name."""
+    return f"p[{name.replace('.', '][')}]" if name.replace(".", "").isdigit() else name

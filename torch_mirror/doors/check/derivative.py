@@ -1,0 +1,199 @@
+"""The question of check: is what somebody wrote as a gradient the derivative of what they wrote as a loss.
+
+    def mine(p, x, y):
+        net.params = p
+        return net.loss(x, y)             # (loss, {name: gradient})
+
+    print(check(mine, net.params, X, y))
+
+The function runs once as it is and once on balls: values with a radius, which say how far rounding may move them.
+A recording of the second run gives the derivative of the loss, with a radius too (tape/sweep.py). Where the user's
+gradient and the derivative are further apart than both radii, no rounding explains it: the gradient is wrong.
+No step size, no tolerance, no torch.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.claim.tree import Tree, named
+from reference.errors import InputError
+from torch_mirror.balls.number import Number
+from torch_mirror.doors.check import quotients
+from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
+from torch_mirror.doors.check.closer import closer
+from torch_mirror.doors.check.result import Checked
+from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
+from torch_mirror.doors.check.world import World, world_of
+from torch_mirror.tape import compared
+from torch_mirror.tape.blame import blame
+from torch_mirror.tape.conventions import conventions
+from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.scene import scene_of
+from torch_mirror.tape.sweep import Derivatives
+from torch_mirror.tape.told import Fault, Row
+
+
+def check(
+    function: Callable[..., Any] | None = None,
+    parameters: Tree = None,
+    *arrays: Any,
+    loss: Callable[..., Any] | None = None,
+    gradients: Callable[..., Any] | None = None,
+    data: tuple[Any, ...] = (),
+) -> Checked:
+    """Judge hand-written gradients against the derivative of their own loss, at the given numbers.
+
+    function:   (p, *data) -> (loss, gradients); or None, with the two below
+    parameters: an array of floats, or a tree of them: dicts, lists, tuples, objects
+    arrays:     the data: arrays of any dtype and shape, or whatever else the function takes. data= is the same
+    loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
+
+    Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
+    written to, nor anything else that the function can reach. Raises InputError for what cannot be used, and what
+    the function raises by itself.
+    """
+    started = time.perf_counter()
+    claim = claim_of(function, parameters, (*arrays, *data), loss=loss, gradients=gradients)
+    world = world_of(*claim.roots)
+    with np.errstate(all="ignore"):
+        plain = plain_run(claim, world)
+        found = _judged(claim, world, plain)
+    name = getattr(function or loss, "__name__", "check")
+    return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
+
+
+class Found(NamedTuple):
+    """What is told of the gradients."""
+
+    rows: tuple[Row, ...]
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _judged(claim: Claim, world: World, plain: Plain) -> Found:
+    leaves = named(claim.parameters)
+    wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
+    seen = followed(claim, world, wide)
+    if isinstance(seen, NotFollowed):
+        return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
+    astray = _astray(claim, world, plain, seen, wide)
+    if astray:
+        return _by_quotients(claim, world, plain, astray)
+    if seen.loss.node is None or not seen.loss.node.active:
+        raise InputError(
+            "the loss", "to be computed from the parameters that the function is given",
+            "one that does not depend on them; a function of an object says net.params = p first",
+        )  # fmt: skip
+    try:
+        found = _derived(claim, as_taken(seen))
+        return found._replace(notes=(*found.notes, *_decisions(seen)))
+    except MissingAdjointError as error:
+        return _by_quotients(claim, world, plain, str(error))
+
+
+def _derived(claim: Claim, seen: Followed) -> Found:
+    order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
+    d, rows, notes = _convened(seen, order)
+    given = {name: g for name, g in seen.gradients.items() if g is not None}
+    if any(row.word == "undecided" for row in rows):
+        near = closer(seen, d, dict(zip(order, rows, strict=True)))
+        rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
+    else:
+        scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
+    wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
+    return Found(rows, blame(scene, wrong, gradient_name, sizes_of(claim)), notes)
+
+
+def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
+    rows = []
+    for name in order:
+        leaf = seen.leaves[name]
+        rows.append(compared.row(gradient_name(name), seen.gradients[name], d.by(leaf).settled(), {name: leaf.value}))
+    return tuple(rows)
+
+
+CONVENTIONS = 27
+"""Sweeps: all conventions of three operations whose two sides meet."""
+
+
+def _convened(seen: Followed, order: list[str]) -> tuple[Derivatives, tuple[Row, ...], tuple[str, ...]]:
+    """The derivative and what is found beside it, in the convention that fits most gradients of the user's."""
+    best: tuple[int, Derivatives, tuple[Row, ...]] | None = None
+    for d in conventions(seen.loss, CONVENTIONS):
+        rows = _rows(seen, d, order)
+        wrong = sum(row.word == "WRONG" for row in rows)
+        if best is None or wrong < best[0]:
+            best = wrong, d, rows
+        if not wrong:
+            break
+    if best is None:
+        raise AssertionError("there is one convention at least")
+    _, d, rows = best
+    if not d.open:
+        return d, rows, ()
+    where = ", ".join(dict.fromkeys(str(o.place) for o in d.open if o.place is not None))
+    elements = sum(o.open + o.ties for o in d.open)
+    noun = "one element" if elements == 1 else f"{elements:,} elements"
+    return d, rows, (f"two sides of a kink meet at {noun} ({where}); the derivative of either side is taken there",)
+
+
+def _decisions(seen: Followed) -> tuple[str, ...]:
+    """What Python decided by values, and might have decided otherwise: an ``if``, an index by a mask, an argmax."""
+    taken = {f"{t.what} at {t.place}" if t.place else t.what: t.open for t in seen.tape.taken}
+    shown = ", ".join(list(taken)[:3]) + (" and others" if len(taken) > 3 else "")
+    return (f"followed as your run took it, though another way is within the radius: {shown}",) if taken else ()
+
+
+def _place_in_the_pass(seen: Followed, name: str) -> int:
+    g = seen.gradients[name]
+    return g.node.number if g is not None and g.node is not None else len(seen.tape.values)
+
+
+# --- whether the run on balls is the user's own ---------------------------------------------------------------------
+
+
+def _astray(claim: Claim, world: World, plain: Plain, seen: Followed, wide: np.dtype[Any]) -> str:
+    """Why the run on balls is not what the user's own run does; empty if it is.
+
+    The user's own values must lie within what rounding explains of those on balls: 2 radii, as the centre of a ball
+    is one evaluation and the user's another one. Of a narrower dtype they are compared with balls of that.
+    """
+    dtypes = {np.asarray(a).dtype for a in named(claim.parameters).values()}
+    if dtypes != {wide}:
+        narrow = followed(claim, world, min(dtypes, key=lambda d: d.itemsize)) if np.float16 not in dtypes else None
+        if not isinstance(narrow, Followed):
+            return ""  # only the formulas are judged then
+        seen = narrow
+    pairs: dict[str, tuple[Any, Number | None]] = {"the loss": (plain.loss, seen.loss)}
+    pairs |= {gradient_name(name): (g, seen.gradients[name]) for name, g in plain.gradients.items()}
+    for name, (own, ball) in pairs.items():
+        if own is not None and ball is not None and not _explained(own, ball):
+            why = "the code looks at types, casts to a narrower dtype or draws anew"
+            return f"{name} is another number in your own run than in the same run on balls, beyond rounding: {why}"
+    return ""
+
+
+def _explained(own: Any, ball: Number) -> bool:
+    if np.shape(own) != ball.shape and np.size(own) != 1:
+        return False
+    wider = np.result_type(own, ball.value)
+    value = np.asarray(own, wider).reshape(ball.shape)
+    twice = 2 * np.asarray(ball.radius) * (1 + compared.DEEPEST * ball.format.u)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(value - ball.value) <= twice
+    return bool((near | ~np.isfinite(ball.value) | ~np.isfinite(twice)).all())
+
+
+# --- where it is not ------------------------------------------------------------------------------------------------
+
+
+def _by_quotients(claim: Claim, world: World, plain: Plain, why: str) -> Found:
+    return Found(quotients.rows(claim, world, plain), notes=(why, "so it was looked at by difference quotients alone"))
+
+
+def _at(seen: NotFollowed) -> str:
+    place = "" if seen.line is None else f" at {seen.line.place} {seen.line.source}"
+    return f"{place}: {seen.why}"

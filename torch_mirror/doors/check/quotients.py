@@ -1,0 +1,115 @@
+"""Difference quotients at some elements: what is left where the code cannot be followed on balls.
+
+    q(h) = (L(p + h e) - L(p - h e)) / 2h  =  dL/dp + O(h^2),    D = (4 q(h/2) - q(h)) / 3
+
+in longdouble where the code keeps it. What is dropped is estimated by |q(h) - q(h/2)|, and what is rounded by
+64 u |L| / h, u being that of float64, as nobody knows what the code does inside. Neither is a bound: a gradient that
+agrees is "consistent", never certified. At a kink the quotients of the two sides differ, and nothing is said.
+Source: Richardson's extrapolation; Press et al., Numerical Recipes (3rd ed.), section 5.7.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.tree import named, rebuild
+from torch_mirror.doors.check.claimed import Claim, gradient_name
+from torch_mirror.doors.check.runs import Plain, plain_run
+from torch_mirror.doors.check.world import World
+from torch_mirror.tape.told import Row
+
+ELEMENTS = 6
+"""Looked at of each parameter: half of them the largest of the user's gradient, the others drawn."""
+
+STEP = 2.0**-10
+"""h, relative to the size of the element, or to 1 where that is larger."""
+
+
+class Quotient(NamedTuple):
+    """At one element."""
+
+    value: float
+    room: float  # an estimate of how far off it is
+    kink: bool   # the two sides differ
+
+
+def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
+    """What the quotients say of each gradient."""
+    leaves = {name: np.asarray(a) for name, a in named(claim.parameters).items()}
+
+    dtype = _widest(claim, world)
+
+    def loss(changed: dict[str, Array]) -> Any:
+        moved = claim._replace(parameters=rebuild(claim.parameters, changed))
+        return plain_run(moved, world, dtype).loss[()]
+
+    start = {name: a.astype(dtype) for name, a in leaves.items()}
+    return tuple(_row(name, plain.gradients[name], start, loss) for name in leaves)
+
+
+def _widest(claim: Claim, world: World) -> Any:
+    """longdouble, where the code runs in it; numpy.linalg does not."""
+    try:
+        plain_run(claim, world, np.longdouble)
+    except Exception:  # noqa: BLE001 - whatever it is, it is not raised in float64
+        return np.float64
+    return np.longdouble
+
+
+def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Row:
+    spelled, x = gradient_name(name), start[name]
+    if g is None:
+        return Row(spelled, "none", x.size, why="no gradient of it was returned")
+    if g.shape != x.shape:
+        pattern = f"of shape {g.shape}, where the parameter has {x.shape}"
+        return Row(spelled, "WRONG", x.size, x.size, float("inf"), pattern=pattern)
+    picked = _picked(g)
+    found = {at: _quotient(name, at, start, loss) for at in picked}
+    flat = g.reshape(-1)
+    ratios = {at: abs(float(flat[at]) - q.value) / q.room for at, q in found.items() if not q.kink}
+    if not ratios:
+        return Row(spelled, "undecided", x.size, why="every element that was looked at is at a kink of the loss")
+    worst = max(ratios, key=lambda at: ratios[at])
+    index = tuple(int(i) for i in np.unravel_index(worst, x.shape))
+    q, outside = found[worst], sum(r > 1 for r in ratios.values())
+    sizes = [q.room / abs(float(flat[at])) for at, q in found.items() if at in ratios and flat[at]]
+    looked = f"{len(ratios)} of {x.size:,} elements"
+    return Row(
+        spelled, "WRONG" if outside else "consistent", x.size, outside, ratios[worst],
+        min(sizes, default=None), index, float(flat[worst]), q.value,
+        pattern=f"by difference quotients at {looked}, {outside} of which differ",
+        why=f"with difference quotients at {looked}; worst {ratios[worst]:.1g} of what these may be off",
+    )  # fmt: skip
+
+
+def _picked(g: Array) -> list[int]:
+    """Positions of the elements to look at."""
+    flat = np.abs(np.nan_to_num(g.reshape(-1)))
+    if flat.size <= ELEMENTS:
+        return list(range(flat.size))
+    largest = np.argsort(flat)[-(ELEMENTS // 2) :]
+    drawn = np.random.default_rng(flat.size).choice(flat.size, ELEMENTS, replace=False)
+    return list(dict.fromkeys(int(i) for i in (*largest[::-1], *drawn)))[:ELEMENTS]
+
+
+def _quotient(name: str, at: int, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Quotient:
+    x = start[name]
+    h = x.dtype.type(STEP) * max(1.0, abs(float(x.reshape(-1)[at])))
+
+    def moved(by: Any) -> Any:
+        other = x.copy()
+        other.reshape(-1)[at] += by
+        return loss({**start, name: other})
+
+    middle = moved(0)
+    sides = {k: (moved(k * h), moved(-k * h)) for k in (1.0, 0.5)}
+    q = {k: (right - left) / (2 * k * h) for k, (right, left) in sides.items()}
+    noise = 64 * 2.0**-53 * max(abs(float(v)) for v in (middle, *sides[1.0], 1e-300)) / float(h)
+    room = float(abs(q[1.0] - q[0.5])) + noise
+    right, left = (sides[0.5][0] - middle) / (0.5 * h), (middle - sides[0.5][1]) / (0.5 * h)
+    curved = float(abs(sides[1.0][0] - 2 * middle + sides[1.0][1]) / h)  # of a smooth loss twice what h/2 shows
+    gap = float(abs(right - left))
+    kink = gap > 0.75 * curved + 16 * noise and gap > 1e-3 * float(abs(right) + abs(left))
+    return Quotient(float((4 * q[0.5] - q[1.0]) / 3), room, kink)

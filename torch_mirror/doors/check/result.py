@@ -1,0 +1,90 @@
+"""What check returns: plain data, which can say itself in twenty lines, and raise them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch_mirror.reports import derivatives
+from torch_mirror.tape.told import Fault, Row
+
+Verdict = Literal["certified", "refuted", "undecided", "consistent"]
+
+
+class Refuted(AssertionError):  # noqa: N818 - the verdict by its name
+    """Something that was to be certified is not; the message is what ``print`` of the result would show."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The verdict on gradients written by hand, or on another thing that check_* looked at.
+
+    rows are in the order in which the backward pass computes them. certified: no element of any gradient is outside,
+    and the radii are small enough to tell. consistent: the code could not be followed, and difference quotients
+    at some elements agree; that proves nothing.
+    """
+
+    subject: str                     # what was looked at: the function's name
+    rows: tuple[Row, ...]
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
+    loss: float | None = None        # at the point that was looked at
+    seconds: float = 0.0
+    what: str = "the derivative of the loss"  # what a row should be
+
+    @property
+    def verdict(self) -> Verdict:
+        """refuted if a gradient is wrong; else undecided if one is, or is missing; else certified or consistent."""
+        words = {row.word for row in self.rows}
+        if "WRONG" in words:
+            return "refuted"
+        if not words or words & {"undecided", "none"}:
+            return "undecided"
+        return "consistent" if "consistent" in words else "certified"
+
+    @property
+    def certified(self) -> bool:
+        return self.verdict == "certified"
+
+    @property
+    def resolution(self) -> float | None:
+        """A change of any whole gradient by this relative amount would have been seen; of those that are not 0."""
+        return max((row.resolution for row in self.rows if row.resolution is not None), default=None)
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What was proven to be a cause, over all faults."""
+        return tuple(cause for fault in self.faults for cause in fault.causes)
+
+    def assert_certified(self) -> None:
+        """Raises Refuted with the text of ``print(result)`` unless the verdict is certified."""
+        __tracebackhide__ = True  # pytest shows the line of the test
+        if not self.certified:
+            raise Refuted(f"\n{self}")
+
+    def table(self) -> str:
+        """Every row on a line of its own."""
+        return "\n".join(derivatives.table(self.rows))
+
+    def __str__(self) -> str:
+        head = self._head()
+        return "\n".join([head, *derivatives.lines(self.rows, self.faults, self.notes, derivatives.LIMIT - 1)])
+
+    def _repr_html_(self) -> str:
+        return derivatives.as_html(self._head(), self.rows, self.faults, self.notes)
+
+    def _head(self) -> str:
+        """The verdict in one line."""
+        victims = {name for fault in self.faults for name in fault.gradients[1:]}
+        wrong = [row.name for row in self.rows if row.word == "WRONG" and row.name not in victims]
+        tensors, elements = len(self.rows), sum(row.size for row in self.rows)
+        said = {
+            "refuted": f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not {self.what}{_following(victims)}",
+            "undecided": f"it could not be told of everything whether it is {self.what}",
+            "consistent": f"nothing contradicts that each is {self.what}, and nothing proves it",
+            "certified": f"each is {self.what}",
+        }[self.verdict]
+        counts = f"{tensors} tensor{'' if tensors == 1 else 's'}, {elements:,} elements"
+        return f"{self.subject}: {self.verdict}, {said} ({counts})"
+
+
+def _following(victims: set[str]) -> str:
+    return f"; {len(victims)} more follow{'s' if len(victims) == 1 else ''} from that" if victims else ""

@@ -1,0 +1,141 @@
+"""Runs of the user's code: plainly, as they would run it; and on balls, while a recording is on.
+
+Every run is given copies, or balls of its numbers, and starts from the same state of everything that the code can
+reach (world.py). So all runs draw the same random numbers, and none leaves a trace.
+"""
+
+import traceback
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.claim.tree import named
+from reference.errors import InputError, TorchMirrorError
+from torch_mirror.balls.bools import Bools
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.masks import Mask
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Recording, recording
+from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradients_of
+from torch_mirror.doors.check.standin import stand_in
+from torch_mirror.doors.check.world import World, is_theirs, replace_floats, untouched
+from torch_mirror.tape import conventions
+from torch_mirror.tape.replay import Plan, replay
+from torch_mirror.tape.sweep import leaf
+from torch_mirror.tape.told import Line
+
+
+class Plain(NamedTuple):
+    """What the user's code gives by itself."""
+
+    loss: Any
+    gradients: dict[str, Any]  # arrays, None where there is none
+
+
+class Followed(NamedTuple):
+    """What it gives on balls, and how."""
+
+    loss: Number
+    gradients: dict[str, Number | None]
+    leaves: dict[str, Number]
+    tape: Recording
+
+
+class NotFollowed(NamedTuple):
+    """Why it gives nothing on balls."""
+
+    line: Line | None
+    why: str
+
+
+def plain_run(claim: Claim, world: World, dtype: Any = None) -> Plain:
+    """Raises what the user's code raises; InputError for a loss that is no number.
+
+    dtype: of all floats, those too that ``np`` makes in the user's modules; None leaves them as they are.
+    """
+
+    def own(a: Any) -> Any:
+        return a.astype(a.dtype if dtype is None else dtype)
+
+    with untouched(world):
+        p, data = copies(claim.parameters, own), [data_as(d, own) for d in claim.data]
+        if dtype is not None:
+            replace_floats(world, own)
+            stand_in(world.namespaces, lambda a: a, dtype)
+        loss, gradients = claim.run(p, *data)
+        if np.size(loss) != 1:
+            raise InputError("the loss", "one number", f"an array of shape {np.shape(loss)}")
+        found = gradients_of(gradients, claim.names)
+        return Plain(np.asarray(loss).reshape(()), {name: _plain(g) for name, g in found.items()})
+
+
+def _plain(g: Any) -> Any:
+    return None if g is None else np.array(g)
+
+
+def followed(claim: Claim, world: World, dtype: Any) -> Followed | NotFollowed:
+    """The same on balls of the dtype; first with all that the code can reach as balls, then without.
+
+    Layers that keep arrays of their own, to add to them in place, need the first; code that takes such arrays for
+    ordinary ones, such as a draw by given probabilities, needs the second.
+    """
+    first = _followed(claim, world, dtype, everything=True)
+    if isinstance(first, Followed):
+        return first
+    second = _followed(claim, world, dtype, everything=False)
+    return second if isinstance(second, Followed) else first
+
+
+def _followed(claim: Claim, world: World, dtype: Any, *, everything: bool) -> Followed | NotFollowed:
+    def ball(a: Any) -> Ball:
+        return Ball(np.array(a, dtype))
+
+    with untouched(world), np.errstate(all="ignore"), recording() as tape:
+        try:
+            p = copies(claim.parameters, lambda a: leaf(np.array(a, dtype)))
+            leaves = {name: x.settled() for name, x in named(p).items()}  # before the code assigns to them
+            data = [data_as(d, ball) for d in claim.data]  # of the user's own arrays, before these are replaced
+            if everything:
+                replace_floats(world, ball)
+            stand_in(world.namespaces, ball, dtype)
+            loss, gradients = claim.run(p, *data)
+            found = gradients_of(gradients, claim.names)
+            given = {name: None if g is None else _number(g, dtype) for name, g in found.items()}
+            return Followed(_number(loss, dtype), given, leaves, tape)
+        except TorchMirrorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the plain run has not raised it
+            return NotFollowed(line_of(error), f"{type(error).__name__}: {error}")
+
+
+def as_taken(seen: Followed) -> Followed:
+    """The same run, in which what comparisons leave open goes as it went on the centres.
+
+    So does an ``if`` on balls. A mask that is open would else make everything behind it as wide as both outcomes: to
+    the user's own backward pass it is what it was in their run.
+    """
+    if not any(isinstance(x, Mask) and x.undecided is not None and x.open.any() for x in seen.tape.values):
+        return seen
+    again = replay(seen.tape.values, Plan(outcome=conventions.as_taken))
+
+    def other(x: Number) -> Number:
+        return x if x.node is None else again.at(x)
+
+    gradients = {name: None if g is None else other(g) for name, g in seen.gradients.items()}
+    leaves = {name: other(x) for name, x in seen.leaves.items()}
+    return Followed(other(seen.loss), gradients, leaves, again.tape)
+
+
+def _number(x: Any, dtype: Any) -> Number:
+    """What the code returned, as a number: a ball, a mask, or an ordinary value, which is exact."""
+    if isinstance(x, (Ball, Bools)):
+        return x.settled()
+    return Number(np.array(x, dtype))
+
+
+def line_of(error: BaseException) -> Line | None:
+    """The last line of the user's own that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    theirs = [f for f, name in zip(frames, modules, strict=True) if is_theirs(name)]
+    return Line(theirs[-1].filename, theirs[-1].lineno or 0, theirs[-1].line or "") if theirs else None

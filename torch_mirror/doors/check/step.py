@@ -1,0 +1,157 @@
+"""check_step: an optimizer written by hand against one that is known to be right, over some steps.
+
+    def update(p, g):                     # in place, or it returns the next p; with state and t behind, if it has them
+        for name in p:
+            velocity[name] = 0.9 * velocity[name] + g[name]
+            p[name] -= 0.1 * velocity[name]
+
+    check_step(update, reference.SGD(0.1, momentum=0.9), p, g)
+
+Both run on balls from the same numbers, in float64 or wider, each on its own parameters and state; so a state that the
+user's optimizer hides in an object or in its module goes along. The gradients of each step are the given ones times
+numbers that are drawn, so that a step that only forgets what was before is seen. At the first step at which the two
+parameters do not meet within their radii the user's update is another formula, and no rounding explains it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reference.claim.tree import Tree, named, zip_with
+from reference.claim.update import Own, checked_optimizer
+from reference.errors import InputError
+from reference.optimizers.adagrad import Adagrad
+from reference.optimizers.adam import Adam, AdamW
+from reference.optimizers.rmsprop import RMSprop
+from reference.optimizers.sgd import SGD
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.number import Number
+from torch_mirror.doors.check.claimed import copies, spoken
+from torch_mirror.doors.check.result import Checked
+from torch_mirror.doors.check.runs import line_of
+from torch_mirror.doors.check.standin import stand_in
+from torch_mirror.doors.check.world import replace_floats, untouched, world_of
+from torch_mirror.tape import compared
+from torch_mirror.tape.told import Row
+
+
+def check_step(
+    update: Any,
+    optimizer: Any,
+    parameters: Tree,
+    gradients: Tree,
+    steps: int = 20,
+    *,
+    start: Callable[[Tree], Tree] | None = None,
+    states: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Checked:
+    """Judge the update of an optimizer written by hand.
+
+    update:     a function (p, gradients), (p, gradients, state) or (p, gradients, state, t), as reference.Own takes it
+    optimizer:  one of reference.SGD, Adam, AdamW, RMSprop, Adagrad or of their protocol; or a torch.optim optimizer, of
+                which the class and the options are taken
+    parameters, gradients: trees of the same form; start: the user's state before the first step, from p
+    states:     which tree of the user's state is which of the optimizer's: {"m": "first_moment"}; compared as well
+
+    Raises InputError for what cannot be used, and what the update raises by itself.
+    """
+    started = time.perf_counter()
+    theirs, ours = Own(update, start).checked(steps), checked_optimizer(known(optimizer), steps)
+    leaves = {name: np.asarray(a) for name, a in named(parameters).items()}
+    wide = np.result_type(np.float64, *(a.dtype for a in leaves.values()))
+    drawn = _drawn(gradients, steps, seed, wide)
+    world = world_of(update, start, parameters, gradients)
+
+    def ball(a: Any) -> Ball:
+        return Ball(np.array(a, wide))
+
+    with untouched(world):  # as it is: whatever is wrong with it is the user's own
+        theirs.step(copies(parameters), copies(gradients), theirs.init(parameters), 0)
+    with untouched(world), np.errstate(all="ignore"):
+        p = copies(parameters, ball)
+        replace_floats(world, ball)
+        stand_in(world.namespaces, Ball, wide)
+        try:
+            rows = _rows(theirs, ours, p, drawn, states or {})
+        except TypeError as error:
+            line = line_of(error)
+            where = f" at {line.place} {line.source}" if line else ""
+            raise InputError("update", "code that can be followed on balls", f"{error}{where}") from error
+    name = getattr(update, "__qualname__", "update")
+    what = f"what {type(ours).__name__ if not hasattr(ours, 'optimizer') else 'the optimizer'} makes in {steps} steps"
+    return Checked(name, tuple(rows.values()), seconds=time.perf_counter() - started, what=what)
+
+
+def known(optimizer: Any) -> Any:
+    """An optimizer of the protocol: itself, or that of torch's class and options. Raises InputError for others."""
+    kinds: dict[str, Any] = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop, "Adagrad": Adagrad}
+    options = getattr(optimizer, "defaults", None)
+    kind = kinds.get(type(optimizer).__name__)
+    if not isinstance(options, dict) or kind is None:
+        return optimizer
+    silent = {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
+    taken = {name: value for name, value in options.items() if name not in silent}
+    try:
+        return kind(**taken)
+    except TypeError as error:
+        raise InputError(f"torch.optim.{type(optimizer).__name__}", "options that reference has too", error) from None
+
+
+def _drawn(gradients: Tree, steps: int, seed: int, wide: Any) -> list[Tree]:
+    """The gradients of each step: the given ones times numbers of a normal distribution, as exact balls."""
+    draw = np.random.default_rng(seed)
+
+    def one(_: str, a: Any) -> Ball:
+        array = np.asarray(a, wide)
+        return Ball(array * draw.standard_normal(array.shape).astype(wide))
+
+    return [zip_with(one, gradients) for _ in range(steps)]
+
+
+def _rows(theirs: Own, ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str]) -> dict[str, Row]:
+    """Of each parameter and each state that is compared what the first wrong step shows; else the last one."""
+    rows: dict[str, Row] = {}
+    mine, my_state = p, ours.init(p)
+    yours, your_state = p, theirs.init(p)
+    for t, g in enumerate(drawn):
+        before = mine
+        mine, my_state = ours.step(mine, g, my_state, t)
+        yours, your_state = theirs.step(yours, g, your_state, t)
+        pairs = {name: (x, named(yours)[name], named(before)[name]) for name, x in named(mine).items()}
+        for state, own in states.items():
+            pairs |= _states(state, own, my_state, your_state)
+        for name, (x, y, start) in pairs.items():
+            if rows.get(name) is None or rows[name].word != "WRONG":
+                rows[name] = _row(name, x.settled(), _settled(y), start, t)
+    return rows
+
+
+def _states(state: str, own: str, mine: Tree, yours: Tree) -> dict[str, tuple[Any, Any, Any]]:
+    """The tensors of a state on both sides. Raises InputError where one is missing."""
+    found = {}
+    for name, x in named(mine[state]).items():
+        other = named(yours).get(f"{own}.{name}")
+        if other is None:
+            raise InputError(f"state {own}.{name} after the update", "a tensor", ", ".join(named(yours)) or "none")
+        found[f"{state}.{name}"] = (x, other, None)
+    return found
+
+
+def _settled(x: Any) -> Number:
+    return x.settled() if hasattr(x, "settled") else Number(np.asarray(x, np.float64))
+
+
+def _row(name: str, x: Number, y: Number, start: Any, t: int) -> Row:
+    """Of a parameter the pattern is that of the change in this step."""
+    row = compared.row(spoken(name), y, x)
+    if row.word != "WRONG":
+        return row
+    if start is not None and x.shape == y.shape:
+        change = compared.row(name, (Ball(y) - start).settled(), (Ball(x) - start).settled())
+        said = change.pattern.replace("yours / derivative", "your change / the right one")
+        row = row._replace(pattern=said or row.pattern)
+    said = row.pattern.replace("the derivative", "the right one").replace("derivative", "the right one")
+    return row._replace(pattern=f"from step {t + 1} on: {said}")

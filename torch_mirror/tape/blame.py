@@ -1,0 +1,90 @@
+"""Blame by line: where the right values of a backward pass end, where the wrong ones begin, and what follows from them.
+
+A wrong value of the user's is *put in the place* of the derivative that it stands for, and the sweep started anew from
+there. Gradients that are right after that are right but for this mistake: they follow from it, and that is shown,
+not guessed. What is wrong still has a mistake of its own, which is looked for in the light of the new derivatives.
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch_mirror.balls.number import Number
+from torch_mirror.tape.causes import causes
+from torch_mirror.tape.factors import Sizes
+from torch_mirror.tape.faults import fault_of, last_right_of, untraced
+from torch_mirror.tape.guesses import Guess, first_wrong, guesses_of, is_right, itself, promising, stood_for
+from torch_mirror.tape.scene import Scene, View, anew, called, is_leaf, match_of, partial_sums, view_of
+from torch_mirror.tape.told import Fault
+
+MOST = 6
+"""Faults that are told; what is wrong beyond them is told without."""
+
+
+def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: Sizes) -> tuple[Fault, ...]:
+    """The faults behind wrong gradients, in the order of the backward pass.
+
+    wrong: names of parameters, in that order; spelled: the gradient's name for a parameter's;
+    sizes: numbers that factors may be (factors.py).
+    """
+    given: dict[int, Number] = {}
+    left, faults = list(wrong), list[Fault]()
+    while left and len(faults) < MOST:
+        derivatives = anew(s, given)
+        v = view_of(s, derivatives, partial_sums(s, derivatives))
+        left = [name for name in left if not is_right(s, v.derivatives, name)]
+        if not left:
+            break
+        guess, explained = _best(v, left, given)
+        if guess is None:
+            faults.append(untraced(v, left.pop(0), spelled))
+            continue
+        fault = fault_of(v, guess, explained, spelled, sizes)
+        given |= stood_for(s, guess)
+        if not fault.causes:
+            right = frozenset(m.number for n in last_right_of(v, guess) if (m := match_of(v, n)) is not None)
+            name = called(s, first_wrong(v, guess))
+            fault = fault._replace(causes=causes(s, anew(s, given), guess.pairs, guess.share, right, sizes, name))
+        faults.append(fault)
+        left = [name for name in left if name not in explained]
+    return tuple(faults)
+
+
+def _best(v: View, left: list[str], given: dict[int, Number]) -> tuple[Guess | None, list[str]]:
+    """The values whose adoption makes most gradients right and none wrong: of the first gradient that has such values.
+
+    Where none has, the first gradient itself stands in the place of its derivative, and explains that alone.
+    """
+    s = v.scene
+    right = [name for name in s.gradients if is_right(s, v.derivatives, name)]
+    for ending in (False, True):  # first what lies before the gradients of parameters, of which others are made as well
+        for name in left:
+            guesses = [g for g in sorted(guesses_of(v, left, name)) if is_leaf(s, g[2].place) is ending]
+            best, explained = _best_of(v, guesses, name, (left, right), given)
+            if best is not None:
+                return best, explained
+    own = itself(s, left[0])
+    return own, [left[0]] if own else []
+
+
+def _best_of(
+    v: View,
+    guesses: list[tuple[int, int, Guess]],
+    name: str,
+    sides: tuple[list[str], list[str]],
+    given: dict[int, Number],
+) -> tuple[Guess | None, list[str]]:
+    """The first guess that makes a gradient right, and none wrong, or a later one that makes more of them right.
+
+    sides: the gradients that are wrong, and those that are right
+    """
+    s, (left, right) = v.scene, sides
+    best, explained = None, list[str]()
+    for hoped, _, guess in guesses:
+        if len(explained) >= -hoped:
+            break
+        if not promising(v, name, guess):
+            continue
+        derivatives = anew(s, {**given, **stood_for(s, guess)})
+        now = [other for other in left if is_right(s, derivatives, other)]
+        if name in now and len(now) > len(explained) and all(is_right(s, derivatives, other) for other in right):
+            best, explained = guess, now
+    return best, explained

@@ -1,0 +1,132 @@
+"""A gradient of the user's beside the derivative: two balls, whose numbers are equal only if they meet.
+
+With b the centre of the user's gradient and e_B its radius, d and e_D of the derivative: the exact result B of the
+user's formula is within e_B of b, the exact derivative D within e_D of d. If B = D then |b - d| <= e_B + e_D. So an
+element with |b - d| > e_B + e_D is wrong whatever was rounded. The sum of the radii is widened by what its own
+evaluation may have rounded away (DEEPEST roundings, as in the judge).
+
+Numbers that Python has computed are taken for exact by the radii, and are not: 1 / n is rounded, and 1 - 0.9 is not
+0.1. Each may carry four roundings (replay.py says which), and so does its counterpart on the other side. A gradient
+all of whose elements are within gamma_8 max(|b|, |d|) beyond the radii is "ok", and said to be equal at working
+precision.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.format import format_of
+from torch_mirror.balls.number import Number
+from torch_mirror.tape import patterns
+from torch_mirror.tape.told import Row, Word
+
+DEEPEST = 1024
+"""Roundings, in units of u, that the evaluation of a radius itself may add up to: 128 rules of 8."""
+
+
+class Both(NamedTuple):
+    """A gradient and the derivative, element by element, in arrays of one shape."""
+
+    seen: Array      # the user's
+    expected: Array  # the derivative
+    allowed: Array   # |seen - expected| up to which they may be the same number
+
+    @property
+    def outside(self) -> Array:
+        """Where they cannot be. A NaN of the user's is outside where the derivative is a number, and so is infinity."""
+        return self._outside(0.0)
+
+    @property
+    def wrong(self) -> Array:
+        """The same; nowhere, if what Python may have rounded explains all of it."""
+        gamma = format_of(self.seen.dtype).gamma(8)
+        with np.errstate(invalid="ignore", over="ignore"):
+            beyond = self._outside(gamma * np.maximum(np.abs(self.seen), np.abs(self.expected)))
+        return self.outside if beyond.any() else beyond
+
+    def _outside(self, more: Array | float) -> Array:
+        with np.errstate(invalid="ignore"):
+            within = np.abs(self.seen - self.expected) <= self.allowed + more
+        broken = ~np.isfinite(self.seen) & np.isfinite(self.expected) & np.isfinite(self.allowed)
+        return broken | (~within & np.isfinite(self.allowed))
+
+
+def both(b: Number, d: Number) -> Both:
+    """The user's gradient and the derivative; of equal shape."""
+    with np.errstate(all="ignore"):
+        radius = (np.asarray(b.radius) + np.asarray(d.radius)) * (1 + DEEPEST * b.format.u)
+        # a centre that is no number has no radius to speak of; the user's own counts as seen, and is outside
+        radius = np.where(np.isfinite(d.value), np.where(np.isfinite(b.value), radius, np.asarray(d.radius)), np.inf)
+    return Both(np.asarray(b.value), np.asarray(d.value), np.where(np.isnan(radius), np.inf, radius))
+
+
+def meets(b: Number, d: Number) -> bool:
+    """Whether every element of the one may be that of the other."""
+    return b.shape == d.shape and not both(b, d).wrong.any()
+
+
+def row(name: str, b: Number | None, d: Number, context: dict[str, Any] | None = None) -> Row:
+    """What is found of one gradient. context: arrays by name that a difference may be a multiple of (patterns.py)."""
+    size = int(d.value.size)
+    if b is None:
+        return Row(name, "none", size, why="no gradient of it was returned")
+    if b.shape != d.shape:
+        return Row(name, "WRONG", size, size, float("inf"), pattern=_shapes(b, d))
+    return of(name, both(b, d), context)
+
+
+def of(name: str, pair: Both, context: dict[str, Any] | None = None) -> Row:
+    """What is found of a gradient and a derivative of its shape."""
+    outside, size = pair.wrong, int(pair.seen.size)
+    ratio = _ratio(pair)
+    worst = int(ratio.argmax()) if size else 0
+    index = tuple(int(i) for i in np.unravel_index(worst, pair.seen.shape)) if size else ()
+    figures: dict[str, Any] = {"size": size, "outside": int(outside.sum()), "resolution": resolution(pair)}
+    if size:
+        figures |= {"worst": float(ratio.flat[worst]), "index": index}
+        figures |= {"seen": float(pair.seen[index]), "expected": float(pair.expected[index])}
+    if outside.any():
+        return Row(name, "WRONG", pattern=patterns.in_words(pair, outside, context or {}), **figures)
+    word, why = _decided(pair)
+    if word == "ok" and pair.outside.any():
+        why = "equal at working precision: what Python rounds, as in 1 / n, explains the difference"
+    return Row(name, word, why=why, **figures)
+
+
+def _shapes(b: Number, d: Number) -> str:
+    return f"of shape {b.shape}, where the parameter has {d.shape}"
+
+
+def _ratio(pair: Both) -> Array:
+    """|seen - expected| / allowed: 0 where they are equal, infinite where nothing is allowed or yours is no number."""
+    with np.errstate(all="ignore"):
+        error = np.abs(pair.seen - pair.expected)
+        ratio = np.asarray(np.divide(error, pair.allowed), np.float64)
+    ratio = np.where(error == 0, 0.0, ratio)
+    return np.where(np.isnan(ratio), np.where(pair.outside, np.inf, 0.0), ratio)
+
+
+def resolution(pair: Both) -> float | None:
+    """The smallest relative change of the whole gradient that would have been seen; None where the gradient is 0.
+
+    seen (1 + t) is outside at an element if |seen t| > allowed + |seen - expected| + gamma_8 max(|seen (1 + t)|,
+    |expected|), the last of which is at most 2 gamma_8 |seen| for t < 1 where the two are near. One element is enough
+    to refute; it is the one for which that is least.
+    """
+    with np.errstate(all="ignore"):
+        change = (pair.allowed + np.abs(pair.seen - pair.expected)) / np.abs(pair.seen)
+    change = change[(pair.seen != 0) & ~np.isnan(change)]
+    return float(change.min()) + 2 * format_of(pair.seen.dtype).gamma(8) if change.size else None
+
+
+def _decided(pair: Both) -> tuple[Word, str]:
+    """ok, or undecided with the reason: half of the elements have a radius that exceeds the largest derivative."""
+    largest = float(np.abs(pair.expected).max(initial=0.0, where=np.isfinite(pair.expected)))
+    infinite = int((~np.isfinite(pair.allowed)).sum())
+    wide = int((~(pair.allowed <= largest)).sum()) if largest else infinite
+    if infinite:
+        return "undecided", f"{infinite} of {pair.seen.size} elements have no finite radius: something may overflow"
+    if 2 * wide > pair.seen.size:
+        return "undecided", f"the radius of {wide} of {pair.seen.size} elements exceeds the largest derivative"
+    return "ok", ""

@@ -1,0 +1,173 @@
+"""A fault in words: the lines where right values end and wrong ones begin, what is due there, and the factor in it."""
+
+from collections.abc import Callable, Sequence
+
+from torch_mirror.tape import compared, factors
+from torch_mirror.tape.factors import Sizes, snapped
+from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong, multiple
+from torch_mirror.tape.scene import (
+    Scene,
+    View,
+    as_derivative,
+    behind,
+    called,
+    derivative_by,
+    is_leaf,
+    line_of,
+    match_of,
+    name_of,
+    number_of,
+    numbers_in,
+    written,
+)
+from torch_mirror.tape.told import Fault, Line, Right
+from torch_mirror.tape.trails import made_of_some, nearest
+
+
+def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str], str], sizes: Sizes) -> Fault:
+    s = v.scene
+    value = first_wrong(v, guess)
+    place = dict(guess.pairs)[value]
+    own = match_of(v, value)
+    missing = own is not None and not own.partial and own.number != place and equal(own.factor, guess.share)
+    taken = value in s.forward  # for the derivative that is due
+    right = () if taken else (value,) if missing else last_right(v, value, guess.share)
+    wrong = _users(s, value, explained) if missing or taken else _path(v, value, right)
+    obvious = is_leaf(s, place) or (own is not None and own.number == place)
+    due = None if obvious else _meaning(s, place, "")
+    note = _missing(s, own.number, place) if missing and own is not None and not taken else ""
+    if taken:
+        note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
+    return Fault(
+        tuple(spelled(name) for name in explained),
+        _right_lines(v, right, wrong, sizes),
+        wrong,
+        due,
+        causes=_factor_cause(v, value, explained, spelled, sizes),
+        shown=len(explained) > 1,
+        note=note,
+    )
+
+
+def untraced(v: View, name: str, spelled: Callable[[str], str]) -> Fault:
+    s = v.scene
+    n = number_of(s.gradients[name])
+    if n is None:
+        return Fault((spelled(name),), note="it is a constant: it was computed from no parameter")
+    line = line_of(s, n)
+    return Fault((spelled(name),), wrong=() if line is None else (line,))
+
+
+def _factor_cause(
+    v: View, value: int, explained: list[str], spelled: Callable[[str], str], sizes: Sizes
+) -> tuple[str, ...]:
+    """The factor that all of the gradients have too much, if they have; its proof is that without it each is right."""
+    s = v.scene
+    c = multiple(v, explained[0])
+    if c is None or not factors.may_be_named(c, s.gradients[explained[0]].value):
+        return ()
+    exact = snapped(c)
+    without = {name: as_derivative(s.gradients[name], s.leaves[name].shape, exact) for name in explained}
+    rows = [compared.row(name, g, derivative_by(s, v.derivatives, name)) for name, g in without.items()]
+    if any(row.outside for row in rows):
+        return ()
+    where = called(s, value) or spelled(explained[0])
+    elements, worst = sum(row.size for row in rows), max(row.worst for row in rows)
+    proof = f"without it all {elements:,} elements are within their radius, worst {worst:.1g}"
+    return (f"a factor {factors.in_words(exact, sizes)} in {where} (proof: {proof})",)
+
+
+def last_right(v: View, end: int, share: float) -> tuple[int, ...]:
+    """The nearest values behind one that are right with that share; of any share, where there is none of that."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    todo = behind(v.scene, end)
+    while todo:
+        n = todo.pop()
+        if n not in seen:
+            seen.add(n)
+            m = match_of(v, n)
+            if m is not None and equal(m.factor, share):
+                found.add(n)
+            else:
+                todo += behind(v.scene, n)
+    return tuple(sorted(found)) or tuple(nearest(v, end))
+
+
+def last_right_of(v: View, guess: Guess) -> set[int]:
+    """The last right values behind all of the values."""
+    return {n for value, _ in guess.pairs for n in last_right(v, value, guess.share)}
+
+
+def _right_lines(v: View, right: Sequence[int], wrong: Sequence[Line], sizes: Sizes) -> tuple[Right, ...]:
+    """Each once; those of a wrong line only if there are no others."""
+    told = [r for n in right if (r := _right_line(v, n, sizes)) is not None]
+    others = [r for r in told if r.line not in wrong]
+    return tuple(dict.fromkeys(others or told))
+
+
+def _right_line(v: View, n: int, sizes: Sizes) -> Right | None:
+    m, line = match_of(v, n), line_of(v.scene, n)
+    if m is None or line is None:
+        return None
+    times = "" if abs(m.factor - 1) < 1e-9 else factors.in_words(m.factor, sizes)
+    return _meaning(v.scene, m.number, times)._replace(line=line)
+
+
+def _meaning(s: Scene, place: int, times: str) -> Right:
+    line = None if is_leaf(s, place) else line_of(s, place)
+    return Right(line or Line("", 0), line, name_of(s, place), times)
+
+
+def _path(v: View, end: int, right: Sequence[int]) -> tuple[Line, ...]:
+    """The lines from the last right values to a value; then those of factors that it was made with."""
+    s = v.scene
+    between: set[int] = set()
+    todo = [end]
+    while todo:
+        n = todo.pop()
+        if n not in between and n not in right:
+            between.add(n)
+            todo += behind(s, n)
+    carrying = {*right, *made_of_some(v, sorted(between), right)}
+    way = [n for n in sorted(between) if n in carrying or n == end]
+    return _lines(s, [*way, *sorted(_factors(s, way, carrying))])
+
+
+def _factors(s: Scene, way: Sequence[int], carrying: set[int]) -> set[int]:
+    """What the values on the way were multiplied with, and is no value of the forward pass evaluated once more."""
+    known = {bits(s, n) for n in s.forward}
+    found: set[int] = set()
+    todo = [m for n in way for m in behind(s, n)]
+    while todo:
+        n = todo.pop()
+        if n not in found and n not in carrying and bits(s, n) not in known:
+            found.add(n)
+            todo += behind(s, n)
+    return found
+
+
+def _lines(s: Scene, numbers: Sequence[int]) -> tuple[Line, ...]:
+    found = [line for n in numbers if (line := line_of(s, n)) is not None]
+    return tuple(dict.fromkeys(found))
+
+
+def _users(s: Scene, number: int, explained: Sequence[str]) -> tuple[Line, ...]:
+    """The lines that use a value on the way to some gradients."""
+    way = sorted(set().union(*(s.above[name] for name in explained)))
+    return _lines(s, [n for n in way if any(number_of(x) == number for x in s.tape.values[n].node.operands)])
+
+
+def _missing(s: Scene, have: int, place: int) -> str:
+    """What lies between the derivative that is there and the one that is due."""
+    between = [n for n in numbers_in(s.tape.values[have]) if place < n <= have]
+    between = [n for n in between if _made_of(s, n, place)]
+    if len(between) > 3 or not between:
+        return f"dL/d {name_of(s, place)} is computed nowhere"
+    told = ((written(s, n) or name_of(s, n), line_of(s, n)) for n in between)
+    what = ", ".join(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
+    return f"it is computed nowhere: the derivative of {what} is missing"
+
+
+def _made_of(s: Scene, number: int, leaf: int) -> bool:
+    return leaf in numbers_in(s.tape.values[number])

@@ -1,0 +1,298 @@
+"""What blame looks at: a recording of loss and backward pass together, and what is derived from that by walking it.
+
+The forward pass is what the loss is made of. What a gradient of the user's is made of beyond that is their backward
+pass. Both are nodes of one recording, known by their numbers, which ascend in the order of evaluation.
+"""
+
+import linecache
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Node, Recording, paused
+from torch_mirror.tape.graph import made_of
+from torch_mirror.tape.multiples import Index, Match, index, match
+from torch_mirror.tape.sweep import Sides, _back, seeded
+from torch_mirror.tape.told import Line
+
+Site = tuple[Any, ...]
+"""An expression of the user's code."""
+
+
+class Scene(NamedTuple):
+    """Of one run of the user's code."""
+
+    tape: Recording
+    loss: Number
+    forward: frozenset[int]          # what the loss is made of
+    gradients: Mapping[str, Number]  # the user's, by the name of the parameter
+    leaves: Mapping[str, Number]     # the parameters
+    above: Mapping[str, frozenset[int]]  # what each gradient is made of, itself included, in the backward pass
+    side: Sides                      # at the kinks of the forward pass
+    base: Mapping[int, Number]       # derivatives that are taken as given, where the radii would grow too large else
+    inner: frozenset[int]            # values that one call of a NumPy function made on its way, as np.clip does
+    sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
+
+
+def scene_of(
+    tape: Recording,
+    loss: Number,
+    gradients: Mapping[str, Number],
+    leaves: Mapping[str, Number],
+    side: Sides = "first",
+    base: Mapping[int, Number] | None = None,
+) -> Scene:
+    """The scene of a recording."""
+    forward = frozenset(numbers_in(loss))
+    above = {name: frozenset(_behind(tape, g, forward)) for name, g in gradients.items()}
+    sites: dict[Site, list[int]] = {}
+    for n, x in enumerate(tape.values):
+        sites.setdefault(_site(x), []).append(n)
+    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites)
+
+
+def _inner(tape: Recording) -> frozenset[int]:
+    """Values that are used at the very place that made them alone, and by another operation.
+
+    A loop whose line has one operation uses its own values as well, but by that operation.
+    """
+    outer: set[int] = set()
+    used: set[int] = set()
+    for x in tape.values:
+        for operand in x.node.operands:
+            n = number_of(operand)
+            if n is not None:
+                used.add(n)
+                if operand.node.place != x.node.place or operand.node.operation == x.node.operation:
+                    outer.add(n)
+    return frozenset(used - outer)
+
+
+def numbers_in(x: Number) -> list[int]:
+    """What a value of the forward pass is made of, itself included, in the order of evaluation."""
+    return [n for y in made_of(x) if (n := number_of(y)) is not None]
+
+
+def site_of(s: Scene, number: int) -> Site:
+    """The expression that made a value."""
+    return _site(s.tape.values[number])
+
+
+def _site(x: Any) -> Site:
+    return (x.node.operation, *(x.node.place or (x.node.number,)))
+
+
+def number_of(x: Any) -> int | None:
+    """Of a value's node; None for a constant."""
+    return None if x.node is None else x.node.number
+
+
+def behind(s: Scene, number: int) -> list[int]:
+    """The values of the backward pass that one is directly made of."""
+    operands = s.tape.values[number].node.operands
+    return [n for x in operands if (n := number_of(x)) is not None and n not in s.forward]
+
+
+def _behind(tape: Recording, g: Number, forward: frozenset[int]) -> set[int]:
+    first = number_of(g)
+    seen: set[int] = set()
+    todo = [] if first is None or first in forward else [first]
+    while todo:
+        n = todo.pop()
+        if n not in seen:
+            seen.add(n)
+            todo += [m for x in tape.values[n].node.operands if (m := number_of(x)) is not None and m not in forward]
+    return seen
+
+
+def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
+    """The derivatives by every value of the forward pass, those given taken as they are."""
+    below = {n for place in given for n in numbers_in(s.tape.values[place])} if s.base else set()
+    base = {n: g for n, g in s.base.items() if n not in below}  # what follows from a given one is not right any more
+
+    def restart(node: Node, g: Number) -> Number:
+        return given.get(node.number) or base.get(node.number, g)
+
+    return seeded(s.loss, s.side, restart).numbers
+
+
+class View(NamedTuple):
+    """A scene in the light of some derivatives."""
+
+    scene: Scene
+    derivatives: Mapping[int, Number]
+    known: Index
+    matches: dict[int, Match | None]  # what has been asked already
+    made_of: dict[Any, set[int]]      # the same, by parameter
+    rough: dict[Any, dict[str, Any]]  # the same, by guess
+
+
+def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number]] = ()) -> View:
+    return View(s, derivatives, index(derivatives.items(), parts), {}, {}, {})
+
+
+def dependents(v: View, leaf: int | None) -> set[int]:
+    """What of the forward pass is made of a parameter, itself included."""
+    if leaf is not None and leaf not in v.made_of:
+        found = {leaf}
+        for n in sorted(v.scene.forward):
+            if any(number_of(x) in found for x in v.scene.tape.values[n].node.operands):
+                found.add(n)
+        v.made_of[leaf] = found
+    return v.made_of.get(leaf, set())
+
+
+def roughly(v: View, given: Mapping[int, Number]) -> dict[str, Any]:
+    """The derivatives by the parameters in numbers without radii, with those given: arrays, where there is something.
+
+    Only what lies between the given ones and the parameters is evaluated.
+    """
+    s = v.scene
+    leaves = {name: leaf for name, x in s.leaves.items() if (leaf := number_of(x)) is not None}
+    below = {n for place in given for n in numbers_in(s.tape.values[place])}
+    between = (below & set().union(*(dependents(v, leaf) for leaf in leaves.values()))) - given.keys()
+    found: dict[int, Any] = {n: g.value for n, g in given.items()}
+    with paused(), np.errstate(all="ignore"):
+        for n in sorted(s.forward, reverse=True):
+            y = s.tape.values[n]
+            wanted = {m for x in y.node.operands if (m := number_of(x)) in between}
+            known = n in between or n in given
+            g = found.get(n) if known else (d.value if (d := v.derivatives.get(n)) is not None else None)
+            if not wanted or g is None:
+                continue
+            parts = passed_on(s, y, Number(g, 0, y.format))
+            for m in wanted & parts.keys():
+                part = parts[m].value
+                found[m] = part if m not in found else found[m] + part
+    return {name: found[leaf] for name, leaf in leaves.items() if leaf in found}
+
+
+SUMMED = 1 << 22
+"""Elements of partial sums that are kept."""
+
+
+def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[int, Number]]:
+    """What single uses of a value contribute to the derivative by it, and sums of the first and of the last few.
+
+    A loop over samples or time adds these up one by one.
+    """
+    users: dict[int, list[Number]] = {}
+    for y in made_of(s.loss):
+        for n in {number_of(x) for x in y.node.operands if number_of(x) in derivatives}:  # type: ignore[union-attr]  # as above
+            users.setdefault(n, []).append(y)  # type: ignore[arg-type]  # as it is among the derivatives
+    left = SUMMED
+    for n, several in users.items():
+        size = derivatives[n].size
+        if len(several) > 1 and 3 * size * len(several) <= left:
+            left -= 3 * size * len(several)
+            parts = [part for y in several if (part := _contribution(s, y, n, derivatives)) is not None]
+            yield from ((n, part) for part in parts)
+            for order in (parts, parts[::-1]):
+                for total in accumulate(order[:-1], lambda a, b: (Ball(a) + Ball(b)).settled()):
+                    yield n, total
+
+
+def _contribution(s: Scene, y: Number, n: int, derivatives: Mapping[int, Number]) -> Number | None:
+    own = number_of(y)
+    if own is None or own not in derivatives:
+        return None
+    with paused(), np.errstate(all="ignore"):
+        return passed_on(s, y, derivatives[own]).get(n)
+
+
+def passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
+    """What y alone contributes to the derivatives by its operands, g being that by y."""
+    own = number_of(y)
+    found: dict[int, Any] = {} if own is None else {own: g}
+    _back(y, found, [], s.side, None)
+    return {n: part if isinstance(part, Number) else part.number() for n, part in found.items() if n != own}
+
+
+def as_derivative(x: Number, shape: tuple[int, ...], share: float) -> Number:
+    """A value in the shape of what it is the derivative by, without its share."""
+    v, r = x.value, np.broadcast_to(x.radius, x.shape)
+    squeezed = tuple(n for n in x.shape if n != 1)
+    if squeezed != tuple(n for n in shape if n != 1):
+        v, r = v.reshape(squeezed).T, r.reshape(squeezed).T
+    u = x.format.u
+    v, r = v.reshape(shape) / share, r.reshape(shape) / abs(share)
+    rounded = 0.0 if share == 1 else 2 * u * np.abs(v)  # of the share and of the quotient
+    return Number(v, r * (1 + 4 * u) + rounded, x.format)
+
+
+def derivative_by(s: Scene, derivatives: Mapping[int, Number], name: str) -> Number:
+    """By a parameter; 0 where the loss does not depend on it."""
+    leaf = s.leaves[name]
+    n = number_of(leaf)
+    found = None if n is None else derivatives.get(n)
+    return Number(np.zeros(leaf.shape, leaf.value.dtype), 0, leaf.format) if found is None else found
+
+
+def match_of(v: View, number: int) -> Match | None:
+    """Of which forward value a value of the backward pass is the derivative."""
+    if number in v.scene.inner:
+        return None
+    if number not in v.matches:
+        v.matches[number] = match(v.known, v.scene.tape.values[number])
+    return v.matches[number]
+
+
+def line_of(s: Scene, number: int) -> Line | None:
+    """The line of the user's code that made a value."""
+    place = s.tape.values[number].node.place
+    return None if place is None else Line(place.file, place.line, place.source)
+
+
+def is_leaf(s: Scene, number: int) -> bool:
+    return any(number_of(x) == number for x in s.leaves.values())
+
+
+def name_of(s: Scene, number: int) -> str:
+    """What the user's code calls a value, or how it is written there; a leaf has its own name."""
+    leaf = next((name for name, x in s.leaves.items() if number_of(x) == number), None)
+    if leaf is not None:
+        parts = leaf.split(".") if not leaf[0].isdigit() else ["p", *leaf.split(".")]
+        return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
+    return called(s, number) or written(s, number)
+
+
+def written(s: Scene, number: int) -> str:
+    """The expression that made the value, where it is short and on one line."""
+    place = s.tape.values[number].node.place
+    if place is None:
+        return ""
+    first, last, start, end = place.span
+    if first is None or first != last or start is None or end is None:
+        return ""
+    text = _bytes(place.file, first)[start:end].decode(errors="ignore").strip()
+    return text if len(text) <= 40 else ""
+
+
+_ASSIGNED = re.compile(r"""([\w.]+(?:\[[\w'" +-]+\])?)\s*(?:[-+*/@]|\*\*|//)?=\s*\(*$""")
+"""``a1 = ``, ``hs[t] = ``, ``loss += ``: what stands before the expression."""
+
+_ENDED = re.compile(r"\)*\s*(?:[;#]|if\b|$)")
+"""What stands behind the whole of it."""
+
+
+def called(s: Scene, number: int) -> str:
+    """The name that the value is given where it is computed; empty if it is part of a larger expression."""
+    place = s.tape.values[number].node.place
+    if place is None:
+        return ""
+    first, last, start, end = place.span
+    if first is None or last is None or start is None or end is None:
+        return ""
+    before = _ASSIGNED.search(_bytes(place.file, first)[:start].decode(errors="ignore"))
+    whole = _ENDED.match(_bytes(place.file, last)[end:].decode(errors="ignore").strip("\n"))
+    return before[1] if before and whole else ""
+
+
+def _bytes(file: str, line: int) -> bytes:
+    """A line as the columns of Python's positions count it."""
+    return linecache.getline(file, line).encode()

@@ -1,0 +1,63 @@
+"""What is told of gradients that somebody wrote by hand: rows and faults. Plain data; no arithmetic here."""
+
+from typing import Literal, NamedTuple
+
+Word = Literal["ok", "WRONG", "undecided", "consistent", "none"]
+"""ok: no element is outside. WRONG: one is. undecided: the radius is too large to tell.
+consistent: as ok, by difference quotients at some elements, which prove nothing. none: no gradient was given."""
+
+
+class Line(NamedTuple):
+    """A line of the user's code."""
+
+    file: str
+    number: int
+    source: str = ""  # as it is written there, without what stands before and behind it
+
+    @property
+    def place(self) -> str:
+        """``nn.py:41``, without the folders."""
+        name = self.file.rsplit("/", 1)[-1].rsplit("\\", 1)[-1]
+        cell = name.startswith("<ipython") or "ipykernel" in self.file
+        return f"{'cell' if cell else name}:{self.number}"
+
+
+class Row(NamedTuple):
+    """What was found of one gradient."""
+
+    name: str                        # of the gradient, dW1
+    word: Word
+    size: int = 0                    # elements
+    outside: int = 0                 # elements that differ by more than both radii
+    worst: float = 0.0               # the largest |yours - derivative| / (sum of both radii)
+    resolution: float | None = None  # a change of the whole gradient by this relative amount would have been seen
+    index: tuple[int, ...] = ()      # type: ignore[assignment]  # of the worst element; hides tuple.index, which nobody calls
+    seen: float = 0.0                # the user's value there
+    expected: float = 0.0            # the derivative there
+    pattern: str = ""                # in which way they differ, in words
+    why: str = ""                    # what else a reader must know: why it is undecided, what was looked at
+
+
+class Right(NamedTuple):
+    """A right value that a wrong one was made of."""
+
+    line: Line
+    of: Line | None       # the line of the forward value that it is the derivative by
+    name: str = ""        # of that forward value, where its line gives it one
+    factor: str = ""      # in words, where it is so many times the derivative
+
+
+class Fault(NamedTuple):
+    """One mistake, and all that follows from it.
+
+    gradients: the wrong ones that it explains, the first that the backward pass computes first
+    shown:     of how many of them it was shown that they are right but for this mistake
+    """
+
+    gradients: tuple[str, ...]
+    right: tuple[Right, ...] = ()
+    wrong: tuple[Line, ...] = ()
+    due: Right | None = None      # the derivative that should stand where the first wrong value does
+    causes: tuple[str, ...] = ()  # each proven; several are a tie
+    shown: bool = False
+    note: str = ""
