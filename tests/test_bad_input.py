@@ -230,3 +230,14 @@ def test_what_broadcasts_is_a_radius(radius: Any) -> None:
 def test_bytes_are_no_learning_rates() -> None:
     with pytest.raises(InputError, match="learning rate: expected a finite number, got b'1234'"):
         run(optimizer=SGD(b"1234"))
+
+
+@pytest.mark.parametrize("steps", [2**46, 2**53])
+def test_more_steps_than_memory_holds_are_told(steps: int) -> None:
+    with pytest.raises(InputError, match="steps: expected as many as memory holds the tensors of"):
+        reference.train(replace(GOOD, steps=steps))
+
+
+def test_more_steps_than_floats_count_are_told() -> None:
+    with pytest.raises(InputError, match=r"steps: expected 2\^53 .* at most, as floats count no further"):
+        replace(GOOD, steps=2**53 + 1)

@@ -137,18 +137,28 @@ def _place(what: str, header: Array | None) -> tuple[int, int]:
 
 
 def gather(steps: int, segments: Iterable[Trace]) -> Trace:
-    """One trace from the consecutive segments of a run of that many steps; their values are copied."""
+    """One trace from the consecutive segments of a run of that many steps; their values are copied.
+
+    Raises InputError where memory does not hold them.
+    """
     groups: dict[str, dict[str, Array]] = {"parameters": {}, "tensors": {}, "states": {}}
     for segment in segments:
         for kind, gathered in groups.items():
             more = kind != "tensors"  # one entry before the first step
             for name, a in getattr(segment, kind).items():
                 if not segment.first:
-                    gathered[name] = np.full((steps + more, *a.shape[1:]), filling(a), a.dtype)
+                    gathered[name] = _room(steps + more, a)
                 here = slice(segment.first, segment.first + segment.steps + more)
                 gathered[name][here][tuple(slice(n) for n in a.shape)] = a
         constants = segment.constants
     return Trace(steps, constants, groups["parameters"], groups["tensors"], states=groups["states"])
+
+
+def _room(rows: int, like: Array) -> Array:
+    try:
+        return np.full((rows, *like.shape[1:]), filling(like), like.dtype)
+    except (MemoryError, ValueError) as error:  # ValueError: more than an array may have
+        raise InputError("steps", "as many as memory holds the tensors of (record= keeps fewer)", str(error)) from error
 
 
 def filling(a: Array) -> float:

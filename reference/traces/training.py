@@ -105,6 +105,8 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, plant: So
     Raises UnknownNameError for a name in ``record`` that the run does not have.
     """
     checked_experiment(experiment)
+    if callable(record):
+        raise InputError("record", "a list of names", repr(record))
     if not callable(plant):
         raise InputError("plant", "a function (name, value) -> value", repr(plant))
     return gather(experiment.steps, segments(experiment, record, plant=plant))

@@ -75,6 +75,15 @@ def crowded(path: Path) -> Path:
     return path
 
 
+def hollow(path: Path) -> Path:
+    """A file with a hole of 200 megabytes, which is said to be its list of entries."""
+    with path.open("wb") as file:
+        file.truncate(200 << 20)
+        file.seek(0, os.SEEK_END)
+        file.write(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 200 << 20, 0, 0))
+    return path
+
+
 def folder(path: Path) -> Path:
     with zipfile.ZipFile(archive(path), "a") as file:
         file.writestr("constants/", b"")
@@ -123,6 +132,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "32 GB in a header": (declared, "expected 32000000000 bytes, as shape .* has, got 0"),
     "an understated size": (understated, "a trace that Trace.save wrote, got Bad CRC-32"),
     "a crowded list": (crowded, f"a list of entries of {PIECE} bytes at most"),
+    "a hollow list": (hollow, f"a list of entries of {PIECE} bytes at most"),
     "a folder": (folder, "arrays and nothing else .*, got an entry 'constants/'"),
     "an odd entry": (text, "arrays and nothing else .*, got an entry 'README.txt'"),
     "an array twice": (twice, "each array once, got a second 'constants/x'"),
