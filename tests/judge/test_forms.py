@@ -89,6 +89,15 @@ def test_a_right_gradient_in_another_form_is_certified_and_said_to_be_one(form: 
     assert any(noted), "no size of these shows the other form"
 
 
+@each_dtype
+def test_steps_that_overflow_do_not_spoil_what_is_granted_to_the_others(dtype: str) -> None:
+    f, slope, theirs, _ = FORMS["squares factored"]
+    c = judged(experiment(Between(f, slope), dtype, 4.0, steps=6), theirs)
+    assert c.vacuous
+    assert c.refutations == ()
+    assert row_of(c, "dz").forms
+
+
 def test_the_saturated_loss_of_members_is_in_another_form_under_vmap() -> None:
     """Of an ensemble nothing is known between parameters and gradients: see tests/conformance/test_drawn.py, too."""
     start = linear_regression.Parameters(np.array([[-11.0]]), np.zeros(1))
