@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import reference
-from reference import SGD, Ensemble, Experiment, Own, SquaredError
+from reference import SGD, Ensemble, Experiment, Own, SquaredError, Trace
 from reference.arrays import Array
 from reference.losses import BinaryCrossEntropyWithLogits
 from reference.networks import linear_regression
@@ -253,10 +253,26 @@ def test_forwards_and_updates_have_no_other_form(tensor: str) -> None:
     assert row_of(c, tensor).first is not None
 
 
-def test_numpy_s_own_run_has_one_form() -> None:
+def another() -> tuple[Experiment, Trace]:
+    """An experiment, and the trace of a right gradient in another form."""
     f, slope, _, _ = FORMS["tanhshrink"]
     e = experiment(Between(f, slope), size=0.1)
-    other = reference.train(replace(e, network=Between(f, lambda da, z, _: da - da * (1 - np.tanh(z) ** 2))))
+    return e, reference.train(replace(e, network=Between(f, lambda da, z, _: da - da * (1 - np.tanh(z) ** 2))))
+
+
+def test_a_fault_beside_another_form_is_refuted_alone() -> None:
+    e, other = another()
+    other.tensors["dW"][1] *= 2
+    c = certify(e, other)
+    assert next((f.tensor, f.step) for f in c.refutations) == ("dW", 1)
+    assert "dz" not in {f.tensor for f in c.refutations}
+    assert row_of(c, "dz").forms
+    assert c.ruling is not None
+    assert (c.ruling.verdict, c.ruling.tensor) == ("the mirror strays", "dW")
+
+
+def test_numpy_s_own_run_has_one_form() -> None:
+    e, other = another()
     assert certify(e, other, "torch").verdict == "certified"
     first = certify(e, other, "numpy").first
     assert first is not None
