@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import reference
-from reference import SGD, Ensemble, Experiment, Own, SquaredError
+from reference import SGD, Ensemble, Experiment, Own, SquaredError, Trace
 from reference.arrays import Array
 from reference.losses import BinaryCrossEntropyWithLogits
 from reference.networks import linear_regression
@@ -87,6 +87,15 @@ def test_a_right_gradient_in_another_form_is_certified_and_said_to_be_one(form: 
         assert [n for n in c.notes if n.startswith("dz (local): equal up to")] == list(other_forms(Findings((row,))))
         noted.append(row.forms)
     assert any(noted), "no size of these shows the other form"
+
+
+@each_dtype
+def test_steps_that_overflow_do_not_spoil_what_is_granted_to_the_others(dtype: str) -> None:
+    f, slope, theirs, _ = FORMS["squares factored"]
+    c = judged(experiment(Between(f, slope), dtype, 4.0, steps=6), theirs)
+    assert c.vacuous
+    assert c.refutations == ()
+    assert row_of(c, "dz").forms
 
 
 def test_the_saturated_loss_of_members_is_in_another_form_under_vmap() -> None:
@@ -198,10 +207,12 @@ def test_a_sum_of_products_is_kept_as_it_is() -> None:
     """The radius of a long sum is that of its worst order, 1e-3 here, and no gradient starts from another order."""
     draw = np.random.default_rng(0)
     W, O, x, t = (draw.normal(size=s).astype("float32") for s in ((3, 4000), (2, 3), (5, 4000), (5, 2)))
-    e = replace(experiment(TANH, "float32", steps=1), parameters=Two(W / 60, O), x=x, t=t)
+    by_z = Between(np.tanh, lambda da, z, _: da * (1 - np.tanh(z) ** 2))
+    e = replace(experiment(by_z, "float32", steps=1), parameters=Two(W / 60, O), x=x, t=t)
     assert certify(e, reference.train(e)).verdict == "certified"
     row = row_of(changed(e, "dz", lambda a: a * np.float32(1 + 1e-4)), "dz")
     assert row.first is not None
+    assert (row.first.outside, row.forms) == (row.first.size, 0)
 
 
 @each_dtype
@@ -242,10 +253,26 @@ def test_forwards_and_updates_have_no_other_form(tensor: str) -> None:
     assert row_of(c, tensor).first is not None
 
 
-def test_numpy_s_own_run_has_one_form() -> None:
+def another() -> tuple[Experiment, Trace]:
+    """An experiment, and the trace of a right gradient in another form."""
     f, slope, _, _ = FORMS["tanhshrink"]
     e = experiment(Between(f, slope), size=0.1)
-    other = reference.train(replace(e, network=Between(f, lambda da, z, _: da - da * (1 - np.tanh(z) ** 2))))
+    return e, reference.train(replace(e, network=Between(f, lambda da, z, _: da - da * (1 - np.tanh(z) ** 2))))
+
+
+def test_a_fault_beside_another_form_is_refuted_alone() -> None:
+    e, other = another()
+    other.tensors["dW"][1] *= 2
+    c = certify(e, other)
+    assert next((f.tensor, f.step) for f in c.refutations) == ("dW", 1)
+    assert "dz" not in {f.tensor for f in c.refutations}
+    assert row_of(c, "dz").forms
+    assert c.ruling is not None
+    assert (c.ruling.verdict, c.ruling.tensor) == ("the mirror strays", "dW")
+
+
+def test_numpy_s_own_run_has_one_form() -> None:
+    e, other = another()
     assert certify(e, other, "torch").verdict == "certified"
     first = certify(e, other, "numpy").first
     assert first is not None

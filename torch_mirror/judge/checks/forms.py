@@ -253,8 +253,7 @@ def cancelled(
 
 def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v: str) -> list[Array]:
     """|dw| max(1, growth / radius) of each value w that v goes into next, element by element."""
-    fmt = format_of(e.dtype)
-    radius = fmt.u * (float(np.max(np.abs(values[v]), initial=0)) or 1.0)
+    radius = _small(values[v], part, format_of(e.dtype).u)
     half = np.random.default_rng(0).random(values[v].shape) < 0.5  # a fair coin for each
     shares = np.zeros(half.shape), half, ~half  # 0 as an array: so no equation is exact by its structure for one alone
     exact, first, second = (_forward(e, part, values, v, radius * share) for share in shares)
@@ -263,11 +262,25 @@ def _through_elements(e: Experiment, part: Part, values: Mapping[str, Array], v:
         name = gradient_of(e.slots, w)
         if name is None or name not in values or ball.shape != values[v].shape:
             continue
-        grown = [np.maximum(some[w].radius - ball.radius, 0) for some in (first, second)]
+        grown = [_more(some[w].radius, ball.radius) for some in (first, second)]
         if not (grown[0].any() or grown[1].any()) or grown[0][~half].any() or grown[1][half].any():
             continue  # v has no part in it, or goes into other elements as well
         found.append(np.abs(values[name]) * np.maximum(1, (grown[0] + grown[1]) / radius))
     return found
+
+
+def _small(values: Array, part: Part, u: float) -> Array:
+    """A radius for all elements of an entry alike: u times the largest, or u. In float64 at least: it is subtracted."""
+    lead = values.shape[: part.lead]
+    largest = np.max(np.abs(values).reshape(*lead, -1), axis=-1, initial=0)
+    size = np.where(np.isfinite(largest) & (largest > 0), largest, 1)
+    return np.asarray(size * np.float64(u)).reshape(*lead, *(1,) * (values.ndim - part.lead))
+
+
+def _more(radius: Array, than: Array) -> Array:
+    """By how much it is more, and 0 where one of them is infinite: there nothing is decided anyway."""
+    more = radius - than
+    return np.where(np.isfinite(more), np.maximum(more, 0), 0)
 
 
 def _forward(
@@ -298,16 +311,16 @@ def _through_loss(e: Experiment, part: Part, y: Array) -> list[Array]:
     flat = y.reshape(*lead, -1)
     if flat.shape[-1] > ELEMENTS:
         return []
-    radius = fmt.u * (float(np.max(np.abs(y), initial=0)) or 1.0)
+    radius = _small(flat, part, fmt.u)
 
     def of_loss(at: int | None) -> Array:
-        radii = np.zeros(flat.shape, y.dtype)  # an array, if of zeros: as in _through_elements
+        radii = np.zeros(flat.shape)  # an array, if of zeros: as in _through_elements
         if at is not None:
-            radii[..., at] = radius
+            radii[..., at] = radius[..., 0]
         return as_ball(loss_of(e, part, Ball(y, radii.reshape(y.shape), fmt)), fmt).radius
 
-    sums: Array = np.empty(flat.shape, y.dtype)
+    sums: Array = np.empty(flat.shape)
     exact = of_loss(None)
     for j in range(flat.shape[-1]):
-        sums[..., j] = np.maximum(of_loss(j) - exact, 0) / radius
+        sums[..., j] = _more(of_loss(j), exact) / radius[..., 0]
     return [sums.reshape(y.shape)]
