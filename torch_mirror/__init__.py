@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch_mirror.balls.cell import Ball
     from torch_mirror.doors.certify import certify
     from torch_mirror.doors.check.derivative import check
+    from torch_mirror.doors.check.forward import check_forward
     from torch_mirror.doors.check.layer import check_layer
     from torch_mirror.doors.check.result import Checked, Refuted
     from torch_mirror.doors.check.step import check_step
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "certify",
     "check",
+    "check_forward",
     "check_layer",
     "check_step",
     "minimised",
@@ -48,6 +50,7 @@ _HOME = {
     "Refuted": "torch_mirror.doors.check.result",
     "certify": "torch_mirror.doors.certify",
     "check": "torch_mirror.doors.check.derivative",
+    "check_forward": "torch_mirror.doors.check.forward",
     "check_layer": "torch_mirror.doors.check.layer",
     "check_step": "torch_mirror.doors.check.step",
     "minimised": "torch_mirror.doors.minimised",
