@@ -32,10 +32,11 @@ def join_of(node: Node) -> Any:
 class Sum:
     """A derivative that is added up in place: values v and radii r, of which nobody else knows."""
 
-    __slots__ = ("format", "r", "v")
+    __slots__ = ("format", "passed", "r", "v")
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, fmt: Format) -> None:
         self.v, self.r, self.format = np.zeros(shape, dtype), np.zeros(shape, dtype), fmt
+        self.passed = False  # on from an assignment to what was there before
 
     @classmethod
     def of(cls, d: Number) -> "Sum":

@@ -45,15 +45,18 @@ class Derivatives(NamedTuple):
     numbers: Mapping[int, Number]
     open: tuple[Open, ...]
     side: Sides = "first"
+    dropped: frozenset[int] = frozenset()  # arrays between two assignments to them
 
     def by(self, x: Any) -> Ball:
         """The derivative by a ball or number as it was when it was recorded; 0 where the loss does not depend on it.
 
-        Raises KeyError for one that has not been recorded.
+        Raises KeyError for one that has not been recorded, and for an array between two assignments to it.
         """
         x = x.settled()
         if x.node is None:
             raise KeyError("a constant: expected a value that was recorded, as leaf(x) makes one")
+        if x.node.number in self.dropped:
+            raise KeyError("an array between two assignments to it: ask for it as it is after the last one")
         found = self.numbers.get(x.node.number)
         return Ball(Number(np.zeros(x.shape, x.value.dtype), 0, x.format) if found is None else found)
 
@@ -98,7 +101,8 @@ def swept(root: Number, seed: Number, side: Sides = "first", restart: Restart | 
             found[root.node.number] = seed
         for y in reversed(reached):
             _back(y, found, opened, side, restart)
-    return Derivatives(root, found, tuple(opened), side)
+    kept = {number: d for number, d in found.items() if d is not DROPPED}
+    return Derivatives(root, kept, tuple(opened), side, frozenset(found.keys() - kept.keys()))
 
 
 def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, restart: Restart | None) -> None:
@@ -107,6 +111,9 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, res
     if node is None or node.number not in found:
         return
     g = found[node.number]
+    if "at" in node.named and restart is None:
+        _assigned_back(node, g, found)
+        return
     if isinstance(g, Sum):
         g = found[node.number] = g.number()
     g = found[node.number] = closed(g)
@@ -160,6 +167,32 @@ def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any])
             found[number] = total
             return
     _add(found, number, scattered(join, [p.shape for p in node.operands], i, g))
+
+
+DROPPED = Number(np.zeros(()))
+"""Stands for a derivative that has been changed in place."""
+
+
+def _assigned_back(node: Node, g: Number | Sum, found: dict[int, Any]) -> None:
+    """Of x[at] = y: g there goes to y, and the rest to what x was before.
+
+    So that a loop over elements of x costs x once: the rest goes on in place from one assignment to the next.
+    """
+    at, (old, new) = node.named["at"], node.operands
+    if isinstance(g, Sum) and g.passed:
+        rest, found[node.number] = g, DROPPED
+    else:
+        found[node.number] = closed(g.number() if isinstance(g, Sum) else g)
+        rest = Sum.of(found[node.number])
+    if new.node is not None and new.node.active:
+        part = Number(rest.v[at].copy(), rest.r[at].copy(), rest.format)
+        _add(found, new.node.number, fitted(Ball(part), new.shape).settled())
+    if old.node is not None and old.node.active:
+        rest.v[at], rest.r[at], rest.passed = 0, 0, True
+        if old.node.number in found:
+            _add(found, old.node.number, rest.number())
+        else:
+            found[old.node.number] = rest
 
 
 def _add(found: dict[int, Any], number: int, d: Number) -> None:
