@@ -1,6 +1,7 @@
 from torch_mirror.balls.cell import Ball as Ball
 from torch_mirror.doors.certify import certify as certify
 from torch_mirror.doors.check.derivative import check as check
+from torch_mirror.doors.check.forward import check_forward as check_forward
 from torch_mirror.doors.check.layer import check_layer as check_layer
 from torch_mirror.doors.check.result import Checked as Checked
 from torch_mirror.doors.check.result import Refuted as Refuted

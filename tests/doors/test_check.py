@@ -328,6 +328,24 @@ def test_a_cast_to_a_narrower_dtype_is_told() -> None:
     assert "casts to a narrower dtype" in str(check(mine, np.array([0.1, 0.2, 0.3])))
 
 
+def test_code_that_asks_for_the_dtype_is_not_certified_in_the_other_one() -> None:
+    def mine(p: Any) -> Any:
+        return np.sum(p * p), 2 * p + (1e-3 if p.dtype.itemsize == 4 else 0)
+
+    assert check(mine, np.arange(1.0, 4.0)).certified
+    result = check(mine, np.arange(1.0, 4.0, dtype=np.float32))
+    assert not result.certified
+    assert "your own run" in str(result)
+
+
+def test_a_float32_gradient_beyond_its_rounding_is_not_certified() -> None:
+    def mine(p: Any, off: float) -> Any:
+        return np.sum(p * p), 2 * p * (1 + np.asarray(off, p.dtype))
+
+    for off, certified in ((0.0, True), (1e-6, False)):
+        assert check(mine, np.arange(1.0, 4.0, dtype=np.float32), off).certified is certified
+
+
 def test_a_kink_at_every_element_is_undecided_by_quotients() -> None:
     def mine(p: Any) -> Any:
         return np.linalg.inv(np.diag(np.abs(p) + 1)).sum(), np.zeros(2)

@@ -51,13 +51,16 @@ class Fault(NamedTuple):
     """One mistake, and all that follows from it.
 
     gradients: the wrong ones that it explains, the first that the backward pass computes first
-    shown:     of how many of them it was shown that they are right but for this mistake
+    right, wrong: where the right values end, and the lines from there to the first wrong value
+    due:       the derivative that should stand where the first wrong value does
+    causes:    each proven; several are a tie
+    shown:     whether it was shown that the further gradients are right but for it
     """
 
     gradients: tuple[str, ...]
     right: tuple[Right, ...] = ()
     wrong: tuple[Line, ...] = ()
-    due: Right | None = None      # the derivative that should stand where the first wrong value does
-    causes: tuple[str, ...] = ()  # each proven; several are a tie
+    due: Right | None = None
+    causes: tuple[str, ...] = ()
     shown: bool = False
     note: str = ""

@@ -79,7 +79,7 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
     seen = followed(claim, world, wide)
     if isinstance(seen, NotFollowed):
         return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
-    astray = _astray(claim, world, plain, seen, wide)
+    astray, notes = _astray(claim, world, plain, seen, wide)
     if astray:
         return _by_quotients(claim, world, plain, astray)
     if seen.loss.node is None or not seen.loss.node.active:
@@ -89,7 +89,7 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
         )  # fmt: skip
     try:
         found = _derived(claim, as_taken(seen))
-        return found._replace(notes=(*found.notes, *_decisions(seen)))
+        return found._replace(notes=(*found.notes, *_decisions(seen), *notes))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
 
@@ -155,43 +155,48 @@ def _place_in_the_pass(seen: Followed, name: str) -> int:
 # --- whether the run on balls is the user's own ---------------------------------------------------------------------
 
 
-def _astray(claim: Claim, world: World, plain: Plain, seen: Followed, wide: np.dtype[Any]) -> str:
-    """Why the run on balls is not what the user's own run does; empty if it is.
+def _astray(
+    claim: Claim, world: World, plain: Plain, seen: Followed, wide: np.dtype[Any]
+) -> tuple[str, tuple[str, ...]]:
+    """Why the run on balls is not what the user's own run does, empty if it is; and what could not be compared.
 
-    The user's own values must lie within what rounding explains of those on balls: 2 radii, as the centre of a ball
-    is one evaluation and the user's another one. Of a narrower dtype they are compared with balls of that.
+    With e the radius of the user's own dtype, the exact result is within e of their number; and within the ball's
+    radius of its centre. So the two are no further apart than the sum, if both are of one formula.
     """
     dtypes = {np.asarray(a).dtype for a in named(claim.parameters).values()}
+    own = seen
     if dtypes != {wide}:
-        narrow = followed(claim, world, min(dtypes, key=lambda d: d.itemsize)) if np.float16 not in dtypes else None
-        if not isinstance(narrow, Followed):
-            return ""  # only the formulas are judged then
-        seen = narrow
-    pairs: dict[str, tuple[Any, Number | None]] = {"the loss": (plain.loss, seen.loss)}
-    pairs |= {gradient_name(name): (g, seen.gradients[name]) for name, g in plain.gradients.items()}
-    for name, (own, ball) in pairs.items():
-        if own is not None and ball is not None and not _explained(own, ball):
+        narrowest = min(dtypes, key=lambda d: d.itemsize)
+        found = followed(claim, world, narrowest) if narrowest.itemsize > 2 else NotFollowed(None, "no radius is known")
+        if isinstance(found, NotFollowed):
+            return "", (f"the formulas are judged, and not the numbers of your own run in {narrowest}{_at(found)}",)
+        own = found
+    triples: dict[str, tuple[Any, Number | None, Number | None]] = {"the loss": (plain.loss, own.loss, seen.loss)}
+    for name, g in plain.gradients.items():
+        triples[gradient_name(name)] = g, own.gradients[name], seen.gradients[name]
+    for name, (value, narrow, ball) in triples.items():
+        if value is not None and narrow is not None and ball is not None and not _explained(value, narrow, ball):
             why = "the code looks at types, casts to a narrower dtype or draws anew"
-            return f"{name} is another number in your own run than in the same run on balls, beyond rounding: {why}"
-    return ""
+            return f"{name} is another number in your own run than in the same run on balls, beyond rounding: {why}", ()
+    return "", ()
 
 
-def _explained(own: Any, ball: Number) -> bool:
-    if np.shape(own) != ball.shape and np.size(own) != 1:
+def _explained(value: Any, narrow: Number, ball: Number) -> bool:
+    if narrow.shape != ball.shape or (np.shape(value) != ball.shape and np.size(value) != 1):
         return False
-    wider = np.result_type(own, ball.value)
-    value = np.asarray(own, wider).reshape(ball.shape)
-    twice = 2 * np.asarray(ball.radius) * (1 + compared.DEEPEST * ball.format.u)
+    own = np.asarray(value, np.result_type(value, ball.value)).reshape(ball.shape)
+    radius = np.asarray(narrow.radius) * (1 + compared.DEEPEST * narrow.format.u) + np.asarray(ball.radius)
     with np.errstate(invalid="ignore"):
-        near = np.abs(value - ball.value) <= twice
-    return bool((near | ~np.isfinite(ball.value) | ~np.isfinite(twice)).all())
+        near = np.abs(own - ball.value) <= radius * (1 + compared.DEEPEST * ball.format.u)
+    return bool((near | ~np.isfinite(ball.value) | ~np.isfinite(radius)).all())
 
 
 # --- where it is not ------------------------------------------------------------------------------------------------
 
 
 def _by_quotients(claim: Claim, world: World, plain: Plain, why: str) -> Found:
-    return Found(quotients.rows(claim, world, plain), notes=(why, "so it was looked at by difference quotients alone"))
+    rows = quotients.rows(claim, world, plain)
+    return Found(rows, notes=(why, "so it was looked at by difference quotients alone"))
 
 
 def _at(seen: NotFollowed) -> str:

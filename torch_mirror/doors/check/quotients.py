@@ -40,6 +40,8 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
     leaves = {name: np.asarray(a) for name, a in named(claim.parameters).items()}
 
     dtype = _widest(claim, world)
+    if any(a.dtype.itemsize < 8 for a in leaves.values()):
+        plain = plain_run(claim, world, np.float64)  # what is asked is the formula, and not what float32 rounds
 
     def loss(changed: dict[str, Array]) -> Any:
         moved = claim._replace(parameters=rebuild(claim.parameters, changed))
