@@ -120,6 +120,16 @@ def test_a_replay_in_longdouble_is_narrower_and_agrees() -> None:
         assert wide.radius.max() < narrow.radius.max() / 500
 
 
+def test_a_replay_of_thousands_of_operations_needs_no_deep_recursion() -> None:
+    with recording() as tape:
+        x = leaf(np.array([1.0, 2.0]))
+        total = x * 1.0
+        for i in range(1200):
+            total += x * (0.1 * i)
+    again = replay(tape.values, Plan())
+    assert again.at(total).radius.tolist() == total.radius.tolist()
+
+
 def test_what_is_given_is_exact_to_others_and_keeps_its_own_radius() -> None:
     with recording() as tape:
         x = leaf(np.array([0.3, 0.7]))
