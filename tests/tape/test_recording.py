@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.recording import Kind, Node, Recording, current, paused, recording
 from torch_mirror.tape.sweep import derivative, leaf
@@ -31,8 +32,13 @@ def test_nothing_is_noted_without_a_recording() -> None:
 
 
 def test_a_leaf_needs_a_recording() -> None:
-    with pytest.raises(RuntimeError, match="expected a recording that is on"):
-        leaf(np.ones(3))
+    with pytest.raises(InputError, match="leaf W: expected a recording that is on"):
+        leaf(np.ones(3), "W")
+
+
+def test_a_leaf_is_of_floats() -> None:
+    with recording(), pytest.raises(InputError, match="leaf labels: expected an array of floats, got one of int64"):
+        leaf(np.arange(3), "labels")
 
 
 def test_each_operation_is_a_node_with_its_operands_in_order() -> None:

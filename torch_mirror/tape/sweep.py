@@ -9,8 +9,11 @@
 Backwards through what the loss is made of, each elementary rule's adjoint is evaluated on balls. The derivative at
 the given numbers is a composition of adjoints, each of which is evaluated with a radius that holds its exact result;
 so the exact derivative lies in the ball. That is a theorem where every branch is decided; where one is open, or two
-sides of a kink meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where. Source: Griewank &
-Walther, Evaluating Derivatives (2nd ed.), section 3.2.
+sides of a kink meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where. A mask as a factor
+that is open holds both of its outcomes in its radius; conventions.py has a sweep for each.
+
+Derivatives are added up in place where slices of one array meet (moves.py), and where a loop assigns to one.
+Source: Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.errors import InputError
 from torch_mirror.balls.adjoints import fitted
 from torch_mirror.balls.assignment import held
 from torch_mirror.balls.cell import Ball
@@ -62,17 +66,25 @@ class Derivatives(NamedTuple):
 
 
 def leaf(x: Any, name: str = "leaf") -> Ball:
-    """An array, or a ball, as a variable of the recording that is on. Raises RuntimeError if none is."""
+    """An array of floats, or a ball, as a variable of the recording that is on.
+
+    Raises InputError if none is on, and for an array of anything else.
+    """
     tape = current()
     if tape is None:
-        raise RuntimeError("leaf: expected a recording that is on, got none; with recording() as tape: ...")
+        raise InputError(f"leaf {name}", "a recording that is on: with recording() as tape: ...", "none")
+    if not hasattr(x, "settled") and np.asarray(x).dtype.kind != "f":
+        raise InputError(f"leaf {name}", "an array of floats", f"one of {np.asarray(x).dtype}")
     number = x.settled().again() if hasattr(x, "settled") else Number(np.asarray(x))
     tape.leaf(number, name)
     return Ball(number)
 
 
 def derivative(loss: Any, side: Sides = "first") -> Derivatives:
-    """By everything that the loss, a ball of one element, is made of. Raises MissingAdjointError."""
+    """By everything that the loss, a ball of one element, is made of.
+
+    Raises InputError for an array, and MissingAdjointError, which names the rule and the line, where there is none.
+    """
     root = loss.settled()
     d = seeded(root, side)
     return d._replace(open=(*meeting(root), *jumps(root), *d.open))
@@ -83,9 +95,9 @@ Restart = Callable[[Node, Number], Number]
 
 
 def seeded(root: Number, side: Sides = "first", restart: Restart | None = None) -> Derivatives:
-    """By everything that a number of one element is made of. Raises ValueError for an array."""
+    """By everything that a number of one element is made of. Raises InputError for an array."""
     if root.size != 1:
-        raise ValueError(f"derivative: expected a loss of one element, got an array of shape {root.shape}")
+        raise InputError("derivative", "a loss of one element", f"an array of shape {root.shape}")
     return swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side, restart)
 
 
