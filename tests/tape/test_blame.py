@@ -158,6 +158,8 @@ def test_several_mistakes_are_each_told() -> None:
     assert sources["dW2"] == ['dz2 = dy @ p["W3"].T * (1 - a2**2 + second * a2)']
     assert sources["dW1"] == ["dW1 = x.T @ dz1 * third"]
     assert by_first["dW2"].gradients == ("dW2", "db2")
+    assert by_first["dW1"].note == "(with the mistake told at dW2 set aside)"  # dW1 is made of dz2
+    assert not by_first["dW3"].note
     assert by_first["dW3"].causes[0].startswith("a factor 2 in dW3 (proof")
     assert by_first["dW1"].causes[0].startswith("a factor 3 = t.shape[1] or W3.shape[1] in dW1 (proof")
     assert not by_first["dW2"].causes

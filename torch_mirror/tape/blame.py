@@ -27,6 +27,7 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: 
     """
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
+    told: list[tuple[Fault, set[int]]] = []  # with the values that were put in the place of derivatives
     while left and len(faults) < MOST:
         derivatives = anew(s, given)
         v = view_of(s, derivatives, partial_sums(s, derivatives))
@@ -38,7 +39,12 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: 
             faults.append(untraced(v, left.pop(0), spelled))
             continue
         fault = fault_of(v, guess, explained, spelled, sizes)
+        set_aside = [f.gradients[0] for f, values in told if values & s.above[explained[0]]]
+        if set_aside:
+            apart = f"(with the mistake told at {', '.join(set_aside)} set aside)"
+            fault = fault._replace(note=f"{fault.note} {apart}".strip())
         given |= stood_for(s, guess)
+        told.append((fault, {value for value, _ in guess.pairs}))
         if not fault.causes:
             right = frozenset(m.number for n in last_right_of(v, guess) if (m := match_of(v, n)) is not None)
             name = called(s, first_wrong(v, guess))

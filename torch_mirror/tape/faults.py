@@ -40,7 +40,7 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
     return Fault(
         tuple(spelled(name) for name in explained),
-        _right_lines(v, right, wrong, sizes),
+        _right_lines(v, right, wrong, sizes, guess.share),
         wrong,
         due,
         causes=_factor_cause(v, value, explained, spelled, sizes),
@@ -99,9 +99,15 @@ def last_right_of(v: View, guess: Guess) -> set[int]:
     return {n for value, _ in guess.pairs for n in last_right(v, value, guess.share)}
 
 
-def _right_lines(v: View, right: Sequence[int], wrong: Sequence[Line], sizes: Sizes) -> tuple[Right, ...]:
-    """Each once; those of a wrong line only if there are no others."""
-    told = [r for n in right if (r := _right_line(v, n, sizes)) is not None]
+def _right_lines(
+    v: View, right: Sequence[int], wrong: Sequence[Line], sizes: Sizes, share: float
+) -> tuple[Right, ...]:
+    """Each once; instead of a value that the wrong line itself makes on its way, those that it is made of."""
+    ends: list[int] = []
+    for n in right:
+        inside = line_of(v.scene, n) in wrong
+        ends += (last_right(v, n, share) if inside else ()) or (n,)
+    told = [r for n in dict.fromkeys(ends) if (r := _right_line(v, n, sizes)) is not None]
     others = [r for r in told if r.line not in wrong]
     return tuple(dict.fromkeys(others or told))
 

@@ -104,7 +104,18 @@ def _derived(claim: Claim, seen: Followed) -> Found:
     else:
         scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
-    return Found(rows, blame(scene, wrong, gradient_name, sizes_of(claim)), notes)
+    faults = blame(scene, wrong, gradient_name, sizes_of(claim))
+    return Found(rows, faults, (*notes, *_untold(wrong, faults)))
+
+
+def _untold(wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
+    """What is wrong and belongs to no fault that is told: there are too many, or radii are too large for blame."""
+    told = {name for fault in faults for name in fault.gradients}
+    left = [name for name in map(gradient_name, wrong) if name not in told]
+    if not left:
+        return ()
+    which = "it follows" if len(left) == 1 else "they follow"
+    return (f"{', '.join(left)}: wrong, and it could not be told from what {which}; mend the others and check again",)
 
 
 def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
