@@ -1,0 +1,128 @@
+"""What is to be explained: the right equation, and beside it what somebody's code has computed.
+
+Two numbers with radii may be the same if their balls meet, |a - b| <= r_a + r_b: what each encloses is an exact result.
+The sum of the radii is widened by what its own evaluation may have rounded away (DEEPEST roundings, as in the judge).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.number import Number
+from torch_mirror.tape.edits.constants import Constant, table
+from torch_mirror.tape.edits.edit import Edit, centres, evaluated
+from torch_mirror.tape.edits.equation import Equation, Shape, shape_of
+from torch_mirror.tape.edits.user import Value, behind
+from torch_mirror.tape.edits.words import called
+
+DEEPEST = 1024
+
+
+class Case(NamedTuple):
+    """names: what each node is called
+    balls, arrays: the value of each node, with the edits that have been found already
+    seen:     what the user's code has for the outputs; wrong: the names of those that are outside
+    room:     by output, up to which error an edit is worth a proof
+    user:     the values that the wrong outputs are made of, in the user's code
+    others:   values that may stand in for one of their shape, by what they are called
+    previous: of an output, or of a leaf, what it was a step before
+    """
+
+    eq: Equation
+    shape: Shape
+    names: tuple[str, ...]
+    balls: Sequence[Any]
+    arrays: Sequence[Any]
+    seen: Mapping[str, Number]
+    wrong: frozenset[str]
+    room: Mapping[str, float]
+    constants: Mapping[str, Constant]
+    user: tuple[Value, ...]
+    others: Mapping[str, Ball]
+    previous: Mapping[str, Ball]
+    found: tuple[Edit, ...] = ()
+
+
+def case_of(
+    eq: Equation,
+    seen: Mapping[str, Number],
+    constants: Mapping[str, float],
+    others: Mapping[str, Number],
+    previous: Mapping[str, Number],
+) -> Case:
+    """The case before anything is found. seen: of outputs, of their shapes, without a NaN."""
+    shape = shape_of(eq)
+    balls = list(eq.values)
+    wrong = _wrong(eq, balls, seen)
+    user = behind([seen[name] for name in eq.outputs if name in wrong], _sources(eq))
+    return Case(
+        eq, shape, tuple(called(eq, i) for i in range(len(eq.nodes))), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
+        {name: Ball(x) for name, x in others.items()}, {name: Ball(x) for name, x in previous.items()},
+    )  # fmt: skip
+
+
+def after(case: Case, edit: Edit) -> Case:
+    """The case in which the edit is made: what is still wrong is wrong for another reason."""
+    balls = list(case.balls)
+    new: dict[int, Any] = {}
+    with np.errstate(all="ignore"):
+        evaluated(case.eq, case.shape, case.balls, (edit,), case.eq.outputs, new, case.found)
+    for i, x in new.items():
+        balls[i] = x
+    wrong = _wrong(case.eq, balls, case.seen)
+    user = behind([case.seen[name] for name in case.eq.outputs if name in wrong], _sources(case.eq))
+    return case._replace(
+        balls=balls, arrays=centres(balls), wrong=wrong, room=_room(case.eq, balls, case.seen), user=user,
+        found=(*case.found, edit),
+    )  # fmt: skip
+
+
+def distance(a: Number, b: Any) -> float:
+    """The largest |a - b| / (r_a + r_b), infinite for other shapes or where there is no number: up to 1 they meet."""
+    if a.shape != b.shape:
+        return np.inf
+    allowed = (a.radius + np.asarray(b.radius)) * (1 + DEEPEST * a.format.u)
+    with np.errstate(all="ignore"):
+        error = np.abs(a.value - b.value)
+        ratio = np.where(error == 0, 0.0, error / allowed)
+    if not np.isfinite(b.value).all() or not np.isfinite(allowed).all():
+        return np.inf
+    return float(np.max(ratio, initial=0.0))
+
+
+def meets(a: Number, b: Any) -> bool:
+    """Whether every element of the one may be that of the other."""
+    return distance(a, b) <= 1
+
+
+def _wrong(eq: Equation, balls: Sequence[Any], seen: Mapping[str, Number]) -> frozenset[str]:
+    return frozenset(name for name, i in eq.outputs.items() if name in seen and _refuted(seen[name], balls[i]))
+
+
+def _refuted(a: Number, b: Any) -> bool:
+    """Whether some element of the one cannot be that of the other. A radius without end refutes nothing."""
+    with np.errstate(all="ignore"):
+        error, allowed = np.abs(a.value - b.value), a.radius + np.asarray(b.radius)
+        return bool((error > allowed * (1 + DEEPEST * a.format.u)).any())
+
+
+def _room(eq: Equation, balls: Sequence[Any], seen: Mapping[str, Number]) -> dict[str, float]:
+    """1e-8 of the largest element, where it is not the radii that leave more. Only balls decide; this saves time."""
+    return {
+        name: 1e-8 * _largest(seen[name].value) + 1e-12 * _largest(balls[i].value) + 8 * _largest(balls[i].radius)
+        + 8 * _largest(seen[name].radius)
+        for name, i in eq.outputs.items() if name in seen
+    }  # fmt: skip
+
+
+def _largest(a: Array) -> float:
+    finite = np.abs(a)[np.isfinite(a)]
+    return float(finite.max(initial=0.0))
+
+
+def _sources(eq: Equation) -> frozenset[int]:
+    """The places in the recording of what the equation starts from: leaves, and the forward pass."""
+    return frozenset(n.source for n in eq.nodes if n.source is not None and n.kind in ("forward", "leaf"))

@@ -1,0 +1,116 @@
+"""An edit: a small change of an equation; and what the outputs are with it.
+
+A change sets in somewhere: at the value of a node, for all that use it, or at one operand of a node, for that one use.
+There x becomes by(x, at, c): at(i) is the value of any other node, c a constant, where the edit has one. The
+same function serves for arrays and for balls, for the equation at hand and at any other point.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from torch_mirror.tape.edits.equation import Equation, Shape
+from torch_mirror.tape.edits.operations import OPERATIONS
+
+By = Callable[[Any, Callable[[int], Any], Any], Any]
+Values = Sequence[Any]
+
+
+class Change(NamedTuple):
+    """node: its number; operand: which of its operands, or None for its value."""
+
+    node: int
+    operand: int | None
+    by: By
+
+
+class Edit(NamedTuple):
+    """Changes that belong together, one of them if nothing is said.
+
+    words: what was done, with "{}" for the constant's name
+    cost:  how much is done: of two edits that fit, the cheaper one is named
+    solve: how the constant is found: "factor", starting from 1, or "term", starting from 0; "" if there is none
+    name:  the constant's, once it is found; inverse: the edit's own constant is one over it
+    template: the edit before its constant was found
+    """
+
+    changes: tuple[Change, ...]
+    words: str
+    cost: int
+    solve: Literal["", "factor", "term"] = ""
+    c: Any = None
+    name: str = ""
+    inverse: bool = False
+    template: "Edit | None" = None
+
+    @property
+    def node(self) -> int:
+        """The first node that is another one with it."""
+        return min(change.node for change in self.changes)
+
+
+def at_node(node: int, words: str, cost: int, by: By) -> Edit:
+    """An edit of a node's value."""
+    return Edit((Change(node, None, by),), words, cost)
+
+
+def evaluated(
+    eq: Equation, shape: Shape, start: Values, edits: Sequence[Edit], wanted: Iterable[str], new: dict[int, Any],
+    made: Sequence[Edit] = (),
+) -> Mapping[str, Any]:  # fmt: skip
+    """The outputs of these names with the edits; only what lies below one of them is computed again.
+
+    start: the value of each node without the edits, arrays or balls
+    new:   the values that have been computed again, which are added to
+    made:  edits that ``start`` has already
+    Raises what the edits' functions raise, above all ValueError for shapes that do not fit.
+    """
+    fresh, before = _by_node(edits), _by_node(made)
+    changed = frozenset(fresh).union(*(shape.below[i] for i in fresh))
+
+    def at(i: int) -> Any:
+        return new[i] if i in new else start[i]
+
+    results = {}
+    for name in wanted:
+        for i in sorted(changed & shape.above[name]):
+            if i not in new:
+                new[i] = _value(eq, i, start, at, before.get(i, ()), fresh.get(i, ()))
+        results[name] = at(eq.outputs[name])
+    return results
+
+
+Changes = Sequence[tuple[Change, Any]]
+
+
+def _by_node(edits: Sequence[Edit]) -> dict[int, list[tuple[Change, Any]]]:
+    found: dict[int, list[tuple[Change, Any]]] = {}
+    for edit in edits:
+        for change in edit.changes:
+            found.setdefault(change.node, []).append((change, edit.c))
+    return found
+
+
+def _value(eq: Equation, i: int, start: Values, at: Callable[[int], Any], before: Changes, fresh: Changes) -> Any:
+    """Of a node that something is new for: an operand, or an edit of its own."""
+    node = eq.nodes[i]
+    inner = any(change.operand is not None for change, _ in fresh)
+    if inner or any(at(k) is not start[k] for k in node.operands):
+        changes = [*before, *fresh]
+        operands = [at(k) for k in node.operands]
+        for change, c in changes:
+            if change.operand is not None:
+                operands[change.operand] = change.by(operands[change.operand], at, c)
+        x = OPERATIONS[node.operation](*operands, **node.options)
+    else:
+        changes, x = list(fresh), start[i]
+    for change, c in changes:
+        if change.operand is None:
+            x = change.by(x, at, c)
+    return x
+
+
+def centres(values: Values) -> list[Any]:
+    """The centres of balls, as arrays."""
+    return [np.asarray(x.value) for x in values]

@@ -1,0 +1,188 @@
+"""The edits that any value allows: a factor, another value in its place, a transposition, rows moved or dropped, a cast.
+
+Each function takes the case and a site and yields edits of the value x there. What depends on the operation that made it
+is in menu_operations.py, what only updates know in menu_updates.py.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from torch_mirror.balls.cell import Ball
+from torch_mirror.tape.edits.case import Case
+from torch_mirror.tape.edits.edit import By, Change, Edit
+from torch_mirror.tape.edits.operations import looked
+from torch_mirror.tape.edits.rounded import FORMATS, rounded
+from torch_mirror.tape.edits.sites import Site, value_at
+
+Edits = Iterator[Edit]
+
+MOST_UNITS = 64
+"""An axis of more elements is not tried for one dead row or unit at a time, but for its first and last."""
+
+
+def edit_at(site: Site, words: str, cost: int, by: By, solve: Any = "") -> Edit:
+    """An edit of the value at a site."""
+    return Edit((Change(site.node, site.operand, by),), words, cost, solve)
+
+
+def beside(x: Any, ball: Ball) -> Any:
+    """A ball as what x is: a ball, or an array."""
+    return ball if hasattr(x, "settled") else ball.value
+
+
+def name_of(case: Case, site: Site) -> str:
+    """Of the value at a site; with the place where it is used, if it is used elsewhere, too."""
+    name = case.names[value_at(case, site)]
+    if site.operand is None:
+        return name
+    return f"{name} in {case.names[site.node]}"
+
+
+def by_shape(case: Case) -> Mapping[tuple[int, ...], list[int]]:
+    """The nodes that may stand in for one of their shape."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for i, node in enumerate(case.eq.nodes):
+        if (node.kind != "adjoint" or i in case.shape.live) and case.arrays[i].dtype != bool:
+            found.setdefault(case.arrays[i].shape, []).append(i)
+    return found
+
+
+def factor(case: Case, site: Site) -> Edit:
+    """x times a constant, which is solved for."""
+    return edit_at(site, f"a factor {{}} at {name_of(case, site)}", 1, lambda x, at, c: x * c, "factor")
+
+
+def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) -> Edits:
+    """x by another value of its shape that is not made of it."""
+    me, node = value_at(case, site), case.eq.nodes[site.node]
+    name, shape = name_of(case, site), case.arrays[me].shape
+    if not shape:
+        return
+    for other in same.get(shape, ()):
+        itself = other in (me, site.node) or other in case.shape.below.get(site.node, ())
+        if itself or (site.operand is None and other in node.operands):
+            continue
+        apart = (case.eq.nodes[other].kind == "adjoint") != (case.eq.nodes[me].kind == "adjoint")
+        yield edit_at(site, f"{case.names[other]} for {name}", 3 if apart else 2, lambda x, at, c, i=other: at(i))
+    turned = case.eq.nodes[me].operation == "transpose"
+    for words, ball in case.others.items():
+        if ball.shape == shape:
+            yield edit_at(site, f"{words} for {name}", 2, lambda x, at, c, b=ball: beside(x, b))
+        if turned and ball.shape == shape[::-1] and len(shape) == 2:
+            yield edit_at(site, f"{words} for {case.names[case.eq.nodes[me].operands[0]]}", 2,
+                          lambda x, at, c, b=ball: np.transpose(beside(x, b)))  # fmt: skip
+
+
+def transposed(case: Case, site: Site) -> Edits:
+    """A square x. A transpose without its transposition is one."""
+    shape = case.arrays[value_at(case, site)].shape
+    if len(shape) == 2 and shape[0] == shape[1] > 1:
+        yield edit_at(site, f"{name_of(case, site)} transposed", 2, lambda x, at, c: np.transpose(x))
+
+
+def _looks(axis: int) -> Iterator[tuple[str, Callable[[Any], Any]]]:
+    yield f"reversed along axis {axis}", lambda a: np.flip(a, axis)
+    for by in (1, -1):
+        yield f"shifted by {by} along axis {axis}", lambda a, by=by: np.roll(a, by, axis)
+
+
+def moved(case: Case, site: Site) -> Edits:
+    """Rows or columns in another order."""
+    me = value_at(case, site)
+    for axis, size in enumerate(case.arrays[me].shape):
+        if size > 1:
+            for words, look in _looks(axis):
+                yield edit_at(site, f"{name_of(case, site)} {words}", 3, lambda x, at, c, look=look: looked(x, look))
+
+
+def dead(case: Case, site: Site) -> Edits:
+    """One row, column or unit of x is 0."""
+    me = value_at(case, site)
+    shape = case.arrays[me].shape
+    for axis, size in enumerate(shape):
+        if size < 2:
+            continue
+        every = range(size) if size <= MOST_UNITS and _is_named(case, me) else (0, size - 1)
+        for k in every:
+            where = "first" if k == 0 else "last" if k == size - 1 else f"index {k}"
+            yield edit_at(site, f"{where} of axis {axis} of {name_of(case, site)} dropped", 3, _without(shape, axis, k))
+
+
+def _is_named(case: Case, i: int) -> bool:
+    return bool(case.eq.nodes[i].of) or case.eq.nodes[i].kind != "adjoint"
+
+
+def _without(shape: tuple[int, ...], axis: int, k: int) -> By:
+    kept = np.ones(shape[axis])
+    kept[k] = 0
+    kept = kept.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return lambda x, at, c: x * kept
+
+
+def one_element(case: Case, site: Site) -> Edits:
+    """A single element of an output is 0, where that is the only one that is wrong."""
+    for name in sorted(case.wrong):
+        if case.eq.outputs[name] != site.node or site.operand is not None:
+            continue
+        expected, seen = case.arrays[site.node], case.seen[name].value
+        apart = np.argwhere(np.abs(expected - seen) > case.room[name])
+        if len(apart) == 1 and expected.size > 1:
+            index = tuple(int(i) for i in apart[0])
+            kept = np.ones(expected.shape)
+            kept[index] = 0
+            words = f"element {list(index)} of {name_of(case, site)} is 0"
+            yield edit_at(site, words, 3, lambda x, at, c, kept=kept: x * kept)
+
+
+def narrowed(case: Case, site: Site) -> Edits:
+    """x rounded to a narrower format."""
+    if case.arrays[value_at(case, site)].size > 1:
+        for to in FORMATS:
+            yield edit_at(site, f"{name_of(case, site)} rounded to {to}", 2, lambda x, at, c, to=to: rounded(x, to))
+
+
+def narrowed_number(case: Case, site: Site) -> Edits:
+    """A constant rounded to float32, where that changes it."""
+    c = float(case.arrays[value_at(case, site)])
+    if float(np.float32(c)) != c:
+        yield edit_at(site, f"the constant {c:g} rounded to float32", 2, lambda x, at, c: rounded(x, "float32"))
+
+
+def added(case: Case, site: Site) -> Edits:
+    """A term too many: a constant times a parameter, at its derivative; the constant is solved for."""
+    node = case.eq.nodes[site.node]
+    if site.operand is not None:
+        return
+    for name, output in case.eq.outputs.items():
+        leaf = next((i for i in node.of if case.eq.nodes[i].label == name), None)
+        if output == site.node and leaf is not None:
+            words = f"a term {{}} * {name} too many in {name_of(case, site)}"
+            yield edit_at(site, words, 2, lambda x, at, c, i=leaf: x + at(i) * c, "term")
+
+
+def earlier(case: Case, site: Site) -> Edits:
+    """What it was a step before: in its place, or added to it."""
+    if site.operand is not None:
+        return
+    node = case.eq.nodes[site.node]
+    names = [name for name, output in case.eq.outputs.items() if output == site.node]
+    for name in [*names, *([node.label] if node.label else [])]:
+        before = case.previous.get(name)
+        if before is not None and before.shape == case.arrays[site.node].shape:
+            what = case.names[site.node]
+            yield edit_at(site, f"{what} of the step before", 2, lambda x, at, c, b=before: beside(x, b))
+            yield edit_at(site, f"{what} of the step before added", 2, lambda x, at, c, b=before: x + beside(x, b))
+
+
+def summed(case: Case, site: Site) -> Edits:
+    """Every element of x is the sum over an axis, or over all: what broadcasting hides."""
+    me = value_at(case, site)
+    shape = case.arrays[me].shape
+    if len(shape) != 2 or site.operand is not None or not case.eq.nodes[me].of:
+        return
+    for axis in (0, 1, None):
+        what = "all axes" if axis is None else f"axis {axis}"
+        yield edit_at(site, f"{name_of(case, site)} summed over {what}", 4,
+                      lambda x, at, c, axis=axis: np.broadcast_to(np.sum(x, axis=axis, keepdims=True), shape))  # fmt: skip
