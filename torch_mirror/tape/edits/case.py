@@ -14,7 +14,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.constants import Constant, table
 from torch_mirror.tape.edits.edit import Edit, centres, evaluated
-from torch_mirror.tape.edits.equation import Equation, Shape, shape_of
+from torch_mirror.tape.edits.equation import Equation, Node, Shape, shape_of
 from torch_mirror.tape.edits.user import Value, behind
 from torch_mirror.tape.edits.words import called
 
@@ -27,8 +27,8 @@ class Case(NamedTuple):
     seen:     what the user's code has for the outputs; wrong: the names of those that are outside
     room:     by output, up to which error an edit is worth a proof
     user:     the values that the wrong outputs are made of, in the user's code
-    others:   values that may stand in for one of their shape, by what they are called
-    previous: of an output, or of a leaf, what it was a step before
+    others:   further values that may stand in for one of their shape, as nodes that nothing is made of
+    previous: by the name of an output or a leaf, the node of what it was a step before
     """
 
     eq: Equation
@@ -41,8 +41,8 @@ class Case(NamedTuple):
     room: Mapping[str, float]
     constants: Mapping[str, Constant]
     user: tuple[Value, ...]
-    others: Mapping[str, Ball]
-    previous: Mapping[str, Ball]
+    others: Mapping[str, int]
+    previous: Mapping[str, int]
     found: tuple[Edit, ...] = ()
 
 
@@ -54,14 +54,22 @@ def case_of(
     previous: Mapping[str, Number],
 ) -> Case:
     """The case before anything is found. seen: of outputs, of their shapes, without a NaN."""
+    eq, spare = _beside(eq, {**others, **{f"{name} of the step before": x for name, x in previous.items()}})
     shape = shape_of(eq)
     balls = list(eq.values)
     wrong = _wrong(eq, balls, seen)
     user = behind([seen[name] for name in eq.outputs if name in wrong], _sources(eq))
     return Case(
         eq, shape, tuple(called(eq, i) for i in range(len(eq.nodes))), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
-        {name: Ball(x) for name, x in others.items()}, {name: Ball(x) for name, x in previous.items()},
+        {name: spare[name] for name in others}, {name: spare[f"{name} of the step before"] for name in previous},
     )  # fmt: skip
+
+
+def _beside(eq: Equation, values: Mapping[str, Number]) -> tuple[Equation, dict[str, int]]:
+    """The equation with further values as constants behind its own nodes, and their numbers."""
+    nodes = (*eq.nodes, *(Node("constant", (), {}, "constant", name) for name in values))
+    numbers = {name: len(eq.nodes) + i for i, name in enumerate(values)}
+    return Equation(nodes, (*eq.values, *(Ball(x) for x in values.values())), eq.outputs), numbers
 
 
 def after(case: Case, edit: Edit) -> Case:

@@ -1,7 +1,7 @@
 """Numbers that a factor may be, by name: what the caller has named, and what is made of that.
 
     2   1/2   -1   0   10        and of a number c:   c, 1 / c, -c, c^2, 1 - c, 1 / (1 - c), c / (c - 1), (c - 1) / c
-    and the products of two of the simplest
+    and the products of two of the simplest; those with 2 or 1/2 are the simpler ones
 
 A number solved for is known within a tolerance, and has all the names that lie within it: more than one are a tie,
 unless one of them is simpler.
@@ -35,7 +35,7 @@ def table(named: Mapping[str, float]) -> dict[str, Constant]:
                 found.setdefault(words, Constant(value, cost))
     for (a, x), (b, y) in combinations(simple, 2):
         if f"1/{a}" != b and f"1/{b}" != a and x * y not in (1.0, x, y):
-            found.setdefault(f"{a} * {b}", Constant(x * y, 3))
+            found.setdefault(f"{a} * {b}", Constant(x * y, 2 if a in PLAIN else 3))
     return found
 
 

@@ -67,18 +67,23 @@ def evaluated(
     Raises what the edits' functions raise, above all ValueError for shapes that do not fit.
     """
     fresh, before = _by_node(edits), _by_node(made)
-    changed = frozenset(fresh).union(*(shape.below[i] for i in fresh))
 
     def at(i: int) -> Any:
         return new[i] if i in new else start[i]
 
     results = {}
     for name in wanted:
-        for i in sorted(changed & shape.above[name]):
+        for i in way_of(shape, fresh, name):
             if i not in new:
-                new[i] = _value(eq, i, start, at, before.get(i, ()), fresh.get(i, ()))
+                new[i] = _value(eq, i, start, at, new, before.get(i, ()), fresh.get(i, ()))
         results[name] = at(eq.outputs[name])
     return results
+
+
+def way_of(shape: Shape, nodes: Iterable[int], name: str) -> Sequence[int]:
+    """What leads from some nodes to an output, in order."""
+    ways = [shape.way.get((i, name), ()) for i in nodes]
+    return ways[0] if len(ways) == 1 else sorted({i for way in ways for i in way})
 
 
 Changes = Sequence[tuple[Change, Any]]
@@ -92,19 +97,22 @@ def _by_node(edits: Sequence[Edit]) -> dict[int, list[tuple[Change, Any]]]:
     return found
 
 
-def _value(eq: Equation, i: int, start: Values, at: Callable[[int], Any], before: Changes, fresh: Changes) -> Any:
+def _value(
+    eq: Equation, i: int, start: Values, at: Callable[[int], Any], new: Mapping[int, Any], before: Changes, fresh: Changes
+) -> Any:
     """Of a node that something is new for: an operand, or an edit of its own."""
-    node = eq.nodes[i]
-    inner = any(change.operand is not None for change, _ in fresh)
-    if inner or any(at(k) is not start[k] for k in node.operands):
-        changes = [*before, *fresh]
-        operands = [at(k) for k in node.operands]
+    _, numbers, options, *_ = node = eq.nodes[i]
+    inner = fresh and any(change.operand is not None for change, _ in fresh)
+    changes: Changes = fresh
+    if inner or any(k in new for k in numbers):
+        changes = [*before, *fresh] if before else fresh
+        operands = [at(k) for k in numbers]
         for change, c in changes:
             if change.operand is not None:
                 operands[change.operand] = change.by(operands[change.operand], at, c)
-        x = OPERATIONS[node.operation](*operands, **node.options)
+        x = OPERATIONS[node.operation](*operands, **options)
     else:
-        changes, x = list(fresh), start[i]
+        x = start[i]
     for change, c in changes:
         if change.operand is None:
             x = change.by(x, at, c)

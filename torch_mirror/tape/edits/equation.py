@@ -103,14 +103,15 @@ class Shape(NamedTuple):
 
     live:  the nodes that some output is made of
     users: the live nodes that it is an operand of, and which operand
-    below: what is made of it, itself not included, in order
-    above: of each output's name: what the output is made of, itself included
+    below: what is made of it, itself not included
+    way:   by node and output's name: what is made of the node and leads to the output, both included, in order;
+           nothing where the output is not made of it
     """
 
     live: frozenset[int]
     users: Mapping[int, tuple[tuple[int, int], ...]]
     below: Mapping[int, frozenset[int]]
-    above: Mapping[str, frozenset[int]]
+    way: Mapping[tuple[int, str], tuple[int, ...]]
 
 
 def shape_of(eq: Equation) -> Shape:
@@ -123,8 +124,12 @@ def shape_of(eq: Equation) -> Shape:
         for which, operand in enumerate(eq.nodes[i].operands):
             users.setdefault(operand, []).append((i, which))
             below[operand] |= {i} | below[i]
+    way = {
+        (i, name): tuple(sorted((below[i] & nodes) | {i}))
+        for name, nodes in above.items() for i in nodes if eq.nodes[i].kind != "forward"
+    }  # fmt: skip
     return Shape(
-        live, {i: tuple(found) for i, found in users.items()}, {i: frozenset(found) for i, found in below.items()}, above
+        live, {i: tuple(found) for i, found in users.items()}, {i: frozenset(found) for i, found in below.items()}, way
     )
 
 

@@ -25,8 +25,8 @@ from torch_mirror.tape.edits.edit import Edit, evaluated
 from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.menu_operations import of_operation
 from torch_mirror.tape.edits.menu_updates import of_update
-from torch_mirror.tape.edits.probe import classes, probe_of
-from torch_mirror.tape.edits.search import EXPECTED, Fit, search, with_a_constant
+from torch_mirror.tape.edits.probe import classes, holds, probe_of, with_constants
+from torch_mirror.tape.edits.search import EXPECTED, Fit, Found, search, with_a_constant
 from torch_mirror.tape.edits.sites import Site, sites, value_at
 from torch_mirror.tape.edits.told import Cause, Explanation, Finding
 from torch_mirror.tape.edits.user import Value
@@ -37,6 +37,16 @@ MOST = 4
 Nothing: Mapping[str, Number] = {}
 
 
+class Point(NamedTuple):
+    """Another point: as the arguments of explain."""
+
+    eq: Equation
+    seen: Mapping[str, Number | None]
+    constants: Mapping[str, float]
+    others: Mapping[str, Number] = Nothing
+    previous: Mapping[str, Number] = Nothing
+
+
 def explain(
     eq: Equation,
     seen: Mapping[str, Number | None],
@@ -44,6 +54,7 @@ def explain(
     others: Mapping[str, Number] = Nothing,
     previous: Mapping[str, Number] = Nothing,
     budget: float = 2.0,
+    elsewhere: Point | None = None,
 ) -> Explanation:
     """The causes of what is wrong among the seen outputs.
 
@@ -53,6 +64,7 @@ def explain(
     others:    further values that may stand in for one of their shape, by what they are called
     previous:  what an output, or a leaf of an update, was a step before, by its name
     budget:    seconds
+    elsewhere: the same code at another point, best of sizes that all differ, which tells apart what is tied here
     """
     started = time.perf_counter()
     until = started + budget
@@ -61,14 +73,17 @@ def explain(
     tried, complete = 0, True
     with paused():
         case = case_of(eq, usable, constants, others, previous)
+        point = None if elsewhere is None else _case_at(elsewhere, eq)
         while case.wrong and len(findings) < MOST:
-            found = _fits(case, until)
+            found = fits_of(case, until)
             tried, complete = tried + found.tried, complete and found.complete
             if not found.fits:
                 break
-            finding, edit = _finding(case, found.fits, constants, tried, complete=found.complete)
-            findings.append(finding)
+            groups = ranked(case, found.fits, constants, point)
+            findings.append(_finding(case, groups, tried, complete=found.complete))
+            edit = groups[0][0].edit
             case = after(case, edit)
+            point = None if point is None else after(point, with_constants(edit, point.constants))
     seconds = time.perf_counter() - started
     return Explanation(tuple(findings), tuple(sorted(case.wrong)), facts, tried, seconds, complete)
 
@@ -91,26 +106,32 @@ def _usable(eq: Equation, seen: Mapping[str, Number | None]) -> tuple[dict[str, 
     return usable, tuple(facts)
 
 
-class _Search(NamedTuple):
-    fits: tuple[Fit, ...]
-    tried: int
-    complete: bool
+def _case_at(point: Point, eq: Equation) -> Case | None:
+    """None where the code takes another way there, so that the equations have other nodes."""
+    same = [n.operation for n in point.eq.nodes] == [n.operation for n in eq.nodes]
+    usable = _usable(point.eq, point.seen)[0]
+    return case_of(point.eq, usable, point.constants, point.others, point.previous) if same else None
 
 
-def _fits(case: Case, until: float) -> _Search:
-    """Single edits; where there is none, edits with a constant at the same place."""
-    edits = list(candidates(case))
-    found = search(case, edits, until)
+def fits_of(case: Case, until: float) -> Found:
+    """Single edits that explain all; or else some; or else edits with a constant at the same place."""
+    everywhere = sites(case)
+    reaching = [site for site in everywhere if all((site.node, name) in case.shape.way for name in case.wrong)]
+    found = search(case, list(candidates(case, reaching)), until, whole=True)
     if found.fits or not found.complete:
-        return _Search(*found)
-    more = search(case, list(with_a_constant(edits)), until)
-    return _Search(more.fits, found.tried + more.tried, more.complete)
+        return found
+    edits = list(candidates(case, everywhere))
+    found = search(case, edits, until, whole=False)
+    if found.fits or not found.complete:
+        return found
+    more = search(case, list(with_a_constant(edits)), until, whole=False)
+    return Found(more.fits, found.tried + more.tried, more.complete)
 
 
-def candidates(case: Case) -> Iterator[Edit]:
-    """All edits of the menu, at every site."""
+def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
+    """All edits of the menu, at these sites."""
     same = menu.by_shape(case)
-    for site in sites(case):
+    for site in where:
         plain = case.eq.nodes[value_at(case, site)]
         if plain.kind == "constant" and case.arrays[value_at(case, site)].ndim == 0:
             yield from menu.narrowed_number(case, site)
@@ -129,17 +150,30 @@ _FAMILIES: Sequence[Callable[[Case, Site], Iterator[Edit]]] = (
 )  # fmt: skip
 
 
-def _finding(
-    case: Case, fits: Sequence[Fit], constants: Mapping[str, float], tried: int, *, complete: bool
-) -> tuple[Finding, Edit]:
-    """What explains most, the cheapest of it, and what is tied with that."""
+def ranked(
+    case: Case, fits: Sequence[Fit], constants: Mapping[str, float], point: Case | None = None
+) -> list[list[Fit]]:
+    """What explains most wrong outputs, in classes of the same formula, the cheapest first.
+
+    point: where the code was run once more; what does not hold there is dropped, unless nothing does.
+    """
     most = max(len(fit.explains) for fit in fits)
-    groups = classes(case, probe_of(case, constants), [fit for fit in fits if len(fit.explains) == most])
-    cheapest = min(group[0].edit.cost for group in groups)
-    tied = [group for group in groups if group[0].edit.cost == cheapest]
+    best = [fit for fit in fits if len(fit.explains) == most]
+    if point is not None:
+        best = [fit for fit in best if holds(fit.edit, fit.explains, point) is not False] or best
+    return classes(case, probe_of(case, constants), best)
+
+
+def tied(groups: Sequence[Sequence[Fit]]) -> list[Sequence[Fit]]:
+    """The classes that cost as little as the first."""
+    return [group for group in groups if group[0].edit.cost == groups[0][0].edit.cost]
+
+
+def _finding(case: Case, groups: Sequence[Sequence[Fit]], tried: int, *, complete: bool) -> Finding:
     alone = complete and len(groups) == 1
-    causes = tuple(_cause(case, group, tried, alone=alone) for group in tied)
-    return Finding(causes, _why(case, [group[0] for group in tied]) if len(tied) > 1 else ""), tied[0][0].edit
+    first = tied(groups)
+    causes = tuple(_cause(case, group, tried, alone=alone) for group in first)
+    return Finding(causes, _why([group[0] for group in first]) if len(first) > 1 else "")
 
 
 def _cause(case: Case, group: Sequence[Fit], tried: int, *, alone: bool) -> Cause:
@@ -148,7 +182,7 @@ def _cause(case: Case, group: Sequence[Fit], tried: int, *, alone: bool) -> Caus
     return Cause(first.edit.words, _place(case, first.edit), tuple(sorted(first.explains)), tried, alone, first.worst, also[:3])
 
 
-def _why(case: Case, fits: Sequence[Fit]) -> str:
+def _why(fits: Sequence[Fit]) -> str:
     """What is equal here that makes them equal."""
     names = [fit.edit.name for fit in fits if fit.edit.name]
     if len(names) == len(fits) and len(set(names)) == len(names):

@@ -27,12 +27,12 @@ Back = Iterator[tuple[int, int]]
 """The operands of a node, each with the node that is the derivative by it."""
 
 
-def gradient_equation(loss: Number, leaves: Mapping[str, Number], side: Side = "first") -> Equation:
+def gradient_equation(loss: Number, leaves: Mapping[str, Number], side: Side = "last") -> Equation:
     """The derivatives by the leaves, as outputs by their names.
 
     loss:   recorded, of one element
     leaves: recorded variables
-    side:   that a maximum(z, 0) takes at z = 0 (choosing.py)
+    side:   that a maximum(z, 0) takes at z = 0 (choosing.py); "last" is the derivative 0, as of a mask (z > 0)
     """
     draft = Draft()
     with paused(), np.errstate(all="ignore"):

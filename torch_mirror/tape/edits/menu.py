@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torch_mirror.balls.cell import Ball
+from reference.arrays import Array
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import By, Change, Edit
 from torch_mirror.tape.edits.operations import looked
@@ -18,6 +18,9 @@ from torch_mirror.tape.edits.sites import Site, value_at
 
 Edits = Iterator[Edit]
 
+ARITHMETIC = frozenset({"add", "subtract", "multiply", "divide"})
+"""Where an operand in place of the result is what menu_operations.py calls a factor or a term left out."""
+
 MOST_UNITS = 64
 """An axis of more elements is not tried for one dead row or unit at a time, but for its first and last."""
 
@@ -25,11 +28,6 @@ MOST_UNITS = 64
 def edit_at(site: Site, words: str, cost: int, by: By, solve: Any = "") -> Edit:
     """An edit of the value at a site."""
     return Edit((Change(site.node, site.operand, by),), words, cost, solve)
-
-
-def beside(x: Any, ball: Ball) -> Any:
-    """A ball as what x is: a ball, or an array."""
-    return ball if hasattr(x, "settled") else ball.value
 
 
 def name_of(case: Case, site: Site) -> str:
@@ -43,8 +41,9 @@ def name_of(case: Case, site: Site) -> str:
 def by_shape(case: Case) -> Mapping[tuple[int, ...], list[int]]:
     """The nodes that may stand in for one of their shape."""
     found: dict[tuple[int, ...], list[int]] = {}
+    spare = {*case.others.values(), *case.previous.values()}
     for i, node in enumerate(case.eq.nodes):
-        if (node.kind != "adjoint" or i in case.shape.live) and case.arrays[i].dtype != bool:
+        if i not in spare and (node.kind != "adjoint" or i in case.shape.live) and case.arrays[i].dtype != bool:
             found.setdefault(case.arrays[i].shape, []).append(i)
     return found
 
@@ -62,17 +61,17 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
         return
     for other in same.get(shape, ()):
         itself = other in (me, site.node) or other in case.shape.below.get(site.node, ())
-        if itself or (site.operand is None and other in node.operands):
+        if itself or (site.operand is None and node.operation in ARITHMETIC and other in node.operands):
             continue
         apart = (case.eq.nodes[other].kind == "adjoint") != (case.eq.nodes[me].kind == "adjoint")
         yield edit_at(site, f"{case.names[other]} for {name}", 3 if apart else 2, lambda x, at, c, i=other: at(i))
     turned = case.eq.nodes[me].operation == "transpose"
-    for words, ball in case.others.items():
-        if ball.shape == shape:
-            yield edit_at(site, f"{words} for {name}", 2, lambda x, at, c, b=ball: beside(x, b))
-        if turned and ball.shape == shape[::-1] and len(shape) == 2:
+    for words, i in case.others.items():
+        if case.arrays[i].shape == shape:
+            yield edit_at(site, f"{words} for {name}", 2, lambda x, at, c, i=i: at(i))
+        if turned and case.arrays[i].shape == shape[::-1]:
             yield edit_at(site, f"{words} for {case.names[case.eq.nodes[me].operands[0]]}", 2,
-                          lambda x, at, c, b=ball: np.transpose(beside(x, b)))  # fmt: skip
+                          lambda x, at, c, i=i: np.transpose(at(i)))  # fmt: skip
 
 
 def transposed(case: Case, site: Site) -> Edits:
@@ -100,25 +99,29 @@ def moved(case: Case, site: Site) -> Edits:
 def dead(case: Case, site: Site) -> Edits:
     """One row, column or unit of x is 0."""
     me = value_at(case, site)
-    shape = case.arrays[me].shape
-    for axis, size in enumerate(shape):
+    for axis, size in enumerate(case.arrays[me].shape):
         if size < 2:
             continue
-        every = range(size) if size <= MOST_UNITS and _is_named(case, me) else (0, size - 1)
-        for k in every:
-            where = "first" if k == 0 else "last" if k == size - 1 else f"index {k}"
-            yield edit_at(site, f"{where} of axis {axis} of {name_of(case, site)} dropped", 3, _without(shape, axis, k))
+        every = range(size - 1) if size <= MOST_UNITS and _is_named(case, me) else range(1)
+        for k in (*every, -1):
+            where = "first" if k == 0 else "last" if k == -1 else f"index {k}"
+            yield edit_at(site, f"{where} of axis {axis} of {name_of(case, site)} dropped", 3, _without(axis, k))
 
 
 def _is_named(case: Case, i: int) -> bool:
     return bool(case.eq.nodes[i].of) or case.eq.nodes[i].kind != "adjoint"
 
 
-def _without(shape: tuple[int, ...], axis: int, k: int) -> By:
-    kept = np.ones(shape[axis])
-    kept[k] = 0
-    kept = kept.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return lambda x, at, c: x * kept
+def _without(axis: int, k: int) -> By:
+    index = (*(slice(None) for _ in range(axis)), k)
+    return lambda x, at, c: x * kept(x.shape, index)
+
+
+def kept(shape: tuple[int, ...], index: Any) -> Array:
+    """1, and 0 at the index."""
+    a = np.ones(shape)
+    a[index] = 0
+    return a
 
 
 def one_element(case: Case, site: Site) -> Edits:
@@ -130,10 +133,8 @@ def one_element(case: Case, site: Site) -> Edits:
         apart = np.argwhere(np.abs(expected - seen) > case.room[name])
         if len(apart) == 1 and expected.size > 1:
             index = tuple(int(i) for i in apart[0])
-            kept = np.ones(expected.shape)
-            kept[index] = 0
             words = f"element {list(index)} of {name_of(case, site)} is 0"
-            yield edit_at(site, words, 3, lambda x, at, c, kept=kept: x * kept)
+            yield edit_at(site, words, 3, lambda x, at, c, index=index: x * kept(x.shape, index))
 
 
 def narrowed(case: Case, site: Site) -> Edits:
@@ -170,10 +171,10 @@ def earlier(case: Case, site: Site) -> Edits:
     names = [name for name, output in case.eq.outputs.items() if output == site.node]
     for name in [*names, *([node.label] if node.label else [])]:
         before = case.previous.get(name)
-        if before is not None and before.shape == case.arrays[site.node].shape:
+        if before is not None and case.arrays[before].shape == case.arrays[site.node].shape:
             what = case.names[site.node]
-            yield edit_at(site, f"{what} of the step before", 2, lambda x, at, c, b=before: beside(x, b))
-            yield edit_at(site, f"{what} of the step before added", 2, lambda x, at, c, b=before: x + beside(x, b))
+            yield edit_at(site, f"{what} of the step before", 2, lambda x, at, c, i=before: at(i))
+            yield edit_at(site, f"{what} of the step before added", 2, lambda x, at, c, i=before: x + at(i))
 
 
 def summed(case: Case, site: Site) -> Edits:
@@ -185,4 +186,4 @@ def summed(case: Case, site: Site) -> Edits:
     for axis in (0, 1, None):
         what = "all axes" if axis is None else f"axis {axis}"
         yield edit_at(site, f"{name_of(case, site)} summed over {what}", 4,
-                      lambda x, at, c, axis=axis: np.broadcast_to(np.sum(x, axis=axis, keepdims=True), shape))  # fmt: skip
+                      lambda x, at, c, axis=axis: np.broadcast_to(np.sum(x, axis=axis, keepdims=True), x.shape))  # fmt: skip

@@ -81,8 +81,10 @@ def _of_mask(case: Case, i: int) -> Edits:
     yield at_node(i, f"mask {name} inverted", 1, lambda x, at, c: 1.0 - x)
     if node.operation == "mask":
         a, b = node.operands
-        side, sign = ("last", "> for >=") if node.options["side"] == "first" else ("first", ">= for >")
-        yield at_node(i, f"{sign} in mask {name}", 1, lambda x, at, c: mask(at(a), at(b), side))
+        first = node.options["side"] == "first"
+        words = "0 for 1" if first else "1 for 0"
+        yield at_node(i, f"mask {name} is {words} where both sides are equal, {'>' if first else '>='}", 1,
+                      lambda x, at, c: mask(at(a), at(b), "last" if first else "first"))  # fmt: skip
 
 
 def _elsewhere(case: Case, i: int) -> Edits:
@@ -95,6 +97,9 @@ def _elsewhere(case: Case, i: int) -> Edits:
         if node.operation == "mask":
             side = node.options["side"]
             yield at_node(i, f"mask of {at_m} for {name}", 2, lambda x, at, c, m=m: mask(at(m), 0.0, side))
+        else:
+            words = f"({at_m} > 0), the derivative of ReLU, for {name}"
+            yield at_node(i, words, 3, lambda x, at, c, m=m: mask(at(m), 0.0, "last"))
         for operation, f in DERIVATIVES.items():
             what = {"tanh'": f"1 - {at_m}^2", "sigmoid'": f"{at_m} * (1 - {at_m})"}[operation]
             cost = 2 if operation == node.operation else 3
@@ -144,23 +149,21 @@ def _order(case: Case, i: int) -> Edits:
 def _axes(case: Case, i: int) -> Edits:
     node, name = case.eq.nodes[i], case.names[i]
     k, options = node.operands[0], node.options
-    shape, result = case.arrays[k].shape, case.arrays[i].shape
-    count = case.arrays[k].size / max(case.arrays[i].size, 1)
-    if count > 1:
-        yield at_node(i, f"mean for sum in {name}", 1, lambda x, at, c: x / float(count))
+    shape = case.arrays[k].shape
+    if case.arrays[k].size > case.arrays[i].size:
+        yield at_node(i, f"mean for sum in {name}", 1, lambda x, at, c: x / (at(k).size / x.size))
     if len(shape) != 2 or options["axis"] is None:
         return
-    yield at_node(i, f"{name} summed over all axes", 2,
-                  lambda x, at, c: np.broadcast_to(np.sum(at(k)), result))  # fmt: skip
+    yield at_node(i, f"{name} summed over all axes", 2, lambda x, at, c: np.broadcast_to(np.sum(at(k)), x.shape))
     yield at_node(i, f"mean over all axes for the sum in {name}", 3,
-                  lambda x, at, c: np.broadcast_to(np.sum(at(k)) / float(np.prod(shape)), result))  # fmt: skip
+                  lambda x, at, c: np.broadcast_to(np.sum(at(k)) / float(at(k).size), x.shape))  # fmt: skip
     if shape[0] == shape[1]:
         axis = 1 - options["axis"] % 2 if isinstance(options["axis"], int) else 1
         yield at_node(i, f"{name} summed over axis {axis}", 2,
-                      lambda x, at, c: total(at(k), axis).reshape(result))  # fmt: skip
-    if result[-1:] == shape[1:]:
+                      lambda x, at, c: total(at(k), axis).reshape(x.shape))  # fmt: skip
+    if case.arrays[i].shape[-1:] == shape[1:]:
         yield at_node(i, f"only the first row of {case.names[k]} in {name}", 3,
-                      lambda x, at, c: at(k)[0].reshape(result))  # fmt: skip
+                      lambda x, at, c: at(k)[0].reshape(x.shape))  # fmt: skip
 
 
 def _of_softmax(case: Case, i: int) -> Edits:

@@ -1,11 +1,185 @@
-"""The edits that only an optimizer's step allows: of its settings, its corrections, and of the order of its steps."""
+"""The edits that only an optimizer's step allows: of its settings, its corrections, and of the order of its parts.
 
-from collections.abc import Iterator
+    settings      left out, 1 - beta for beta, another one in its place, two of them swapped
+    corrections   1 - beta^t left out (of m, of v, of both), t one step off
+    eps           inside the root, or outside, or before the correction
+    decay         coupled for decoupled and back
+    momentum      Nesterov's for the usual one; lr inside the buffer; the gradient undampened or dampened
+
+Each function takes the case of an update and yields edits.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
 
 from torch_mirror.tape.edits.case import Case
-from torch_mirror.tape.edits.edit import Edit
+from torch_mirror.tape.edits.edit import Change, Edit, at_node
+from torch_mirror.tape.edits.operations import power
+
+Edits = Iterator[Edit]
 
 
-def of_update(case: Case) -> Iterator[Edit]:
+def of_update(case: Case) -> Edits:
     """Of the whole equation; none for a gradient."""
-    yield from ()
+    if any(node.kind == "forward" for node in case.eq.nodes):
+        return
+    for family in (_settings, _swapped, _corrections, _steps, _eps, _decay, _order):
+        yield from family(case)
+
+
+def _setting_nodes(case: Case) -> list[int]:
+    return [i for i, n in enumerate(case.eq.nodes) if n.kind == "leaf" and case.arrays[i].ndim == 0 and i in case.shape.live]
+
+
+def _named(case: Case, label: str) -> int | None:
+    """The leaf or output of that name."""
+    return next((i for i, n in enumerate(case.eq.nodes) if n.label == label and i in case.shape.live), None)
+
+
+def _settings(case: Case) -> Edits:
+    nodes = _setting_nodes(case)
+    for i in nodes:
+        name = case.names[i]
+        yield at_node(i, f"{name} left out, as if it were 0", 1, lambda x, at, c: x * 0.0)
+        yield at_node(i, f"{name} left out, as if it were 1", 1, lambda x, at, c: x * 0.0 + 1.0)
+        yield at_node(i, f"1 - {name} for {name}", 2, lambda x, at, c: 1.0 - x)
+        for other in nodes:
+            if other != i:
+                yield at_node(i, f"{case.names[other]} for {name}", 2, lambda x, at, c, k=other: at(k))
+
+
+def _uses(case: Case, i: int, other: int) -> tuple[Change, ...]:
+    """The other value at every use of a node's."""
+    return tuple(Change(user, which, lambda x, at, c: at(other)) for user, which in case.shape.users.get(i, ()))
+
+
+def _swapped(case: Case) -> Edits:
+    for a, b in combinations(_setting_nodes(case), 2):
+        yield Edit((*_uses(case, a, b), *_uses(case, b, a)), f"{case.names[a]} and {case.names[b]} swapped", 3)
+
+
+def _corrections(case: Case) -> Edits:
+    """What is divided by 1 - beta^t, or its root, without that; one of them is in the menu of quotients already."""
+    nodes = case.eq.nodes
+    divided = [i for i in sorted(case.shape.live) if nodes[i].operation == "divide" and _is_correction(case, nodes[i].operands[1])]
+    if len(divided) > 1:
+        changes = tuple(Change(i, None, lambda x, at, c, k=nodes[i].operands[0]: at(k)) for i in divided)
+        yield Edit(changes, "bias correction left out", 1)
+    for i in divided:
+        c = nodes[i].operands[1]
+        if nodes[c].operation == "sqrt":
+            yield at_node(i, f"the root left out of the correction {case.names[c]}", 2,
+                          lambda x, at, _, k=nodes[i].operands[0], b=nodes[c].operands[0]: at(k) / at(b))  # fmt: skip
+            top = nodes[nodes[i].operands[0]]
+            if top.operation == "sqrt":
+                yield at_node(i, f"the root left out of {case.names[i]}", 1,
+                              lambda x, at, _, k=top.operands[0], b=nodes[c].operands[0]: at(k) / at(b))  # fmt: skip
+
+
+def _is_correction(case: Case, i: int) -> bool:
+    node = case.eq.nodes[i]
+    if node.operation == "sqrt":
+        node = case.eq.nodes[node.operands[0]]
+    return node.operation == "subtract" and case.eq.nodes[node.operands[1]].operation in ("power", "square") or (
+        node.operation == "subtract" and case.arrays[i].ndim == 0 and case.eq.nodes[node.operands[1]].label.startswith("beta")
+    )
+
+
+def _steps(case: Case) -> Edits:
+    """beta^t with t one more or less: of each, and of all."""
+    nodes = case.eq.nodes
+    powers = [i for i in sorted(case.shape.live) if nodes[i].operation in ("power", "square") and case.arrays[i].ndim == 0]
+    for by in (1, -1):
+        changes = [Change(i, None, _to_the(nodes[i].operands[0], _exponent(case, i) + by)) for i in powers]
+        words = f"t {'+' if by > 0 else '-'} 1 for t, the number of the step"
+        if changes:
+            yield Edit(tuple(changes), f"{words}, in the bias correction", 2)
+        if len(changes) > 1:
+            for change in changes:
+                yield Edit((change,), f"{words}, in {case.names[change.node]}", 3)
+
+
+def _exponent(case: Case, i: int) -> float:
+    return float(case.eq.nodes[i].options.get("n", 2.0))
+
+
+def _to_the(base: int, n: float) -> Callable[..., Any]:
+    return lambda x, at, c: power(at(base), n) if n else at(base) * 0.0 + 1.0
+
+
+def _eps(case: Case) -> Edits:
+    """sqrt(v) + eps, sqrt(v + eps), with a correction on either side."""
+    nodes, eps = case.eq.nodes, _named(case, "eps")
+    if eps is None:
+        return
+    name = case.names[eps]
+    for i in sorted(case.shape.live):
+        if nodes[i].operation == "add" and nodes[i].operands[1] == eps:
+            yield from _eps_moved(case, i, nodes[i].operands[0], eps)
+        if nodes[i].operation == "sqrt" and nodes[nodes[i].operands[0]].operands[1:] == (eps,):
+            inner = nodes[nodes[i].operands[0]].operands[0]
+            yield at_node(i, f"{name} outside of the root", 1, lambda x, at, c, k=inner: np.sqrt(at(k)) + at(eps))
+
+
+def _eps_moved(case: Case, i: int, root: int, eps: int) -> Edits:
+    nodes, name = case.eq.nodes, case.names[eps]
+    correction = None
+    if nodes[root].operation == "divide":
+        root, correction = nodes[root].operands
+    if nodes[root].operation != "sqrt":
+        return
+    v = nodes[root].operands[0]
+    if correction is None:
+        yield at_node(i, f"{name} inside the root", 1, lambda x, at, c: np.sqrt(at(v) + at(eps)))
+        return
+    words = f"{name} inside the root"
+    yield at_node(i, words, 1, lambda x, at, c: np.sqrt(np.square(np.sqrt(at(v)) / at(correction)) + at(eps)))
+    yield at_node(i, f"{words}, before the correction", 2, lambda x, at, c: np.sqrt(at(v) + at(eps)) / at(correction))
+    yield at_node(i, f"{name} before the correction", 1, lambda x, at, c: (np.sqrt(at(v)) + at(eps)) / at(correction))
+
+
+def _decay(case: Case) -> Edits:
+    """g + decay p for p (1 - lr decay), and back."""
+    p, g, decay, lr = (_named(case, name) for name in ("p", "g", "weight decay", "lr"))
+    after = case.eq.outputs.get("p")
+    if p is None or g is None or lr is None or after is None:
+        return
+    if decay is not None:
+        coupled = [i for i in sorted(case.shape.live) if case.eq.nodes[i].operation == "add"
+                   and case.eq.nodes[i].operands[0] == g]  # fmt: skip
+        for i in coupled:
+            yield Edit(
+                (Change(i, None, lambda x, at, c: at(g)), Change(after, None, lambda x, at, c: x - at(lr) * at(decay) * at(p))),
+                "weight decay decoupled from the gradient", 1,
+            )  # fmt: skip
+        shrunk = [i for i in sorted(case.shape.live) if case.eq.nodes[i].operation == "multiply"
+                  and case.eq.nodes[i].operands[0] == p and not coupled]  # fmt: skip
+        for i in shrunk:
+            added = tuple(Change(user, which, lambda x, at, c: x + at(decay) * at(p)) for user, which in case.shape.users[g])
+            yield Edit((Change(i, None, lambda x, at, c: at(p)), *added), "weight decay added to the gradient", 1)
+            yield at_node(i, f"lr left out of the decay, {case.names[i]}", 2, lambda x, at, c: at(p) * (1.0 - at(decay)))
+    used = tuple(Change(user, which, lambda x, at, c: x + at(p) * c) for user, which in case.shape.users[g])
+    yield Edit(used, "a term {} * p too many in g, a weight decay", 2, "term")
+    yield Edit((Change(after, None, lambda x, at, c: x + at(p) * c),), "a term {} * p too many in p'", 3, "term")
+
+
+def _order(case: Case) -> Edits:
+    """What is done to the buffer v of momentum, and when."""
+    momentum, lr, g = (_named(case, name) for name in ("momentum", "lr", "g"))
+    buffer, after = case.eq.outputs.get("v", case.eq.outputs.get("b")), case.eq.outputs.get("p")
+    if momentum is None or lr is None or g is None or buffer is None or after is None:
+        return
+    nodes = case.eq.nodes
+    update = nodes[after].operands[1] if nodes[after].operation == "subtract" else None
+    if nodes[buffer].operation != "add" or update is None or nodes[update].operation != "multiply":
+        return
+    fresh, moved = nodes[buffer].operands[1], nodes[update].operands[1]
+    words = "lr inside the buffer, which is then taken off p as it is"
+    yield Edit((Change(buffer, 1, lambda x, at, c: x * at(lr)), Change(update, None, lambda x, at, c: at(moved))), words, 1)
+    if moved == buffer:
+        yield Edit((Change(update, 1, lambda x, at, c: at(fresh) + at(momentum) * x),), "Nesterov's momentum for the usual one", 1)
+    yield at_node(buffer, "the gradient dampened by 1 - momentum", 1,
+                  lambda x, at, c: at(nodes[buffer].operands[0]) + (1.0 - at(momentum)) * at(fresh))  # fmt: skip

@@ -15,7 +15,7 @@ from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
 from torch_mirror.tape.edits.case import Case, meets
 from torch_mirror.tape.edits.constants import Constant, table
-from torch_mirror.tape.edits.edit import evaluated
+from torch_mirror.tape.edits.edit import Edit, evaluated
 from torch_mirror.tape.edits.operations import OPERATIONS
 from torch_mirror.tape.edits.search import EXPECTED, Fit, bound
 
@@ -77,15 +77,37 @@ def classes(case: Case, probe: Probe, fits: Sequence[Fit]) -> list[list[Fit]]:
 
 
 def _outputs(case: Case, probe: Probe, fit: Fit, constants: Mapping[str, Constant]) -> Mapping[str, Any] | None:
-    edit = fit.edit
-    if edit.template is not None and edit.name in constants:
-        edit = bound(edit.template, edit.name, constants[edit.name], inverse=edit.inverse)
+    edit = with_constants(fit.edit, constants)
     names = [name for name in case.eq.outputs if name in case.seen]
     try:
         with np.errstate(all="ignore"):
             return evaluated(case.eq, case.shape, probe.values, (*case.found, edit), names, {})
     except EXPECTED:
         return None
+
+
+def with_constants(edit: Edit, constants: Mapping[str, Constant]) -> Edit:
+    """The edit with its named constant as it is at another point."""
+    if edit.template is None or edit.name not in constants:
+        return edit
+    return bound(edit.template, edit.name, constants[edit.name], inverse=edit.inverse)
+
+
+def holds(edit: Edit, explains: frozenset[str], point: Case) -> bool | None:
+    """Whether the edit explains these outputs at another point, where the user's code has been run, too.
+
+    Sizes may differ there. None for an edit that has no meaning at those sizes, such as a unit that is not there.
+    """
+    edit = with_constants(edit, point.constants)
+    names = [name for name in point.eq.outputs if name in point.seen]
+    new: dict[int, Any] = {}
+    try:
+        with np.errstate(all="ignore"):
+            outputs = evaluated(point.eq, point.shape, point.balls, (edit,), names, new, point.found)
+    except EXPECTED:
+        return None
+    kept = (name in explains or name not in point.wrong for name in names)
+    return all(meets(point.seen[name], outputs[name]) for name, must in zip(names, kept, strict=True) if must)
 
 
 def _agree(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> bool:

@@ -69,6 +69,9 @@ def _node(draft: Draft, x: Any, numbers: Numbers, kind: Kind) -> int:
     z = _of_sigmoid(draft, node.operation, operands)
     if z is not None:
         return draft.node("sigmoid", z, **more)
+    simpler = _simpler(draft, node.operation, operands, more)
+    if simpler is not None:
+        return simpler
     if node.operation in PLAIN:
         return draft.node(node.operation, *operands, **more)
     if node.operation == "expit":
@@ -80,10 +83,38 @@ def _node(draft: Draft, x: Any, numbers: Numbers, kind: Kind) -> int:
     if node.operation == "sum":
         return draft.node("sum", operands[0], axis=_axis(node), keepdims=bool(node.named.get("keepdims", False)), **more)
     if node.operation == "power" and draft.nodes[operands[1]].kind == "constant" and node.operands[1].ndim == 0:
-        return draft.node("power", operands[0], n=float(node.operands[1].value), **more)
+        return _power(draft, operands[0], float(node.operands[1].value), more)
     if node.operation == "view" and isinstance(x, Number):
         return _view(draft, node, operands[0], more)
     return draft.node("made", *operands, node=node, **more)
+
+
+def _simpler(draft: Draft, operation: str, operands: tuple[int, ...], more: dict[str, Any]) -> int | None:
+    """1 x is x; (w x) x is w x^2; and a + w (b - a), w = 1 - beta, is beta a + w b, as it stands in books."""
+    nodes = draft.nodes
+    if operation == "multiply":
+        x, y = operands
+        if _is_one(draft, x):
+            return y
+        if nodes[x].operation == "multiply" and nodes[x].operands[1] == y:
+            square = draft.node("square", y, kind=more["kind"], place=more["place"])
+            return draft.node("multiply", nodes[x].operands[0], square, **more)
+    if operation == "add" and nodes[operands[1]].operation == "multiply":
+        a, (w, d) = operands[0], nodes[operands[1]].operands
+        weight = nodes[w]
+        if nodes[d].operation == nodes[w].operation == "subtract" and nodes[d].operands[1] == a and _is_one(draft, weight.operands[0]):
+            beside = {"kind": more["kind"], "place": more["place"]}
+            old = draft.node("multiply", weight.operands[1], a, **beside)
+            return draft.node("add", old, draft.node("multiply", w, nodes[d].operands[0], **beside), **more)
+    return None
+
+
+def _power(draft: Draft, x: int, n: float, more: dict[str, Any]) -> int:
+    if n == 1:
+        return x
+    if n in (0.5, 2):
+        return draft.node("sqrt" if n == 0.5 else "square", x, **more)
+    return draft.node("power", x, n=n, **more)
 
 
 def _indicator(draft: Draft, comparison: int, more: dict[str, Any]) -> int:

@@ -20,7 +20,7 @@ from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
 from torch_mirror.tape.edits.case import Case, distance
 from torch_mirror.tape.edits.constants import Constant, names_of
-from torch_mirror.tape.edits.edit import Change, Edit, Values, evaluated
+from torch_mirror.tape.edits.edit import Change, Edit, Values, evaluated, way_of
 
 SHARP = 1e-3
 """The radii of a fit, over the largest error that it explains."""
@@ -48,8 +48,12 @@ class Found(NamedTuple):
     complete: bool
 
 
-def search(case: Case, edits: Sequence[Edit], until: float) -> Found:
-    """All edits that fit, the cheapest tried first. until: by time.perf_counter, when to stop."""
+def search(case: Case, edits: Sequence[Edit], until: float, *, whole: bool) -> Found:
+    """All edits that fit, the cheapest tried first.
+
+    until: by time.perf_counter, when to stop
+    whole: only those that explain every wrong output; one look at the nearest of these refuses most edits
+    """
     fits: list[Fit] = []
     tried = 0
     with np.errstate(all="ignore"):
@@ -57,8 +61,8 @@ def search(case: Case, edits: Sequence[Edit], until: float) -> Found:
             if time.perf_counter() > until:
                 return Found(tuple(fits), tried, complete=False)
             tried += 1
-            for bound in (_solved(case, edit) if edit.solve else (edit,)):
-                fit = _accepted(case, bound)
+            for one in _solved(case, edit, whole=whole) if edit.solve else (edit,):
+                fit = _accepted(case, one, whole=whole)
                 if fit is not None:
                     fits.append(fit)
     return Found(_named_first(fits), tried, complete=True)
@@ -89,9 +93,10 @@ def _run(case: Case, edit: Edit, names: Sequence[str], new: dict[int, Any], star
 
 
 def _touched(case: Case, edit: Edit) -> tuple[list[str], list[str]]:
-    """The right and the wrong outputs that may change with it."""
-    nodes = [change.node for change in edit.changes]
-    names = [name for name in case.seen if any(i in case.shape.above[name] for i in nodes)]
+    """The right and the wrong outputs that may change with it; the nearest first."""
+    nodes = {change.node for change in edit.changes}
+    lengths = {name: len(way_of(case.shape, nodes, name)) for name in case.seen}
+    names = sorted((name for name, length in lengths.items() if length), key=lambda name: lengths[name])
     return [name for name in names if name not in case.wrong], [name for name in names if name in case.wrong]
 
 
@@ -100,24 +105,35 @@ def _near(case: Case, name: str, x: Any) -> bool:
     return np.shape(x) == seen.shape and bool((np.abs(x - seen) <= case.room[name]).all())
 
 
-def _accepted(case: Case, edit: Edit) -> Fit | None:
+def _accepted(case: Case, edit: Edit, *, whole: bool) -> Fit | None:
     right, wrong = _touched(case, edit)
-    new: dict[int, Any] = {}
-    if not wrong:
+    if not wrong or (whole and len(wrong) < len(case.wrong)):
         return None
-    arrays = _run(case, edit, wrong, new, case.arrays)
-    hopeful = [] if arrays is None else [name for name in wrong if _near(case, name, arrays[name])]
-    if not hopeful:
-        return None
-    arrays = _run(case, edit, right, new, case.arrays)
-    if arrays is None or not all(_near(case, name, arrays[name]) for name in right):
-        return None
-    balls = _run(case, edit, [*right, *hopeful], {}, case.balls)
+    hopeful = _hopeful(case, edit, right, wrong, whole=whole)
+    balls = _run(case, edit, [*right, *hopeful], {}, case.balls) if hopeful else None
     if balls is None or any(distance(case.seen[name], balls[name]) > 1 for name in right):
         return None
     worst = {name: distance(case.seen[name], balls[name]) for name in hopeful if _sharp(case, name, balls[name])}
     explained = frozenset(name for name, ratio in worst.items() if ratio <= 1)
-    return Fit(edit, explained, max(worst[name] for name in explained)) if explained else None
+    if not explained or (whole and len(explained) < len(case.wrong)):
+        return None
+    return Fit(edit, explained, max(worst[name] for name in explained))
+
+
+def _hopeful(case: Case, edit: Edit, right: Sequence[str], wrong: Sequence[str], *, whole: bool) -> list[str]:
+    """The wrong outputs that it may explain, by arrays alone; none if it spoils a right one."""
+    new: dict[int, Any] = {}
+    found: list[str] = []
+    for name in wrong:
+        outputs = _run(case, edit, (name,), new, case.arrays)
+        if outputs is None:
+            return []
+        if _near(case, name, outputs[name]):
+            found.append(name)
+        elif whole:
+            return []
+    outputs = _run(case, edit, right, new, case.arrays) if found else None
+    return found if outputs is not None and all(_near(case, name, outputs[name]) for name in right) else []
 
 
 def _sharp(case: Case, name: str, ball: Any) -> bool:
@@ -131,10 +147,12 @@ def _sharp(case: Case, name: str, ball: Any) -> bool:
 # --- constants ---------------------------------------------------------------------------------------------------
 
 
-def _solved(case: Case, edit: Edit) -> Iterator[Edit]:
-    """The edit with each constant that may be it."""
+def _solved(case: Case, edit: Edit, *, whole: bool) -> Iterator[Edit]:
+    """The edit with each constant that may be it. whole: as the nearest output has it, for all must agree."""
     start = 1.0 if edit.solve == "factor" else 0.0
     _, wrong = _touched(case, edit)
+    if whole:
+        wrong = wrong[:1] if len(wrong) == len(case.wrong) else []
     first, second = (_run(case, edit._replace(c=c), wrong, {}, case.arrays) for c in (start + 1.0, start - 0.5))
     if not wrong or first is None or second is None:
         return

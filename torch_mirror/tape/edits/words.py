@@ -53,7 +53,7 @@ def _formula(eq: Equation, i: int, depth: int) -> str:
     if node.operation in _SIGNS:
         return f"{loose[0]} {_SIGNS[node.operation]} {loose[1]}"
     if node.operation == "mask":
-        return f"({loose[0]} {'>=' if node.options['side'] == 'first' else '>'} {loose[1]})"
+        return f"({loose[0]} > {loose[1]})"
     if node.operation == "tanh'":
         return f"(1 - {loose[0]}^2)"
     if node.operation == "sigmoid'":

@@ -1,0 +1,69 @@
+"""Grades: is the named cause the planted one? It is, if it holds at fresh numbers and other sizes, too."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tests.tape.edits.planted import Fault, Point, Sizes, run
+from torch_mirror.tape.edits.case import Case, case_of
+from torch_mirror.tape.edits.explain import fits_of, ranked, tied
+from torch_mirror.tape.edits.probe import holds
+
+GRADES = ("unique", "simplest", "tie", "unnamed", "wrong")
+
+
+class Graded(NamedTuple):
+    """words: what was named; seconds: of the search alone."""
+
+    fault: str
+    grade: str
+    words: tuple[str, ...]
+    tried: int
+    seconds: float
+
+
+def case_at(point: Point) -> Case:
+    return case_of(point.eq, point.seen, point.constants, point.others, point.previous)
+
+
+def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: float = 5.0) -> Graded:
+    """fresh: the same fault at other points; a cause is right if it holds at one of other sizes, or of the same."""
+    started = time.perf_counter()
+    found = fits_of(case, started + budget)
+    groups = ranked(case, found.fits, point.constants) if found.fits else []
+    seconds = time.perf_counter() - started
+    first = tied(groups) if groups else []
+    words = tuple(group[0].edit.words for group in first)
+    right = [any(_is_it(fit, fresh) for fit in group) for group in first]
+    if not first:
+        grade = "unnamed"
+    elif not any(right):
+        grade = "wrong"
+    elif len(first) > 1:
+        grade = "tie"
+    else:
+        grade = "unique" if len(groups) == 1 else "simplest"
+    return Graded(fault, grade, words, found.tried, seconds)
+
+
+def _is_it(fit: Any, fresh: Sequence[Case]) -> bool:
+    """The first point at which the edit has a meaning decides: a unit that is there at these sizes may not be at others."""
+    return next((held for case in fresh if (held := holds(fit.edit, fit.explains, case)) is not None), False)
+
+
+def of_network(source: str, fault: Fault, sizes: Sizes, seed: int, *, dyadic: bool) -> Graded | None:
+    """None where the fault changes nothing at these numbers."""
+    point = run(source, fault, sizes, seed, dyadic=dyadic)
+    case = case_at(point)
+    if not case.wrong:
+        return None
+    other = Sizes(sizes.N + 3, sizes.inputs + 2, sizes.hidden + 4, sizes.outputs + 1)
+    fresh = [case_at(run(source, fault, other, seed + 50)), case_at(run(source, fault, sizes, seed + 60))]
+    return graded(fault.name, case, point, fresh)
+
+
+def table(rows: Sequence[Graded]) -> str:
+    """Fault by fault, and the sums."""
+    lines = [f"{r.grade:9} {r.fault:32} {r.tried:5} {r.seconds:6.3f} s  {' | '.join(r.words)[:150]}" for r in rows]
+    counts = {grade: sum(r.grade == grade for r in rows) for grade in GRADES}
+    return "\n".join([*lines, f"{len(rows)} runs: " + ", ".join(f"{n} {grade}" for grade, n in counts.items())])
