@@ -4,10 +4,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tests.tape.edits.planted import Fault, Point, Sizes, run
+from tests.tape.edits.optimizers import HERE, THERE
+from tests.tape.edits.planted import Fault, Point, Sizes, run, update
 from torch_mirror.tape.edits.case import Case, case_of
-from torch_mirror.tape.edits.explain import fits_of, ranked, tied
+from torch_mirror.tape.edits.explain import fits_of, ranked, tied, usable
 from torch_mirror.tape.edits.probe import holds
+from torch_mirror.tape.edits.search import NAMELESS
 
 GRADES = ("unique", "simplest", "tie", "unnamed", "wrong")
 
@@ -23,7 +25,7 @@ class Graded(NamedTuple):
 
 
 def case_at(point: Point) -> Case:
-    return case_of(point.eq, point.seen, point.constants, point.others, point.previous)
+    return case_of(point.eq, usable(point.eq, point.seen)[0], point.constants, point.others, point.previous)
 
 
 def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: float = 5.0) -> Graded:
@@ -35,7 +37,7 @@ def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: 
     first = tied(groups) if groups else []
     words = tuple(group[0].edit.words for group in first)
     right = [any(_is_it(fit, fresh) for fit in group) for group in first]
-    if not first:
+    if not first or first[0][0].edit.cost >= NAMELESS:
         grade = "unnamed"
     elif not any(right):
         grade = "wrong"
@@ -60,6 +62,15 @@ def of_network(source: str, fault: Fault, sizes: Sizes, seed: int, *, dyadic: bo
     other = Sizes(sizes.N + 3, sizes.inputs + 2, sizes.hidden + 4, sizes.outputs + 1)
     fresh = [case_at(run(source, fault, other, seed + 50)), case_at(run(source, fault, sizes, seed + 60))]
     return graded(fault.name, case, point, fresh)
+
+
+def of_update(name: str, fault: Fault, size: int, seed: int) -> Graded | None:
+    """None where the fault changes nothing."""
+    point = update(HERE[name], fault, size, seed)
+    case = case_at(point)
+    if not case.wrong:
+        return None
+    return graded(f"{name}: {fault.name}", case, point, [case_at(update(THERE[name], fault, size + 6, seed + 50))])
 
 
 def table(rows: Sequence[Graded]) -> str:

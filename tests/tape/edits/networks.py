@@ -48,7 +48,7 @@ SOFTMAX_FAULTS = (
     Fault("mask inverted", DZ1, "dz1 = da1 * (z1 <= 0)"),
     Fault("mask of the other layer", DZ1, "dz1 = da1 * (z2 > 0)"),
     Fault("mask of da1", DZ1, "dz1 = da1 * (da1 > 0)"),
-    Fault("factor 1 - momentum", DZ1, "dz1 = da1 * (z1 > 0) * 0.5"),
+    Fault("a half too many", DZ1, "dz1 = da1 * (z1 > 0) * 0.5"),
     Fault("z1 for the mask", DZ1, "dz1 = da1 * z1"),
     Fault("W2 for W2.T", DA1, "da1 = dz2 @ W2"),
     Fault("W2 after the update", DA1, "da1 = dz2 @ more['later']['W2'].T"),
@@ -80,7 +80,6 @@ SOFTMAX_FAULTS = (
     Fault("a dead row", DW2, "dW2 = a1.T @ dz2 + decay * W2\ndW2[0] = 0"),
     Fault("a stale gradient", DW2, "dW2 = more['before']['W2']"),
     Fault("an accumulated gradient", DW2, "dW2 = a1.T @ dz2 + decay * W2 + more['before']['W2']"),
-    Fault("1 + 1e-6", DW2, "dW2 = (a1.T @ dz2 + decay * W2) * 1.000001"),
 )
 
 EDGE_FAULTS = (
@@ -187,3 +186,21 @@ TANH_FAULTS = (
     Fault("t left out", "dz3 = (z3 - t) / N", "dz3 = z3 / N"),
     Fault("activation for z", "dW2 = a1.T @ dz2", "dW2 = z1.T @ dz2"),
 )
+
+OUTSIDE = (
+    Fault("noise", DZ2, "dz2 = da2 * (z2 > 0) + 0.01 * np.sin(1e3 * z2)"),
+    Fault("the absolute value", DZ2, "dz2 = np.abs(da2) * (z2 > 0)"),
+    Fault("clipped", DZ3, "dz3 = np.clip((y - t) / N, -0.02, 0.02)"),
+    Fault("sign of z1", DZ1, "dz1 = da1 * (2 * (z1 > 0) - 1)"),
+    Fault("leaky", DZ1, "dz1 = da1 * ((z1 > 0) + 0.1 * (z1 <= 0))"),
+    Fault("W squared in the decay", DW1, "dW1 = X.T @ dz1 + decay * W1**3"),
+    Fault("both bounds of a batch", DW1, "dW1 = X[1:-1].T @ dz1[1:-1] + decay * W1"),
+    Fault("two rows swapped", DW2, "dW2 = a1[[2, 1, 0, *range(3, N)]].T @ dz2 + decay * W2"),
+    Fault("each layer by its width", DA1, "da1 = dz2 @ (W2 * np.arange(W2.shape[0])).T"),
+    Fault("normalised", DZ2, "dz2 = da2 * (z2 > 0)\ndz2 = dz2 / (1 + np.abs(dz2))"),
+    Fault("a constant added", DB2, "db2 = dz2.sum(axis=0) + 0.001"),
+    Fault("a running mean", DW2, "dW2 = 0.9 * more['before']['W2'] + 0.1 * (a1.T @ dz2 + decay * W2)"),
+    Fault("the wrong half", DZ2, "dz2 = da2 * (z2 > 0)\ndz2[:N // 2] = 0"),
+    Fault("sorted", DW1, "dW1 = np.sort(X, axis=0).T @ dz1 + decay * W1"),
+)
+"""What no single edit of the menu is: nothing may be named for these that is not true elsewhere."""

@@ -15,6 +15,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
 from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.gradients import gradient_equation
+from torch_mirror.tape.edits.updates import settings_of, update_equation
 from torch_mirror.tape.sweep import leaf
 
 
@@ -82,7 +83,7 @@ def run(source: str, fault: Fault | None, sizes: Sizes, seed: int, *, dyadic: bo
     """Of a network whose step is (p, X, t, decay, more) -> loss, gradients; more: what a fault may fall back on."""
     step, line = planted(source, fault)
     p, X, t = numbers(sizes, seed, dyadic=dyadic)
-    decay = 0.125 + 0.0625 * (seed % 3)
+    decay = (0.3, 0.37, 0.23)[seed % 3]
     r = np.random.default_rng(seed + 1000)
     more = {"later": {k: a + 0.25 * r.standard_normal(a.shape) for k, a in p.items()},
             "before": {k: r.standard_normal(a.shape) for k, a in p.items()}}  # fmt: skip
@@ -96,3 +97,21 @@ def run(source: str, fault: Fault | None, sizes: Sizes, seed: int, *, dyadic: bo
     others = {f"{k} after the update": Number(a) for k, a in more["later"].items()}
     previous = {k: Number(a) for k, a in more["before"].items()}
     return Point(gradient_equation(loss.settled(), leaves), seen, constants, line, others, previous)
+
+
+def update(written: "Any", fault: Fault | None, size: int, seed: int, *, named: str = "p") -> Point:
+    """One step, the fourth, of a hand-written optimizer, beside that of the reference."""
+    step, line = planted(written.source, fault)
+    r = np.random.default_rng(seed)
+    p, g, before = r.standard_normal((3, size))
+    names = list(written.optimizer.init({named: p}))
+    state = {name: r.uniform(0.1, 2, size) if name == "v" and "betas" in written.optimizer._fields else r.standard_normal(size)
+             for name in names}  # fmt: skip
+    if "alpha" in written.optimizer._fields:
+        state = {name: np.abs(a) for name, a in state.items()}
+    cells = {name: Ball(a) for name, a in state.items()}
+    with np.errstate(all="ignore"):
+        w, after = step(Ball(p), Ball(g), cells, 3, Ball(before), *written.settings)
+    seen = {"p": w.settled(), **{name: x.settled() for name, x in after.items()}}
+    eq = update_equation(written.optimizer, p, g, state, 3)
+    return Point(eq, seen, settings_of(written.optimizer, 3), line, {}, {"g": Number(before)})

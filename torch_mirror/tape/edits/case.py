@@ -16,13 +16,13 @@ from torch_mirror.tape.edits.constants import Constant, table
 from torch_mirror.tape.edits.edit import Edit, centres, evaluated
 from torch_mirror.tape.edits.equation import Equation, Node, Shape, shape_of
 from torch_mirror.tape.edits.user import Value, behind
-from torch_mirror.tape.edits.words import called
+from torch_mirror.tape.edits.words import called, has_name
 
 DEEPEST = 1024
 
 
 class Case(NamedTuple):
-    """names: what each node is called
+    """names: what each node is called; nameless: the nodes that have a formula instead, as nobody has given them a name
     balls, arrays: the value of each node, with the edits that have been found already
     seen:     what the user's code has for the outputs; wrong: the names of those that are outside
     room:     by output, up to which error an edit is worth a proof
@@ -34,6 +34,7 @@ class Case(NamedTuple):
     eq: Equation
     shape: Shape
     names: tuple[str, ...]
+    nameless: frozenset[int]
     balls: Sequence[Any]
     arrays: Sequence[Any]
     seen: Mapping[str, Number]
@@ -56,11 +57,11 @@ def case_of(
     """The case before anything is found. seen: of outputs, of their shapes, without a NaN."""
     eq, spare = _beside(eq, {**others, **{f"{name} of the step before": x for name, x in previous.items()}})
     shape = shape_of(eq)
-    balls = list(eq.values)
+    balls, every = list(eq.values), range(len(eq.nodes))
     wrong = _wrong(eq, balls, seen)
     user = behind([seen[name] for name in eq.outputs if name in wrong], _sources(eq))
     return Case(
-        eq, shape, tuple(called(eq, i) for i in range(len(eq.nodes))), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
+        eq, shape, tuple(called(eq, i) for i in every), frozenset(i for i in every if not has_name(eq, i)), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
         {name: spare[name] for name in others}, {name: spare[f"{name} of the step before"] for name in previous},
     )  # fmt: skip
 

@@ -31,7 +31,8 @@ class Edit(NamedTuple):
     words: what was done, with "{}" for the constant's name
     cost:  how much is done: of two edits that fit, the cheaper one is named
     solve: how the constant is found: "factor", starting from 1, or "term", starting from 0; "" if there is none
-    name:  the constant's, once it is found; inverse: the edit's own constant is one over it
+    c:     the constant, once it is found, which "by" then holds itself
+    name:  the constant's; inverse: the edit's own constant is one over it
     template: the edit before its constant was found
     """
 
@@ -39,7 +40,7 @@ class Edit(NamedTuple):
     words: str
     cost: int
     solve: Literal["", "factor", "term"] = ""
-    c: Any = None
+    c: float | None = None
     name: str = ""
     inverse: bool = False
     template: "Edit | None" = None

@@ -7,7 +7,8 @@ A node's operands stand before it. Nodes are of four kinds:
     forward   made of those by the forward pass; in an update nothing is called so
     adjoint   the derivative of the loss by each of ``of``, or a part of it; of an update every step
 
-Nothing changes an equation once it is drawn up. The same operation on the same operands is one node.
+Nothing changes an equation once it is drawn up. The same operation on the same operands is one node, unless it depends on
+a shape: at other sizes the same code gives the same nodes.
 """
 
 from collections.abc import Mapping
@@ -59,7 +60,7 @@ class Draft:
         return self._put(Node(kind, (), {}, kind, label, place, (), source), value)
 
     def number(self, c: float) -> int:
-        """A plain number as a constant; the same one again for the same number."""
+        """A plain number of ours as a constant; the same one again for the same number."""
         key = "constant", c
         if key not in self.known:
             self.known[key] = self.given(Ball(np.asarray(c, np.float64)), "constant", f"{c:g}")
@@ -70,13 +71,11 @@ class Draft:
         source: int | None = None, **options: Any,
     ) -> int:  # fmt: skip
         """The value of an operation; evaluated if it is not given."""
-        key = operation, operands, tuple(options.items())
-        try:
-            before = self.known.get(key)
-        except TypeError:  # an option that is no key
-            key, before = ("new", len(self.nodes), ()), None
-        if before is not None:
-            return before
+        key: Any = operation, operands, tuple(options.items())
+        if not options.keys() <= {"axis", "keepdims", "n", "side"}:
+            key = "new", (len(self.nodes),), ()
+        if key in self.known:
+            return self.known[key]
         if value is None:
             with np.errstate(all="ignore"):
                 value = OPERATIONS[operation](*(self.values[i] for i in operands), **options)

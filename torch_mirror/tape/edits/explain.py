@@ -68,11 +68,11 @@ def explain(
     """
     started = time.perf_counter()
     until = started + budget
-    usable, facts = _usable(eq, seen)
+    given, facts = usable(eq, seen)
     findings: list[Finding] = []
     tried, complete = 0, True
     with paused():
-        case = case_of(eq, usable, constants, others, previous)
+        case = case_of(eq, given, constants, others, previous)
         point = None if elsewhere is None else _case_at(elsewhere, eq)
         while case.wrong and len(findings) < MOST:
             found = fits_of(case, until)
@@ -88,9 +88,9 @@ def explain(
     return Explanation(tuple(findings), tuple(sorted(case.wrong)), facts, tried, seconds, complete)
 
 
-def _usable(eq: Equation, seen: Mapping[str, Number | None]) -> tuple[dict[str, Number], tuple[str, ...]]:
+def usable(eq: Equation, seen: Mapping[str, Number | None]) -> tuple[dict[str, Number], tuple[str, ...]]:
     """What can be compared; and of the rest why it cannot."""
-    usable: dict[str, Number] = {}
+    found: dict[str, Number] = {}
     facts = []
     for name, i in eq.outputs.items():
         x, shape = seen.get(name), eq.values[i].shape
@@ -102,15 +102,15 @@ def _usable(eq: Equation, seen: Mapping[str, Number | None]) -> tuple[dict[str, 
             where = Value(x, x.node.place, 0).place if x.node is not None else None
             facts.append(f"{name}: has a NaN or an infinity{'' if where is None else f' (line {where.line})'}")
         else:
-            usable[name] = x
-    return usable, tuple(facts)
+            found[name] = x
+    return found, tuple(facts)
 
 
 def _case_at(point: Point, eq: Equation) -> Case | None:
     """None where the code takes another way there, so that the equations have other nodes."""
     same = [n.operation for n in point.eq.nodes] == [n.operation for n in eq.nodes]
-    usable = _usable(point.eq, point.seen)[0]
-    return case_of(point.eq, usable, point.constants, point.others, point.previous) if same else None
+    given = usable(point.eq, point.seen)[0]
+    return case_of(point.eq, given, point.constants, point.others, point.previous) if same else None
 
 
 def fits_of(case: Case, until: float) -> Found:

@@ -63,7 +63,7 @@ def update_case(
     """The case of some leaves together."""
     before = {key: together(tree, names) for key, tree in state.items()}
     eq = update_equation(optimizer, together(p, names), together(g, names), before, t)
-    return case_of(eq, _seen(seen, state, names), _words(settings_of(optimizer, t)), {}, {})
+    return case_of(eq, _seen(seen, state, names), settings_of(optimizer, t), {}, {})
 
 
 def _seen(seen: Mapping[str, Number], state: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Number]:
@@ -89,7 +89,7 @@ def _of(
     before = {key: together(tree, names) for key, tree in state.items()}
     eq = update_equation(optimizer, together(p, names), together(g, names), before, t)
     earlier = Nothing if previous is None else {"g": Number(together(previous, names))}
-    e = explain(eq, _seen(seen, state, names), _words(settings_of(optimizer, t)), previous=earlier, budget=budget)
+    e = explain(eq, _seen(seen, state, names), settings_of(optimizer, t), previous=earlier, budget=budget)
 
     def known(outputs: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name if out == "p" else f"{out}.{name}" for out in outputs for name in names)
@@ -97,6 +97,3 @@ def _of(
     findings = tuple(Finding(tuple(c._replace(explains=known(c.explains)) for c in f.causes), f.why) for f in e.findings)
     return e._replace(findings=findings, unexplained=known(e.unexplained))
 
-
-def _words(settings: Mapping[str, float]) -> dict[str, float]:
-    return {name.replace("_", " "): c for name, c in settings.items()}

@@ -64,7 +64,8 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
         if itself or (site.operand is None and node.operation in ARITHMETIC and other in node.operands):
             continue
         apart = (case.eq.nodes[other].kind == "adjoint") != (case.eq.nodes[me].kind == "adjoint")
-        yield edit_at(site, f"{case.names[other]} for {name}", 3 if apart else 2, lambda x, at, c, i=other: at(i))
+        cost = 2 + apart + (other in case.nameless)
+        yield edit_at(site, f"{case.names[other]} for {name}", cost, lambda x, at, c, i=other: at(i))
     turned = case.eq.nodes[me].operation == "transpose"
     for words, i in case.others.items():
         if case.arrays[i].shape == shape:
@@ -164,17 +165,15 @@ def added(case: Case, site: Site) -> Edits:
 
 
 def earlier(case: Case, site: Site) -> Edits:
-    """What it was a step before: in its place, or added to it."""
-    if site.operand is not None:
-        return
-    node = case.eq.nodes[site.node]
-    names = [name for name, output in case.eq.outputs.items() if output == site.node]
-    for name in [*names, *([node.label] if node.label else [])]:
+    """What an output or a leaf was a step before: in its place, or added to it."""
+    me = value_at(case, site)
+    names = [name for name, output in case.eq.outputs.items() if output == me and site.operand is None]
+    for name in [*names, *([case.eq.nodes[me].label] if case.eq.nodes[me].kind == "leaf" else [])]:
         before = case.previous.get(name)
-        if before is not None and case.arrays[before].shape == case.arrays[site.node].shape:
-            what = case.names[site.node]
-            yield edit_at(site, f"{what} of the step before", 2, lambda x, at, c, i=before: at(i))
-            yield edit_at(site, f"{what} of the step before added", 2, lambda x, at, c, i=before: x + at(i))
+        if before is not None and case.arrays[before].shape == case.arrays[me].shape:
+            what = name_of(case, site)
+            yield edit_at(site, f"that of the step before for {what}", 2, lambda x, at, c, i=before: at(i))
+            yield edit_at(site, f"that of the step before added to {what}", 2, lambda x, at, c, i=before: x + at(i))
 
 
 def summed(case: Case, site: Site) -> Edits:

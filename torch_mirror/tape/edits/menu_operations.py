@@ -93,16 +93,16 @@ def _elsewhere(case: Case, i: int) -> Edits:
     for m in _forward_values(case, shape):
         if m == node.operands[0]:
             continue
-        at_m = case.names[m]
+        at_m, more = case.names[m], int(m in case.nameless)
         if node.operation == "mask":
             side = node.options["side"]
-            yield at_node(i, f"mask of {at_m} for {name}", 2, lambda x, at, c, m=m: mask(at(m), 0.0, side))
+            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda x, at, c, m=m: mask(at(m), 0.0, side))
         else:
             words = f"({at_m} > 0), the derivative of ReLU, for {name}"
-            yield at_node(i, words, 3, lambda x, at, c, m=m: mask(at(m), 0.0, "last"))
+            yield at_node(i, words, 3 + more, lambda x, at, c, m=m: mask(at(m), 0.0, "last"))
         for operation, f in DERIVATIVES.items():
             what = {"tanh'": f"1 - {at_m}^2", "sigmoid'": f"{at_m} * (1 - {at_m})"}[operation]
-            cost = 2 if operation == node.operation else 3
+            cost = more + (2 if operation == node.operation else 3)
             yield at_node(i, f"{what} for {name}", cost, lambda x, at, c, m=m, f=f: f(at(m)))
 
 
@@ -189,11 +189,11 @@ def _extra(case: Case, i: int) -> Edits:
     if node.kind != "adjoint" or not node.of or not shape:
         return
     for m in _forward_values(case, shape):
-        b = case.names[m]
-        yield at_node(i, f"a factor {b} * (1 - {b}) too many in {name}", 3, lambda x, at, c, m=m: x * of_sigmoid(at(m)))
-        yield at_node(i, f"a factor 1 - {b}^2 too many in {name}", 3, lambda x, at, c, m=m: x * of_tanh(at(m)))
-        yield at_node(i, f"a mask ({b} > 0) too many in {name}", 3, partial(_masked, m=m))
-        yield at_node(i, f"a factor {b} too many in {name}", 3, lambda x, at, c, m=m: x * at(m))
+        b, cost = case.names[m], 3 + (m in case.nameless)
+        yield at_node(i, f"a factor {b} * (1 - {b}) too many in {name}", cost, lambda x, at, c, m=m: x * of_sigmoid(at(m)))
+        yield at_node(i, f"a factor 1 - {b}^2 too many in {name}", cost, lambda x, at, c, m=m: x * of_tanh(at(m)))
+        yield at_node(i, f"a mask ({b} > 0) too many in {name}", cost, partial(_masked, m=m))
+        yield at_node(i, f"a factor {b} too many in {name}", cost, lambda x, at, c, m=m: x * at(m))
 
 
 def _masked(x: Any, at: Callable[[int], Any], c: Any, m: int) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from torch_mirror.tape.edits.case import Case
-from torch_mirror.tape.edits.edit import Change, Edit, at_node
+from torch_mirror.tape.edits.edit import By, Change, Edit, at_node
 from torch_mirror.tape.edits.operations import power
 
 Edits = Iterator[Edit]
@@ -40,15 +40,29 @@ def _named(case: Case, label: str) -> int | None:
 
 
 def _settings(case: Case) -> Edits:
+    """Of every use of a setting, and where it has several of each single one."""
     nodes = _setting_nodes(case)
     for i in nodes:
-        name = case.names[i]
-        yield at_node(i, f"{name} left out, as if it were 0", 1, lambda x, at, c: x * 0.0)
-        yield at_node(i, f"{name} left out, as if it were 1", 1, lambda x, at, c: x * 0.0 + 1.0)
-        yield at_node(i, f"1 - {name} for {name}", 2, lambda x, at, c: 1.0 - x)
-        for other in nodes:
-            if other != i:
-                yield at_node(i, f"{case.names[other]} for {name}", 2, lambda x, at, c, k=other: at(k))
+        name, uses = case.names[i], case.shape.users.get(i, ())
+        yield from _setting(case, (Change(i, None, _same),), i, name, nodes)
+        for user, which in uses if len(uses) > 1 else ():
+            yield from _setting(case, (Change(user, which, _same),), i, f"{name} in {case.names[user]}", nodes)
+
+
+def _same(x: Any, _at: Callable[[int], Any], _c: Any) -> Any:
+    return x
+
+
+def _setting(case: Case, where: tuple[Change, ...], i: int, name: str, nodes: list[int]) -> Edits:
+    def edit(words: str, cost: int, by: By) -> Edit:
+        return Edit(tuple(change._replace(by=by) for change in where), words, cost)
+
+    yield edit(f"{name} left out, as if it were 0", 1, lambda x, at, c: x * 0.0)
+    yield edit(f"{name} left out, as if it were 1", 1, lambda x, at, c: x * 0.0 + 1.0)
+    yield edit(f"1 - {name} for {name}", 2, lambda x, at, c: 1.0 - x)
+    for other in nodes:
+        if other != i:
+            yield edit(f"{case.names[other]} for {name}", 2, lambda x, at, c, k=other: at(k))
 
 
 def _uses(case: Case, i: int, other: int) -> tuple[Change, ...]:
@@ -62,30 +76,24 @@ def _swapped(case: Case) -> Edits:
 
 
 def _corrections(case: Case) -> Edits:
-    """What is divided by 1 - beta^t, or its root, without that; one of them is in the menu of quotients already."""
+    """Both m and v uncorrected; one of them is in the menu of quotients already. The root left out of one."""
     nodes = case.eq.nodes
-    divided = [i for i in sorted(case.shape.live) if nodes[i].operation == "divide" and _is_correction(case, nodes[i].operands[1])]
-    if len(divided) > 1:
-        changes = tuple(Change(i, None, lambda x, at, c, k=nodes[i].operands[0]: at(k)) for i in divided)
+    corrected = [i for i in sorted(case.shape.live) if nodes[i].operation == "divide" and _is_correction(case, nodes[i].operands[1])]
+    if len(corrected) > 1:
+        changes = tuple(Change(i, None, lambda x, at, c, k=nodes[i].operands[0]: at(k)) for i in corrected)
         yield Edit(changes, "bias correction left out", 1)
-    for i in divided:
-        c = nodes[i].operands[1]
-        if nodes[c].operation == "sqrt":
-            yield at_node(i, f"the root left out of the correction {case.names[c]}", 2,
-                          lambda x, at, _, k=nodes[i].operands[0], b=nodes[c].operands[0]: at(k) / at(b))  # fmt: skip
-            top = nodes[nodes[i].operands[0]]
-            if top.operation == "sqrt":
-                yield at_node(i, f"the root left out of {case.names[i]}", 1,
-                              lambda x, at, _, k=top.operands[0], b=nodes[c].operands[0]: at(k) / at(b))  # fmt: skip
+    for i in corrected:
+        what = f"the root of the correction {case.names[nodes[i].operands[1]]}"
+        yield at_node(i, f"{what} for the correction", 2, lambda x, at, c, k=nodes[i].operands: at(k[0]) / np.sqrt(at(k[1])))
 
 
 def _is_correction(case: Case, i: int) -> bool:
+    """1 - beta^t, or at the first step 1 - beta."""
     node = case.eq.nodes[i]
-    if node.operation == "sqrt":
-        node = case.eq.nodes[node.operands[0]]
-    return node.operation == "subtract" and case.eq.nodes[node.operands[1]].operation in ("power", "square") or (
-        node.operation == "subtract" and case.arrays[i].ndim == 0 and case.eq.nodes[node.operands[1]].label.startswith("beta")
-    )
+    if node.operation != "subtract" or case.arrays[i].ndim:
+        return False
+    beta = case.eq.nodes[node.operands[1]]
+    return beta.operation in ("power", "square") or beta.label.startswith("beta")
 
 
 def _steps(case: Case) -> Edits:
@@ -125,20 +133,18 @@ def _eps(case: Case) -> Edits:
 
 
 def _eps_moved(case: Case, i: int, root: int, eps: int) -> Edits:
+    """Of sqrt(v) + eps, or sqrt(v / c) + eps."""
     nodes, name = case.eq.nodes, case.names[eps]
-    correction = None
-    if nodes[root].operation == "divide":
-        root, correction = nodes[root].operands
     if nodes[root].operation != "sqrt":
         return
     v = nodes[root].operands[0]
-    if correction is None:
-        yield at_node(i, f"{name} inside the root", 1, lambda x, at, c: np.sqrt(at(v) + at(eps)))
-        return
-    words = f"{name} inside the root"
-    yield at_node(i, words, 1, lambda x, at, c: np.sqrt(np.square(np.sqrt(at(v)) / at(correction)) + at(eps)))
-    yield at_node(i, f"{words}, before the correction", 2, lambda x, at, c: np.sqrt(at(v) + at(eps)) / at(correction))
-    yield at_node(i, f"{name} before the correction", 1, lambda x, at, c: (np.sqrt(at(v)) + at(eps)) / at(correction))
+    yield at_node(i, f"{name} inside the root", 1, lambda x, at, c: np.sqrt(at(v) + at(eps)))
+    if nodes[v].operation == "divide":
+        raw, correction = nodes[v].operands
+        yield at_node(i, f"{name} inside the root, before the correction", 2,
+                      lambda x, at, c: np.sqrt((at(raw) + at(eps)) / at(correction)))  # fmt: skip
+        yield at_node(i, f"{name} before the correction", 1,
+                      lambda x, at, c: (np.sqrt(at(raw)) + at(eps)) / np.sqrt(at(correction)))  # fmt: skip
 
 
 def _decay(case: Case) -> Edits:

@@ -61,7 +61,7 @@ def _node(draft: Draft, x: Any, numbers: Numbers, kind: Kind) -> int:
     if node is None:
         value = x.value
         plain = isinstance(x, Number) and value.ndim == 0 and x.exact
-        return draft.number(float(value)) if plain else draft.given(cell_of(x), "constant")
+        return draft.given(cell_of(x), "constant", f"{float(value):g}" if plain else "")
     if node.adjoint is Adjoint.LEAF:
         return draft.given(cell_of(x), "leaf", node.operation, node.place, node.number)
     operands = tuple(numbers[key_of(a)] for a in node.operands)
@@ -90,21 +90,32 @@ def _node(draft: Draft, x: Any, numbers: Numbers, kind: Kind) -> int:
 
 
 def _simpler(draft: Draft, operation: str, operands: tuple[int, ...], more: dict[str, Any]) -> int | None:
-    """1 x is x; (w x) x is w x^2; and a + w (b - a), w = 1 - beta, is beta a + w b, as it stands in books."""
+    """The forms of books: 1 x is x, and of optimizers, which are written for speed,
+
+    (w x) x            w x^2
+    a + w (b - a)      beta a + w b, where w = 1 - beta
+    (lr / c) m         lr (m / c), where c is one number
+    sqrt(v) / sqrt(c)  sqrt(v / c), likewise
+    """
     nodes = draft.nodes
-    if operation == "multiply":
-        x, y = operands
-        if _is_one(draft, x):
-            return y
-        if nodes[x].operation == "multiply" and nodes[x].operands[1] == y:
-            square = draft.node("square", y, kind=more["kind"], place=more["place"])
-            return draft.node("multiply", nodes[x].operands[0], square, **more)
-    if operation == "add" and nodes[operands[1]].operation == "multiply":
-        a, (w, d) = operands[0], nodes[operands[1]].operands
-        weight = nodes[w]
-        if nodes[d].operation == nodes[w].operation == "subtract" and nodes[d].operands[1] == a and _is_one(draft, weight.operands[0]):
-            beside = {"kind": more["kind"], "place": more["place"]}
-            old = draft.node("multiply", weight.operands[1], a, **beside)
+    if len(operands) != 2:
+        return None
+    beside = {"kind": more["kind"], "place": more["place"]}
+    x, y = operands
+    first, second = nodes[x], nodes[y]
+    if operation == "multiply" and _is_one(draft, x):
+        return y
+    if operation == "multiply" and first.operation == "multiply" and first.operands[1] == y:
+        return draft.node("multiply", first.operands[0], draft.node("square", y, **beside), **more)
+    if operation == "multiply" and first.operation == "divide" and draft.values[x].ndim == 0 < draft.values[y].ndim:
+        return draft.node("multiply", first.operands[0], draft.node("divide", y, first.operands[1], **beside), **more)
+    if operation == "divide" and first.operation == second.operation == "sqrt" and draft.values[y].ndim == 0:
+        return draft.node("sqrt", draft.node("divide", first.operands[0], second.operands[0], **beside), **more)
+    if operation == "add" and second.operation == "multiply":
+        (w, d), weight = second.operands, nodes[second.operands[0]]
+        between = nodes[d].operation == weight.operation == "subtract" and nodes[d].operands[1] == x
+        if between and _is_one(draft, weight.operands[0]):
+            old = draft.node("multiply", weight.operands[1], x, **beside)
             return draft.node("add", old, draft.node("multiply", w, nodes[d].operands[0], **beside), **more)
     return None
 

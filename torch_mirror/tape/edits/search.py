@@ -61,10 +61,13 @@ def search(case: Case, edits: Sequence[Edit], until: float, *, whole: bool) -> F
             if time.perf_counter() > until:
                 return Found(tuple(fits), tried, complete=False)
             tried += 1
+            proven: dict[float, Fit | None] = {}  # names of the same number need one proof
             for one in _solved(case, edit, whole=whole) if edit.solve else (edit,):
-                fit = _accepted(case, one, whole=whole)
+                if one.c not in proven:
+                    proven[one.c] = _accepted(case, one, whole=whole)
+                fit = proven[one.c]
                 if fit is not None:
-                    fits.append(fit)
+                    fits.append(fit._replace(edit=one))
     return Found(_named_first(fits), tried, complete=True)
 
 
@@ -226,7 +229,7 @@ def bound(edit: Edit, name: str, known: Constant, *, inverse: bool) -> Edit:
     c = Ball(np.asarray(value), abs(value) * 2.0**-50)
     return edit._replace(
         changes=tuple(change._replace(by=_fixed(change, c)) for change in edit.changes), words=edit.words.replace("{}", name),
-        cost=edit.cost + known.cost - 1, solve="", name=name, inverse=inverse, template=edit,
+        cost=edit.cost + known.cost - 1, solve="", c=value, name=name, inverse=inverse, template=edit,
     )  # fmt: skip
 
 
@@ -240,7 +243,7 @@ def _nameless(edit: Edit, found: _Constant) -> Edit:
     value = 1 / found.c if found.inverse else found.c
     radius = abs(value) * found.tolerance / max(abs(found.c), found.tolerance)
     shown = f"{found.c:.6g}" if abs(found.c - 1) > 1e-4 else f"1 {'+' if found.c > 1 else '-'} {abs(found.c - 1):.3g}"
-    return bound(edit, shown, Constant(value, NAMELESS), inverse=False)._replace(
+    return bound(edit, f"{shown} (a number without a name)", Constant(value, NAMELESS), inverse=False)._replace(
         changes=tuple(
             change._replace(by=_fixed(change, Ball(np.asarray(value), radius))) for change in edit.changes
         )

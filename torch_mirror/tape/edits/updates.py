@@ -46,7 +46,11 @@ def update_equation(optimizer: Any, p: Any, g: Any, state: Mapping[str, Any], t:
 
 
 def settings_of(optimizer: Any, t: int) -> dict[str, float]:
-    """The numbers that an optimizer's equation has names for, but zeros."""
+    """The numbers that an optimizer's equation has names for, but zeros: "weight decay", "beta1"."""
+    return {name.replace("_", " "): c for name, c in _numbers(optimizer, t).items()}
+
+
+def _numbers(optimizer: Any, t: int) -> dict[str, float]:
     found = {name: float(getattr(optimizer, name)) for name in SETTINGS[1:] if getattr(optimizer, name, 0)}
     betas = getattr(optimizer, "betas", ())
     found |= {f"beta{i}": float(beta) for i, beta in enumerate(betas, 1) if beta}
@@ -55,7 +59,7 @@ def settings_of(optimizer: Any, t: int) -> dict[str, float]:
 
 def _settings(optimizer: Any, t: int) -> dict[str, Any]:
     """As variables; a setting that is 0 stays 0, so that the step takes the branch that it takes without."""
-    numbers = settings_of(optimizer, t)
+    numbers = _numbers(optimizer, t)
     balls: dict[str, Any] = {name: leaf(np.float64(c), name.replace("_", " ")) for name, c in numbers.items()}
     if "beta1" in balls or "beta2" in balls:
         balls["betas"] = tuple(balls.pop(name, 0.0) for name in ("beta1", "beta2"))

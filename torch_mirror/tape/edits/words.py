@@ -34,9 +34,9 @@ def called(eq: Equation, i: int, depth: int = 0) -> str:
 
 
 def has_name(eq: Equation, i: int) -> bool:
-    """Whether somebody has given it one."""
+    """Whether somebody has given it one, or to what it is the derivative by."""
     node = eq.nodes[i]
-    return bool(node.label or name_at(node.place))
+    return bool(node.label or name_at(node.place) or any(has_name(eq, k) for k in node.of))
 
 
 def _best(eq: Equation, candidates: tuple[int, ...]) -> int:
