@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tests.tape.edits.optimizers import HERE, THERE
 from tests.tape.edits.planted import Fault, Point, Sizes, run, update
 from torch_mirror.tape.edits.case import Case, case_of
-from torch_mirror.tape.edits.explain import fits_of, ranked, tied, usable
+from torch_mirror.tape.edits.explain import first_shown, fits_of, ranked, tied, usable
 from torch_mirror.tape.edits.probe import holds
 from torch_mirror.tape.edits.search import NAMELESS
 
@@ -15,13 +15,15 @@ GRADES = ("unique", "simplest", "tie", "unnamed", "wrong")
 
 
 class Graded(NamedTuple):
-    """words: what was named; seconds: of the search alone."""
+    """words: what was named; line: where that sets in, None if the code has no line for it; seconds: of the search alone."""
 
     fault: str
     grade: str
     words: tuple[str, ...]
     tried: int
     seconds: float
+    line: int | None = None
+    planted: int = 0
 
 
 def case_at(point: Point) -> Case:
@@ -35,7 +37,7 @@ def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: 
     groups = ranked(case, found.fits, point.constants) if found.fits else []
     seconds = time.perf_counter() - started
     first = tied(groups) if groups else []
-    words = tuple(group[0].edit.words for group in first)
+    words = tuple(first_shown(case, group)[0].edit.words for group in first)
     right = [any(_is_it(fit, fresh) for fit in group) for group in first]
     if not first or first[0][0].edit.cost >= NAMELESS:
         grade = "unnamed"
@@ -45,7 +47,9 @@ def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: 
         grade = "tie"
     else:
         grade = "unique" if len(groups) == 1 else "simplest"
-    return Graded(fault, grade, words, found.tried, seconds)
+    value = first_shown(case, first[0])[1] if first else None
+    line = None if value is None or value.place is None else value.place.line
+    return Graded(fault, grade, words, found.tried, seconds, line, point.line)
 
 
 def _is_it(fit: Any, fresh: Sequence[Case]) -> bool:

@@ -52,8 +52,8 @@ def _of_one(name: str, c: float) -> Iterator[tuple[str, float, int]]:
     yield f"-{name}", -c, 2
     yield f"-1/{name}", -1 / c, 2
     if whole:
-        yield f"{name}/({name} - 1)", c / (c - 1), 2
-        yield f"({name} - 1)/{name}", (c - 1) / c, 2
+        yield f"{name}/({name} - 1)", c / (c - 1), 3
+        yield f"({name} - 1)/{name}", (c - 1) / c, 3
     else:
         yield f"{name}^2", c * c, 2
         yield f"(1 - {name})", 1 - c, 2

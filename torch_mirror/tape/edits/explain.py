@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reference.arrays import Array
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Place, paused
+from torch_mirror.balls.recording import paused
 from torch_mirror.tape.edits import menu
-from torch_mirror.tape.edits.case import Case, after, case_of
+from torch_mirror.tape.edits.case import Case, after, case_of, meets
 from torch_mirror.tape.edits.edit import Edit, evaluated
 from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.menu_operations import of_operation
@@ -177,9 +178,17 @@ def _finding(case: Case, groups: Sequence[Sequence[Fit]], tried: int, *, complet
 
 
 def _cause(case: Case, group: Sequence[Fit], tried: int, *, alone: bool) -> Cause:
-    first = group[0]
-    also = tuple(dict.fromkeys(fit.edit.words for fit in group[1:] if fit.edit.words != first.edit.words))
-    return Cause(first.edit.words, _place(case, first.edit), tuple(sorted(first.explains)), tried, alone, first.worst, also[:3])
+    fit, line = first_shown(case, group)
+    also = tuple(dict.fromkeys(other.edit.words for other in group if other.edit.words != fit.edit.words))
+    place = None if line is None else line.place
+    return Cause(fit.edit.words, place, tuple(sorted(fit.explains)), tried, alone, fit.worst, also[:3])
+
+
+def first_shown(case: Case, group: Sequence[Fit]) -> tuple[Fit, Value | None]:
+    """Of the cheapest edits of a class the one that the user's own values show first; of equals the last in the pass."""
+    cheapest = [fit for fit in group if fit.edit.cost == group[0].edit.cost]
+    shown = [(fit, shown_by(case, fit.edit)) for fit in cheapest]
+    return min(shown, key=lambda pair: (pair[1] is None, 0 if pair[1] is None else pair[1].order, -pair[0].edit.node))
 
 
 def _why(fits: Sequence[Fit]) -> str:
@@ -190,9 +199,13 @@ def _why(fits: Sequence[Fit]) -> str:
     return "both give the same numbers here; another point, or sizes that all differ, may tell them apart"
 
 
-def _place(case: Case, edit: Edit) -> Place | None:
-    """The line of the user's first value that is another one with the edit, and is not right without it."""
+def shown_by(case: Case, edit: Edit) -> Value | None:
+    """The user's value that is the first one to be what the edit makes of the equation.
+
+    One that is right for something else does not show it: where a mask is missing, d(a1) stands in the place of d(z1).
+    """
     new: dict[int, object] = {}
+    outputs = {case.eq.outputs[name] for name in case.wrong}
     try:
         with np.errstate(all="ignore"):
             evaluated(case.eq, case.shape, case.arrays, (edit,), sorted(case.wrong), new, case.found)
@@ -200,11 +213,19 @@ def _place(case: Case, edit: Edit) -> Place | None:
         return None
     for i in sorted(new):
         x = np.asarray(new[i])
-        if x.size < 2:
-            continue
-        scale = float(np.abs(x).max(initial=0.0))
-        for value in case.user:
-            v = value.number.value
-            if v.shape == x.shape and np.abs(v - x).max() <= 1e-9 * scale:
-                return value.place
+        value = _same(case, x) if x.size > 1 else None
+        if value is not None and (i in outputs or not _is_right(case, value)):
+            return value
     return None
+
+
+def _same(case: Case, x: Array) -> Value | None:
+    """The first of the user's values that is about x: this is for the eye, and proves nothing."""
+    scale = float(np.abs(x).max(initial=0.0))
+    same = (v for v in case.user if v.number.shape == x.shape and np.abs(v.number.value - x).max() <= 1e-9 * scale)
+    return next(same, None)
+
+
+def _is_right(case: Case, value: Value) -> bool:
+    same = (i for i in case.shape.live if case.arrays[i].shape == value.number.shape and case.eq.nodes[i].kind == "adjoint")
+    return any(meets(value.number, case.balls[i]) for i in same)

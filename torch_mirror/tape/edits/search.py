@@ -192,17 +192,22 @@ def _least_squares(case: Case, name: str, a: Any, first: Any, second: Any, start
     slack = 1e-6 * size + 8 * _norm(noise)
     affine, inverse = _norm(down + up / 2) <= slack, start == 1 and _norm(up + down / 2) <= slack
     d = up if affine else down
-    if not (affine or inverse) or not (square := float(np.vdot(d, d))) > 0:
+    if not (affine or inverse) or not (square := _dot(d, d)) > 0:
         return None
-    t = float(np.vdot(d, seen.value - a)) / square
+    t = _dot(d, seen.value - a) / square
     if not np.isfinite(t) or np.abs(seen.value - a - t * d).max() > case.room[name] * (1 + abs(t)):
         return None
-    tolerance = 4 * (1 + abs(t)) * float(np.vdot(np.abs(d), noise)) / square + 1e-12 * (1 + abs(start + t))
+    tolerance = 4 * (1 + abs(t)) * _dot(np.abs(d), noise) / square + 1e-12 * (1 + abs(start + t))
     return _Constant(start + t, tolerance, not affine, _sizes(d))
 
 
+def _dot(a: Array, b: Array) -> float:
+    """Without BLAS, whose threads cost more than they save here."""
+    return float(np.einsum("i,i->", np.ravel(a), np.ravel(b)))
+
+
 def _norm(a: Array) -> float:
-    return float(np.sqrt(np.vdot(a, a)))
+    return float(np.sqrt(_dot(a, a)))
 
 
 def _sizes(d: Array) -> int:
