@@ -1,7 +1,7 @@
 """An edit: a small change of an equation; and what the outputs are with it.
 
 A change sets in somewhere: at the value of a node, for all that use it, or at one operand of a node, for that one use.
-There x becomes by(x, at, c): at(i) is the value of any other node, c a constant, where the edit has one. The
+There x becomes by(h), where h.x is x, h.at(i) the value of any other node, and h.c a constant, where the edit has one. The
 same function serves for arrays and for balls, for the equation at hand and at any other point.
 """
 
@@ -13,8 +13,18 @@ import numpy as np
 from torch_mirror.tape.edits.equation import Equation, Shape
 from torch_mirror.tape.edits.operations import OPERATIONS
 
-By = Callable[[Any, Callable[[int], Any], Any], Any]
+By = Callable[..., Any]
+"""(h: Here) -> the new value. Further arguments have defaults."""
+
 Values = Sequence[Any]
+
+
+class Here(NamedTuple):
+    """What an edit sees at its place."""
+
+    x: Any
+    at: Callable[[int], Any]
+    c: Any = None
 
 
 class Change(NamedTuple):
@@ -110,13 +120,13 @@ def _value(
         operands = [at(k) for k in numbers]
         for change, c in changes:
             if change.operand is not None:
-                operands[change.operand] = change.by(operands[change.operand], at, c)
+                operands[change.operand] = change.by(Here(operands[change.operand], at, c))
         x = OPERATIONS[node.operation](*operands, **options)
     else:
         x = start[i]
     for change, c in changes:
         if change.operand is None:
-            x = change.by(x, at, c)
+            x = change.by(Here(x, at, c))
     return x
 
 

@@ -50,7 +50,7 @@ def by_shape(case: Case) -> Mapping[tuple[int, ...], list[int]]:
 
 def factor(case: Case, site: Site) -> Edit:
     """x times a constant, which is solved for."""
-    return edit_at(site, f"a factor {{}} at {name_of(case, site)}", 1, lambda x, at, c: x * c, "factor")
+    return edit_at(site, f"a factor {{}} at {name_of(case, site)}", 1, lambda h: h.x * h.c, "factor")
 
 
 def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) -> Edits:
@@ -65,21 +65,21 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
             continue
         apart = (case.eq.nodes[other].kind == "adjoint") != (case.eq.nodes[me].kind == "adjoint")
         cost = 2 + apart + (other in case.nameless)
-        yield edit_at(site, f"{case.names[other]} for {name}", cost, lambda x, at, c, i=other: at(i))
+        yield edit_at(site, f"{case.names[other]} for {name}", cost, lambda h, i=other: h.at(i))
     turned = case.eq.nodes[me].operation == "transpose"
     for words, i in case.others.items():
         if case.arrays[i].shape == shape:
-            yield edit_at(site, f"{words} for {name}", 2, lambda x, at, c, i=i: at(i))
+            yield edit_at(site, f"{words} for {name}", 2, lambda h, i=i: h.at(i))
         if turned and case.arrays[i].shape == shape[::-1]:
             yield edit_at(site, f"{words} for {case.names[case.eq.nodes[me].operands[0]]}", 2,
-                          lambda x, at, c, i=i: np.transpose(at(i)))  # fmt: skip
+                          lambda h, i=i: np.transpose(h.at(i)))  # fmt: skip
 
 
 def transposed(case: Case, site: Site) -> Edits:
     """A square x. A transpose without its transposition is one."""
     shape = case.arrays[value_at(case, site)].shape
     if len(shape) == 2 and shape[0] == shape[1] > 1:
-        yield edit_at(site, f"{name_of(case, site)} transposed", 2, lambda x, at, c: np.transpose(x))
+        yield edit_at(site, f"{name_of(case, site)} transposed", 2, lambda h: np.transpose(h.x))
 
 
 def _looks(axis: int) -> Iterator[tuple[str, Callable[[Any], Any]]]:
@@ -94,7 +94,7 @@ def moved(case: Case, site: Site) -> Edits:
     for axis, size in enumerate(case.arrays[me].shape):
         if size > 1:
             for words, look in _looks(axis):
-                yield edit_at(site, f"{name_of(case, site)} {words}", 3, lambda x, at, c, look=look: looked(x, look))
+                yield edit_at(site, f"{name_of(case, site)} {words}", 3, lambda h, look=look: looked(h.x, look))
 
 
 def dead(case: Case, site: Site) -> Edits:
@@ -115,7 +115,7 @@ def _is_named(case: Case, i: int) -> bool:
 
 def _without(axis: int, k: int) -> By:
     index = (*(slice(None) for _ in range(axis)), k)
-    return lambda x, at, c: x * kept(x.shape, index)
+    return lambda h: h.x * kept(h.x.shape, index)
 
 
 def kept(shape: tuple[int, ...], index: Any) -> Array:
@@ -135,21 +135,21 @@ def one_element(case: Case, site: Site) -> Edits:
         if len(apart) == 1 and expected.size > 1:
             index = tuple(int(i) for i in apart[0])
             words = f"element {list(index)} of {name_of(case, site)} is 0"
-            yield edit_at(site, words, 3, lambda x, at, c, index=index: x * kept(x.shape, index))
+            yield edit_at(site, words, 3, lambda h, index=index: h.x * kept(h.x.shape, index))
 
 
 def narrowed(case: Case, site: Site) -> Edits:
     """x rounded to a narrower format."""
     if case.arrays[value_at(case, site)].size > 1:
         for to in FORMATS:
-            yield edit_at(site, f"{name_of(case, site)} rounded to {to}", 2, lambda x, at, c, to=to: rounded(x, to))
+            yield edit_at(site, f"{name_of(case, site)} rounded to {to}", 2, lambda h, to=to: rounded(h.x, to))
 
 
 def narrowed_number(case: Case, site: Site) -> Edits:
     """A constant rounded to float32, where that changes it."""
     c = float(case.arrays[value_at(case, site)])
     if float(np.float32(c)) != c:
-        yield edit_at(site, f"the constant {c:g} rounded to float32", 2, lambda x, at, c: rounded(x, "float32"))
+        yield edit_at(site, f"the constant {c:g} rounded to float32", 2, lambda h: rounded(h.x, "float32"))
 
 
 def added(case: Case, site: Site) -> Edits:
@@ -161,7 +161,7 @@ def added(case: Case, site: Site) -> Edits:
         leaf = next((i for i in node.of if case.eq.nodes[i].label == name), None)
         if output == site.node and leaf is not None:
             words = f"a term {{}} * {name} too many in {name_of(case, site)}"
-            yield edit_at(site, words, 2, lambda x, at, c, i=leaf: x + at(i) * c, "term")
+            yield edit_at(site, words, 2, lambda h, i=leaf: h.x + h.at(i) * h.c, "term")
 
 
 def earlier(case: Case, site: Site) -> Edits:
@@ -172,8 +172,8 @@ def earlier(case: Case, site: Site) -> Edits:
         before = case.previous.get(name)
         if before is not None and case.arrays[before].shape == case.arrays[me].shape:
             what = name_of(case, site)
-            yield edit_at(site, f"that of the step before for {what}", 2, lambda x, at, c, i=before: at(i))
-            yield edit_at(site, f"that of the step before added to {what}", 2, lambda x, at, c, i=before: x + at(i))
+            yield edit_at(site, f"that of the step before for {what}", 2, lambda h, i=before: h.at(i))
+            yield edit_at(site, f"that of the step before added to {what}", 2, lambda h, i=before: h.x + h.at(i))
 
 
 def summed(case: Case, site: Site) -> Edits:
@@ -185,4 +185,4 @@ def summed(case: Case, site: Site) -> Edits:
     for axis in (0, 1, None):
         what = "all axes" if axis is None else f"axis {axis}"
         yield edit_at(site, f"{name_of(case, site)} summed over {what}", 4,
-                      lambda x, at, c, axis=axis: np.broadcast_to(np.sum(x, axis=axis, keepdims=True), x.shape))  # fmt: skip
+                      lambda h, axis=axis: np.broadcast_to(np.sum(h.x, axis=axis, keepdims=True), h.x.shape))  # fmt: skip

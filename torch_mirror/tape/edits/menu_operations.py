@@ -9,7 +9,6 @@ Each function takes the case and the number of a node and yields edits of its va
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,18 +56,18 @@ def _of_two(case: Case, i: int) -> Edits:
             continue
         b = case.names[other]
         if case.eq.nodes[other].operation in INDICATORS:
-            yield at_node(i, f"mask {b} left out of {name}", 1, lambda x, at, c, k=kept: at(k))
+            yield at_node(i, f"mask {b} left out of {name}", 1, lambda h, k=kept: h.at(k))
         elif not _is_number(case, other):
             what = "factor" if product else "term"
             sign = -1.0 if node.operation == "subtract" and which == 1 else 1.0
-            yield at_node(i, f"{what} {b} left out of {name}", 1, lambda x, at, c, k=kept, sign=sign: at(k) * sign)
+            yield at_node(i, f"{what} {b} left out of {name}", 1, lambda h, k=kept, sign=sign: h.at(k) * sign)
         if node.operation == "multiply" and not _is_number(case, other):
-            yield at_node(i, f"factor {b} twice in {name}", 3, lambda x, at, c, k=other: x * at(k))
+            yield at_node(i, f"factor {b} twice in {name}", 3, lambda h, k=other: h.x * h.at(k))
             yield at_node(i, f"divided by {b}, not multiplied, in {name}", 2,
-                          lambda x, at, c, k=kept, o=other: at(k) / at(o))  # fmt: skip
+                          lambda h, k=kept, o=other: h.at(k) / h.at(o))  # fmt: skip
         if node.operation == "divide":
             yield at_node(i, f"multiplied by {b}, not divided, in {name}", 2,
-                          lambda x, at, c, k=kept, o=other: at(k) * at(o))  # fmt: skip
+                          lambda h, k=kept, o=other: h.at(k) * h.at(o))  # fmt: skip
 
 
 def _is_number(case: Case, i: int) -> bool:
@@ -78,13 +77,13 @@ def _is_number(case: Case, i: int) -> bool:
 
 def _of_mask(case: Case, i: int) -> Edits:
     node, name = case.eq.nodes[i], case.names[i]
-    yield at_node(i, f"mask {name} inverted", 1, lambda x, at, c: 1.0 - x)
+    yield at_node(i, f"mask {name} inverted", 1, lambda h: 1.0 - h.x)
     if node.operation == "mask":
         a, b = node.operands
         first = node.options["side"] == "first"
         words = "0 for 1" if first else "1 for 0"
         yield at_node(i, f"mask {name} is {words} where both sides are equal, {'>' if first else '>='}", 1,
-                      lambda x, at, c: mask(at(a), at(b), "last" if first else "first"))  # fmt: skip
+                      lambda h: mask(h.at(a), h.at(b), "last" if first else "first"))  # fmt: skip
 
 
 def _elsewhere(case: Case, i: int) -> Edits:
@@ -96,14 +95,14 @@ def _elsewhere(case: Case, i: int) -> Edits:
         at_m, more = case.names[m], int(m in case.nameless)
         if node.operation == "mask":
             side = node.options["side"]
-            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda x, at, c, m=m: mask(at(m), 0.0, side))
+            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda h, m=m: mask(h.at(m), 0.0, side))
         else:
             words = f"({at_m} > 0), the derivative of ReLU, for {name}"
-            yield at_node(i, words, 3 + more, lambda x, at, c, m=m: mask(at(m), 0.0, "last"))
+            yield at_node(i, words, 3 + more, lambda h, m=m: mask(h.at(m), 0.0, "last"))
         for operation, f in DERIVATIVES.items():
             what = {"tanh'": f"1 - {at_m}^2", "sigmoid'": f"{at_m} * (1 - {at_m})"}[operation]
             cost = more + (2 if operation == node.operation else 3)
-            yield at_node(i, f"{what} for {name}", cost, lambda x, at, c, m=m, f=f: f(at(m)))
+            yield at_node(i, f"{what} for {name}", cost, lambda h, m=m, f=f: f(h.at(m)))
 
 
 def _forward_values(case: Case, shape: tuple[int, ...]) -> Iterator[int]:
@@ -116,18 +115,18 @@ def _of_derivative(case: Case, i: int) -> Edits:
     node, name = case.eq.nodes[i], case.names[i]
     a, b = node.operands[0], case.names[node.operands[0]]
     if node.operation == "sigmoid'":
-        yield at_node(i, f"factor {b} left out of {name}", 1, lambda x, at, c: 1.0 - at(a))
-        yield at_node(i, f"factor (1 - {b}) left out of {name}", 1, lambda x, at, c: at(a))
+        yield at_node(i, f"factor {b} left out of {name}", 1, lambda h: 1.0 - h.at(a))
+        yield at_node(i, f"factor (1 - {b}) left out of {name}", 1, lambda h: h.at(a))
         yield at_node(i, f"the derivative of tanh, 1 - {b}^2, for that of the sigmoid, {name}", 2,
-                      lambda x, at, c: of_tanh(at(a)))  # fmt: skip
-        yield at_node(i, f"the sigmoid taken twice in {name}", 2, lambda x, at, c: of_sigmoid(sigmoid(at(a))))
+                      lambda h: of_tanh(h.at(a)))  # fmt: skip
+        yield at_node(i, f"the sigmoid taken twice in {name}", 2, lambda h: of_sigmoid(sigmoid(h.at(a))))
     else:
-        yield at_node(i, f"the square left out of {name}", 1, lambda x, at, c: 1.0 - at(a))
-        yield at_node(i, f"+ for - in {name}", 2, lambda x, at, c: 1.0 + at(a) * at(a))
-        yield at_node(i, f"1 - left out of {name}", 2, lambda x, at, c: at(a) * at(a))
+        yield at_node(i, f"the square left out of {name}", 1, lambda h: 1.0 - h.at(a))
+        yield at_node(i, f"+ for - in {name}", 2, lambda h: 1.0 + h.at(a) * h.at(a))
+        yield at_node(i, f"1 - left out of {name}", 2, lambda h: h.at(a) * h.at(a))
         yield at_node(i, f"the derivative of the sigmoid, {b} * (1 - {b}), for that of tanh, {name}", 2,
-                      lambda x, at, c: of_sigmoid(at(a)))  # fmt: skip
-        yield at_node(i, f"tanh taken twice in {name}", 2, lambda x, at, c: of_tanh(np.tanh(at(a))))
+                      lambda h: of_sigmoid(h.at(a)))  # fmt: skip
+        yield at_node(i, f"tanh taken twice in {name}", 2, lambda h: of_tanh(np.tanh(h.at(a))))
 
 
 def _left_out(case: Case, i: int) -> Edits:
@@ -135,7 +134,7 @@ def _left_out(case: Case, i: int) -> Edits:
     k = node.operands[0]
     if case.arrays[k].shape == case.arrays[i].shape:
         what = "the square" if node.operation in ("square", "power") else node.operation
-        yield at_node(i, f"{what} left out of {case.names[i]}", 2, lambda x, at, c: at(k))
+        yield at_node(i, f"{what} left out of {case.names[i]}", 2, lambda h: h.at(k))
 
 
 def _order(case: Case, i: int) -> Edits:
@@ -143,7 +142,7 @@ def _order(case: Case, i: int) -> Edits:
     m, n = case.arrays[a].shape, case.arrays[b].shape
     if len(m) == len(n) == 2 and m == n[::-1] and m[0] == m[1]:
         words = f"{case.names[b]} @ {case.names[a]} for {case.names[a]} @ {case.names[b]}"
-        yield at_node(i, words, 2, lambda x, at, c: np.matmul(at(b), at(a)))
+        yield at_node(i, words, 2, lambda h: np.matmul(h.at(b), h.at(a)))
 
 
 def _axes(case: Case, i: int) -> Edits:
@@ -151,19 +150,19 @@ def _axes(case: Case, i: int) -> Edits:
     k, options = node.operands[0], node.options
     shape = case.arrays[k].shape
     if case.arrays[k].size > case.arrays[i].size:
-        yield at_node(i, f"mean for sum in {name}", 1, lambda x, at, c: x / (at(k).size / x.size))
+        yield at_node(i, f"mean for sum in {name}", 1, lambda h: h.x / (h.at(k).size / h.x.size))
     if len(shape) != 2 or options["axis"] is None:
         return
-    yield at_node(i, f"{name} summed over all axes", 2, lambda x, at, c: np.broadcast_to(np.sum(at(k)), x.shape))
+    yield at_node(i, f"{name} summed over all axes", 2, lambda h: np.broadcast_to(np.sum(h.at(k)), h.x.shape))
     yield at_node(i, f"mean over all axes for the sum in {name}", 3,
-                  lambda x, at, c: np.broadcast_to(np.sum(at(k)) / float(at(k).size), x.shape))  # fmt: skip
+                  lambda h: np.broadcast_to(np.sum(h.at(k)) / float(h.at(k).size), h.x.shape))  # fmt: skip
     if shape[0] == shape[1]:
         axis = 1 - options["axis"] % 2 if isinstance(options["axis"], int) else 1
         yield at_node(i, f"{name} summed over axis {axis}", 2,
-                      lambda x, at, c: total(at(k), axis).reshape(x.shape))  # fmt: skip
+                      lambda h: total(h.at(k), axis).reshape(h.x.shape))  # fmt: skip
     if case.arrays[i].shape[-1:] == shape[1:]:
         yield at_node(i, f"only the first row of {case.names[k]} in {name}", 3,
-                      lambda x, at, c: at(k)[0].reshape(x.shape))  # fmt: skip
+                      lambda h: h.at(k)[0].reshape(h.x.shape))  # fmt: skip
 
 
 def _of_softmax(case: Case, i: int) -> Edits:
@@ -174,13 +173,13 @@ def _of_softmax(case: Case, i: int) -> Edits:
     if node.operation == "multiply" and nodes[node.operands[0]].operation == "subtract":
         y, (g, inner) = node.operands[1], nodes[node.operands[0]].operands
         if nodes[inner].operation == "sum" and set(nodes[nodes[inner].operands[0]].operands) == {g, y}:
-            yield at_node(i, words, 1, lambda x, at, c: at(g) * of_sigmoid(at(y)))
-            yield at_node(i, without, 1, lambda x, at, c: at(g))
+            yield at_node(i, words, 1, lambda h: h.at(g) * of_sigmoid(h.at(y)))
+            yield at_node(i, without, 1, lambda h: h.at(g))
     if node.operation == "subtract" and nodes[node.operands[1]].operation == "multiply":
         q, (y, inner) = node.operands[0], nodes[node.operands[1]].operands
         if nodes[inner].operation == "sum" and nodes[inner].operands[0] == q:
-            yield at_node(i, words, 1, lambda x, at, c: at(q) * (1.0 - at(y)))
-            yield at_node(i, without, 1, lambda x, at, c: at(q) / at(y))
+            yield at_node(i, words, 1, lambda h: h.at(q) * (1.0 - h.at(y)))
+            yield at_node(i, without, 1, lambda h: h.at(q) / h.at(y))
 
 
 def _extra(case: Case, i: int) -> Edits:
@@ -190,12 +189,7 @@ def _extra(case: Case, i: int) -> Edits:
         return
     for m in _forward_values(case, shape):
         b, cost = case.names[m], 3 + (m in case.nameless)
-        yield at_node(i, f"a factor {b} * (1 - {b}) too many in {name}", cost, lambda x, at, c, m=m: x * of_sigmoid(at(m)))
-        yield at_node(i, f"a factor 1 - {b}^2 too many in {name}", cost, lambda x, at, c, m=m: x * of_tanh(at(m)))
-        yield at_node(i, f"a mask ({b} > 0) too many in {name}", cost, partial(_masked, m=m))
-        yield at_node(i, f"a factor {b} too many in {name}", cost, lambda x, at, c, m=m: x * at(m))
-
-
-def _masked(x: Any, at: Callable[[int], Any], c: Any, m: int) -> Any:
-    del c
-    return x * mask(at(m), 0.0, "last")
+        yield at_node(i, f"a factor {b} * (1 - {b}) too many in {name}", cost, lambda h, m=m: h.x * of_sigmoid(h.at(m)))
+        yield at_node(i, f"a factor 1 - {b}^2 too many in {name}", cost, lambda h, m=m: h.x * of_tanh(h.at(m)))
+        yield at_node(i, f"a mask ({b} > 0) too many in {name}", cost, lambda h, m=m: h.x * mask(h.at(m), 0.0, "last"))
+        yield at_node(i, f"a factor {b} too many in {name}", cost, lambda h, m=m: h.x * h.at(m))

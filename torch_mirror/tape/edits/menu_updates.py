@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from torch_mirror.tape.edits.case import Case
-from torch_mirror.tape.edits.edit import By, Change, Edit, at_node
+from torch_mirror.tape.edits.edit import By, Change, Edit, Here, at_node
 from torch_mirror.tape.edits.operations import power
 
 Edits = Iterator[Edit]
@@ -49,25 +49,25 @@ def _settings(case: Case) -> Edits:
             yield from _setting(case, (Change(user, which, _same),), i, f"{name} in {case.names[user]}", nodes)
 
 
-def _same(x: Any, _at: Callable[[int], Any], _c: Any) -> Any:
-    return x
+def _same(h: Here) -> Any:
+    return h.x
 
 
 def _setting(case: Case, where: tuple[Change, ...], i: int, name: str, nodes: list[int]) -> Edits:
     def edit(words: str, cost: int, by: By) -> Edit:
         return Edit(tuple(change._replace(by=by) for change in where), words, cost)
 
-    yield edit(f"{name} left out, as if it were 0", 1, lambda x, at, c: x * 0.0)
-    yield edit(f"{name} left out, as if it were 1", 1, lambda x, at, c: x * 0.0 + 1.0)
-    yield edit(f"1 - {name} for {name}", 2, lambda x, at, c: 1.0 - x)
+    yield edit(f"{name} left out, as if it were 0", 1, lambda h: h.x * 0.0)
+    yield edit(f"{name} left out, as if it were 1", 1, lambda h: h.x * 0.0 + 1.0)
+    yield edit(f"1 - {name} for {name}", 2, lambda h: 1.0 - h.x)
     for other in nodes:
         if other != i:
-            yield edit(f"{case.names[other]} for {name}", 2, lambda x, at, c, k=other: at(k))
+            yield edit(f"{case.names[other]} for {name}", 2, lambda h, k=other: h.at(k))
 
 
 def _uses(case: Case, i: int, other: int) -> tuple[Change, ...]:
     """The other value at every use of a node's."""
-    return tuple(Change(user, which, lambda x, at, c: at(other)) for user, which in case.shape.users.get(i, ()))
+    return tuple(Change(user, which, lambda h: h.at(other)) for user, which in case.shape.users.get(i, ()))
 
 
 def _swapped(case: Case) -> Edits:
@@ -80,11 +80,11 @@ def _corrections(case: Case) -> Edits:
     nodes = case.eq.nodes
     corrected = [i for i in sorted(case.shape.live) if nodes[i].operation == "divide" and _is_correction(case, nodes[i].operands[1])]
     if len(corrected) > 1:
-        changes = tuple(Change(i, None, lambda x, at, c, k=nodes[i].operands[0]: at(k)) for i in corrected)
+        changes = tuple(Change(i, None, lambda h, k=nodes[i].operands[0]: h.at(k)) for i in corrected)
         yield Edit(changes, "bias correction left out", 1)
     for i in corrected:
         what = f"the root of the correction {case.names[nodes[i].operands[1]]}"
-        yield at_node(i, f"{what} for the correction", 2, lambda x, at, c, k=nodes[i].operands: at(k[0]) / np.sqrt(at(k[1])))
+        yield at_node(i, f"{what} for the correction", 2, lambda h, k=nodes[i].operands: h.at(k[0]) / np.sqrt(h.at(k[1])))
 
 
 def _is_correction(case: Case, i: int) -> bool:
@@ -115,7 +115,7 @@ def _exponent(case: Case, i: int) -> float:
 
 
 def _to_the(base: int, n: float) -> Callable[..., Any]:
-    return lambda x, at, c: power(at(base), n) if n else at(base) * 0.0 + 1.0
+    return lambda h: power(h.at(base), n) if n else h.at(base) * 0.0 + 1.0
 
 
 def _eps(case: Case) -> Edits:
@@ -129,7 +129,7 @@ def _eps(case: Case) -> Edits:
             yield from _eps_moved(case, i, nodes[i].operands[0], eps)
         if nodes[i].operation == "sqrt" and nodes[nodes[i].operands[0]].operands[1:] == (eps,):
             inner = nodes[nodes[i].operands[0]].operands[0]
-            yield at_node(i, f"{name} outside of the root", 1, lambda x, at, c, k=inner: np.sqrt(at(k)) + at(eps))
+            yield at_node(i, f"{name} outside of the root", 1, lambda h, k=inner: np.sqrt(h.at(k)) + h.at(eps))
 
 
 def _eps_moved(case: Case, i: int, root: int, eps: int) -> Edits:
@@ -138,13 +138,13 @@ def _eps_moved(case: Case, i: int, root: int, eps: int) -> Edits:
     if nodes[root].operation != "sqrt":
         return
     v = nodes[root].operands[0]
-    yield at_node(i, f"{name} inside the root", 1, lambda x, at, c: np.sqrt(at(v) + at(eps)))
+    yield at_node(i, f"{name} inside the root", 1, lambda h: np.sqrt(h.at(v) + h.at(eps)))
     if nodes[v].operation == "divide":
         raw, correction = nodes[v].operands
         yield at_node(i, f"{name} inside the root, before the correction", 2,
-                      lambda x, at, c: np.sqrt((at(raw) + at(eps)) / at(correction)))  # fmt: skip
+                      lambda h: np.sqrt((h.at(raw) + h.at(eps)) / h.at(correction)))  # fmt: skip
         yield at_node(i, f"{name} before the correction", 1,
-                      lambda x, at, c: (np.sqrt(at(raw)) + at(eps)) / np.sqrt(at(correction)))  # fmt: skip
+                      lambda h: (np.sqrt(h.at(raw)) + h.at(eps)) / np.sqrt(h.at(correction)))  # fmt: skip
 
 
 def _decay(case: Case) -> Edits:
@@ -158,18 +158,18 @@ def _decay(case: Case) -> Edits:
                    and case.eq.nodes[i].operands[0] == g]  # fmt: skip
         for i in coupled:
             yield Edit(
-                (Change(i, None, lambda x, at, c: at(g)), Change(after, None, lambda x, at, c: x - at(lr) * at(decay) * at(p))),
+                (Change(i, None, lambda h: h.at(g)), Change(after, None, lambda h: h.x - h.at(lr) * h.at(decay) * h.at(p))),
                 "weight decay decoupled from the gradient", 1,
             )  # fmt: skip
         shrunk = [i for i in sorted(case.shape.live) if case.eq.nodes[i].operation == "multiply"
                   and case.eq.nodes[i].operands[0] == p and not coupled]  # fmt: skip
         for i in shrunk:
-            added = tuple(Change(user, which, lambda x, at, c: x + at(decay) * at(p)) for user, which in case.shape.users[g])
-            yield Edit((Change(i, None, lambda x, at, c: at(p)), *added), "weight decay added to the gradient", 1)
-            yield at_node(i, f"lr left out of the decay, {case.names[i]}", 2, lambda x, at, c: at(p) * (1.0 - at(decay)))
-    used = tuple(Change(user, which, lambda x, at, c: x + at(p) * c) for user, which in case.shape.users[g])
+            added = tuple(Change(user, which, lambda h: h.x + h.at(decay) * h.at(p)) for user, which in case.shape.users[g])
+            yield Edit((Change(i, None, lambda h: h.at(p)), *added), "weight decay added to the gradient", 1)
+            yield at_node(i, f"lr left out of the decay, {case.names[i]}", 2, lambda h: h.at(p) * (1.0 - h.at(decay)))
+    used = tuple(Change(user, which, lambda h: h.x + h.at(p) * h.c) for user, which in case.shape.users[g])
     yield Edit(used, "a term {} * p too many in g, a weight decay", 2, "term")
-    yield Edit((Change(after, None, lambda x, at, c: x + at(p) * c),), "a term {} * p too many in p'", 3, "term")
+    yield Edit((Change(after, None, lambda h: h.x + h.at(p) * h.c),), "a term {} * p too many in p'", 3, "term")
 
 
 def _order(case: Case) -> Edits:
@@ -184,8 +184,8 @@ def _order(case: Case) -> Edits:
         return
     fresh, moved = nodes[buffer].operands[1], nodes[update].operands[1]
     words = "lr inside the buffer, which is then taken off p as it is"
-    yield Edit((Change(buffer, 1, lambda x, at, c: x * at(lr)), Change(update, None, lambda x, at, c: at(moved))), words, 1)
+    yield Edit((Change(buffer, 1, lambda h: h.x * h.at(lr)), Change(update, None, lambda h: h.at(moved))), words, 1)
     if moved == buffer:
-        yield Edit((Change(update, 1, lambda x, at, c: at(fresh) + at(momentum) * x),), "Nesterov's momentum for the usual one", 1)
+        yield Edit((Change(update, 1, lambda h: h.at(fresh) + h.at(momentum) * h.x),), "Nesterov's momentum for the usual one", 1)
     yield at_node(buffer, "the gradient dampened by 1 - momentum", 1,
-                  lambda x, at, c: at(nodes[buffer].operands[0]) + (1.0 - at(momentum)) * at(fresh))  # fmt: skip
+                  lambda h: h.at(nodes[buffer].operands[0]) + (1.0 - h.at(momentum)) * h.at(fresh))  # fmt: skip

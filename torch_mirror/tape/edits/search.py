@@ -20,7 +20,7 @@ from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
 from torch_mirror.tape.edits.case import Case, distance
 from torch_mirror.tape.edits.constants import Constant, names_of
-from torch_mirror.tape.edits.edit import Change, Edit, Values, evaluated, way_of
+from torch_mirror.tape.edits.edit import By, Change, Edit, Values, evaluated, way_of
 
 SHARP = 1e-3
 """The radii of a fit, over the largest error that it explains."""
@@ -77,7 +77,7 @@ def with_a_constant(edits: Sequence[Edit]) -> Iterator[Edit]:
         if not edit.solve and len(edit.changes) == 1 and "rounded" not in edit.words:
             change = edit.changes[0]
             by = change.by
-            scaled = Change(change.node, change.operand, lambda x, at, c, by=by: by(x, at, None) * c)
+            scaled = Change(change.node, change.operand, lambda h, by=by: by(h) * h.c)
             yield Edit((scaled,), f"{edit.words}, and a factor {{}} there", edit.cost + 3, "factor")
 
 
@@ -238,10 +238,10 @@ def bound(edit: Edit, name: str, known: Constant, *, inverse: bool) -> Edit:
     )  # fmt: skip
 
 
-def _fixed(change: Change, c: Ball) -> Any:
+def _fixed(change: Change, c: Ball) -> By:
     """The change's function, given the constant as what x is: a ball, or a plain number."""
-    by = change.by
-    return lambda x, at, _: by(x, at, c if hasattr(x, "settled") else float(c.value))
+    by, number = change.by, float(c.value)
+    return lambda h: by(h._replace(c=c if hasattr(h.x, "settled") else number))
 
 
 def _nameless(edit: Edit, found: _Constant) -> Edit:
