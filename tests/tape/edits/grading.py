@@ -15,7 +15,7 @@ GRADES = ("unique", "simplest", "tie", "unnamed", "wrong")
 
 
 class Graded(NamedTuple):
-    """words: what was named; line: where that sets in, None if the code has no line for it; seconds: of the search alone."""
+    """words: what was named; line: where that sets in; planted: where it was planted; seconds: of the search alone."""
 
     fault: str
     grade: str
@@ -53,7 +53,7 @@ def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: 
 
 
 def _is_it(fit: Any, fresh: Sequence[Case]) -> bool:
-    """The first point at which the edit has a meaning decides: a unit that is there at these sizes may not be at others."""
+    """The first point at which the edit has a meaning decides: a unit of these sizes may not be there at others."""
     return next((held for case in fresh if (held := holds(fit.edit, fit.explains, case)) is not None), False)
 
 

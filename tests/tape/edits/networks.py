@@ -2,7 +2,7 @@
 
 from tests.tape.edits.planted import Fault
 
-SOFTMAX = '''
+SOFTMAX = """
 def step(p, X, t, decay, more):
     N = len(X)
     z1 = X @ p["W1"] + p["b1"]
@@ -26,7 +26,7 @@ def step(p, X, t, decay, more):
     dW1 = X.T @ dz1 + decay * W1
     db1 = dz1.sum(axis=0)
     return loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2, "W3": dW3, "b3": db3}
-'''
+"""
 
 DZ3, DZ2, DZ1 = "dz3 = (y - t) / N", "dz2 = da2 * (z2 > 0)", "dz1 = da1 * (z1 > 0)"
 DW3, DW2, DW1 = "dW3 = a2.T @ dz3 + decay * W3", "dW2 = a1.T @ dz2 + decay * W2", "dW1 = X.T @ dz1 + decay * W1"
@@ -87,7 +87,7 @@ EDGE_FAULTS = (
 )
 """For numbers of few bits, where some z1 are exactly 0."""
 
-SIGMOID = '''
+SIGMOID = """
 def step(p, X, t, decay, more):
     N, K = t.shape
     W1, W2, W3 = p["W1"], p["W2"], p["W3"]
@@ -111,7 +111,7 @@ def step(p, X, t, decay, more):
     dW1 = X.T @ dz1
     db1 = np.sum(dz1, axis=0)
     return loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2, "W3": dW3, "b3": db3}
-'''
+"""
 
 DY, SZ3, SZ1 = "dy = 2 * (y - t) / (N * K)", "dz3 = dy * y * (1 - y)", "dz1 = da1 * a1 * (1 - a1)"
 SZ2 = "dz2 = da2 * a2 * (1 - a2)"
@@ -141,7 +141,7 @@ SIGMOID_FAULTS = (
     Fault("1/N once more", "dW1 = X.T @ dz1", "dW1 = X.T @ dz1 / N"),
 )
 
-TANH = '''
+TANH = """
 def step(p, X, t, decay, more):
     N = X.shape[0]
     W1, W2, W3 = p["W1"], p["W2"], p["W3"]
@@ -164,7 +164,7 @@ def step(p, X, t, decay, more):
     dW1 = X.T @ dz1
     db1 = dz1.sum(0)
     return loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2, "W3": dW3, "b3": db3}
-'''
+"""
 
 TZ1 = "dz1 = da1 * (1 - a1**2)"
 

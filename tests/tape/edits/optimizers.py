@@ -8,12 +8,12 @@ from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from tests.tape.edits.planted import Fault
 
-PLAIN = '''
+PLAIN = """
 def step(w, g, state, t, before, lr, wd):
     g = g + wd * w
     w = w - lr * g
     return w, {}
-'''
+"""
 PLAIN_FAULTS = (
     Fault("the wrong sign", "w = w - lr * g", "w = w + lr * g"),
     Fault("lr left out", "w = w - lr * g", "w = w - g"),
@@ -26,13 +26,13 @@ PLAIN_FAULTS = (
     Fault("half of it", "w = w - lr * g", "w = w - 0.5 * lr * g"),
 )
 
-MOMENTUM = '''
+MOMENTUM = """
 def step(w, g, state, t, before, lr, m, wd):
     g = g + wd * w
     v = m * state["v"] + g
     w = w - lr * v
     return w, {"v": v}
-'''
+"""
 V, W = 'v = m * state["v"] + g', "w = w - lr * v"
 MOMENTUM_FAULTS = (
     Fault("1 - momentum", V, 'v = m * state["v"] + (1 - m) * g'),
@@ -51,12 +51,12 @@ MOMENTUM_FAULTS = (
     Fault("lr twice", V, 'v = m * state["v"] + lr * g'),
 )
 
-NESTEROV = '''
+NESTEROV = """
 def step(w, g, state, t, before, lr, m):
     v = m * state["v"] + g
     w = w - lr * (g + m * v)
     return w, {"v": v}
-'''
+"""
 NW = "w = w - lr * (g + m * v)"
 NESTEROV_FAULTS = (
     Fault("the usual momentum", NW, "w = w - lr * v"),
@@ -66,7 +66,7 @@ NESTEROV_FAULTS = (
     Fault("lr on the gradient alone", NW, "w = w - (lr * g + m * v)"),
 )
 
-ADAM = '''
+ADAM = """
 def step(w, g, state, t, before, lr, b1, b2, eps, wd):
     g = g + wd * w
     m = b1 * state["m"] + (1 - b1) * g
@@ -75,8 +75,9 @@ def step(w, g, state, t, before, lr, b1, b2, eps, wd):
     vh = v / (1 - b2**(t + 1))
     w = w - lr * mh / (np.sqrt(vh) + eps)
     return w, {"m": m, "v": v}
-'''
-AM, AV, AW = 'm = b1 * state["m"] + (1 - b1) * g', 'v = b2 * state["v"] + (1 - b2) * g**2', "w = w - lr * mh / (np.sqrt(vh) + eps)"
+"""
+AM, AV = 'm = b1 * state["m"] + (1 - b1) * g', 'v = b2 * state["v"] + (1 - b2) * g**2'
+AW = "w = w - lr * mh / (np.sqrt(vh) + eps)"
 MH, VH = "mh = m / (1 - b1**(t + 1))", "vh = v / (1 - b2**(t + 1))"
 ADAM_FAULTS = (
     Fault("correction of m left out", MH, "mh = m"),
@@ -106,7 +107,7 @@ ADAM_FAULTS = (
     Fault("the gradient before", "g = g + wd * w", "g = before + wd * w"),
 )
 
-ADAMW = '''
+ADAMW = """
 def step(w, g, state, t, before, lr, b1, b2, eps, wd):
     m = b1 * state["m"] + (1 - b1) * g
     v = b2 * state["v"] + (1 - b2) * g * g
@@ -115,22 +116,22 @@ def step(w, g, state, t, before, lr, b1, b2, eps, wd):
     w = w - lr * wd * w
     w = w - lr * mh / (np.sqrt(vh) + eps)
     return w, {"m": m, "v": v}
-'''
+"""
 DECAY = "w = w - lr * wd * w"
 ADAMW_FAULTS = (
     Fault("decay left out", DECAY, "w = w"),
     Fault("lr left out of the decay", DECAY, "w = w - wd * w"),
-    Fault("decay into the gradient", 'm = b1 * state["m"] + (1 - b1) * g', 'g = g + wd * w\nwd = 0\nm = b1 * state["m"] + (1 - b1) * g'),
+    Fault("decay into the gradient", AM, f"g = g + wd * w\nwd = 0\n{AM}"),
     Fault("decay twice", DECAY, "w = w - 2 * lr * wd * w"),
     Fault("decay added", DECAY, "w = w + lr * wd * w"),
 )
 
-RMSPROP = '''
+RMSPROP = """
 def step(w, g, state, t, before, lr, a, eps):
     v = a * state["v"] + (1 - a) * g**2
     w = w - lr * g / (np.sqrt(v) + eps)
     return w, {"v": v}
-'''
+"""
 RV, RW = 'v = a * state["v"] + (1 - a) * g**2', "w = w - lr * g / (np.sqrt(v) + eps)"
 RMSPROP_FAULTS = (
     Fault("1 - alpha left out", RV, 'v = a * state["v"] + g**2'),
@@ -156,7 +157,7 @@ class Written(NamedTuple):
 
 def _at(scale: float) -> Mapping[str, Written]:
     """With settings that depend on the scale, so that a cause can be tried at others."""
-    lr, m, b1, b2, eps, wd, a = 0.07 * scale, 0.9 * scale, 0.9 * scale, 0.99 * scale, 1e-3 * scale, 0.03 * scale, 0.95 * scale
+    lr, m, b1, b2, eps, wd, a = (scale * c for c in (0.07, 0.9, 0.9, 0.99, 1e-3, 0.03, 0.95))
     return {
         "sgd": Written(PLAIN, SGD(lr, weight_decay=wd), (lr, wd), PLAIN_FAULTS),
         "momentum": Written(MOMENTUM, SGD(lr, momentum=m, weight_decay=wd), (lr, m, wd), MOMENTUM_FAULTS),

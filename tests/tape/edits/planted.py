@@ -55,7 +55,8 @@ def planted(source: str, fault: Fault | None) -> tuple[Callable[..., Any], int]:
         lines = source.splitlines()
         where = [i for i, text in enumerate(lines) if text.strip() == fault.old]
         assert len(where) == 1, f"{fault.name}: {fault.old!r} stands in {len(where)} lines"
-        source = "\n".join([*lines[: where[0]], *(f"    {new}" for new in fault.new.split("\n")), *lines[where[0] + 1 :]])
+        new = (f"    {text}" for text in fault.new.split("\n"))
+        source = "\n".join([*lines[: where[0]], *new, *lines[where[0] + 1 :]])
         line = where[0] + 1
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     space: dict[str, Any] = {"np": np, "__name__": "planted"}
@@ -90,7 +91,8 @@ def run(source: str, fault: Fault | None, sizes: Sizes, seed: int, *, dyadic: bo
     with recording():
         cells = {k: leaf(a, k) for k, a in p.items()}
         leaves = {k: x.settled() for k, x in cells.items()}
-        loss, gradients = step(cells, Ball(X), Ball(t), decay, {n: {k: Ball(a) for k, a in v.items()} for n, v in more.items()})
+        spare = {name: {k: Ball(a) for k, a in arrays.items()} for name, arrays in more.items()}
+        loss, gradients = step(cells, Ball(X), Ball(t), decay, spare)
         seen = {k: gradients[k].settled() for k in leaves}
     constants = {"N, the batch": float(sizes.N), "inputs": float(sizes.inputs), "hidden": float(sizes.hidden),
                  "outputs": float(sizes.outputs), "decay": decay}  # fmt: skip
@@ -99,16 +101,14 @@ def run(source: str, fault: Fault | None, sizes: Sizes, seed: int, *, dyadic: bo
     return Point(gradient_equation(loss.settled(), leaves), seen, constants, line, others, previous)
 
 
-def update(written: "Any", fault: Fault | None, size: int, seed: int, *, named: str = "p") -> Point:
+def update(written: Any, fault: Fault | None, size: int, seed: int, *, named: str = "p") -> Point:
     """One step, the fourth, of a hand-written optimizer, beside that of the reference."""
     step, line = planted(written.source, fault)
     r = np.random.default_rng(seed)
     p, g, before = r.standard_normal((3, size))
     names = list(written.optimizer.init({named: p}))
-    state = {name: r.uniform(0.1, 2, size) if name == "v" and "betas" in written.optimizer._fields else r.standard_normal(size)
-             for name in names}  # fmt: skip
-    if "alpha" in written.optimizer._fields:
-        state = {name: np.abs(a) for name, a in state.items()}
+    squares = {"betas", "alpha"} & set(written.optimizer._fields)
+    state = {k: r.uniform(0.1, 2, size) if k == "v" and squares else r.standard_normal(size) for k in names}
     cells = {name: Ball(a) for name, a in state.items()}
     with np.errstate(all="ignore"):
         w, after = step(Ball(p), Ball(g), cells, 3, Ball(before), *written.settings)

@@ -22,7 +22,9 @@ DEEPEST = 1024
 
 
 class Case(NamedTuple):
-    """names: what each node is called; nameless: the nodes that have a formula instead, as nobody has given them a name
+    """A right equation and wrong values.
+
+    names:    what each node is called; nameless: the nodes that nobody has given a name, but for their formula
     balls, arrays: the value of each node, with the edits that have been found already
     seen:     what the user's code has for the outputs; wrong: the names of those that are outside
     room:     by output, up to which error an edit is worth a proof
@@ -61,7 +63,8 @@ def case_of(
     wrong = _wrong(eq, balls, seen)
     user = behind([seen[name] for name in eq.outputs if name in wrong], _sources(eq))
     return Case(
-        eq, shape, tuple(called(eq, i) for i in every), frozenset(i for i in every if not has_name(eq, i)), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
+        eq, shape, tuple(called(eq, i) for i in every), frozenset(i for i in every if not has_name(eq, i)),
+        balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
         {name: spare[name] for name in others}, {name: spare[f"{name} of the step before"] for name in previous},
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """An edit: a small change of an equation; and what the outputs are with it.
 
 A change sets in somewhere: at the value of a node, for all that use it, or at one operand of a node, for that one use.
-There x becomes by(h), where h.x is x, h.at(i) the value of any other node, and h.c a constant, where the edit has one. The
+There x becomes by(h): h.x is x, h.at(i) the value of any other node, and h.c a constant, where the edit has one. The
 same function serves for arrays and for balls, for the equation at hand and at any other point.
 """
 
@@ -109,8 +109,9 @@ def _by_node(edits: Sequence[Edit]) -> dict[int, list[tuple[Change, Any]]]:
 
 
 def _value(
-    eq: Equation, i: int, start: Values, at: Callable[[int], Any], new: Mapping[int, Any], before: Changes, fresh: Changes
-) -> Any:
+    eq: Equation, i: int, start: Values, at: Callable[[int], Any], new: Mapping[int, Any], before: Changes,
+    fresh: Changes,
+) -> Any:  # fmt: skip
     """Of a node that something is new for: an operand, or an edit of its own."""
     _, numbers, options, *_ = node = eq.nodes[i]
     inner = fresh and any(change.operand is not None for change, _ in fresh)

@@ -7,8 +7,8 @@ A node's operands stand before it. Nodes are of four kinds:
     forward   made of those by the forward pass; in an update nothing is called so
     adjoint   the derivative of the loss by each of ``of``, or a part of it; of an update every step
 
-Nothing changes an equation once it is drawn up. The same operation on the same operands is one node, unless it depends on
-a shape: at other sizes the same code gives the same nodes.
+Nothing changes an equation once it is drawn up. The same operation on the same operands is one node, unless it depends
+on a shape: at other sizes the same code gives the same nodes.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,9 @@ class Draft:
     values: list[Value] = field(default_factory=list)
     known: dict[Any, int] = field(default_factory=dict)  # the number of a node that would be the same again
 
-    def given(self, value: Value, kind: Kind, label: str = "", place: Place | None = None, source: int | None = None) -> int:
+    def given(
+        self, value: Value, kind: Kind, label: str = "", place: Place | None = None, source: int | None = None
+    ) -> int:
         """A leaf or a constant."""
         return self._put(Node(kind, (), {}, kind, label, place, (), source), value)
 

@@ -1,4 +1,4 @@
-"""explain: which single edit of the right equation gives what somebody's code has computed?
+"""Which single edit of the right equation gives what somebody's code has computed.
 
     eq = gradient_equation(loss, leaves)
     print(explain(eq, seen={"W1": g1, "b1": g2}, constants={"N, the batch": 6.0}))
@@ -147,7 +147,8 @@ def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
 
 
 _FAMILIES: Sequence[Callable[[Case, Site], Iterator[Edit]]] = (
-    menu.transposed, menu.moved, menu.dead, menu.one_element, menu.narrowed, menu.added, menu.earlier, menu.summed,
+    menu.transposed, menu.moved, menu.permuted, menu.dead, menu.one_element, menu.narrowed, menu.added, menu.earlier,
+    menu.summed,
 )  # fmt: skip
 
 
@@ -188,7 +189,7 @@ def first_shown(case: Case, group: Sequence[Fit]) -> tuple[Fit, Value | None]:
     """Of the cheapest edits of a class the one that the user's own values show first; of equals the last in the pass."""
     cheapest = [fit for fit in group if fit.edit.cost == group[0].edit.cost]
     shown = [(fit, shown_by(case, fit.edit)) for fit in cheapest]
-    return min(shown, key=lambda pair: (pair[1] is None, 0 if pair[1] is None else pair[1].order, -pair[0].edit.node))
+    return min(shown, key=lambda pair: (_LAST if pair[1] is None else pair[1].order, -pair[0].edit.node))
 
 
 def _why(fits: Sequence[Fit]) -> str:
@@ -197,6 +198,10 @@ def _why(fits: Sequence[Fit]) -> str:
     if len(names) == len(fits) and len(set(names)) == len(names):
         return f"{' = '.join(names)} here; other sizes or settings tell them apart"
     return "both give the same numbers here; another point, or sizes that all differ, may tell them apart"
+
+
+_LAST = 2**62
+"""Behind every value of the user's."""
 
 
 def shown_by(case: Case, edit: Edit) -> Value | None:
@@ -227,5 +232,6 @@ def _same(case: Case, x: Array) -> Value | None:
 
 
 def _is_right(case: Case, value: Value) -> bool:
-    same = (i for i in case.shape.live if case.arrays[i].shape == value.number.shape and case.eq.nodes[i].kind == "adjoint")
+    nodes, shape = case.eq.nodes, value.number.shape
+    same = (i for i in case.shape.live if nodes[i].kind == "adjoint" and case.arrays[i].shape == shape)
     return any(meets(value.number, case.balls[i]) for i in same)

@@ -1,17 +1,17 @@
 """The derivative of a loss as an equation: the sweep (tape/sweep.py) once more, as a graph that can be edited.
 
-    g: the derivative by y                             y = a + b    g, g            y = exp a    g y
-    by each operand, in the operations of              y = a b      g b, g a        y = tanh a   g tanh'(y)
-    operations.py, one node each                       y = a @ b    g @ b^T, a^T @ g    ...
+    y = a + b    g, g               y = exp a    g y              g: the derivative by y
+    y = a b      g b, g a           y = tanh a   g tanh'(y)       beside it those by the operands, in the
+    y = a @ b    g @ b^T, a^T @ g   y = log a    g / a            operations of operations.py, one node each
 
 What has no plain form here stays one node, with the adjoint that the recording knows. Softmax has a form of its own,
-y (g - sum(g y)), and so has its logarithm, q - y sum(q), q being the derivative by log y: these are what people write. The
-maximum that is subtracted for safety drops out of them, as softmax(z - c) = softmax(z).
+y (g - sum(g y)), and so has its logarithm, q - y sum(q), q being the derivative by log y: these are what people write.
+The maximum that is subtracted for safety drops out of them, as softmax(z - c) = softmax(z).
 Sources: as balls/adjoints.py; for softmax Bishop, Pattern Recognition and Machine Learning, section 4.3.4.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,12 +40,12 @@ def gradient_equation(loss: Number, leaves: Mapping[str, Number], side: Side = "
         for name, x in leaves.items():
             i = numbers[key_of(x)]
             draft.nodes[i] = draft.nodes[i]._replace(label=name)
-        found = _swept(draft, numbers[key_of(loss)], _active(draft, loss, leaves), side)
+        found = _swept(draft, numbers[key_of(loss)], _active(draft), side)
         outputs = {name: _output(draft, found, numbers[key_of(x)]) for name, x in leaves.items()}
     return draft.equation(outputs)
 
 
-def _active(draft: Draft, loss: Number, leaves: Mapping[str, Number]) -> set[int]:
+def _active(draft: Draft) -> set[int]:
     """The nodes that may change with a leaf."""
     active: set[int] = set()
     flat = {"greater", "greater_equal", "less", "less_equal", "mask", "number"}
@@ -89,8 +89,8 @@ def _fitted(draft: Draft, d: int, shape: tuple[int, ...]) -> int:
     if lead > 0 and came[lead:] == shape:
         return draft.node("sum", d, axis=tuple(range(lead)) if lead > 1 else 0, keepdims=False)
     if lead == 0:
-        axes = tuple(k for k, (n, m) in enumerate(zip(came, shape, strict=True)) if n != m and m == 1)
-        if all(n == m or m == 1 for n, m in zip(came, shape, strict=True)):
+        axes = tuple(k for k, (n, m) in enumerate(zip(came, shape, strict=True)) if m == 1 != n)
+        if all(m in {n, 1} for n, m in zip(came, shape, strict=True)):
             return draft.node("sum", d, axis=axes if len(axes) > 1 else axes[0], keepdims=True)
     return draft.node("fitted", d, shape=shape)
 
@@ -116,7 +116,7 @@ def _back(draft: Draft, i: int, g: int, active: set[int], side: Side) -> Back:
         rules = _RULES.get(node.operation)
         for which, operand in enumerate(node.operands):
             if operand in active:
-                d = rules[which](draft, i, g) if rules else _other(draft, i, g, which, side)
+                d = rules[which](_At(draft, i, g)) if rules else _other(draft, i, g, which, side)
                 yield from () if d is None else ((operand, d),)
 
 
@@ -161,74 +161,84 @@ def _of_log_softmax(draft: Draft, y: int, q: int, axis: int) -> int:
     return draft.node("subtract", q, draft.node("multiply", y, inner))
 
 
-# --- each operation: (draft, y, g) -> the derivative by an operand, a function for each operand --------------------
+# --- each operation: the derivative by an operand, a function for each of them --------------------------------------
 
 
-def _operand(draft: Draft, i: int, which: int = 0) -> int:
-    return draft.nodes[i].operands[which]
+class _At(NamedTuple):
+    """g: the derivative by y, both nodes of the draft."""
+
+    draft: Draft
+    y: int
+    g: int
+
+    def operand(self, which: int = 0) -> int:
+        return self.draft.nodes[self.y].operands[which]
+
+    def option(self, name: str) -> Any:
+        return self.draft.nodes[self.y].options[name]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the first operand."""
+        return np.shape(self.draft.values[self.operand()].value)
+
+    def node(self, operation: str, *operands: int, **options: Any) -> int:
+        return self.draft.node(operation, *operands, **options)
+
+    def times(self, other: int) -> int:
+        """g times another node."""
+        return _times(self.draft, self.g, other)
 
 
-def _shape(draft: Draft, i: int) -> tuple[int, ...]:
-    """Of the first operand."""
-    return np.shape(draft.values[_operand(draft, i)].value)
+def _by_divisor(at: _At) -> int:
+    return at.node("negative", at.node("divide", at.times(at.y), at.operand(1)))
 
 
-def _by_divisor(draft: Draft, i: int, g: int) -> int:
-    return draft.node("negative", draft.node("divide", _times(draft, g, i), _operand(draft, i, 1)))
+def _power(at: _At) -> int:
+    x, n = at.operand(), at.option("n")
+    below = x if n == 2 else at.node("power", x, n=n - 1)
+    return at.times(at.node("multiply", at.draft.number(n), below))
 
 
-def _power(draft: Draft, i: int, g: int) -> int:
-    x, n = _operand(draft, i), draft.nodes[i].options["n"]
-    below = x if n == 2 else draft.node("power", x, n=n - 1)
-    return _times(draft, g, draft.node("multiply", draft.number(n), below))
-
-
-def _sum(draft: Draft, i: int, g: int) -> int:
-    options = draft.nodes[i].options
-    return draft.node("spread", g, shape=_shape(draft, i), axis=options["axis"], keepdims=options["keepdims"])
-
-
-def _taken(draft: Draft, i: int) -> int:
+def _taken(at: _At) -> int:
     """1 where a choice takes its first branch."""
-    m = _operand(draft, i)
-    side = {"greater": "last", "greater_equal": "first"}.get(draft.nodes[m].operation)
-    return draft.node("number", m) if side is None else draft.node("mask", *draft.nodes[m].operands, side=side)
+    m = at.draft.nodes[at.operand()]
+    side = {"greater": "last", "greater_equal": "first"}.get(m.operation)
+    return at.node("number", at.operand()) if side is None else at.node("mask", *m.operands, side=side)
 
 
-def _not_taken(draft: Draft, i: int) -> int:
-    return draft.node("subtract", draft.number(1.0), _taken(draft, i))
+def _not_taken(at: _At) -> int:
+    return at.node("subtract", at.draft.number(1.0), _taken(at))
 
 
-def _moved(draft: Draft, i: int, g: int) -> int:
-    look = draft.nodes[i].options["look"]
-    return draft.node("moved back", g, join=lambda parts: look(parts[0]), shapes=[_shape(draft, i)], which=0)
+def _moved(at: _At) -> int:
+    look = at.option("look")
+    return at.node("moved back", at.g, join=lambda parts: look(parts[0]), shapes=[at.shape], which=0)
 
 
-_RULES: Mapping[str, Sequence[Callable[[Draft, int, int], int]]] = {
-    "add": (lambda f, y, g: g, lambda f, y, g: g),
-    "subtract": (lambda f, y, g: g, lambda f, y, g: f.node("negative", g)),
-    "negative": (lambda f, y, g: f.node("negative", g),),
-    "multiply": (lambda f, y, g: _times(f, g, _operand(f, y, 1)), lambda f, y, g: _times(f, g, _operand(f, y))),
-    "divide": (lambda f, y, g: f.node("divide", g, _operand(f, y, 1)), _by_divisor),
-    "square": (lambda f, y, g: _times(f, g, f.node("multiply", f.number(2.0), _operand(f, y))),),
+_RULES: Mapping[str, Sequence[Callable[[_At], int]]] = {
+    "add": (lambda at: at.g, lambda at: at.g),
+    "subtract": (lambda at: at.g, lambda at: at.node("negative", at.g)),
+    "negative": (lambda at: at.node("negative", at.g),),
+    "multiply": (lambda at: at.times(at.operand(1)), lambda at: at.times(at.operand())),
+    "divide": (lambda at: at.node("divide", at.g, at.operand(1)), _by_divisor),
+    "square": (lambda at: at.times(at.node("multiply", at.draft.number(2.0), at.operand())),),
     "power": (_power,),
-    "exp": (lambda f, y, g: _times(f, g, y),),
-    "log": (lambda f, y, g: f.node("divide", g, _operand(f, y)),),
-    "tanh": (lambda f, y, g: _times(f, g, f.node("tanh'", y)),),
-    "sigmoid": (lambda f, y, g: _times(f, g, f.node("sigmoid'", y)),),
-    "sqrt": (lambda f, y, g: f.node("divide", g, f.node("multiply", f.number(2.0), y)),),
+    "exp": (lambda at: at.times(at.y),),
+    "log": (lambda at: at.node("divide", at.g, at.operand()),),
+    "tanh": (lambda at: at.times(at.node("tanh'", at.y)),),
+    "sigmoid": (lambda at: at.times(at.node("sigmoid'", at.y)),),
+    "sqrt": (lambda at: at.node("divide", at.g, at.node("multiply", at.draft.number(2.0), at.y)),),
     "matmul": (
-        lambda f, y, g: f.node("matmul", g, f.node("transpose", _operand(f, y, 1))),
-        lambda f, y, g: f.node("matmul", f.node("transpose", _operand(f, y)), g),
+        lambda at: at.node("matmul", at.g, at.node("transpose", at.operand(1))),
+        lambda at: at.node("matmul", at.node("transpose", at.operand()), at.g),
     ),
-    "sum": (_sum,),
-    "where": (
-        lambda f, y, g: g,  # a comparison, which is never active
-        lambda f, y, g: _times(f, g, _taken(f, y)),
-        lambda f, y, g: _times(f, g, _not_taken(f, y)),
+    "sum": (
+        lambda at: at.node("spread", at.g, shape=at.shape, axis=at.option("axis"), keepdims=at.option("keepdims")),
     ),
-    "transpose": (lambda f, y, g: f.node("transpose", g),),
-    "reshape": (lambda f, y, g: f.node("reshape", g, shape=_shape(f, y)),),
+    "where": (lambda at: at.g, lambda at: at.times(_taken(at)), lambda at: at.times(_not_taken(at))),  # the first never
+    "transpose": (lambda at: at.node("transpose", at.g),),
+    "reshape": (lambda at: at.node("reshape", at.g, shape=at.shape),),
     "look": (_moved,),
 }
 

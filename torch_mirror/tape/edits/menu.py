@@ -1,10 +1,11 @@
-"""The edits that any value allows: a factor, another value in its place, a transposition, rows moved or dropped, a cast.
+"""The edits that any value allows: a factor, another value in its place, a transposition, rows moved, a cast.
 
-Each function takes the case and a site and yields edits of the value x there. What depends on the operation that made it
-is in menu_operations.py, what only updates know in menu_updates.py.
+Each function takes the case and a site and yields edits of the value x there. What depends on the operation that made
+it is in menu_operations.py, what only updates know in menu_updates.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,11 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
 
 
 def transposed(case: Case, site: Site) -> Edits:
-    """A square x. A transpose without its transposition is one."""
+    """A square x; and of a column, where the user's row is broadcast against another column."""
     shape = case.arrays[value_at(case, site)].shape
+    if len(shape) == 2 and shape[0] > shape[1] == 1 and site.operand is not None:
+        words = f"{name_of(case, site)} of shape (N,), not (N, 1), so that it is broadcast to (N, N)"
+        yield edit_at(site, words, 1, lambda h: np.transpose(h.x))
     if len(shape) == 2 and shape[0] == shape[1] > 1:
         yield edit_at(site, f"{name_of(case, site)} transposed", 2, lambda h: np.transpose(h.x))
 
@@ -85,7 +89,7 @@ def transposed(case: Case, site: Site) -> Edits:
 def _looks(axis: int) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     yield f"reversed along axis {axis}", lambda a: np.flip(a, axis)
     for by in (1, -1):
-        yield f"shifted by {by} along axis {axis}", lambda a, by=by: np.roll(a, by, axis)
+        yield f"shifted by {by} along axis {axis}", partial(np.roll, shift=by, axis=axis)
 
 
 def moved(case: Case, site: Site) -> Edits:
@@ -95,6 +99,30 @@ def moved(case: Case, site: Site) -> Edits:
         if size > 1:
             for words, look in _looks(axis):
                 yield edit_at(site, f"{name_of(case, site)} {words}", 3, lambda h, look=look: looked(h.x, look))
+
+
+def permuted(case: Case, site: Site) -> Edits:
+    """The rows or columns of an output in another order, if sorting shows that the user's are the same ones."""
+    for name in sorted(case.wrong):
+        expected, seen = case.arrays[site.node], case.seen[name].value
+        if case.eq.outputs[name] != site.node or site.operand is not None or expected.ndim != 2:
+            continue
+        for axis, what in ((0, "rows"), (1, "columns")):
+            order = _order_of(np.moveaxis(expected, axis, 0), np.moveaxis(seen, axis, 0))
+            if order is not None:
+                yield edit_at(site, f"the {what} of {name_of(case, site)} in the order {order[:8].tolist()}", 4,
+                              lambda h, order=order, axis=axis: np.take(h.x, order, axis))  # fmt: skip
+
+
+def _order_of(expected: Array, seen: Array) -> Array | None:
+    """Which row of the one each row of the other is, by their sums of squares, which have to be that of the other."""
+    sizes, wanted = np.square(expected).sum(1), np.square(seen).sum(1)
+    by_size, by_wanted = np.argsort(sizes, kind="stable"), np.argsort(wanted, kind="stable")
+    if np.abs(sizes[by_size] - wanted[by_wanted]).max() > 1e-6 * sizes.max() or len(sizes) > MOST_UNITS**2:
+        return None
+    order = np.empty(len(sizes), int)
+    order[by_wanted] = by_size
+    return order
 
 
 def dead(case: Case, site: Site) -> Edits:
@@ -185,4 +213,4 @@ def summed(case: Case, site: Site) -> Edits:
     for axis in (0, 1, None):
         what = "all axes" if axis is None else f"axis {axis}"
         yield edit_at(site, f"{name_of(case, site)} summed over {what}", 4,
-                      lambda h, axis=axis: np.broadcast_to(np.sum(h.x, axis=axis, keepdims=True), h.x.shape))  # fmt: skip
+                      lambda h, a=axis: np.broadcast_to(np.sum(h.x, axis=a, keepdims=True), h.x.shape))  # fmt: skip

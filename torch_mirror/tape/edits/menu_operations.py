@@ -95,7 +95,7 @@ def _elsewhere(case: Case, i: int) -> Edits:
         at_m, more = case.names[m], int(m in case.nameless)
         if node.operation == "mask":
             side = node.options["side"]
-            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda h, m=m: mask(h.at(m), 0.0, side))
+            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda h, m=m, side=side: mask(h.at(m), 0.0, side))
         else:
             words = f"({at_m} > 0), the derivative of ReLU, for {name}"
             yield at_node(i, words, 3 + more, lambda h, m=m: mask(h.at(m), 0.0, "last"))

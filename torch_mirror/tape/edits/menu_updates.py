@@ -31,7 +31,8 @@ def of_update(case: Case) -> Edits:
 
 
 def _setting_nodes(case: Case) -> list[int]:
-    return [i for i, n in enumerate(case.eq.nodes) if n.kind == "leaf" and case.arrays[i].ndim == 0 and i in case.shape.live]
+    nodes = case.eq.nodes
+    return [i for i in sorted(case.shape.live) if nodes[i].kind == "leaf" and case.arrays[i].ndim == 0]
 
 
 def _named(case: Case, label: str) -> int | None:
@@ -78,13 +79,15 @@ def _swapped(case: Case) -> Edits:
 def _corrections(case: Case) -> Edits:
     """Both m and v uncorrected; one of them is in the menu of quotients already. The root left out of one."""
     nodes = case.eq.nodes
-    corrected = [i for i in sorted(case.shape.live) if nodes[i].operation == "divide" and _is_correction(case, nodes[i].operands[1])]
+    divided = [i for i in sorted(case.shape.live) if nodes[i].operation == "divide"]
+    corrected = [i for i in divided if _is_correction(case, nodes[i].operands[1])]
     if len(corrected) > 1:
         changes = tuple(Change(i, None, lambda h, k=nodes[i].operands[0]: h.at(k)) for i in corrected)
         yield Edit(changes, "bias correction left out", 1)
     for i in corrected:
         what = f"the root of the correction {case.names[nodes[i].operands[1]]}"
-        yield at_node(i, f"{what} for the correction", 2, lambda h, k=nodes[i].operands: h.at(k[0]) / np.sqrt(h.at(k[1])))
+        yield at_node(i, f"{what} for the correction", 2,
+                      lambda h, k=nodes[i].operands: h.at(k[0]) / np.sqrt(h.at(k[1])))  # fmt: skip
 
 
 def _is_correction(case: Case, i: int) -> bool:
@@ -99,7 +102,8 @@ def _is_correction(case: Case, i: int) -> bool:
 def _steps(case: Case) -> Edits:
     """beta^t with t one more or less: of each, and of all."""
     nodes = case.eq.nodes
-    powers = [i for i in sorted(case.shape.live) if nodes[i].operation in ("power", "square") and case.arrays[i].ndim == 0]
+    raised = [i for i in sorted(case.shape.live) if nodes[i].operation in ("power", "square")]
+    powers = [i for i in raised if case.arrays[i].ndim == 0]
     for by in (1, -1):
         changes = [Change(i, None, _to_the(nodes[i].operands[0], _exponent(case, i) + by)) for i in powers]
         words = f"t {'+' if by > 0 else '-'} 1 for t, the number of the step"
@@ -148,26 +152,22 @@ def _eps_moved(case: Case, i: int, root: int, eps: int) -> Edits:
 
 
 def _decay(case: Case) -> Edits:
-    """g + decay p for p (1 - lr decay), and back."""
+    """g + decay p for p (1 - lr decay), and back; and a decay where there should be none."""
     p, g, decay, lr = (_named(case, name) for name in ("p", "g", "weight decay", "lr"))
     after = case.eq.outputs.get("p")
     if p is None or g is None or lr is None or after is None:
         return
+    nodes, uses = case.eq.nodes, case.shape.users[g]
     if decay is not None:
-        coupled = [i for i in sorted(case.shape.live) if case.eq.nodes[i].operation == "add"
-                   and case.eq.nodes[i].operands[0] == g]  # fmt: skip
-        for i in coupled:
-            yield Edit(
-                (Change(i, None, lambda h: h.at(g)), Change(after, None, lambda h: h.x - h.at(lr) * h.at(decay) * h.at(p))),
-                "weight decay decoupled from the gradient", 1,
-            )  # fmt: skip
-        shrunk = [i for i in sorted(case.shape.live) if case.eq.nodes[i].operation == "multiply"
-                  and case.eq.nodes[i].operands[0] == p and not coupled]  # fmt: skip
-        for i in shrunk:
-            added = tuple(Change(user, which, lambda h: h.x + h.at(decay) * h.at(p)) for user, which in case.shape.users[g])
+        live = sorted(case.shape.live)
+        for i in (i for i in live if nodes[i].operation == "add" and nodes[i].operands[0] == g):
+            off = Change(after, None, lambda h: h.x - h.at(lr) * h.at(decay) * h.at(p))
+            yield Edit((Change(i, None, lambda h: h.at(g)), off), "weight decay decoupled from the gradient", 1)
+        for i in (i for i in live if nodes[i].operation == "multiply" and nodes[i].operands[0] == p):
+            added = tuple(Change(user, which, lambda h: h.x + h.at(decay) * h.at(p)) for user, which in uses)
             yield Edit((Change(i, None, lambda h: h.at(p)), *added), "weight decay added to the gradient", 1)
             yield at_node(i, f"lr left out of the decay, {case.names[i]}", 2, lambda h: h.at(p) * (1.0 - h.at(decay)))
-    used = tuple(Change(user, which, lambda h: h.x + h.at(p) * h.c) for user, which in case.shape.users[g])
+    used = tuple(Change(user, which, lambda h: h.x + h.at(p) * h.c) for user, which in uses)
     yield Edit(used, "a term {} * p too many in g, a weight decay", 2, "term")
     yield Edit((Change(after, None, lambda h: h.x + h.at(p) * h.c),), "a term {} * p too many in p'", 3, "term")
 
@@ -184,8 +184,10 @@ def _order(case: Case) -> Edits:
         return
     fresh, moved = nodes[buffer].operands[1], nodes[update].operands[1]
     words = "lr inside the buffer, which is then taken off p as it is"
-    yield Edit((Change(buffer, 1, lambda h: h.x * h.at(lr)), Change(update, None, lambda h: h.at(moved))), words, 1)
+    scaled, taken = Change(buffer, 1, lambda h: h.x * h.at(lr)), Change(update, None, lambda h: h.at(moved))
+    yield Edit((scaled, taken), words, 1)
     if moved == buffer:
-        yield Edit((Change(update, 1, lambda h: h.at(fresh) + h.at(momentum) * h.x),), "Nesterov's momentum for the usual one", 1)
+        ahead = Change(update, 1, lambda h: h.at(fresh) + h.at(momentum) * h.x)
+        yield Edit((ahead,), "Nesterov's momentum for the usual one", 1)
     yield at_node(buffer, "the gradient dampened by 1 - momentum", 1,
                   lambda h: h.at(nodes[buffer].operands[0]) + (1.0 - h.at(momentum)) * h.at(fresh))  # fmt: skip

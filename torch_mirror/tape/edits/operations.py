@@ -121,7 +121,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "greater": np.greater, "greater_equal": np.greater_equal, "less": np.less, "less_equal": np.less_equal,
     "where": np.where, "number": lambda m: m * 1.0,
     "transpose": np.transpose, "reshape": reshaped, "look": looked, "spread": spread_over,
-    "fitted": lambda g, shape: fitted(g, shape), "moved back": moved_back,
+    "fitted": fitted, "moved back": moved_back,
     "mask": mask, "tanh'": of_tanh, "sigmoid'": of_sigmoid, "sigmoid": sigmoid,
     "made": made, "part": part,
 }  # fmt: skip

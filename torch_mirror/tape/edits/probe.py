@@ -1,8 +1,9 @@
 """Which fits are one cause in other words: those that agree at another point, too.
 
-``(1 - momentum) left out`` and ``a factor 1 / (1 - momentum)`` are the same formula. The equation is evaluated once more, with
-all variables and data moved at random; edits whose outputs meet there are one class. The user's code is not needed.
-What a number is called is told apart by other numbers of that name: N and the hidden units, equal here, are moved apart.
+``(1 - momentum) left out`` and ``a factor 1 / (1 - momentum)`` are the same formula. The equation is evaluated once
+more, with all variables and data moved at random; edits whose outputs meet there are one class. The user's code is not
+needed. What a number is called is told apart by other numbers of that name: N and the hidden units, equal here, are
+moved apart.
 """
 
 import zlib
@@ -11,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
 from torch_mirror.tape.edits.case import Case, meets
 from torch_mirror.tape.edits.constants import Constant, table
@@ -53,7 +53,7 @@ def _moved_number(name: str, c: float) -> float:
 
 def _moved(value: Any, seed: int, *, leaf: bool) -> Any:
     """A leaf, or data with fractions; whole numbers, such as one-hot targets, stay, and so do plain numbers."""
-    a: Array = np.asarray(value.value)
+    a = np.asarray(value.value)
     if a.dtype == bool or a.ndim == 0 or not (leaf or (a != np.round(a)).any()):
         return value
     r = np.random.default_rng(seed)
@@ -62,7 +62,7 @@ def _moved(value: Any, seed: int, *, leaf: bool) -> Any:
 
 
 def classes(case: Case, probe: Probe, fits: Sequence[Fit]) -> list[list[Fit]]:
-    """The fits that agree at the probe, in groups: the cheapest of each first, and of equal ones the last in the pass."""
+    """The fits that agree at the probe, in groups: the cheapest of each first, of equal ones the last in the pass."""
     groups: list[tuple[list[Fit], Mapping[str, Any] | None, Mapping[str, Any] | None]] = []
     for fit in sorted(fits, key=lambda f: (f.edit.cost, -f.edit.node)):
         here, apart = (_outputs(case, probe, fit, constants) for constants in (probe.constants, probe.apart))

@@ -1,11 +1,11 @@
 """A recording as the nodes of an equation: what it was made of, in plain operations where there is one.
 
-Forms of the same function become one operation: 1 / (1 + exp(-z)) is the sigmoid, ``a.T`` and ``np.transpose(a)`` are the
-transpose. Edits of such an operation, or of its derivative, are then those that somebody has in mind.
+Forms of the same function become one operation: 1 / (1 + exp(-z)) is the sigmoid, ``a.T`` and ``np.transpose(a)`` are
+the transpose. Edits of such an operation, or of its derivative, are then those that somebody has in mind.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind as Adjoint
-from torch_mirror.tape.edits.equation import Draft, Kind
+from torch_mirror.balls.recording import Node as Recorded
+from torch_mirror.tape.edits.equation import Draft, Equation, Kind
 
 PLAIN = frozenset({
     "add", "subtract", "multiply", "divide", "negative", "exp", "log", "tanh", "sqrt", "square", "maximum",
@@ -25,11 +26,20 @@ Numbers = dict[Any, int]
 """The node of the draft for each number that the recording knows: by the number's place there, or by its identity."""
 
 
+def value_equation(results: Mapping[str, Number]) -> Equation:
+    """How some recorded values were made, as their equation; every step of it may be edited.
+
+    For a forward pass, or a loss, that somebody has written in another way.
+    """
+    draft = Draft()
+    numbers = noted(draft, results.values(), "adjoint")
+    return draft.equation({name: numbers[key_of(x)] for name, x in results.items()})
+
+
 def noted(draft: Draft, values: Iterable[Any], kind: Kind) -> Numbers:
     """All that the values are made of, as nodes of the draft. values: numbers and masks."""
-    order = everything_behind(values)
     numbers: Numbers = {}
-    for x in order:
+    for x in everything_behind(values):
         numbers[key_of(x)] = _node(draft, x, numbers, kind)
     return numbers
 
@@ -51,119 +61,153 @@ def everything_behind(values: Iterable[Any]) -> list[Any]:
     return sorted(found.values(), key=lambda x: -1 if x.node is None else x.node.number)
 
 
-def cell_of(x: Any) -> Any:
+def _cell_of(x: Any) -> Any:
     """The duck array of a number or a mask."""
     return Bools(x, Ball) if isinstance(x, Mask) else Ball(x)
+
+
+class _Step(NamedTuple):
+    """A recorded operation that becomes a node. operands: nodes of the draft; rest: what each form of it has."""
+
+    draft: Draft
+    node: Recorded
+    operands: tuple[int, ...]
+    rest: Mapping[str, Any]
+
+    def as_(self, operation: str, *operands: int, **options: Any) -> int:
+        """The node, with its recorded value."""
+        return self.draft.node(operation, *operands, **self.rest, **options)
+
+    def inner(self, operation: str, *operands: int) -> int:
+        """A part of it that was not recorded in this form."""
+        return self.draft.node(operation, *operands, kind=self.rest["kind"], place=self.rest["place"])
+
+
+Form = Callable[[_Step], int | None]
+"""The node in a plain form, or None if it has not that one."""
 
 
 def _node(draft: Draft, x: Any, numbers: Numbers, kind: Kind) -> int:
     node = x.node
     if node is None:
-        value = x.value
-        plain = isinstance(x, Number) and value.ndim == 0 and x.exact
-        return draft.given(cell_of(x), "constant", f"{float(value):g}" if plain else "")
+        plain = isinstance(x, Number) and x.value.ndim == 0 and x.exact
+        return draft.given(_cell_of(x), "constant", f"{float(x.value):g}" if plain else "")
     if node.adjoint is Adjoint.LEAF:
-        return draft.given(cell_of(x), "leaf", node.operation, node.place, node.number)
-    operands = tuple(numbers[key_of(a)] for a in node.operands)
-    more: dict[str, Any] = {"kind": kind, "value": cell_of(x), "place": node.place, "source": node.number}
-    z = _of_sigmoid(draft, node.operation, operands)
-    if z is not None:
-        return draft.node("sigmoid", z, **more)
-    simpler = _simpler(draft, node.operation, operands, more)
-    if simpler is not None:
-        return simpler
-    if node.operation in PLAIN:
-        return draft.node(node.operation, *operands, **more)
-    if node.operation == "expit":
-        return draft.node("sigmoid", operands[0], **more)
-    if node.operation == "mask":
-        return _indicator(draft, operands[0], more)
-    if node.operation == "matmul" and all(a.ndim == 2 for a in node.operands):
-        return draft.node("matmul", *operands, **more)
-    if node.operation == "sum":
-        return draft.node("sum", operands[0], axis=_axis(node), keepdims=bool(node.named.get("keepdims", False)), **more)
-    if node.operation == "power" and draft.nodes[operands[1]].kind == "constant" and node.operands[1].ndim == 0:
-        return _power(draft, operands[0], float(node.operands[1].value), more)
-    if node.operation == "view" and isinstance(x, Number):
-        return _view(draft, node, operands[0], more)
-    return draft.node("made", *operands, node=node, **more)
+        return draft.given(_cell_of(x), "leaf", node.operation, node.place, node.number)
+    rest = {"kind": kind, "value": _cell_of(x), "place": node.place, "source": node.number}
+    step = _Step(draft, node, tuple(numbers[key_of(a)] for a in node.operands), rest)
+    found = (form(step) for form in (_sigmoid, _simpler_product, _simpler_sum, _named, _of_one_name))
+    made = next((i for i in found if i is not None), None)
+    return step.as_("made", *step.operands, node=node) if made is None else made
 
 
-def _simpler(draft: Draft, operation: str, operands: tuple[int, ...], more: dict[str, Any]) -> int | None:
-    """The forms of books: 1 x is x, and of optimizers, which are written for speed,
-
-    (w x) x            w x^2
-    a + w (b - a)      beta a + w b, where w = 1 - beta
-    (lr / c) m         lr (m / c), where c is one number
-    sqrt(v) / sqrt(c)  sqrt(v / c), likewise
-    """
-    nodes = draft.nodes
-    if len(operands) != 2:
-        return None
-    beside = {"kind": more["kind"], "place": more["place"]}
-    x, y = operands
-    first, second = nodes[x], nodes[y]
-    if operation == "multiply" and _is_one(draft, x):
-        return y
-    if operation == "multiply" and first.operation == "multiply" and first.operands[1] == y:
-        return draft.node("multiply", first.operands[0], draft.node("square", y, **beside), **more)
-    if operation == "multiply" and first.operation == "divide" and draft.values[x].ndim == 0 < draft.values[y].ndim:
-        return draft.node("multiply", first.operands[0], draft.node("divide", y, first.operands[1], **beside), **more)
-    if operation == "divide" and first.operation == second.operation == "sqrt" and draft.values[y].ndim == 0:
-        return draft.node("sqrt", draft.node("divide", first.operands[0], second.operands[0], **beside), **more)
-    if operation == "add" and second.operation == "multiply":
-        (w, d), weight = second.operands, nodes[second.operands[0]]
-        between = nodes[d].operation == weight.operation == "subtract" and nodes[d].operands[1] == x
-        if between and _is_one(draft, weight.operands[0]):
-            old = draft.node("multiply", weight.operands[1], x, **beside)
-            return draft.node("add", old, draft.node("multiply", w, nodes[d].operands[0], **beside), **more)
-    return None
+# --- forms of the same function ------------------------------------------------------------------------------------
 
 
-def _power(draft: Draft, x: int, n: float, more: dict[str, Any]) -> int:
-    if n == 1:
-        return x
-    if n in (0.5, 2):
-        return draft.node("sqrt" if n == 0.5 else "square", x, **more)
-    return draft.node("power", x, n=n, **more)
+def _of_one_name(step: _Step) -> int | None:
+    """What is called here as it was there."""
+    return step.as_(step.node.operation, *step.operands) if step.node.operation in PLAIN else None
 
 
-def _indicator(draft: Draft, comparison: int, more: dict[str, Any]) -> int:
-    """A comparison as zeros and ones; one with a 0 to its right as the mask that it is."""
-    node = draft.nodes[comparison]
-    side = {"greater": "last", "greater_equal": "first"}.get(node.operation)
-    if side is None:
-        return draft.node("number", comparison, **more)
-    return draft.node("mask", *node.operands, side=side, **more)
+def _named(step: _Step) -> int | None:
+    form = _BY_NAME.get(step.node.operation)
+    return None if form is None else form(step)
 
 
-def _axis(node: Any) -> Any:
-    return node.arguments[0] if node.arguments else node.named.get("axis")
-
-
-def _view(draft: Draft, node: Any, operand: int, more: dict[str, Any]) -> int:
-    look, shape = node.arguments[0], node.operands[0].shape
-    places = np.arange(int(np.prod(shape))).reshape(shape)
-    seen = np.asarray(look(places))
-    if len(shape) == 2 and seen.shape == shape[::-1] and (seen == places.T).all():
-        return draft.node("transpose", operand, **more)
-    if seen.size == places.size and (seen.reshape(-1) == places.reshape(-1)).all():
-        return draft.node("reshape", operand, shape=seen.shape, **more)
-    return draft.node("look", operand, look=look, **more)
-
-
-def _of_sigmoid(draft: Draft, operation: str, operands: tuple[int, ...]) -> int | None:
-    """The z of 1 / (1 + exp(-z))."""
-    if operation != "divide" or not _is_one(draft, operands[0]):
+def _sigmoid(step: _Step) -> int | None:
+    """1 / (1 + exp(-z))."""
+    draft, operands = step.draft, step.operands
+    if step.node.operation != "divide" or not _is_one(draft, operands[0]):
         return None
     below = draft.nodes[operands[1]]
     if below.operation != "add" or not any(_is_one(draft, i) for i in below.operands):
         return None
     power = next((draft.nodes[i] for i in below.operands if draft.nodes[i].operation == "exp"), None)
     inner = None if power is None else draft.nodes[power.operands[0]]
-    return inner.operands[0] if inner is not None and inner.operation == "negative" else None
+    return step.as_("sigmoid", inner.operands[0]) if inner is not None and inner.operation == "negative" else None
+
+
+def _simpler_product(step: _Step) -> int | None:
+    """1 x is x, (w x) x is w x^2; (lr / c) m is lr (m / c), and sqrt(v) / sqrt(c) is sqrt(v / c), c one number.
+
+    So they stand in books. Optimizers are written in the other way for speed.
+    """
+    nodes, values = step.draft.nodes, step.draft.values
+    if step.node.operation not in ("multiply", "divide"):
+        return None
+    x, y = step.operands
+    (first, inside, *_), (second, within, *_) = nodes[x], nodes[y]
+    product, one_number = step.node.operation == "multiply", values[y].ndim == 0
+    if product and _is_one(step.draft, x):
+        return y
+    if product and first == "multiply" and inside[1] == y:
+        return step.as_("multiply", inside[0], step.inner("square", y))
+    if product and first == "divide" and values[x].ndim == 0 and not one_number:
+        return step.as_("multiply", inside[0], step.inner("divide", y, inside[1]))
+    if not product and first == second == "sqrt" and one_number:
+        return step.as_("sqrt", step.inner("divide", inside[0], within[0]))
+    return None
+
+
+def _simpler_sum(step: _Step) -> int | None:
+    """a + w (b - a) is beta a + w b, where w = 1 - beta."""
+    nodes = step.draft.nodes
+    if step.node.operation != "add" or nodes[step.operands[1]].operation != "multiply":
+        return None
+    a, (w, d) = step.operands[0], nodes[step.operands[1]].operands
+    between = nodes[d].operation == nodes[w].operation == "subtract" and nodes[d].operands[1] == a
+    if not between or not _is_one(step.draft, nodes[w].operands[0]):
+        return None
+    old, new = step.inner("multiply", nodes[w].operands[1], a), step.inner("multiply", w, nodes[d].operands[0])
+    return step.as_("add", old, new)
+
+
+def _power(step: _Step) -> int | None:
+    x, exponent = step.operands
+    if step.draft.nodes[exponent].kind != "constant" or step.node.operands[1].ndim:
+        return None
+    n = float(step.node.operands[1].value)
+    if n == 1:
+        return x
+    return step.as_({0.5: "sqrt", 2.0: "square"}[n], x) if n in (0.5, 2.0) else step.as_("power", x, n=n)
+
+
+def _indicator(step: _Step) -> int:
+    """A comparison as zeros and ones; one that is greater as the mask that it is."""
+    node = step.draft.nodes[step.operands[0]]
+    side = {"greater": "last", "greater_equal": "first"}.get(node.operation)
+    return step.as_("number", step.operands[0]) if side is None else step.as_("mask", *node.operands, side=side)
+
+
+def _sum(step: _Step) -> int:
+    node = step.node
+    axis = node.arguments[0] if node.arguments else node.named.get("axis")
+    return step.as_("sum", step.operands[0], axis=axis, keepdims=bool(node.named.get("keepdims", False)))
+
+
+def _matmul(step: _Step) -> int | None:
+    return step.as_("matmul", *step.operands) if all(a.ndim == 2 for a in step.node.operands) else None
+
+
+def _view(step: _Step) -> int | None:
+    x, look = step.node.operands[0], step.node.arguments[0]
+    if isinstance(x, Mask):
+        return None
+    places = np.arange(x.size).reshape(x.shape)
+    seen = np.asarray(look(places))
+    if x.ndim == 2 and seen.shape == x.shape[::-1] and (seen == places.T).all():
+        return step.as_("transpose", step.operands[0])
+    if seen.size == places.size and (seen.reshape(-1) == places.reshape(-1)).all():
+        return step.as_("reshape", step.operands[0], shape=seen.shape)
+    return step.as_("look", step.operands[0], look=look)
+
+
+_BY_NAME: Mapping[str, Form] = {
+    "expit": lambda step: step.as_("sigmoid", step.operands[0]),
+    "mask": _indicator, "matmul": _matmul, "sum": _sum, "power": _power, "view": _view,
+}  # fmt: skip
 
 
 def _is_one(draft: Draft, i: int) -> bool:
     value = draft.values[i].value
-    return draft.nodes[i].kind == "constant" and value.ndim == 0 and value == 1
+    return draft.nodes[i].kind == "constant" and value.ndim == 0 and bool(value == 1)

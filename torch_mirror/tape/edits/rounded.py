@@ -41,4 +41,5 @@ def _array(v: Array, to: str) -> Array:
     bits = single.view(np.uint32).astype(np.uint64)
     even = (bits >> drop) & 1
     kept = ((bits + (1 << (drop - 1)) - 1 + even) >> drop) << drop
-    return np.where(np.isfinite(single), kept.astype(np.uint32).view(np.float32), single).astype(v.dtype).reshape(v.shape)
+    finite = np.where(np.isfinite(single), kept.astype(np.uint32).view(np.float32), single)
+    return finite.astype(v.dtype).reshape(v.shape)

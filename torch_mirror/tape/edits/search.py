@@ -1,13 +1,13 @@
 """The search: every edit of the menu tried on arrays, and what is left proven on balls.
 
 An edit is accepted if every element of some wrong output is within its radius and no right output is spoiled. The radii
-must be far smaller than the error that is explained (SHARP), or a wide ball would fit anything. On arrays an edit is only
-refused, never accepted.
+must be far smaller than the error that is explained (SHARP), or a wide ball would fit anything. On arrays an edit is
+only refused, never accepted.
 
 A constant is not guessed but solved for. The outputs are affine in a factor c, A + (c - 1) D, or in its inverse; two
-evaluations tell which. c is then the one of least squares, <seen - A, D> / <D, D>, known within what the radii move that.
-Names within this tolerance are tried, each with its own exact value. A constant without a name is accepted only if
-at least three elements of different sizes agree on it.
+evaluations tell which. c is then the one of least squares, <seen - A, D> / <D, D>, known within what the radii move
+that. Names within this tolerance are tried, each with its own exact value. A constant without a name is accepted only
+if at least three elements of different sizes agree on it.
 """
 
 import time
@@ -61,7 +61,7 @@ def search(case: Case, edits: Sequence[Edit], until: float, *, whole: bool) -> F
             if time.perf_counter() > until:
                 return Found(tuple(fits), tried, complete=False)
             tried += 1
-            proven: dict[float, Fit | None] = {}  # names of the same number need one proof
+            proven: dict[float | None, Fit | None] = {}  # names of the same number need one proof
             for one in _solved(case, edit, whole=whole) if edit.solve else (edit,):
                 if one.c not in proven:
                     proven[one.c] = _accepted(case, one, whole=whole)
@@ -233,7 +233,8 @@ def bound(edit: Edit, name: str, known: Constant, *, inverse: bool) -> Edit:
     value = 1 / known.value if inverse else known.value
     c = Ball(np.asarray(value), abs(value) * 2.0**-50)
     return edit._replace(
-        changes=tuple(change._replace(by=_fixed(change, c)) for change in edit.changes), words=edit.words.replace("{}", name),
+        changes=tuple(change._replace(by=_fixed(change, c)) for change in edit.changes),
+        words=edit.words.replace("{}", name),
         cost=edit.cost + known.cost - 1, solve="", c=value, name=name, inverse=inverse, template=edit,
     )  # fmt: skip
 

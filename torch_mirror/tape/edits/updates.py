@@ -1,8 +1,8 @@
 """One step of an optimizer as an equation, and what explains a wrong one.
 
-The reference's own step (reference/optimizers) is recorded once, on balls. Its settings are variables there, lr, momentum,
-beta1 and so on, so that edits can change them. Where each element is updated by itself, all wrong leaves are put into
-one vector: a mistake in the step is the same in each of them, and many elements prove more than few.
+The reference's own step (reference/optimizers) is recorded once, on balls. Its settings are variables there, lr,
+momentum, beta1 and so on, so that edits can change them. Where each element is updated by itself, all wrong leaves are
+put into one vector: a mistake in the step is the same in each of them, and many elements prove more than few.
 """
 
 from collections.abc import Mapping

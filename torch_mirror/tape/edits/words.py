@@ -13,7 +13,6 @@ DEPTH = 3
 
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "greater": ">", "less": "<",
           "greater_equal": ">=", "less_equal": "<="}  # fmt: skip
-_LOOSE = {"add", "subtract", "negative"}
 _SAME = {"reshape", "spread", "look", "moved back", "number"}
 
 
@@ -49,25 +48,22 @@ def _formula(eq: Equation, i: int, depth: int) -> str:
     if depth > DEPTH:
         return "..."
     parts = [called(eq, k, depth + 1) for k in node.operands]
-    loose = [f"({p})" if _spelled_out(eq, k) else p for p, k in zip(parts, node.operands, strict=True)]
+    a, *rest = [f"({p})" if _spelled_out(eq, k) else p for p, k in zip(parts, node.operands, strict=True)]
     if node.operation in _SIGNS:
-        return f"{loose[0]} {_SIGNS[node.operation]} {loose[1]}"
-    if node.operation == "mask":
-        return f"({loose[0]} > {loose[1]})"
-    if node.operation == "tanh'":
-        return f"(1 - {loose[0]}^2)"
-    if node.operation == "sigmoid'":
-        return f"{loose[0]} * (1 - {loose[0]})"
-    if node.operation in ("square", "power"):
-        return f"{loose[0]}^{2 if node.operation == 'square' else format(node.options['n'], 'g')}"
-    if node.operation == "negative":
-        return f"-{loose[0]}"
-    if node.operation == "transpose":
-        return f"{loose[0]}.T"
+        return f"{a} {_SIGNS[node.operation]} {rest[0]}"
     if node.operation in _SAME:
         return parts[0]
+    form = _FORMS.get(node.operation)
+    if form is not None:
+        return form.format(a=a, b=rest[0] if rest else "", n=f"{node.options.get('n', 2):g}")
     name = node.options["node"].operation if node.operation in ("made", "part") else node.operation
     return f"{name}({', '.join(parts[:2])})"
+
+
+_FORMS = {
+    "mask": "({a} > {b})", "tanh'": "(1 - {a}^2)", "sigmoid'": "{a} * (1 - {a})", "square": "{a}^2", "power": "{a}^{n}",
+    "negative": "-{a}", "transpose": "{a}.T",
+}  # fmt: skip
 
 
 def _spelled_out(eq: Equation, i: int) -> bool:
@@ -91,7 +87,7 @@ def _constant(eq: Equation, i: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def name_at(place: Place | None) -> str:
-    """What the line calls the value of the expression: ``z1`` for ``z1 = x @ W1 + b1`` as a whole; "" for parts of it."""
+    """What the line calls the value of the expression: ``z1`` for the whole of ``z1 = x @ W1 + b1``; "" for parts."""
     text, before, after = _expression(place)
     if not text or after.split("#")[0].strip(" ;)"):
         return ""
@@ -133,4 +129,5 @@ def _expression(place: Place | None) -> tuple[str, str, str]:
     if first is None or first != last or start is None or end is None:
         return "", "", ""
     line = linecache.getline(place.file, first).rstrip("\n").encode()
-    return line[start:end].decode(errors="ignore"), line[:start].decode(errors="ignore"), line[end:].decode(errors="ignore")
+    text, before, after = (part.decode(errors="ignore") for part in (line[start:end], line[:start], line[end:]))
+    return text, before, after
