@@ -186,7 +186,7 @@ def _cause(case: Case, group: Sequence[Fit], tried: int, *, alone: bool) -> Caus
 
 
 def first_shown(case: Case, group: Sequence[Fit]) -> tuple[Fit, Value | None]:
-    """Of the cheapest edits of a class the one that the user's own values show first; of equals the last in the pass."""
+    """Of the cheapest edits of a class the one that the user's own values show first; of equal ones the last."""
     cheapest = [fit for fit in group if fit.edit.cost == group[0].edit.cost]
     shown = [(fit, shown_by(case, fit.edit)) for fit in cheapest]
     return min(shown, key=lambda pair: (_LAST if pair[1] is None else pair[1].order, -pair[0].edit.node))
