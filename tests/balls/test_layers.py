@@ -9,7 +9,8 @@ import torch_mirror.balls
 
 ROOT = Path(torch_mirror.balls.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("take", "format", "exact", "callers", "recording"), ("exactness", "adjoints"), ("number", "choosing"), ("masks",), ("indexing",), ("rules",),
+    ("take", "format", "exact", "callers", "recording"), ("exactness", "adjoints"), ("number", "choosing"), ("masks",),
+    ("indexing",), ("rules",),
     ("table",), ("dispatch",), ("bools", "assignment", "attributes"), ("cell",),
 )  # fmt: skip
 """From the bottom up: numbers know no rule, rules and their table no cell, and nothing but the cell knows of views."""

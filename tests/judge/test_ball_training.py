@@ -15,7 +15,7 @@ from tests.attack.adversary import FORMATS, Operand, centre_of, hostile, operand
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.table import TABLE, Row
+from torch_mirror.balls.table import TABLE
 
 STEPS = 3
 
@@ -142,7 +142,7 @@ def test_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, program: Callable[...,
     def hole(like: Number, x: Any, y: Any) -> Number:
         return Number(ufunc(like.operand(x).value, like.operand(y).value), 0, like.format)
 
-    monkeypatch.setitem(TABLE, ufunc, Row(hole))
+    monkeypatch.setitem(TABLE, ufunc, TABLE[ufunc]._replace(radius=hole))
     drawn = [(fmt, kind, seed) for fmt in FORMATS for kind in ("normal", "decimals") for seed in range(3)]
     assert max(train(program, fmt, kind, "tested", seed)[0] for fmt, kind, seed in drawn) > 1
 

@@ -1,18 +1,17 @@
 """The attack on adjoints: the derivative that a sweep gives, with its radius, against exact difference quotients.
 
-An operation f of the attack on radii (tests/attack) gets a loss L = sum of c f(x), c random. Its derivative by an operand is held
-against
+An operation f of the attack on radii (tests/attack) gets a loss L = sum of c f(x), c random. Its derivative by an
+operand is held against
 
     Q = (L(x + h) - L(x - h)) / 2 h       h = 2^-150, one element of each case at a time, in Arb's numbers of 600 bits
 
-Q is enclosed by Arb but for what it is off L'. Where L is analytic and at most M in a disc of radius rho around x, Cauchy's
-estimate of the third derivative gives |Q - L'| <= h^2 M / rho^3 (one term of a geometric series of ratio (h / rho)^2, the others
-are less than it together for h < rho / 2). The operands are between 2^-10 and 2^4, so that M / rho^3 is far below 2^120,
-poles and kinks within 2^-30 of an operand excepted, of which none is drawn; TRUNCATION = 2^-180 is h^2 times that.
-Source: Ahlfors, Complex Analysis (3rd ed.), section 4.2.3 (Cauchy's estimate).
+Q is enclosed by Arb but for what it is off L'. Where L is analytic and at most M in a disc of radius rho around x,
+Cauchy's estimate of the third derivative gives |Q - L'| <= h^2 M / rho^3 (one term of a geometric series of ratio (h
+/ rho)^2, the others are less than it together for h < rho / 2). The operands are between 2^-10 and 2^4, so that M /
+rho^3 is far below 2^120, poles and kinks within 2^-30 of an operand excepted, of which none is drawn; TRUNCATION =
+2^-180 is h^2 times that. Source: Ahlfors, Complex Analysis (3rd ed.), section 4.2.3 (Cauchy's estimate).
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from reference.arrays import Array
 from tests.attack import domains
 from tests.attack.domains import exact_constant, fraction_constant
 from tests.attack.operation import Operation
+from tests.attack.operations import OPERATIONS
 from tests.attack.oracle import as_fractions, compare, enclosed, exactly, truth, workprec
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
@@ -37,6 +37,13 @@ MEETING = (domains.often_equal, domains.often_zero)
 """Domains that draw equal numbers: at a kink there is no derivative. Conventions have tests of their own."""
 
 
+JUMPING = {
+    operation.equation for name, operation in OPERATIONS.items()
+    if name in {"floor", "ceil", "trunc", "fix", "rint", "round", "around", "floor_divide", "remainder", "divmod"}
+}  # fmt: skip
+"""Of these a derivative at a jump does not exist either; that it is told has tests of its own."""
+
+
 class Struck(NamedTuple):
     """What came of an attack."""
 
@@ -46,16 +53,21 @@ class Struck(NamedTuple):
     first: str = ""       # which that was
 
     def __add__(self, other: "Struck") -> "Struck":  # type: ignore[override]  # counts are not joined like a tuple
-        first = self.first or other.first
-        return Struck(self.derivatives + other.derivatives, self.infinite + other.infinite, max(self.worst, other.worst), first)
+        return Struck(
+            self.derivatives + other.derivatives, self.infinite + other.infinite, max(self.worst, other.worst),
+            self.first or other.first,
+        )  # fmt: skip
 
 
 def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: int) -> tuple[Array, ...]:
     """Operands of some cases, all of them different."""
     def one(shape: tuple[int, ...]) -> Array:
+        """With all bits where the operation jumps at numbers that have few."""
         size = np.exp2(rng.uniform(-10, 4, (cases, *shape)) * rng.choice([1, 0.2], (cases, *shape)))
-        return (size * rng.choice([-1, 1], size.shape)).astype(np.float32).astype(fmt.dtype)
+        values = size * rng.choice([-1, 1], size.shape)
+        return values.astype(fmt.dtype) if jumps else some_bits(values, fmt, rng)
 
+    jumps = operation.equation in JUMPING
     operands = tuple(one(shape) for shape in operation.shapes)
     if operation.domain in MEETING:
         return operands
@@ -66,14 +78,23 @@ def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: in
     )
 
 
+def some_bits(values: Array, fmt: Format, rng: np.random.Generator) -> Array:
+    """The values with all bits of the format in use, with those of float32, or with few, whose products are exact."""
+    full = values.astype(fmt.dtype)
+    full += full * fmt.dtype.type(fmt.u) * rng.integers(-100, 100, values.shape).astype(fmt.dtype)
+    few = np.asarray(np.ldexp(np.round(np.ldexp(np.frexp(values)[0], 6)), np.frexp(values)[1] - 6))
+    kind = rng.integers(0, 4, values.shape)
+    return np.where(kind == 0, few, np.where(kind == 1, values.astype(np.float32), full)).astype(fmt.dtype)
+
+
 def apart(operation: Operation, operands: tuple[Array, ...], constants: tuple[Any, ...]) -> bool:
     """Whether the cases do not touch each other: another first one leaves the results of all others as they are."""
     equation = operation.of_cases(operation.equation)
-    other = [a.copy() for a in operands]
+    given, other = ([a.astype(np.float64) for a in operands] for _ in range(2))
     for a in other:
-        a[0] *= a.dtype.type(1.25)
+        a[0] *= 1.25
     with np.errstate(all="ignore"):
-        before, after = np.asarray(equation(*operands, *constants)), np.asarray(equation(*other, *constants))
+        before, after = np.asarray(equation(*given, *constants)), np.asarray(equation(*other, *constants))
     return before.shape[:1] == operands[0].shape[:1] and bool((before[1:] == after[1:]).all())
 
 
@@ -117,7 +138,7 @@ def swept(
             result = operation.equation(*leaves, *constants)
         if not isinstance(result, Ball):
             return None
-        weights = rng.choice([-3, -2, -1, 1, 2, 3], result.shape).astype(operands[0].dtype)
+        weights = some_bits(rng.normal(size=result.shape), result.format, rng)
         loss = np.sum(result * weights)
     d = derivative(loss)
     return weights, [d.by(x) for x in leaves]
@@ -127,7 +148,7 @@ def quotients(
     operation: Operation, operands: tuple[Array, ...], constants: tuple[Any, ...], weights: Array, which: int
 ) -> Array:
     """Q of every element of one operand."""
-    equation: Callable[..., Any] = operation.of_cases(operation.exact or operation.equation)
+    equation = operation.of_cases(operation.exact or operation.equation)
     with workprec(BITS):
         exact = [exactly(a) for a in operands]
         h: Any = flint.arb(2) ** -STEP

@@ -4,15 +4,17 @@
     y = x / w         g / w, -g y / w            y = tanh x    g (1 - y^2)
     y = x @ w         g @ w^T, x^T @ g           y = log x     g / x
 
-They are NumPy code and run on whatever has NumPy's functions: on balls, whose radii then follow by the rules themselves,
-on arrays, on exact numbers. A constant such as log 2 is computed there too (``constant``), so that it has a radius.
-What broadcasting has repeated is summed up by whoever asks (``fitted``), once for all of them.
+They are NumPy code and run on whatever has NumPy's functions: on balls, whose radii then follow by the rules
+themselves, on arrays, on exact numbers. A constant such as log 2 is computed there too (``constant``), so that it has
+a radius. What broadcasting has repeated is summed up by whoever asks (``fitted``), once for all of them.
 
-An adjoint is a tuple of functions, one for each operand: only those that are asked for are evaluated.
-Sources: Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2 (the sweep) and table 4.8; NIST Digital Library of
-Mathematical Functions, chapters 4 and 7 (derivatives of functions); Giles, An extended collection of matrix derivative results
-(2008), section 2.2 (products).
+An adjoint is a tuple of functions, one for each operand: only those that are asked for are evaluated. Sources:
+Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2 (the sweep) and table 4.8; NIST Digital Library of
+Mathematical Functions, chapters 4 and 7 (derivatives of functions); Giles, An extended collection of matrix
+derivative results (2008), section 2.2 (products).
 """
+
+# ruff: noqa: ARG005 - an adjoint takes g, the result and all operands, whatever it needs of them
 
 from string import ascii_letters
 from typing import Any
@@ -26,16 +28,17 @@ def constant(like: Any, c: float) -> Any:
     """A Python number, exactly, as an array of no axes of the kind of ``like``."""
     if hasattr(like, "operand"):
         return like.operand(c)
-    if like.dtype == object:
-        one = np.empty((), object)
-        one[()] = like.reshape(-1)[0].by.number(c)
+    if like.dtype == object:  # numbers of Arb (tape/enclosures.py)
+        one = np.empty_like(like, shape=())
+        one[()] = type(like.reshape(-1)[0])(c)
         return one
     return np.asarray(c, like.dtype)
 
 
 def plain(x: Any) -> Any:
     """The centre of an exact operand, as an ordinary array."""
-    return getattr(x, "value", x)
+    x = getattr(x, "value", x)
+    return x if x.dtype != object else np.asarray(np.frompyfunc(float, 1, 1)(x), float)
 
 
 def fitted(d: Any, shape: tuple[int, ...]) -> Any:
@@ -131,7 +134,7 @@ hypot = (lambda g, y, a, b: g * (a / y)), (lambda g, y, a, b: g * (b / y))
 # --- sums and products -----------------------------------------------------------------------------------------
 
 
-def _by_left(g: Any, _y: Any, x: Any, w: Any) -> Any:
+def _by_left(g: Any, _y: Any, _x: Any, w: Any) -> Any:
     return g @ w.mT
 
 
@@ -177,7 +180,7 @@ def _of_prod(g: Any, _y: Any, x: Any, axis: Any = None, *, keepdims: bool = Fals
 
 
 def _of_cumprod(g: Any, _y: Any, x: Any, axis: int) -> Any:
-    """The product P of those before, times s_k = g_k + x_(k+1) s_(k+1): the sum over i >= k of g_i times those between."""
+    """The product of those before, times s_k = g_k + x_(k+1) s_(k+1): sum over i >= k of g_i times those between."""
     x, g = np.moveaxis(x, axis, 0), np.moveaxis(g, axis, 0)
     s = [g[-1]]
     for k in range(len(x) - 2, -1, -1):
@@ -200,7 +203,7 @@ def _of_factor(i: int) -> Function:
         here = "".join(c for c in own if c in known)
         text = ",".join([labels.output, *(o for _, o in others)])
         d = np.einsum(f"{text}->{here}", g, *(a for a, _ in others))
-        d = d[tuple(slice(None) if c in known else None for c in own)]
+        d = d if here == own else d[tuple(slice(None) if c in known else None for c in own)]
         shape = tuple(m if c in known else n for c, m, n in zip(own, d.shape, x.shape, strict=True))
         return np.broadcast_to(d, shape)
 

@@ -295,7 +295,7 @@ def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], ou
     widest = widening.widest(like.settled(), [*numbers, *others.values()] if others else numbers)
     result = row.radius(widest, *numbers, **others)
     if recording.current() is not None:
-        _owned(result, function, row, widest, numbers, others)
+        _owned(result, function, row, numbers, others)
     if target is None:
         return _cells(result, cells)
     if isinstance(function, np.ufunc) and named.get("where", True) is not True:  # what is not computed is as it was
@@ -305,17 +305,18 @@ def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], ou
     return out
 
 
-def _owned(result: Any, function: Any, row: Row, like: Number, numbers: list[Any], named: dict[str, Any]) -> None:
-    """Note what a rule has derived and no elementary rule has noted: a rule that a user added, or one without adjoint."""
+def _owned(result: Any, function: Any, row: Row, numbers: list[Any], named: dict[str, Any]) -> None:
+    """Note what a rule has derived and no elementary rule has noted: that of a rule that a user added."""
     if not isinstance(result, Number):
         for part in result if isinstance(result, (list, tuple)) else ():
-            _owned(part, function, row, like, numbers, named)
+            _owned(part, function, row, numbers, named)
     elif result.node is recording.PENDING:
         operands: list[Any] = []
         arguments, others = _with_places(numbers, operands), _with_places(named, operands)
 
         def again(*values: Any) -> Any:
-            return row.radius(like, *_with_values(arguments, values), **_with_values(others, values))
+            numbers = [x for x in values if isinstance(x, Number)]
+            return row.radius(numbers[0], *_with_values(arguments, values), **_with_values(others, values))
 
         tape = recording.current()
         if tape is not None:

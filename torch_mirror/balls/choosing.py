@@ -1,16 +1,17 @@
-"""Adjoints of what chooses between elements: maximum, where, max, sort, abs; and who has the derivative where that is open.
+"""Adjoints of what chooses between elements: maximum, where, max, sort, abs; and the conventions where that is open.
 
     side       z of maximum(z, 0) at 0    |x| at 0    the largest of several equal ones
     "first"    1                          1           the first of them
     "last"     0                          -1          the last of them
     "even"     1/2                        0           each its share
 
-A choice is open where the radii leave it open, and where both sides are equal: there the function has a kink, and its
-derivative is a matter of convention. Each side is one that libraries have: torch.relu says 0 and torch.clamp 1 at the edge,
-torch.maximum and torch.amax share evenly, torch.max over an axis and torch.sort name one, torch.abs says 0. What they have in
-common is that the shares of the operands add up to 1 and none is negative (for |x|: that they lie between -1 and 1), so that
-each is a subgradient of the kink (Clarke, Optimization and Nonsmooth Analysis, section 2.3). A mask x == x.max() that gives the
-whole to each of several equal ones is none, as its shares add up to more.
+np.where of an open mask goes as the forward pass went, the other way, or half each. A choice is open where the radii
+leave it open, and where both sides are equal: there the function has a kink, and its derivative is a matter of
+convention. Each side is one that libraries have: torch.relu says 0 and torch.clamp 1 at the edge, torch.maximum and
+torch.amax share evenly, torch.max over an axis and torch.sort name one, torch.abs says 0. What they have in common is
+that the shares of the operands add up to 1 and none is negative (for |x|: that they lie between -1 and 1), so that
+each is a subgradient of the kink (Clarke, Optimization and Nonsmooth Analysis, section 2.3). A mask x == x.max() that
+gives the whole to each of several equal ones is none, as its shares add up to more.
 """
 
 from typing import Any, Literal
@@ -34,9 +35,9 @@ def order(x: Any, y: Any) -> Array:
         apart = x.value - y.value
         reach = x.slack * (x.radius + y.radius)
         return np.where(np.abs(apart) > reach, np.sign(apart), 0)
-    if x.dtype == object or y.dtype == object:
-        certain = np.frompyfunc(lambda a, b: int(a.certainly_exceeds(b)) - int(b.certainly_exceeds(a)), 2, 1)
-        return np.asarray(certain(x, y), int)
+    if object in (x.dtype, y.dtype):
+        certain = np.frompyfunc(lambda a, b: int(bool(a > b)) - int(bool(a < b)), 2, 1)  # of Arb's, if it is certain
+        return np.asarray(certain(np.asarray(x), np.asarray(y)), int)
     return np.sign(x - y)
 
 
@@ -67,7 +68,8 @@ def _share_of_larger(x: Any, y: Any, side: Side) -> Array:
     return np.where(decided == 0, _FOR_FIRST[side], decided > 0)
 
 
-def _meet(x: Any, y: Any) -> Array:
+def meet(x: Any, y: Any) -> Array:
+    """OPEN, TIE or DECIDED of every element."""
     return _openness(order(x, y) != 0, tied(x, y))
 
 
@@ -76,7 +78,7 @@ maximum = Choice(
         lambda g, _, x, y, side: times(g, _share_of_larger(x, y, side)),
         lambda g, _, x, y, side: times(g, 1 - _share_of_larger(x, y, side)),
     ),
-    _meet,
+    meet,
 )
 
 
@@ -90,7 +92,7 @@ def _by_sign(g: Any, _: Any, x: Any, side: Side) -> Any:
     return np.where(s > 0, g, np.where(s < 0, -g, 0.0))
 
 
-absolute = Choice((_by_sign,), lambda x: _meet(x, constant(x, 0.0)))
+absolute = Choice((_by_sign,), lambda x: meet(x, constant(x, 0.0)))
 
 
 def _candidates(x: Any, axis: Any) -> Array:
@@ -135,7 +137,8 @@ def _by_branch(which: int) -> Any:
     def by(g: Any, _: Any, mask: Any, *_branches: Any, side: Side) -> Any:
         taken = np.asarray(mask.value if hasattr(mask, "value") else mask, bool)
         open_ = mask.open if hasattr(mask, "open") else np.zeros(taken.shape, bool)
-        share = np.where(open_, _FOR_FIRST[side], taken)
+        other: dict[Side, Any] = {"first": taken, "last": ~taken, "even": 0.5}
+        share: Any = np.where(open_, other[side], taken)
         return times(g, np.broadcast_to(share if which == 0 else 1 - share, g.shape))
 
     return by
@@ -151,7 +154,7 @@ where = Choice(
 
 
 def _by_place(g: Any, y: Any, x: Any, axis: int, side: Side) -> Any:
-    """To where the elements came from: of equal ones in their order, in the opposite one, or to each the mean of theirs."""
+    """To where the elements came from: of equal ones in their order, in the opposite one, or their mean to each."""
     if side == "even":
         together = np.moveaxis(_groups(y, axis), axis, -1)
         same = together[..., :, None] == together[..., None, :]
@@ -169,7 +172,7 @@ def _groups(y: Any, axis: int) -> Array:
 
 
 def _order(x: Any, axis: int, side: Side) -> Array:
-    """The places of the sorted elements, by their centres; of equal ones the last comes first where ``side`` says so."""
+    """The places of the sorted elements, by their centres; for "last" the last of equal ones comes first."""
     value = np.asarray(getattr(x, "value", x))
     if side == "last":
         return value.shape[axis] - 1 - np.argsort(np.flip(value, axis), axis=axis, kind="stable")
@@ -194,7 +197,7 @@ def _by_copied_sign(g: Any, _: Any, x: Any, y: Any, side: Side) -> Any:
     return _by_sign(np.where(theirs > 0, g, -g), None, x, side)
 
 
-copysign = Choice((_by_copied_sign, lambda g, *_a, **_n: 0 * g), lambda x, _y: _meet(x, constant(x, 0.0)))
+copysign = Choice((_by_copied_sign, lambda g, *_a, **_n: 0 * g), lambda x, _y: meet(x, constant(x, 0.0)))
 
 
 def _beside_nan(share: Any) -> tuple[Any, Any]:
@@ -210,5 +213,5 @@ def _beside_nan(share: Any) -> tuple[Any, Any]:
     )
 
 
-larger_beside_nan = Choice(_beside_nan(_share_of_larger), _meet)
-smaller_beside_nan = Choice(_beside_nan(lambda x, y, side: _share_of_larger(-x, -y, side)), _meet)
+larger_beside_nan = Choice(_beside_nan(_share_of_larger), meet)
+smaller_beside_nan = Choice(_beside_nan(lambda x, y, side: _share_of_larger(-x, -y, side)), meet)

@@ -72,7 +72,7 @@ def drop_rule(function: Callable[..., Any]) -> None:
 
 @contextmanager
 def rules(by_function: Mapping[Any, Callable[..., Any] | tuple[Callable[..., Any], Adjoint]]) -> Iterator[None]:
-    """Within the block NumPy's functions have these rules as well, or rules with adjoints: ``Ball.rule`` describes both.
+    """Within the block NumPy's functions have these rules as well, or pairs of a rule and its adjoint (``Ball.rule``).
 
     Raises ValueError if one of the functions has a rule.
     """

@@ -68,11 +68,22 @@ def _split(a: Array) -> tuple[Array, Array]:
     return high, a - high
 
 
+def _lowest_of_whole(value: Array) -> Array:
+    whole = value.astype(np.int64)
+    lowest: Array = np.frexp((whole & -whole).astype(np.float64))[1] - 1
+    return lowest
+
+
 def lowest_bit(value: Array, fmt: Format) -> Array:
     """The exponent of the lowest set bit of each element: value is a multiple of 2^exponent; NO_BIT for 0."""
     mantissa, exponent = np.frexp(value.astype(fmt.dtype))
-    whole = np.ldexp(mantissa, fmt.precision).astype(np.int64)
-    lowest = np.frexp((whole & -whole).astype(np.float64))[1] - 1
+    whole = np.ldexp(mantissa, fmt.precision)
+    if fmt.precision < 63:
+        lowest = _lowest_of_whole(whole)
+    else:  # all bits of a longdouble are more than an int64 has
+        high = np.trunc(np.ldexp(whole, -32))
+        low = whole - np.ldexp(high, 32)
+        lowest = np.where(low != 0, _lowest_of_whole(low), _lowest_of_whole(high) + 32)
     result: Array = np.where(value == 0, NO_BIT, exponent + lowest - fmt.precision)
     return result
 

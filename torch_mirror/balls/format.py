@@ -30,7 +30,13 @@ class Format(NamedTuple):
 
 @cache
 def format_of(dtype: np.dtype[Any]) -> Format:
-    """The format of float32, float64 or longdouble arrays."""
-    info = np.finfo(dtype)
+    """The format of float32, float64 or longdouble arrays.
+
+    Bounds are Python numbers, so that a longdouble is taken to have float64's range: what is below is lost, and what is
+    above overflows, in the bounds before it does in truth.
+    """
+    info, double = np.finfo(dtype), np.finfo(np.float64)
+    tiny, huge = (float(info.tiny), float(info.max)) if info.bits <= double.bits else (double.tiny, double.max)
     # minexp and nmant are what numpy.finfo calls them; the precision counts the implicit bit.
-    return Format(np.dtype(dtype), float(info.eps) / 2, float(info.tiny), float(info.max), info.nmant + 1, info.minexp)
+    grid = max(info.minexp, double.minexp)
+    return Format(np.dtype(dtype), float(info.eps) / 2, float(tiny), float(huge), info.nmant + 1, grid)

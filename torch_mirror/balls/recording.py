@@ -141,7 +141,7 @@ class Recording:
 
     def note(
         self, made: Any, operation: str, adjoint: Adjoint, rule: Callable[..., Any], operands: tuple[Any, ...],
-        arguments: tuple[Any, ...] = (), named: Mapping[str, Any] = {},  # noqa: B006 - never written to
+        arguments: tuple[Any, ...] = (), named: Mapping[str, Any] = {},
     ) -> None:  # fmt: skip
         """Make ``made``, a number or mask, a node."""
         flat = adjoint is Kind.ZERO or adjoint is Kind.DECISION
@@ -205,7 +205,7 @@ def elementary(adjoint: Adjoint, name: str = "") -> Callable[[Rule], Rule]:
             if tape is None or not (made.node is None or made.node is PENDING):
                 return made
             count = next((i for i, x in enumerate(arguments) if not hasattr(x, "node")), len(arguments))
-            tape.note(made, operation, adjoint, rule, arguments[:count], arguments[count:], named)
+            tape.note(made, operation, adjoint, noted, arguments[:count], arguments[count:], named)
             return made
 
         noted.adjoint = adjoint  # type: ignore[attr-defined]  # for the table

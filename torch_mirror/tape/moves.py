@@ -1,9 +1,9 @@
 """The adjoint of whatever moves elements: views, indices, joins, pads, assignment. One for all of them.
 
-A move puts elements of its parts, or 0, where ``join`` puts those of any arrays of their shapes. Its adjoint adds each
-element of g to the element that was put there. Where the move is a view of one part that NumPy can write through, g is added
-through it, in place: a loop over k slices then costs the array once, and not k times (Sum). Otherwise ``join`` is asked
-where it puts the numbers 1, 2, ... of all elements.
+A move puts elements of its parts, or 0, where ``join`` puts those of any arrays of their shapes. Its adjoint adds
+each element of g to the element that was put there. Where the move is a view of one part that NumPy can write
+through, g is added through it, in place: a loop over k slices then costs the array once, and not k times (Sum).
+Otherwise ``join`` is asked where it puts the numbers 1, 2, ... of all elements.
 
 Where K elements of g meet in one element, the sum has the radius of a sum (sums.py): the radii, gamma_K times their
 magnitudes, and what underflows. Added one by one, each addition has a rounding, u |sum|.
@@ -64,13 +64,17 @@ class Sum:
 
 def written_through(join: Any, shape: tuple[int, ...], into: Sum | None, g: Number) -> Sum | None:
     """The sum with g added through the move, if that is a view of one part that can be written to; else None."""
-    total = into or Sum(shape, g.value.dtype, g.format)
+    total = Sum(shape, g.value.dtype, g.format) if into is None else into
     v = join([total.v])
     if not (isinstance(v, np.ndarray) and v.flags.writeable and v.base is not None and v.size <= total.v.size):
         return None
     if 0 in v.strides or not np.may_share_memory(v, total.v) or v.shape != g.shape:
         return None
-    total.add(v, join([total.r]), g)
+    r = join([total.r])
+    if into is None:
+        v[...], r[...] = g.value, g.radius
+    else:
+        total.add(v, r, g)
     return total
 
 
@@ -95,7 +99,7 @@ def scattered(join: Any, shapes: list[tuple[int, ...]], which: int, g: Number) -
     A = _added(at, sizes_of, size)
     with np.errstate(all="ignore"):  # infinite radii stay infinite
         r = np.where(counts > 1, (e + gamma * A) * (1 + 4 * gamma) + (2 * most + 1) * fmt.tiny, e)
-        r = np.where(A < fmt.huge / 2, r, np.inf)
+        r = np.where(A < fmt.huge / 2, r, np.inf)  # noqa: SIM300 - a bound comes last
     return Number(v.reshape(shapes[which]), r.reshape(shapes[which]), fmt)
 
 

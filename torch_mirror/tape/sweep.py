@@ -6,40 +6,35 @@
     d = derivative(loss)
     d.by(W)                                     # a ball of W's shape: the derivative, and how far off it may be
 
-Backwards through what the loss is made of, each elementary rule's adjoint is evaluated on balls. The derivative at the
-given numbers is a composition of adjoints, each of which is evaluated with a radius that holds its exact result; so the
-exact derivative lies in the ball. That is a theorem where every branch is decided; where one is open, or two sides of a kink
-meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where.
-Source: Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2.
+Backwards through what the loss is made of, each elementary rule's adjoint is evaluated on balls. The derivative at
+the given numbers is a composition of adjoints, each of which is evaluated with a radius that holds its exact result;
+so the exact derivative lies in the ball. That is a theorem where every branch is decided; where one is open, or two
+sides of a kink meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where. Source: Griewank &
+Walther, Evaluating Derivatives (2nd ed.), section 3.2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from torch_mirror.balls.adjoints import fitted
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.choosing import OPEN, TIE, Side
+from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import PENDING, Choice, Kind, Node, Place, current, paused
+from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
+from torch_mirror.balls.take import everything
+from torch_mirror.tape.graph import MissingAdjointError, made_of
 from torch_mirror.tape.moves import Sum, join_of, scattered, written_through
+from torch_mirror.tape.open import Open, chosen, jumps, meeting
 
 Sides = Side | Mapping[int, Side]
 """The side at every open branch, or at those of some nodes, by their number (others: "first")."""
 
 
-class Open(NamedTuple):
-    """A node whose choice is open at the given numbers: elements where the radii leave it open, and exact ties."""
-
-    node: Node
-    open: int
-    ties: int
-
-    @property
-    def place(self) -> Place | None:
-        return self.node.place
+DEEP = 150
+"""Values from which all radii are evaluated in order; of fewer only those that an adjoint asks for, by recursion."""
 
 
 class Derivatives(NamedTuple):
@@ -48,6 +43,7 @@ class Derivatives(NamedTuple):
     loss: Number
     numbers: Mapping[int, Number]
     open: tuple[Open, ...]
+    side: Sides = "first"
 
     def by(self, x: Any) -> Ball:
         """The derivative by a ball or number as it was when it was recorded; 0 where the loss does not depend on it.
@@ -74,52 +70,37 @@ def leaf(x: Any, name: str = "leaf") -> Ball:
 def derivative(loss: Any, side: Sides = "first") -> Derivatives:
     """By everything that the loss, a ball of one element, is made of. Raises MissingAdjointError."""
     root = loss.settled()
+    d = seeded(root, side)
+    return d._replace(open=(*meeting(root), *jumps(root), *d.open))
+
+
+Restart = Callable[[Node, Number], Number]
+"""What the passage goes on with at a node, in place of the derivative by it."""
+
+
+def seeded(root: Number, side: Sides = "first", restart: Restart | None = None) -> Derivatives:
+    """By everything that a number of one element is made of. Raises ValueError for an array."""
     if root.size != 1:
         raise ValueError(f"derivative: expected a loss of one element, got an array of shape {root.shape}")
-    return swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side)
+    return swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side, restart)
 
 
-class MissingAdjointError(TypeError):
-    """A rule without an adjoint stands between the loss and a variable."""
-
-
-def swept(root: Number, seed: Number, side: Sides = "first") -> Derivatives:
-    """The sum of the root's derivatives, times those of ``seed``, an array of its shape."""
+def swept(root: Number, seed: Number, side: Sides = "first", restart: Restart | None = None) -> Derivatives:
+    """The derivatives of the sum of the root's elements, times those of ``seed``, an array of its shape."""
     found: dict[int, Any] = {}
     opened: list[Open] = []
     reached = made_of(root)
     with paused(), np.errstate(all="ignore"):
-        for x in reached:
-            x.e(_everything)  # in order: what depends on it finds it evaluated
+        for x in reached if len(reached) > DEEP else ():
+            x.e(everything)  # in order: what depends on it finds it evaluated
         if root.node is not None:
             found[root.node.number] = seed
         for y in reversed(reached):
-            _back(y, found, opened, side)
-    return Derivatives(root, found, tuple(opened))
+            _back(y, found, opened, side, restart)
+    return Derivatives(root, found, tuple(opened), side)
 
 
-def made_of(root: Number) -> list[Number]:
-    """What a number is made of and depends on a variable, itself included, in the order of the recording."""
-    reached: dict[int, Number] = {}
-    left = [root]
-    while left:
-        x = left.pop()
-        node = x.node
-        if node is None or not node.active or isinstance(x, Mask):
-            continue
-        if node is PENDING:
-            raise MissingAdjointError("the loss is made of an operation whose rule has no adjoint")
-        if node.number not in reached:
-            reached[node.number] = x
-            left.extend(node.operands)
-    return [reached[i] for i in sorted(reached)]
-
-
-def _everything(a: Any) -> Any:
-    return a
-
-
-def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides) -> None:
+def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, restart: Restart | None) -> None:
     """From the derivative by y to those by its operands, where they are added up."""
     node = y.node
     if node is None or node.number not in found:
@@ -127,11 +108,13 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides) -> 
     g = found[node.number]
     if isinstance(g, Sum):
         g = found[node.number] = g.number()
-    g.e(_everything)
+    g.e(everything)
+    if restart is not None:
+        g = found[node.number] = restart(node, g)
     if node.adjoint is Kind.LEAF:
         return
-    if isinstance(node.adjoint, Choice):
-        _look(node, opened)
+    if isinstance(node.adjoint, Choice) and (met := chosen(node)):
+        opened.append(met)
     for i, x in enumerate(node.operands):
         if x.node is not None and x.node.active and not isinstance(x, Mask):
             if node.adjoint is Kind.MOVES:
@@ -148,9 +131,14 @@ def _by(node: Node, i: int, x: Number, g: Number, y: Number, side: Sides) -> Num
     if isinstance(adjoint, Choice):
         named["side"] = side if isinstance(side, str) else side.get(node.number, "first")
         adjoint = adjoint.by
-    operands = (a if isinstance(a, Mask) else Ball(a) for a in node.operands)
+    operands = (a if isinstance(a, Mask) else Ball(_own(a)) for a in node.operands)
     d = adjoint[i](Ball(g), Ball(y), *operands, *node.arguments, **named)
     return fitted(d, x.shape).settled()
+
+
+def _own(x: Number) -> Number:
+    """An operand that was taken as given, with the radius of its own segment (replay.py)."""
+    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x
 
 
 def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any]) -> None:
@@ -174,11 +162,3 @@ def _add(found: dict[int, Any], number: int, d: Number) -> None:
     if isinstance(before, Sum):
         before = before.number()
     found[number] = d if before is None else (Ball(before) + Ball(d)).settled()
-
-
-def _look(node: Node, opened: list[Open]) -> None:
-    """Where the choice is open."""
-    operands = (a if isinstance(a, Mask) else Ball(a) for a in node.operands)
-    where = node.adjoint.open(*operands, *node.arguments, **node.named)  # type: ignore[union-attr]  # a Choice
-    if where.any():
-        opened.append(Open(node, int((where == OPEN).sum()), int((where == TIE).sum())))

@@ -275,6 +275,8 @@ def _is_power_of_two(number: float) -> bool:
 
 def _by_power_of_two(x: Number, number: float, p: Any, take: Take) -> Any:
     """The radius of p = number x: exact, unless it leaves the normal numbers."""
+    if x.exact and number >= 1:
+        return _overflow(np.broadcast_to(0.0, np.shape(p)), p, x.format)
     ex, tiny = x.e(take), x.format.tiny
     e = ex * number
     normal = (np.abs(p) - x.slack * e >= tiny) & ((ex == 0) | (e >= tiny))  # in every evaluation, and the radius itself
@@ -303,4 +305,7 @@ def _zero_where(exact: Any, rounding: Any) -> Any:
 
 def _overflow(e: Any, magnitude: Any, fmt: Format) -> Any:
     """Infinite where an evaluation may overflow, and where the bound itself did."""
+    size, room = np.size(magnitude), fmt.huge / 8
+    if size >= MANY and -room < magnitude.min() and magnitude.max() < room and np.max(e) < room:
+        return e  # nowhere, which is seen without an array in between
     return np.where((np.abs(magnitude) + 2 * e < fmt.huge / 2), e, np.inf)

@@ -139,7 +139,7 @@ def _of_vectors(a: Number, p: Any, axis: int, *, keepdims: bool) -> Number:
     if p == 1:
         return sums.add_over(size, axis, keepdims=keepdims)
     total = sums.add_over(powers.power(size, a.operand(p)), axis, keepdims=keepdims)
-    part = np.asarray(1 / p, a.value.dtype)  # which is rounded
+    part = np.asarray(1 / a.value.dtype.type(p))  # which is rounded
     return powers.power(total, a.constant(part, lambda take: take(2 * a.format.u * np.abs(part))))
 
 

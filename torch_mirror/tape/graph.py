@@ -1,0 +1,41 @@
+"""What a recorded value is made of: the part of the recording that leads to it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch_mirror.balls.masks import Mask
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import PENDING
+
+
+class MissingAdjointError(TypeError):
+    """A rule without an adjoint stands between the loss and a variable."""
+
+
+def made_of(root: Number) -> list[Number]:
+    """What a number is made of and depends on a variable, itself included, in the order of the recording."""
+    reached: dict[int, Number] = {}
+    left = [root]
+    while left:
+        x = left.pop()
+        node = x.node
+        if node is None or not node.active or isinstance(x, Mask):
+            continue
+        if node is PENDING:
+            raise MissingAdjointError("the loss is made of an operation whose rule has no adjoint")
+        if node.number not in reached:
+            reached[node.number] = x
+            left.extend(node.operands)
+    return [reached[i] for i in sorted(reached)]
+
+
+def needed(values: Iterable[Any]) -> list[Any]:
+    """The values and all that they are made of, in the order of the recording."""
+    found: dict[int, Any] = {}
+    left = [x for x in values if x.node is not None]
+    while left:
+        x = left.pop()
+        if x.node.number not in found:
+            found[x.node.number] = x
+            left.extend(a for a in x.node.operands if a.node is not None and a.node is not PENDING)
+    return [found[i] for i in sorted(found)]

@@ -1,0 +1,175 @@
+"""The ladder: derivatives and a backward pass's own values, in as many bits as it takes to tell them apart.
+
+    float64 (or what was recorded), then longdouble, then Arb with b bits
+
+From end to end radii grow with depth. A pair that is too wide to tell anything is no verdict: the recording is
+evaluated again (replay.py, enclosures.py), without the user's code, one rung higher. Radii are proportional to the
+unit roundoff, to first order: a relative radius w at p bits takes log2(w) + p bits more than the SPARE = 60 that are
+to be left. Where w is infinite, as where a radius has overflowed, the bits are doubled from 256 on.
+
+A pair is the derivative D and the user's value B. apart is the distance of their centres, room the sum of their
+radii; they are disjoint where apart > room, and then no rounding explains the difference, at any size. Width is the
+largest room, by the largest |D|. Above the working precision a formula is right or wrong, but for what Python has
+rounded before (replay.py), which has its radius on every rung.
+
+Nothing is tried that would take longer than the budget by what it costs here: operations of Arb are counted before,
+and one takes COST seconds, times b / 256 where b is more. What was not tried says so, with what would do.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from torch_mirror.balls.choosing import Side
+from torch_mirror.balls.format import format_of
+from torch_mirror.balls.number import Number
+from torch_mirror.tape import enclosures as arb
+from torch_mirror.tape.conventions import as_taken, renumbered
+from torch_mirror.tape.graph import needed
+from torch_mirror.tape.replay import Plan, Replay, replay
+
+SPARE = 60
+COST = {"elements": 4e-6, "products": 1.5e-7}
+"""Seconds of an element of a recorded value and of a product of a matrix product, forwards and backwards, at 2 GHz."""
+
+ENOUGH = 2.0**-20
+SECONDS, OPERATIONS = 10.0, 10**8
+LONG = format_of(np.dtype(np.longdouble))
+
+
+class Pair(NamedTuple):
+    """A derivative and a value that is held against it; arrays of the derivative's shape."""
+
+    derivative: Array  # the centre
+    apart: Array
+    room: Array
+
+    @property
+    def ratio(self) -> float:
+        """The largest apart / room: above 1 they are disjoint."""
+        with np.errstate(all="ignore"):
+            each = np.where(self.apart == 0, 0, self.apart / self.room)
+        return float(np.max(np.nan_to_num(each, nan=0.0, posinf=np.inf), initial=0))
+
+    @property
+    def width(self) -> float:
+        """The largest room by the largest |derivative|: no difference below it can be told; infinite if none can be."""
+        if not self.room.any():
+            return 0.0
+        largest = float(np.abs(self.derivative).max(initial=0))
+        width = float(self.room.max()) / largest if largest else np.inf
+        return width if np.isfinite(width) else np.inf
+
+
+class Rung(NamedTuple):
+    """What came of a precision. tried: False if it would not have fitted the budget, and then pairs is empty."""
+
+    name: str
+    bits: int
+    pairs: Mapping[str, Pair]
+    seconds: float
+    tried: bool = True
+    why: str = ""
+
+    @property
+    def width(self) -> float:
+        return max((pair.width for pair in self.pairs.values()), default=float("inf"))
+
+
+def climb(
+    loss: Any, held: Mapping[str, tuple[Any, Any]], side: Side = "first", *,
+    enough: float = ENOUGH, seconds: float = SECONDS, most: int = OPERATIONS,
+) -> Iterator[Rung]:  # fmt: skip
+    """The rungs, until every pair is narrower than ``enough`` or the budget, in seconds and operations, is spent.
+
+    held: by name a variable and the user's value of the derivative by it, both balls of the recording, or a plain array
+    """
+    start, root = time.perf_counter(), loss.settled()
+    values = [root, *(b.settled() for _, b in held.values() if _recorded(b))]
+    width, bits = float("inf"), 0
+    for fmt in (root.format, LONG):
+        if fmt.precision > bits:
+            begun = time.perf_counter()
+            rung = Rung(fmt.dtype.name, fmt.precision, _on_balls(values, root, held, side, fmt), 0.0)
+            yield rung._replace(seconds=time.perf_counter() - begun)
+            width, bits = rung.width, fmt.precision
+            if width <= enough:
+                return
+    more = 256 if not np.isfinite(width) else max(128, int(np.log2(width)) + bits + SPARE)
+    while True:
+        name, counted = f"arb, {more} bits", operations(values)
+        expected = sum(COST[kind] * n for kind, n in counted.items()) * max(1, more / 256)
+        if expected > seconds - (time.perf_counter() - start) or sum(counted.values()) > most:
+            why = (
+                f"it would take about {expected:.0f} s and {sum(counted.values()):.1g} operations of {seconds:g} s and "
+                f"{most:.1g}: a smaller batch, or seconds={expected * 2:.0f}, would do, and so do segments"
+            )
+            yield Rung(name, more, {}, 0.0, tried=False, why=why)
+            return
+        begun = time.perf_counter()
+        try:
+            pairs = _on_arb(values, root, held, side, more)
+        except ImportError:
+            yield Rung(name, more, {}, 0.0, tried=False, why="python-flint is missing: pip install torch-mirror[exact]")
+            return
+        rung = Rung(name, more, pairs, time.perf_counter() - begun)
+        yield rung
+        if rung.width <= enough or np.isfinite(rung.width):  # what is left at these bits was rounded before
+            return
+        more *= 2
+
+
+def operations(values: list[Any]) -> dict[str, int]:
+    """What Arb would have to do: elements of recorded values, and products of matrix products."""
+    made = needed(values)
+    products = [x.value.size * x.node.operands[0].shape[-1] for x in made if x.node.operation == "matmul"]
+    return {"elements": sum(x.value.size for x in made), "products": sum(products)}
+
+
+def _recorded(b: Any) -> bool:
+    return hasattr(b, "settled") and b.settled().node is not None
+
+
+def _on_balls(
+    values: list[Any], root: Number, held: Mapping[str, tuple[Any, Any]], side: Side, fmt: Any
+) -> dict[str, Pair]:
+    again = replay(values, Plan(widest=fmt, outcome=as_taken))
+    d = renumbered(again, root, side)
+    pairs = {}
+    for name, (leaf, own) in held.items():
+        by, b = d.numbers.get(leaf.settled().node.number), _own(again, own)
+        by = Number(np.zeros(leaf.shape, fmt.dtype), 0, fmt) if by is None else by
+        with np.errstate(all="ignore"):
+            apart = np.abs(np.asarray(by.value - b.value, np.longdouble))
+            pairs[name] = Pair(by.value, apart, np.asarray(by.radius + b.radius) * (1 + 4 * fmt.u))
+    return pairs
+
+
+def _own(again: Replay, own: Any) -> Number:
+    if _recorded(own):
+        return again.at(own)
+    return own.settled() if hasattr(own, "settled") else Number(np.asarray(own, np.float64))
+
+
+def _on_arb(
+    values: list[Any], root: Number, held: Mapping[str, tuple[Any, Any]], side: Side, bits: int
+) -> dict[str, Pair]:
+    found = arb.enclosures(values, bits)
+    d = arb.derivatives(root, found, side, bits)
+    pairs = {}
+    with arb.flint().ctx.workprec(bits):
+        for name, (leaf, own) in held.items():
+            by = d.get(leaf.settled().node.number)
+            by = arb.of_arb(np.zeros(leaf.shape)) if by is None else by
+            b = found[own.settled().node.number] if _recorded(own) else arb.enclosed(_plain(own), as_given=False)
+            difference = by - b
+            pairs[name] = Pair(arb.centres(by), np.abs(arb.centres(difference)), arb.radii(difference))
+    return pairs
+
+
+def _plain(own: Any) -> Number:
+    number: Number = own.settled() if hasattr(own, "settled") else Number(np.asarray(own, np.float64))
+    return number

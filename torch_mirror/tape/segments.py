@@ -1,0 +1,147 @@
+"""Segments: a backward pass of any depth, judged piece by piece; the user's intermediate gradients are the cuts.
+
+From end to end radii grow with depth, exponentially. But where the user's backward holds the derivative by a value of
+the forward pass (matching.py says where), the passage may start anew: that value, as it is stored, is taken as given.
+So
+
+    forward     given are the results of products, and the values whose derivative is held. What they feed takes them as
+                they are stored; an adjoint that needs one of them takes it with the radius of its own segment
+    derivative  from the stored value of a match, divided by the factor, to the next matches and to the parameters
+    backward    the user's own values from the same stored ones, so that theirs have the radius of a segment, too
+
+A match is a cut only if the derivative of its segment and the user's value agree within the two radii, and these tell
+anything (WIDE). So each cut is itself a verdict: given the values behind it, the user's value is the derivative, up
+to the rounding of a segment. What is then compared at the parameters is no more than the last segment of each. A
+segment that does not agree is listed, with the place, and no cut is made there.
+
+What this proves: each piece of the backward pass is the derivative of its piece of the forward pass at the numbers
+that it started from. That the pieces together are near the derivative at the parameters follows for the formula (each
+piece is right for all numbers or for none, but for a coincidence at these), and not for the accumulated rounding,
+which is another question.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.masks import Mask
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Kind, Node, Recording
+from torch_mirror.tape.conventions import as_taken
+from torch_mirror.tape.graph import made_of
+from torch_mirror.tape.matching import Match, matches
+from torch_mirror.tape.replay import Plan, Replay, replay
+from torch_mirror.tape.sweep import Derivatives, Sides, seeded
+
+PRODUCTS = ("matmul", "einsum")
+
+WIDE = 2.0**-7
+"""The largest share of a value's largest element that the radii of a cut may be."""
+
+
+class Cut(NamedTuple):
+    """A value of the forward pass whose derivative the user's backward holds."""
+
+    forward: Node
+    backward: Node
+    factor: float   # the user's value divided by the derivative
+    ratio: float    # |user's - derivative| by the two radii, the largest of all elements: above 1, they do not agree
+    width: float    # the two radii by the largest element of the value
+
+    @property
+    def right(self) -> bool:
+        return self.ratio <= 1 and self.width <= WIDE
+
+
+class Segments(NamedTuple):
+    """derivatives: by the old numbers, each from the cuts behind it; cuts: where, in the order of the backward pass."""
+
+    derivatives: Derivatives
+    cuts: tuple[Cut, ...]
+    again: Replay
+
+    def own(self, x: Any) -> Ball:
+        """A value of the user's backward with the radius of its segment; a ball that is constant as it is."""
+        number = x.settled()
+        return Ball(number if number.node is None else _itself(self.again.made[number.node.number]))
+
+
+def segments(tape: Recording, loss: Any, side: Sides = "first") -> Segments:
+    """Of a recording that holds the loss, a ball of one element, and the user's backward pass behind or before it."""
+    root = loss.settled()
+    forward = made_of(root)
+    numbers = {x.node.number for x in forward if x.node is not None}
+    local = replay(tape.values, Plan(given=frozenset(range(len(tape.values))), outcome=as_taken))
+    rough = seeded(local.at(root), side)
+    own = [x for x in tape.values if isinstance(x, Number) and _computes(x.node)]
+    own = [x for x in own if x.node is not None and x.node.number not in numbers]
+    inner = [x.node.number for x in forward if x.node is not None and x.node.adjoint is not Kind.LEAF]
+    proposed = matches(
+        {n: d for n in inner if (d := rough.numbers.get(local.made[n].node.number)) is not None}, own
+    )
+    products = _products(forward, own)
+    given = frozenset(proposed) | {m.value for m in proposed.values()} | products
+    again = replay(tape.values, Plan(given=given, outcome=as_taken))
+    return _cut(tape, again, root, proposed, side)
+
+
+def _computes(node: Any) -> bool:
+    """Whether a value is more than moved elements of another."""
+    return node.adjoint is not Kind.MOVES and node.adjoint is not Kind.LEAF
+
+
+def _products(forward: list[Number], own: list[Number]) -> frozenset[int]:
+    """The products of the forward pass, and those of the backward pass that are the same again."""
+    first = [x for x in forward if x.node is not None and x.node.operation in PRODUCTS]
+    known = {(x.shape, x.value.tobytes()) for x in first}
+    again = [x for x in own if x.node is not None and x.node.operation in PRODUCTS]
+    same = [x for x in again if (x.shape, x.value.tobytes()) in known]
+    return frozenset(x.node.number for x in (*first, *same) if x.node is not None)
+
+
+def _cut(tape: Recording, again: Replay, root: Number, proposed: Mapping[int, Match], side: Sides) -> Segments:
+    old = {again.made[n].node.number: n for n in range(len(tape.values)) if n in again.made}
+    cuts: list[Cut] = []
+
+    def restart(node: Node, g: Number) -> Number:
+        match = proposed.get(old.get(node.number, -1))
+        if match is None:
+            return g
+        user = _itself(again.made[match.value])
+        cut = _compared(tape.values[old[node.number]].node, tape.values[match.value].node, match.factor, user, g)
+        cuts.append(cut)
+        return _over(user, match.factor) if cut.right else g
+
+    new = again.at(root)
+    theirs = side if isinstance(side, str) else {_itself(again.made[n]).node.number: s for n, s in side.items()}  # type: ignore[union-attr]  # it is recorded
+    d = seeded(new, theirs, restart)
+    by_old = {old[n]: g for n, g in d.numbers.items() if n in old}
+    return Segments(Derivatives(root, by_old, d.open, side), tuple(cuts), again)
+
+
+def _compared(forward: Node, backward: Node, factor: float, user: Number, g: Number) -> Cut:
+    """The user's value against the factor times the derivative; that product has a rounding, and so has the factor."""
+    u = user.format.u
+    apart = np.abs(user.value - factor * g.value)
+    room = user.radius + abs(factor) * g.radius * (1 + 4 * u) + 4 * u * np.abs(factor * g.value) + user.format.tiny
+    ratio = np.where(apart == 0, 0, apart / room)
+    largest = float(np.abs(user.value).max(initial=0))
+    return Cut(forward, backward, factor, float(np.max(ratio, initial=0)), float(np.max(room)) / max(largest, 1e-300))
+
+
+def _over(user: Number, factor: float) -> Number:
+    """The stored value, divided by the factor."""
+    if abs(factor) == 1:
+        return user.constant(user.value * user.value.dtype.type(factor))
+    value = user.value / user.value.dtype.type(factor)
+    return Number(value, 4 * user.format.u * np.abs(value) + user.format.tiny, user.format)
+
+
+def _itself(x: Any) -> Number:
+    """What was made, where others take it as given."""
+    inner: Number = x.node.operands[0] if x.node.operation == "given" else x
+    if isinstance(inner, Mask):
+        raise TypeError("a mask has no derivative")
+    return inner
