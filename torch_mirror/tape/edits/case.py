@@ -4,7 +4,7 @@ Two numbers with radii may be the same if their balls meet, |a - b| <= r_a + r_b
 The sum of the radii is widened by what its own evaluation may have rounded away (DEEPEST roundings, as in the judge).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +15,9 @@ from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.constants import Constant, table
 from torch_mirror.tape.edits.edit import Edit, centres, evaluated
 from torch_mirror.tape.edits.equation import Equation, Node, Shape, shape_of
+from torch_mirror.tape.edits.turns import names_by_role, roles, turns
 from torch_mirror.tape.edits.user import Value, behind
-from torch_mirror.tape.edits.words import called, has_name
+from torch_mirror.tape.edits.words import has_name
 
 DEEPEST = 1024
 
@@ -25,6 +26,7 @@ class Case(NamedTuple):
     """A right equation and wrong values.
 
     names:    what each node is called; nameless: the nodes that nobody has given a name, but for their formula
+    role:     the same for the nodes of one line of a loop; turn: in which turn of a loop each node was made
     balls, arrays: the value of each node, with the edits that have been found already
     seen:     what the user's code has for the outputs; wrong: the names of those that are outside
     room:     by output, up to which error an edit is worth a proof
@@ -37,6 +39,8 @@ class Case(NamedTuple):
     shape: Shape
     names: tuple[str, ...]
     nameless: frozenset[int]
+    role: tuple[Hashable, ...]
+    turn: tuple[int, ...]
     balls: Sequence[Any]
     arrays: Sequence[Any]
     seen: Mapping[str, Number]
@@ -62,9 +66,10 @@ def case_of(
     balls, every = list(eq.values), range(len(eq.nodes))
     wrong = _wrong(eq, balls, seen)
     user = behind([seen[name] for name in eq.outputs if name in wrong], _sources(eq))
+    of = roles(eq)
     return Case(
-        eq, shape, tuple(called(eq, i) for i in every), frozenset(i for i in every if not has_name(eq, i)),
-        balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
+        eq, shape, names_by_role(eq, of), frozenset(i for i in every if not has_name(eq, i)),
+        of, turns(of), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
         {name: spare[name] for name in others}, {name: spare[f"{name} of the step before"] for name in previous},
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ There x becomes by(h): h.x is x, h.at(i) the value of any other node, and h.c a 
 same function serves for arrays and for balls, for the equation at hand and at any other point.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -40,6 +40,8 @@ class Edit(NamedTuple):
 
     words: what was done, with "{}" for the constant's name
     cost:  how much is done: of two edits that fit, the cheaper one is named
+    kind:  the same in each turn of a loop
+    by_other: of a value that is replaced, the role of the one in its place, and how many turns lie between them
     solve: how the constant is found: "factor", starting from 1, or "term", starting from 0; "" if there is none
     c:     the constant, once it is found, which "by" then holds itself
     name:  the constant's; inverse: the edit's own constant is one over it
@@ -53,12 +55,26 @@ class Edit(NamedTuple):
     c: float | None = None
     name: str = ""
     inverse: bool = False
+    kind: Hashable = None
+    by_other: Hashable = None
     template: "Edit | None" = None
 
     @property
     def node(self) -> int:
         """The first node that is another one with it."""
         return min(change.node for change in self.changes)
+
+
+def repeated(edits: Iterable[Edit]) -> list[Edit]:
+    """The edits of one kind as one edit: a loop has the same mistake in each of its turns."""
+    groups: dict[Any, list[Edit]] = {}
+    for edit in edits:
+        if edit.kind is not None:
+            groups.setdefault((edit.kind, edit.by_other, edit.solve), []).append(edit)
+    return [
+        group[0]._replace(changes=tuple(c for edit in group for c in edit.changes), words=f"{group[0].words}, in each turn")
+        for group in groups.values() if len({edit.changes[0][:2] for edit in group}) == len(group) > 1
+    ]  # fmt: skip
 
 
 def at_node(node: int, words: str, cost: int, by: By) -> Edit:

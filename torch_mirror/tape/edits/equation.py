@@ -7,8 +7,7 @@ A node's operands stand before it. Nodes are of four kinds:
     forward   made of those by the forward pass; in an update nothing is called so
     adjoint   the derivative of the loss by each of ``of``, or a part of it; of an update every step
 
-Nothing changes an equation once it is drawn up. The same operation on the same operands is one node, unless it depends
-on a shape: at other sizes the same code gives the same nodes.
+Nothing changes an equation once it is drawn up. At other sizes the same code gives the same nodes.
 """
 
 from collections.abc import Mapping
@@ -27,7 +26,12 @@ Value = Any
 
 
 class Node(NamedTuple):
-    """operation(*operands, **options). label: what a leaf or constant is called, "" for other nodes."""
+    """operation(*operands, **options).
+
+    label:  what a leaf or constant is called, "" for other nodes
+    of:     of an adjoint: the nodes that it is the derivative by; back: the node that the sweep went back through
+    source: the number of the node of the recording that it was
+    """
 
     operation: str
     operands: tuple[int, ...]
@@ -36,7 +40,8 @@ class Node(NamedTuple):
     label: str = ""
     place: Place | None = None
     of: tuple[int, ...] = ()
-    source: int | None = None  # the number of the node of the recording that it was
+    source: int | None = None
+    back: int | None = None
 
 
 class Equation(NamedTuple):
@@ -83,6 +88,10 @@ class Draft:
                 value = OPERATIONS[operation](*(self.values[i] for i in operands), **options)
         self.known[key] = self._put(Node(operation, operands, options, kind, "", place, (), source), value)
         return self.known[key]
+
+    def anew(self) -> None:
+        """From here on make new nodes, but of our constants: what another part of the code does is another node."""
+        self.known = {key: i for key, i in self.known.items() if key[0] == "constant"}
 
     def stands_for(self, number: int, of: int) -> None:
         """Note that a node is the derivative by another one; of a sum z = x + b it is that by x and by z."""

@@ -22,7 +22,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import paused
 from torch_mirror.tape.edits import menu
 from torch_mirror.tape.edits.case import Case, after, case_of, meets
-from torch_mirror.tape.edits.edit import Edit, evaluated
+from torch_mirror.tape.edits.edit import Edit, evaluated, repeated
 from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.menu_operations import of_operation
 from torch_mirror.tape.edits.menu_updates import of_update
@@ -118,10 +118,12 @@ def fits_of(case: Case, until: float) -> Found:
     """Single edits that explain all; or else some; or else edits with a constant at the same place."""
     everywhere = sites(case)
     reaching = [site for site in everywhere if all((site.node, name) in case.shape.way for name in case.wrong)]
-    found = search(case, list(candidates(case, reaching)), until, whole=True)
+    edits = list(candidates(case, reaching))
+    found = search(case, [*repeated(edits), *edits], until, whole=True)
     if found.fits or not found.complete:
         return found
     edits = list(candidates(case, everywhere))
+    edits = [*repeated(edits), *edits]
     found = search(case, edits, until, whole=False)
     if found.fits or not found.complete:
         return found
@@ -133,17 +135,23 @@ def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
     """All edits of the menu, at these sites."""
     same = menu.by_shape(case)
     for site in where:
-        plain = case.eq.nodes[value_at(case, site)]
-        if plain.kind == "constant" and case.arrays[value_at(case, site)].ndim == 0:
-            yield from menu.narrowed_number(case, site)
-            continue
-        yield menu.factor(case, site)
-        yield from menu.replaced(case, site, same)
-        for family in _FAMILIES:
-            yield from family(case, site)
-        if site.operand is None and case.eq.nodes[site.node].operands:
-            yield from of_operation(case, site.node)
+        role, name = case.role[site.node], case.names[value_at(case, site)]
+        for edit in _at_site(case, site, same):
+            yield edit._replace(kind=(role, site.operand, edit.words.replace(name, "")))
     yield from of_update(case)
+
+
+def _at_site(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) -> Iterator[Edit]:
+    me = value_at(case, site)
+    if case.eq.nodes[me].kind == "constant" and case.arrays[me].ndim == 0:
+        yield from menu.narrowed_number(case, site)
+        return
+    yield menu.factor(case, site)
+    yield from menu.replaced(case, site, same)
+    for family in _FAMILIES:
+        yield from family(case, site)
+    if site.operand is None and case.eq.nodes[site.node].operands:
+        yield from of_operation(case, site.node)
 
 
 _FAMILIES: Sequence[Callable[[Case, Site], Iterator[Edit]]] = (

@@ -64,6 +64,8 @@ def _swept(draft: Draft, root: int, active: set[int], side: Side) -> dict[int, i
     for i in range(root, -1, -1):
         if i not in parts or i not in active:
             continue
+        before = len(draft.nodes)
+        draft.anew()
         first, *others = parts[i]
         for other in others:
             first = draft.node("add", first, other)
@@ -71,6 +73,8 @@ def _swept(draft: Draft, root: int, active: set[int], side: Side) -> dict[int, i
         draft.stands_for(first, i)
         for operand, d in _back(draft, i, first, active, side):
             parts.setdefault(operand, []).append(_fitted(draft, d, np.shape(draft.values[operand].value)))
+        for k in range(before, len(draft.nodes)):
+            draft.nodes[k] = draft.nodes[k]._replace(back=i)
     return found
 
 

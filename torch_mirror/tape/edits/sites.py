@@ -45,7 +45,7 @@ def sites(case: Case) -> list[Site]:
 
 
 def matched(case: Case) -> frozenset[int]:
-    """The derivatives, and in an update the steps, that some value of the user's meets."""
+    """The derivatives, and in an update the steps, that some value of the user's meets; zeros prove nothing."""
     by_shape: dict[tuple[int, ...], list[Number]] = {}
     for value in case.user:
         by_shape.setdefault(value.number.shape, []).append(value.number)
@@ -60,7 +60,7 @@ def _is_among(by_shape: Mapping[tuple[int, ...], list[Number]], ball: Any) -> bo
     first = ball.value.flat[0]
     scale = float(np.abs(ball.value).max()) if candidates else 0.0
     near = (x for x in candidates if abs(x.value.flat[0] - first) <= 1e-6 * scale)
-    return any(meets(x, ball) for x in near)
+    return bool(ball.value.any()) and any(meets(x, ball) for x in near)
 
 
 def _segment(case: Case, right: frozenset[int]) -> list[int]:
