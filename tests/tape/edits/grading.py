@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from tests.tape.edits.optimizers import HERE, THERE
 from tests.tape.edits.planted import Fault, Point, Sizes, run, update
+from torch_mirror.tape.edits import explain
 from torch_mirror.tape.edits.case import Case, case_of
 from torch_mirror.tape.edits.explain import first_shown, fits_of, ranked, tied, usable
 from torch_mirror.tape.edits.probe import holds
@@ -82,3 +83,12 @@ def table(rows: Sequence[Graded]) -> str:
     lines = [f"{r.grade:9} {r.fault:32} {r.tried:5} {r.seconds:6.3f} s  {' | '.join(r.words)[:150]}" for r in rows]
     counts = {grade: sum(r.grade == grade for r in rows) for grade in GRADES}
     return "\n".join([*lines, f"{len(rows)} runs: " + ", ".join(f"{n} {grade}" for grade, n in counts.items())])
+
+
+def graded_at(source: str, fault: Fault, sizes: Sizes, seed: int, *, elsewhere: Sizes | None) -> str:
+    """What explain says, given another point or not: "one" cause, a "tie", or "none"."""
+    here = run(source, fault, sizes, seed)
+    there = None if elsewhere is None else run(source, fault, elsewhere, seed + 70)
+    point = None if there is None else explain.Point(there.eq, there.seen, there.constants, there.others, there.previous)
+    e = explain.explain(here.eq, here.seen, here.constants, here.others, here.previous, elsewhere=point)
+    return "none" if not e.findings else "one" if len(e.findings[0].causes) == 1 else "tie"

@@ -65,16 +65,32 @@ class Edit(NamedTuple):
         return min(change.node for change in self.changes)
 
 
-def repeated(edits: Iterable[Edit]) -> list[Edit]:
-    """The edits of one kind as one edit: a loop has the same mistake in each of its turns."""
+class Turns(NamedTuple):
+    """together: edits of one kind as one edit, and what is of its own kind; each: the edits that the former are made of."""
+
+    together: list[Edit]
+    each: list[Edit]
+
+
+def repeated(edits: Iterable[Edit]) -> Turns:
+    """By kind: a loop has the same mistake in each of its turns, and so has a function that is called for each layer."""
     groups: dict[Any, list[Edit]] = {}
-    for edit in edits:
-        if edit.kind is not None:
-            groups.setdefault((edit.kind, edit.by_other, edit.solve), []).append(edit)
-    return [
-        group[0]._replace(changes=tuple(c for edit in group for c in edit.changes), words=f"{group[0].words}, in each turn")
-        for group in groups.values() if len({edit.changes[0][:2] for edit in group}) == len(group) > 1
-    ]  # fmt: skip
+    for number, edit in enumerate(edits):
+        key = number if edit.kind is None else (edit.kind, edit.by_other, edit.solve)
+        groups.setdefault(key, []).append(edit)
+    together, each = list[Edit](), list[Edit]()
+    for group in groups.values():
+        if len({edit.changes[0][:2] for edit in group}) == len(group) > 1:
+            together.append(_together(group))
+            each += group
+        else:
+            together += group
+    return Turns(together, each)
+
+
+def _together(group: Sequence[Edit]) -> Edit:
+    changes = tuple(change for edit in group for change in edit.changes)
+    return group[0]._replace(changes=changes, words=f"{group[0].words}, in each turn")
 
 
 def at_node(node: int, words: str, cost: int, by: By) -> Edit:

@@ -115,20 +115,22 @@ def _case_at(point: Point, eq: Equation) -> Case | None:
 
 
 def fits_of(case: Case, until: float) -> Found:
-    """Single edits that explain all; or else some; or else edits with a constant at the same place."""
+    """Single edits that explain all; or else some; or else edits with a constant at the same place.
+
+    What may be done in each turn of a loop comes before what may be done in one of them.
+    """
     everywhere = sites(case)
     reaching = [site for site in everywhere if all((site.node, name) in case.shape.way for name in case.wrong)]
-    edits = list(candidates(case, reaching))
-    found = search(case, [*repeated(edits), *edits], until, whole=True)
-    if found.fits or not found.complete:
-        return found
-    edits = list(candidates(case, everywhere))
-    edits = [*repeated(edits), *edits]
-    found = search(case, edits, until, whole=False)
-    if found.fits or not found.complete:
-        return found
-    more = search(case, list(with_a_constant(edits)), until, whole=False)
-    return Found(more.fits, found.tried + more.tried, more.complete)
+    tried = 0
+    for where, whole in ((reaching, True), (everywhere, False)):
+        turns = repeated(candidates(case, where))
+        for edits in turns:
+            found = search(case, edits, until, whole=whole)
+            tried += found.tried
+            if found.fits or not found.complete:
+                return found._replace(tried=tried)
+    more = search(case, list(with_a_constant([*turns.together, *turns.each])), until, whole=False)
+    return more._replace(tried=tried + more.tried)
 
 
 def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:

@@ -66,7 +66,8 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
             continue
         apart = (case.eq.nodes[other].kind == "adjoint") != (case.eq.nodes[me].kind == "adjoint")
         cost = 2 + apart + (other in case.nameless)
-        edit = edit_at(site, f"{case.names[other]} for {name}", cost, lambda h, i=other: h.at(i))
+        what = case.names[other] if case.names[other] != case.names[me] else f"{case.names[other]} of another turn"
+        edit = edit_at(site, f"{what} for {name}", cost, lambda h, i=other: h.at(i))
         yield edit._replace(by_other=(case.role[other], case.turn[other] - case.turn[site.node]))
     turned = case.eq.nodes[me].operation == "transpose"
     for words, i in case.others.items():
