@@ -69,7 +69,7 @@ def case_of(
     of = roles(eq)
     return Case(
         eq, shape, names_by_role(eq, of), frozenset(i for i in every if not has_name(eq, i)),
-        of, turns(of), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
+        of, turns(eq, of), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
         {name: spare[name] for name in others}, {name: spare[f"{name} of the step before"] for name in previous},
     )  # fmt: skip
 

@@ -139,7 +139,7 @@ def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
     for site in where:
         role, name = case.role[site.node], case.names[value_at(case, site)]
         for edit in _at_site(case, site, same):
-            yield edit._replace(kind=(role, site.operand, edit.words.replace(name, "")))
+            yield edit if edit.kind else edit._replace(kind=(role, site.operand, edit.words.replace(name, "")))
     yield from of_update(case)
 
 

@@ -4,7 +4,7 @@ Each function takes the case and a site and yields edits of the value x there. W
 it is in menu_operations.py, what only updates know in menu_updates.py.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -65,17 +65,34 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
         if itself or (site.operand is None and node.operation in ARITHMETIC and other in node.operands):
             continue
         apart = (case.eq.nodes[other].kind == "adjoint") != (case.eq.nodes[me].kind == "adjoint")
-        cost = 2 + apart + (other in case.nameless)
-        what = case.names[other] if case.names[other] != case.names[me] else f"{case.names[other]} of another turn"
-        edit = edit_at(site, f"{what} for {name}", cost, lambda h, i=other: h.at(i))
-        yield edit._replace(by_other=(case.role[other], case.turn[other] - case.turn[site.node]))
-    turned = case.eq.nodes[me].operation == "transpose"
+        yield _instead(case, site, me, other, 2 + apart, lambda h, i=other: h.at(i))
     for words, i in case.others.items():
         if case.arrays[i].shape == shape:
             yield edit_at(site, f"{words} for {name}", 2, lambda h, i=i: h.at(i))
-        if turned and case.arrays[i].shape == shape[::-1]:
-            yield edit_at(site, f"{words} for {case.names[case.eq.nodes[me].operands[0]]}", 2,
-                          lambda h, i=i: np.transpose(h.at(i)))  # fmt: skip
+    if node.operation == "transpose" and site.operand is None:
+        yield from _turned(case, site, same.get(shape[::-1], ()))
+
+
+def _instead(case: Case, site: Site, me: int, other: int, cost: int, by: By) -> Edit:
+    """Another value in the place of one; in a loop that of the same turn, or of so many turns away."""
+    kind = case.role[site.node], site.operand, "another value"
+    away = case.turn[other] - case.turn[site.node]
+    what = f"{case.names[other]} of another turn" if case.names[other] == case.names[me] else case.names[other]
+    name = name_of(case, site) if me == value_at(case, site) else case.names[me]
+    edit = edit_at(site, f"{what} for {name}", cost + (other in case.nameless), by)
+    return edit._replace(kind=kind, by_other=(case.role[other], away))
+
+
+def _turned(case: Case, site: Site, others: Sequence[int]) -> Edits:
+    """At a transpose: of another value of the forward pass, or of those beside the equation."""
+    inner = case.eq.nodes[site.node].operands[0]
+    shape = case.arrays[inner].shape
+    for other in others:
+        if other != inner and case.eq.nodes[other].kind == "forward":
+            yield _instead(case, site, inner, other, 2, lambda h, i=other: np.transpose(h.at(i)))
+    for words, i in case.others.items():
+        if case.arrays[i].shape == shape:
+            yield edit_at(site, f"{words} for {case.names[inner]}", 2, lambda h, i=i: np.transpose(h.at(i)))
 
 
 def transposed(case: Case, site: Site) -> Edits:

@@ -33,7 +33,10 @@ def value_equation(results: Mapping[str, Number]) -> Equation:
     """
     draft = Draft()
     numbers = noted(draft, results.values(), "adjoint")
-    return draft.equation({name: numbers[key_of(x)] for name, x in results.items()})
+    outputs = {name: numbers[key_of(x)] for name, x in results.items()}
+    for name, i in outputs.items():
+        draft.nodes[i] = draft.nodes[i]._replace(label=draft.nodes[i].label or name)
+    return draft.equation(outputs)
 
 
 def noted(draft: Draft, values: Iterable[Any], kind: Kind) -> Numbers:

@@ -14,7 +14,7 @@ from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 
-FORMATS = ("float32", "bfloat16", "TF32", "float16")
+FORMATS = ("float32", "bfloat16", "float16", "TF32")
 _BITS_DROPPED = {"bfloat16": 16, "TF32": 13}
 
 

@@ -46,11 +46,11 @@ def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
     return tuple(names[role] for role in of)
 
 
-def turns(of: Sequence[Hashable]) -> tuple[int, ...]:
-    """Of the nodes of one role how many stand before each."""
+def turns(eq: Equation, of: Sequence[Hashable]) -> tuple[int, ...]:
+    """Of the nodes of one role how many stand before each; of an adjoint that of the node that it goes back through."""
     counts: dict[Hashable, int] = {}
-    found = []
-    for role in of:
-        found.append(counts.get(role, 0))
-        counts[role] = found[-1] + 1
+    found: list[int] = []
+    for node, role in zip(eq.nodes, of, strict=True):
+        found.append(counts.get(role, 0) if node.back is None else found[node.back])
+        counts[role] = counts.get(role, 0) + 1
     return tuple(found)
