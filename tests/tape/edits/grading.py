@@ -8,9 +8,10 @@ from tests.tape.edits.optimizers import HERE, THERE
 from tests.tape.edits.planted import Fault, Point, Sizes, run, update
 from torch_mirror.tape.edits import explain
 from torch_mirror.tape.edits.case import Case, case_of
-from torch_mirror.tape.edits.explain import first_shown, fits_of, ranked, tied, usable
+from torch_mirror.tape.edits.explain import fits_of, ranked, tied, usable
 from torch_mirror.tape.edits.probe import holds
 from torch_mirror.tape.edits.search import NAMELESS
+from torch_mirror.tape.edits.shown import first_shown
 
 GRADES = ("unique", "simplest", "tie", "unnamed", "wrong")
 
@@ -88,7 +89,9 @@ def table(rows: Sequence[Graded]) -> str:
 def graded_at(source: str, fault: Fault, sizes: Sizes, seed: int, *, elsewhere: Sizes | None) -> str:
     """What explain says, given another point or not: "one" cause, a "tie", or "none"."""
     here = run(source, fault, sizes, seed)
-    there = None if elsewhere is None else run(source, fault, elsewhere, seed + 70)
-    point = None if there is None else explain.Point(there.eq, there.seen, there.constants, there.others, there.previous)
+    point = None
+    if elsewhere is not None:
+        there = run(source, fault, elsewhere, seed + 70)
+        point = explain.Point(there.eq, there.seen, there.constants, there.others, there.previous)
     e = explain.explain(here.eq, here.seen, here.constants, here.others, here.previous, elsewhere=point)
     return "none" if not e.findings else "one" if len(e.findings[0].causes) == 1 else "tie"

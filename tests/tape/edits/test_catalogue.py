@@ -9,7 +9,14 @@ import pytest
 
 from tests.tape.edits.grading import Graded, graded_at, of_network, of_update, table
 from tests.tape.edits.networks import (
-    EDGE_FAULTS, OUTSIDE, SIGMOID, SIGMOID_FAULTS, SOFTMAX, SOFTMAX_FAULTS, TANH, TANH_FAULTS,
+    EDGE_FAULTS,
+    OUTSIDE,
+    SIGMOID,
+    SIGMOID_FAULTS,
+    SOFTMAX,
+    SOFTMAX_FAULTS,
+    TANH,
+    TANH_FAULTS,
 )  # fmt: skip
 from tests.tape.edits.optimizers import HERE
 from tests.tape.edits.planted import Fault, Sizes

@@ -1,4 +1,4 @@
-"""What explain says: of right code nothing, of two mistakes both, of a tie why, and of what it cannot know that it cannot."""
+"""What explain says: of right code nothing, of two mistakes both, of a tie why, and where it cannot know, that."""
 
 import time
 from typing import Any
@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from tests.tape.edits.networks import (
-    DA1, DB2, DB3, DW1, DW2, DW3, DZ1, DZ3, SOFTMAX, SOFTMAX_FAULTS, TANH, TZ1,
+    DA1,
+    DB2,
+    DB3,
+    DW1,
+    DW2,
+    DW3,
+    DZ1,
+    DZ3,
+    SOFTMAX,
+    SOFTMAX_FAULTS,
+    TANH,
+    TZ1,
 )  # fmt: skip
 from tests.tape.edits.planted import Fault, Point, Sizes, run
 from torch_mirror.balls.cell import Ball
@@ -55,8 +66,8 @@ def test_a_cause_says_what_where_what_it_explains_and_how_it_was_found() -> None
     assert cause.place.source == "dz1 = da1 * (z1 <= 0)"
     assert cause.alone
     assert 0 < cause.worst <= 1
-    line = cause.place.line
-    assert str(cause) == f"line {line}: mask (z1 > 0) inverted; explains W1, b1; {e.tried:,} edits tried, this alone fits"
+    start, end = f"line {cause.place.line}: mask (z1 > 0) inverted; explains W1, b1; ", " edits tried, this alone fits"
+    assert str(cause) == f"{start}{e.tried:,}{end}"
     assert str(e) == str(cause)
 
 
@@ -64,7 +75,8 @@ TWO = [
     (Fault("mask left out, and 1/N in b3", DB3, "db3 = dz3.sum(axis=0) / N"), DZ1, "dz1 = da1"),
     (Fault("z1 for a1, and W2 for W2.T", DW2, "dW2 = z1.T @ dz2 + decay * W2"), DA1, "da1 = dz2 @ W2"),
     (Fault("2 in dz3, and the decay", DZ3, "dz3 = 2 * (y - t) / N"), DW1, "dW1 = X.T @ dz1"),
-    (Fault("b2 over all axes, W3 transposed", DB2, "db2 = dz2.sum() + 0 * dz2.sum(axis=0)"), DW3, "dW3 = a2.T @ dz3 - decay * W3"),
+    (Fault("b2 over all axes, and a sign", DB2, "db2 = dz2.sum() + 0 * dz2.sum(axis=0)"),
+     DW3, "dW3 = a2.T @ dz3 - decay * W3"),
 ]
 
 
@@ -101,7 +113,7 @@ def test_two_elements_do_not_make_a_number_without_a_name() -> None:
     """Of one element, or two of one size, any factor is right; it says nothing."""
     with recording():
         w = leaf(np.array([0.3, 0.3]), "w")
-        loss = np.sum(np.sin(w)).settled()  # type: ignore[attr-defined]  # a ball
+        loss = np.sum(np.sin(w)).settled()
         seen = (np.cos(w) * 0.77).settled()
     eq = gradient_equation(loss, {"w": w.settled()})
     e = explain(eq, {"w": seen}, {}, budget=BUDGET)
@@ -214,11 +226,10 @@ def test_a_forward_pass_that_is_written_in_another_way_is_explained() -> None:
     x, y, t = r.standard_normal((6, 3)), r.standard_normal((6, 1)), r.standard_normal((6, 1))
     with recording():
         X, Y = leaf(x, "x"), leaf(y, "y")
-        right = {"v": (((X - X.mean(0)) ** 2).sum(0) / 6).settled(), "loss": np.sum((Y - Ball(t)) ** 2).settled()}  # type: ignore[attr-defined]  # a ball
-        theirs = {
-            "v": (((X - X.mean(0)) ** 2).sum(0) / 5).settled(),
-            "loss": np.sum((Y - Ball(t[:, 0])) ** 2).settled(),  # type: ignore[attr-defined]  # a ball
-        }
+        squares = ((X - X.mean(0)) ** 2).sum(0)
+        losses = (np.sum((Y - Ball(a)) ** 2) for a in (t, t[:, 0]))
+        right = {"v": (squares / 6).settled(), "loss": next(losses).settled()}
+        theirs = {"v": (squares / 5).settled(), "loss": next(losses).settled()}
     eq = value_equation(right)
     assert words(explain(eq, {"v": theirs["v"]}, {"N": 6.0}, budget=BUDGET)) == ["a factor N/(N - 1) at v"]
     found = words(explain(eq, {"loss": theirs["loss"]}, {"N": 6.0}, budget=BUDGET))
@@ -226,7 +237,7 @@ def test_a_forward_pass_that_is_written_in_another_way_is_explained() -> None:
 
 
 def test_planted_in_the_engine_a_proof_without_balls_would_name_a_wrong_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What only arrays have agreed on is not accepted: with a prefilter that lets all pass the balls refuse the rest."""
+    """What only arrays have agreed on is not accepted: if these let all pass, the balls refuse the rest."""
     point = run(TANH, Fault("at z for a", TZ1, "dz1 = da1 * (1 - z1**2)"), SIZES, 0)
     expected = words(told(point))
     monkeypatch.setattr("torch_mirror.tape.edits.search._near", lambda *_: True)
@@ -240,6 +251,18 @@ def test_planted_in_the_engine_a_proof_that_accepts_all_names_what_is_not_so(mon
     monkeypatch.setattr("torch_mirror.tape.edits.search._near", lambda *_: True)
     monkeypatch.setattr("torch_mirror.tape.edits.search.distance", lambda *_: 0.5)
     assert words(told(point)) != expected
+
+
+def test_of_gradients_that_are_divided_by_N_at_the_end_the_line_is_still_found() -> None:
+    late = SOFTMAX.replace(DZ3, "dz3 = y - t")
+    for name in ("W1", "W2", "W3"):
+        late = late.replace(f"dz{name[1]} + decay", f"dz{name[1]} / N + decay")
+        late = late.replace(f"db{name[1]} = dz{name[1]}.sum(axis=0)", f"db{name[1]} = dz{name[1]}.sum(axis=0) / N")
+    assert not of(None, late).findings
+    (finding,) = of(FAULTS["mask inverted"], late).findings
+    assert finding.causes[0].words == "mask (z1 > 0) inverted"
+    assert finding.causes[0].place is not None
+    assert finding.causes[0].place.source == FAULTS["mask inverted"].new
 
 
 def test_the_menu_is_tried_where_the_right_values_end() -> None:

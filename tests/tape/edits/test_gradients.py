@@ -61,7 +61,8 @@ def recorded(f: Callable[..., Any], seed: int) -> tuple[Equation, dict[str, Any]
         leaves = {name: x.settled() for name, x in p.items()}
         loss = f(**p)
     d = derivative(loss, "last")
-    return gradient_equation(loss.settled(), leaves), leaves, {name: d.by(Ball(x)).settled() for name, x in leaves.items()}
+    by = {name: d.by(Ball(x)).settled() for name, x in leaves.items()}
+    return gradient_equation(loss.settled(), leaves), leaves, by
 
 
 @pytest.mark.parametrize("f", PROGRAMS)
@@ -91,8 +92,8 @@ def test_arrays_and_balls_are_evaluated_alike(f: Callable[..., Any]) -> None:
     eq, _, d = recorded(f, 0)
     arrays: list[Any] = []
     for node, value in zip(eq.nodes, eq.values, strict=True):
-        made = OPERATIONS[node.operation](*(arrays[k] for k in node.operands), **node.options) if node.operands else None
-        arrays.append(value.value if made is None else made)
+        operands = (arrays[k] for k in node.operands)
+        arrays.append(OPERATIONS[node.operation](*operands, **node.options) if node.operands else value.value)
     for name, i in eq.outputs.items():
         assert (np.abs(arrays[i] - d[name].value) <= 1e-12 * np.abs(d[name].value).max()).all()
 
@@ -101,7 +102,7 @@ def test_a_leaf_that_the_loss_does_not_depend_on_has_the_derivative_zero() -> No
     with recording():
         a, b = leaf(np.ones(3), "a"), leaf(np.ones(2), "b")
         leaves = {"a": a.settled(), "b": b.settled()}
-        loss = np.sum(a * a).settled()  # type: ignore[attr-defined]  # a ball
+        loss = np.sum(a * a).settled()
     eq = gradient_equation(loss, leaves)
     assert (eq.values[eq.outputs["b"]].value == 0).all()
     assert eq.values[eq.outputs["b"]].shape == (2,)
@@ -121,7 +122,8 @@ def test_edits_that_are_made_already_are_made_again_where_something_is_new_above
     eq, _, _ = recorded(sigmoid, 0)
     shape, out = shape_of(eq), eq.outputs["W"]
     above = eq.nodes[out].operands[0]
-    doubled, tripled = at_node(out, "doubled", 1, lambda h: h.x * 2.0), at_node(above, "tripled", 1, lambda h: h.x * 3.0)
+    doubled = at_node(out, "doubled", 1, lambda h: h.x * 2.0)
+    tripled = at_node(above, "tripled", 1, lambda h: h.x * 3.0)
     made: dict[int, Any] = {}
     evaluated(eq, shape, eq.values, (doubled,), ("W",), made)
     values = [made.get(i, x) for i, x in enumerate(eq.values)]

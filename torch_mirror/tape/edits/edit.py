@@ -66,14 +66,14 @@ class Edit(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """together: edits of one kind as one edit, and what is of its own kind; each: the edits that the former are made of."""
+    """together: edits of one kind as one edit, and what is alone of its kind; each: what the former are made of."""
 
     together: list[Edit]
     each: list[Edit]
 
 
 def repeated(edits: Iterable[Edit]) -> Turns:
-    """By kind: a loop has the same mistake in each of its turns, and so has a function that is called for each layer."""
+    """By kind: a loop has the same mistake in each of its turns, and so has a function that each layer calls."""
     groups: dict[Any, list[Edit]] = {}
     for number, edit in enumerate(edits):
         key = number if edit.kind is None else (edit.kind, edit.by_other, edit.solve)

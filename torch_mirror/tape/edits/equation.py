@@ -77,9 +77,9 @@ class Draft:
         self, operation: str, *operands: int, kind: Kind = "adjoint", value: Value = None, place: Place | None = None,
         source: int | None = None, **options: Any,
     ) -> int:  # fmt: skip
-        """The value of an operation; evaluated if it is not given."""
+        """The value of an operation; evaluated if it is not given. What was recorded is a node of its own."""
         key: Any = operation, operands, tuple(options.items())
-        if not options.keys() <= {"axis", "keepdims", "n", "side"}:
+        if source is not None or not options.keys() <= {"axis", "keepdims", "n", "side"}:
             key = "new", (len(self.nodes),), ()
         if key in self.known:
             return self.known[key]

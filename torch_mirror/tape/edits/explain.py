@@ -17,17 +17,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.arrays import Array
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import paused
 from torch_mirror.tape.edits import menu
-from torch_mirror.tape.edits.case import Case, after, case_of, meets
-from torch_mirror.tape.edits.edit import Edit, evaluated, repeated
+from torch_mirror.tape.edits.case import Case, after, case_of
+from torch_mirror.tape.edits.edit import Edit, repeated
 from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.menu_operations import of_operation
 from torch_mirror.tape.edits.menu_updates import of_update
 from torch_mirror.tape.edits.probe import classes, holds, probe_of, with_constants
-from torch_mirror.tape.edits.search import EXPECTED, Fit, Found, search, with_a_constant
+from torch_mirror.tape.edits.search import Fit, Found, search, with_a_constant
+from torch_mirror.tape.edits.shown import first_shown
 from torch_mirror.tape.edits.sites import Site, sites, value_at
 from torch_mirror.tape.edits.told import Cause, Explanation, Finding
 from torch_mirror.tape.edits.user import Value
@@ -195,53 +195,9 @@ def _cause(case: Case, group: Sequence[Fit], tried: int, *, alone: bool) -> Caus
     return Cause(fit.edit.words, place, tuple(sorted(fit.explains)), tried, alone, fit.worst, also[:3])
 
 
-def first_shown(case: Case, group: Sequence[Fit]) -> tuple[Fit, Value | None]:
-    """Of the cheapest edits of a class the one that the user's own values show first; of equal ones the last."""
-    cheapest = [fit for fit in group if fit.edit.cost == group[0].edit.cost]
-    shown = [(fit, shown_by(case, fit.edit)) for fit in cheapest]
-    return min(shown, key=lambda pair: (_LAST if pair[1] is None else pair[1].order, -pair[0].edit.node))
-
-
 def _why(fits: Sequence[Fit]) -> str:
     """What is equal here that makes them equal."""
     names = [fit.edit.name for fit in fits if fit.edit.name]
     if len(names) == len(fits) and len(set(names)) == len(names):
         return f"{' = '.join(names)} here; other sizes or settings tell them apart"
     return "both give the same numbers here; another point, or sizes that all differ, may tell them apart"
-
-
-_LAST = 2**62
-"""Behind every value of the user's."""
-
-
-def shown_by(case: Case, edit: Edit) -> Value | None:
-    """The user's value that is the first one to be what the edit makes of the equation.
-
-    One that is right for something else does not show it: where a mask is missing, d(a1) stands in the place of d(z1).
-    """
-    new: dict[int, object] = {}
-    outputs = {case.eq.outputs[name] for name in case.wrong}
-    try:
-        with np.errstate(all="ignore"):
-            evaluated(case.eq, case.shape, case.arrays, (edit,), sorted(case.wrong), new, case.found)
-    except EXPECTED:
-        return None
-    for i in sorted(new):
-        x = np.asarray(new[i])
-        value = _same(case, x) if x.size > 1 else None
-        if value is not None and (i in outputs or not _is_right(case, value)):
-            return value
-    return None
-
-
-def _same(case: Case, x: Array) -> Value | None:
-    """The first of the user's values that is about x: this is for the eye, and proves nothing."""
-    scale = float(np.abs(x).max(initial=0.0))
-    same = (v for v in case.user if v.number.shape == x.shape and np.abs(v.number.value - x).max() <= 1e-9 * scale)
-    return next(same, None)
-
-
-def _is_right(case: Case, value: Value) -> bool:
-    nodes, shape = case.eq.nodes, value.number.shape
-    same = (i for i in case.shape.live if nodes[i].kind == "adjoint" and case.arrays[i].shape == shape)
-    return any(meets(value.number, case.balls[i]) for i in same)

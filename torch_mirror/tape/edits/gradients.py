@@ -135,8 +135,11 @@ def _softmax(draft: Draft, i: int) -> tuple[int, Any] | None:
     e, s = node.operands
     while draft.nodes[s].operation in ("reshape", "look"):
         s = draft.nodes[s].operands[0]
-    total = draft.nodes[s]
-    if total.operation != "sum" or total.operands[0] != e or draft.nodes[e].operation != "exp":
+    total, top = draft.nodes[s], draft.nodes[e]
+    if total.operation != "sum" or top.operation != "exp":
+        return None
+    again = draft.nodes[total.operands[0]]  # exp(z) may have been written twice
+    if total.operands[0] != e and (again.operation, again.operands) != (top.operation, top.operands):
         return None
     z = draft.nodes[e].operands[0]
     axis, shape = total.options["axis"], np.shape(draft.values[e].value)
