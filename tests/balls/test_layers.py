@@ -11,7 +11,7 @@ ROOT = Path(torch_mirror.balls.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("take", "format", "exact", "callers", "recording"), ("exactness", "adjoints"), ("number", "choosing"), ("masks",),
     ("indexing",), ("rules",),
-    ("table",), ("dispatch",), ("bools", "assignment", "attributes"), ("cell",),
+    ("table",), ("dispatch",), ("bools", "assignment", "attributes", "calls"), ("cell",),
 )  # fmt: skip
 """From the bottom up: numbers know no rule, rules and their table no cell, and nothing but the cell knows of views."""
 

@@ -22,26 +22,18 @@ from reference.arrays import Array
 from tests.attack import domains
 from tests.attack.domains import exact_constant, fraction_constant
 from tests.attack.operation import Operation
-from tests.attack.operations import OPERATIONS
 from tests.attack.oracle import as_fractions, compare, enclosed, exactly, truth, workprec
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.recording import recording
 from torch_mirror.judge.compare import DEEPEST
-from torch_mirror.tape.sweep import derivative, leaf
+from torch_mirror.tape.sweep import Derivatives, derivative, leaf
 
 BITS, STEP = 600, 150
 TRUNCATION = 2.0**-180
 
 MEETING = (domains.often_equal, domains.often_zero)
 """Domains that draw equal numbers: at a kink there is no derivative. Conventions have tests of their own."""
-
-
-JUMPING = {
-    operation.equation for name, operation in OPERATIONS.items()
-    if name in {"floor", "ceil", "trunc", "fix", "rint", "round", "around", "floor_divide", "remainder", "divmod"}
-}  # fmt: skip
-"""Of these a derivative at a jump does not exist either; that it is told has tests of its own."""
 
 
 class Struck(NamedTuple):
@@ -59,15 +51,13 @@ class Struck(NamedTuple):
         )  # fmt: skip
 
 
-def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: int) -> tuple[Array, ...]:
-    """Operands of some cases, all of them different."""
+def drawn(operation: Operation, fmt: Format, rng: np.random.Generator, cases: int, *, few: bool) -> tuple[Array, ...]:
+    """Operands of some cases, all of them different; few: some numbers have few bits, and so may be equal or whole."""
     def one(shape: tuple[int, ...]) -> Array:
-        """With all bits where the operation jumps at numbers that have few."""
         size = np.exp2(rng.uniform(-10, 4, (cases, *shape)) * rng.choice([1, 0.2], (cases, *shape)))
         values = size * rng.choice([-1, 1], size.shape)
-        return values.astype(fmt.dtype) if jumps else some_bits(values, fmt, rng)
+        return some_bits(values, fmt, rng) if few else values.astype(fmt.dtype)
 
-    jumps = operation.equation in JUMPING
     operands = tuple(one(shape) for shape in operation.shapes)
     if operation.domain in MEETING:
         return operands
@@ -99,36 +89,34 @@ def apart(operation: Operation, operands: tuple[Array, ...], constants: tuple[An
 
 
 def strike(operation: Operation, fmt: Format, seed: int, numbers: int = 100) -> Struck:
-    """An attack with about so many derivatives."""
+    """An attack with about so many derivatives, at numbers where they exist: what meets a kink is drawn again."""
     rng = np.random.default_rng([seed, fmt.precision])
     sizes = sum(int(np.prod(shape)) for shape in operation.shapes)
-    operands = drawn(operation, fmt, rng, max(1, numbers // sizes))
     constants = operation.constants(rng)
-    if not apart(operation, operands, constants):
-        operands = tuple(a[:1] for a in operands)
-    return struck(operation, fmt, operands, constants, rng)
-
-
-def struck(
-    operation: Operation, fmt: Format, operands: tuple[Array, ...], constants: tuple[Any, ...], rng: np.random.Generator
-) -> Struck:
-    """The same with operands that are at hand."""
     with np.errstate(all="ignore"):
-        taped = swept(operation, operands, constants, rng)
-        if taped is None:
-            return Struck()
-        weights, found = taped
+        for few in (True, *(False,) * 9):
+            operands = drawn(operation, fmt, rng, max(1, numbers // sizes), few=few)
+            if not apart(operation, operands, constants):
+                operands = tuple(a[:1] for a in operands)
+            taped = swept(operation, operands, constants, rng)
+            if taped is None:
+                return Struck()
+            weights, d, leaves = taped
+            if not d.open:
+                break
+        else:
+            raise AssertionError(f"each draw meets a kink: {d.open}")
         total = Struck()
-        for i, d in enumerate(found):
+        for i, x in enumerate(leaves):
             exact = quotients(operation, operands, constants, weights, i)
-            total += held(d, exact, fmt, f"by operand {i}")
+            total += held(d.by(x), exact, fmt, f"by operand {i}")
     return total
 
 
 def swept(
     operation: Operation, operands: tuple[Array, ...], constants: tuple[Any, ...], rng: np.random.Generator
-) -> tuple[Array, list[Ball]] | None:
-    """The weights c, and the derivatives by the operands; None if the operation gives no numbers."""
+) -> tuple[Array, Derivatives, list[Ball]] | None:
+    """The weights c, the derivatives, and the operands by which; None if the operation gives no numbers."""
     with recording():
         leaves = [leaf(a) for a in operands]
         if operation.alone:
@@ -140,8 +128,7 @@ def swept(
             return None
         weights = some_bits(rng.normal(size=result.shape), result.format, rng)
         loss = np.sum(result * weights)
-    d = derivative(loss)
-    return weights, [d.by(x) for x in leaves]
+    return weights, derivative(loss), leaves
 
 
 def quotients(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.recording import Kind, Node, Recording, current, paused, recording
 from torch_mirror.tape.sweep import derivative, leaf
@@ -31,8 +32,13 @@ def test_nothing_is_noted_without_a_recording() -> None:
 
 
 def test_a_leaf_needs_a_recording() -> None:
-    with pytest.raises(RuntimeError, match="expected a recording that is on"):
-        leaf(np.ones(3))
+    with pytest.raises(InputError, match="leaf W: expected a recording that is on"):
+        leaf(np.ones(3), "W")
+
+
+def test_a_leaf_is_of_floats() -> None:
+    with recording(), pytest.raises(InputError, match="leaf labels: expected an array of floats, got one of int64"):
+        leaf(np.arange(3), "labels")
 
 
 def test_each_operation_is_a_node_with_its_operands_in_order() -> None:
@@ -48,7 +54,7 @@ def test_each_operation_is_a_node_with_its_operands_in_order() -> None:
 
 def test_a_node_can_be_made_again() -> None:
     with recording() as tape:
-        x = leaf(np.array([0.5, -2.0]))
+        x: Any = leaf(np.array([0.5, -2.0]))
         y = np.sum(np.where(x > 0, np.exp(x), x / 3) ** 2) + np.max(x)
     for value in tape.values:
         if value.node.adjoint is not Kind.LEAF:

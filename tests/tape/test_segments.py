@@ -95,6 +95,25 @@ def test_that_a_cut_without_a_comparison_would_hide_a_fault(monkeypatch: pytest.
     assert max(ratio for ratio, _ in judged(run, segments(run.tape, run.loss)).values()) <= 1
 
 
+def test_values_that_are_paired_by_name_are_cuts_and_a_wrong_one_is_listed() -> None:
+    rng = np.random.default_rng(0)
+    with recording() as tape:
+        w: Any = leaf(rng.normal(size=(4, 4)))
+        x: Any = Ball(rng.normal(size=(3, 4)))
+        z = x @ w
+        a = np.tanh(z)
+        loss = (a**2).sum() / 2
+        dz = a * (1 - z**2)  # at z for a
+        dw = x.T @ dz
+    found = segments(tape, loss, pairs=[(z, dz), (a, a)])
+    by_line = {cut.forward.operation: cut for cut in found.cuts}
+    assert by_line["tanh"].right
+    assert by_line["matmul"].ratio > 1e10
+    assert by_line["matmul"].backward.place is not None
+    assert by_line["matmul"].backward.place.source == "dz = a * (1 - z**2)  # at z for a"
+    assert np.abs(found.derivatives.by(w).value - dw.value).max() > 0.1
+
+
 # --- matching ---------------------------------------------------------------------------------------------------
 
 

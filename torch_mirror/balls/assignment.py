@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference.arrays import Array
-from torch_mirror.balls.indexing import open_mask, settled_index
+from torch_mirror.balls.indexing import is_basic, open_mask, settled_index
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Look, Number
 from torch_mirror.balls.rules import choices, shapes
@@ -30,7 +30,8 @@ def assigned(old: Number, index: Any, new: Number) -> Number:
     index = settled_index(index)
     if index is Ellipsis or (isinstance(index, slice) and index == slice(None)):
         return shapes.moved([new], lambda parts: shapes.placed(layout, parts[0].dtype.type(0), ..., parts[0]))
-    return shapes.moved([old, new], lambda parts: shapes.placed(layout, parts[0], index, parts[1]))
+    at = {"at": index} if is_basic(index) else {}
+    return shapes.moved([old, new], lambda parts: shapes.placed(layout, parts[0], index, parts[1]), **at)
 
 
 def written_through(root: Number, look: Look, new: Number) -> Number:
@@ -40,7 +41,7 @@ def written_through(root: Number, look: Look, new: Number) -> Number:
     if not seen.size:
         return root
     at = np.unravel_index(seen, layout.shape) if layout.ndim else ...  # which knows no array of no axes
-    return shapes.moved([root, new], lambda parts: shapes.placed(layout, parts[0], at, parts[1]))
+    return shapes.moved([root, new], lambda parts: shapes.placed(layout, parts[0], at, parts[1]), at=at)
 
 
 def without_history(new: Number) -> Number:

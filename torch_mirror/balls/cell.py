@@ -21,14 +21,15 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from reference.arrays import Array
-from torch_mirror.balls import assignment, attributes, callers, dispatch, recording
+from torch_mirror.balls import assignment, attributes, callers, dispatch
 from torch_mirror.balls.bools import Bools
+from torch_mirror.balls.calls import own_up
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import INTO_AN_ARRAY, Look, Number, OpenSum
+from torch_mirror.balls.recording import current
 from torch_mirror.balls.rules import refused, widening
-from torch_mirror.balls.table import Row
 from torch_mirror.balls.take import Rule, Take
 
 
@@ -294,8 +295,8 @@ def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], ou
     others = {name: _settled(x, cells) for name, x in named.items()} if named else named
     widest = widening.widest(like.settled(), [*numbers, *others.values()] if others else numbers)
     result = row.radius(widest, *numbers, **others)
-    if recording.current() is not None:
-        _owned(result, function, row, numbers, others)
+    if current() is not None:
+        own_up(result, function, row, numbers, others)
     if target is None:
         return _cells(result, cells)
     if isinstance(function, np.ufunc) and named.get("where", True) is not True:  # what is not computed is as it was
@@ -303,47 +304,6 @@ def _called(function: Any, like: Ball, arguments: Any, named: dict[str, Any], ou
     else:
         target[...] = result
     return out
-
-
-def _owned(result: Any, function: Any, row: Row, numbers: list[Any], named: dict[str, Any]) -> None:
-    """Note what a rule has derived and no elementary rule has noted: that of a rule that a user added."""
-    if not isinstance(result, Number):
-        for part in result if isinstance(result, (list, tuple)) else ():
-            _owned(part, function, row, numbers, named)
-    elif result.node is recording.PENDING:
-        operands: list[Any] = []
-        arguments, others = _with_places(numbers, operands), _with_places(named, operands)
-
-        def again(*values: Any) -> Any:
-            numbers = [x for x in values if isinstance(x, Number)]
-            return row.radius(numbers[0], *_with_values(arguments, values), **_with_values(others, values))
-
-        tape = recording.current()
-        if tape is not None:
-            tape.note(result, callers.name_of(function), row.adjoint, again, tuple(operands))
-
-
-class _Place(int):
-    """Stands for an operand in the arguments of a call."""
-
-
-def _with_places(x: Any, operands: list[Any]) -> Any:
-    """Arguments with the places of their numbers and masks among the operands, which are appended, in place of them."""
-    if isinstance(x, (Number, Mask)):
-        operands.append(x)
-        return _Place(len(operands) - 1)
-    if isinstance(x, dict):
-        return {name: _with_places(i, operands) for name, i in x.items()}
-    return type(x)(_with_places(i, operands) for i in x) if type(x) in (list, tuple) else x
-
-
-def _with_values(x: Any, operands: tuple[Any, ...]) -> Any:
-    """The arguments again, with other operands."""
-    if isinstance(x, _Place):
-        return operands[x]
-    if isinstance(x, dict):
-        return {name: _with_values(i, operands) for name, i in x.items()}
-    return type(x)(_with_values(i, operands) for i in x) if type(x) in (list, tuple) else x
 
 
 def _settled(x: Any, cells: dict[int, Ball]) -> Any:

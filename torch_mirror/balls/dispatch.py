@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from torch_mirror.balls import callers
+from torch_mirror.balls import adjoints, callers
 from torch_mirror.balls.recording import Adjoint, Kind
 from torch_mirror.balls.rules import functions, methods, refused
-from torch_mirror.balls.table import TABLE, Row, own
+from torch_mirror.balls.table import TABLE, Row, of
 
 _added: dict[Any, Row] = {}
 _scoped: ContextVar[Mapping[Any, Row]] = ContextVar("rules of the blocks that are entered", default={})  # noqa: B039 - never written to
@@ -95,7 +95,7 @@ def _found(function: Any) -> Row | None:
 
 def _of_scipy(function: Any) -> Row | None:
     rule = functions.of_scipy(function) if isinstance(function, np.ufunc) else None
-    return own(rule) if rule else None
+    return Row(of(rule), adjoints.SMOOTH[function.__name__]) if rule else None
 
 
 def _of_pairs(function: Any) -> Row | None:

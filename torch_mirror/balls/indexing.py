@@ -20,6 +20,12 @@ def settled_index(index: Any) -> Any:
     return np.array(index) if isinstance(index, (list, np.ndarray)) else index
 
 
+def is_basic(index: Any) -> bool:
+    """Whether it is of slices and whole numbers, which select no element twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(i is None or i is Ellipsis or type(i) in (int, slice) or isinstance(i, np.integer) for i in parts)
+
+
 def open_mask(index: Any) -> Mask | None:
     """The mask that is the whole index, if the radii leave some of it open."""
     if isinstance(index, tuple) and len(index) == 1:

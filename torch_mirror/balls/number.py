@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from reference.arrays import Array
-from torch_mirror.balls import recording
 from torch_mirror.balls.exactness import rounding_of
 from torch_mirror.balls.format import Format, format_of
+from torch_mirror.balls.recording import PENDING, Kind, Node, current
 from torch_mirror.balls.take import Rule, Take, everything
 
 INTO_AN_ARRAY = "to assign balls to an array, start from np.zeros_like(x) or np.zeros(shape, like=x) of a ball x"
@@ -104,7 +104,7 @@ class Number:
         self.format = format or format_of(self.value.dtype)
         self.open = total
         self.origin = origin
-        self.node: recording.Node | None = None
+        self.node: Node | None = None
         self.number: float | None = None  # the Python number that it stands for
         self.kept_products: dict[tuple[int, int], tuple[Number, Number, Number]] | None = None
         self._rule = rule
@@ -118,8 +118,8 @@ class Number:
     def derived(self, value: Array, rule: Rule | None, total: OpenSum | None = None) -> "Number":
         """The result of an operation on this number, with the rule of its radius; exact if there is none."""
         made = Number(value, 0, self.format, rule, total)
-        if recording.current() is not None:
-            made.node = recording.PENDING
+        if current() is not None:
+            made.node = PENDING
         return made
 
     def constant(self, value: Array, radius: Rule | None = None) -> "Number":
@@ -160,8 +160,8 @@ class Number:
             return self
         wider = np.promote_types(self.value.dtype, fmt.dtype)
         made = Number(self.value.astype(wider), 0, fmt, None if self.exact else self.e)
-        if (tape := recording.current()) is not None:
-            tape.note(made, "astype", recording.Kind.MOVES, Number.widened, (self,), (fmt,))
+        if (tape := current()) is not None:
+            tape.note(made, "astype", Kind.MOVES, Number.widened, (self,), (fmt,))
         return made
 
     def view(self, look: Look) -> "Number":
@@ -170,8 +170,8 @@ class Number:
         rule = None if self.exact else (lambda take: take(np.asarray(look(self.radius))))
         origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
         made = Number(value, 0, self.format, rule, total and _seen(total, self.shape, look), origin)
-        if (tape := recording.current()) is not None:
-            tape.note(made, "view", recording.Kind.MOVES, Number.view, (self,), (look,))
+        if (tape := current()) is not None:
+            tape.note(made, "view", Kind.MOVES, Number.view, (self,), (look,))
         return made
 
     def again(self) -> "Number":
@@ -221,7 +221,7 @@ class Number:
     @property
     def mT(self) -> "Number":
         """With the last two axes swapped; one object, where products with it are kept."""
-        if self.kept_products is None or recording.current() is not None:
+        if self.kept_products is None or current() is not None:
             return self.view(_mT)
         if self._mT is None:
             self._mT = self.view(_mT)

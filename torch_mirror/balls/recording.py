@@ -200,8 +200,8 @@ def elementary(adjoint: Adjoint, name: str = "") -> Callable[[Rule], Rule]:
 
         @wraps(rule)
         def noted(*arguments: Any, **named: Any) -> Any:
-            tape = _current.get()
             made = rule(*arguments, **named)
+            tape = current()
             if tape is None or not (made.node is None or made.node is PENDING):
                 return made
             count = next((i for i, x in enumerate(arguments) if not hasattr(x, "node")), len(arguments))

@@ -1,13 +1,15 @@
-"""The one table of NumPy's functions on balls: a row each, with its rule.
+"""The one table of NumPy's functions on balls: a row each, with its rule and its adjoint.
 
 A rule is called as rule(like, *arguments, **named). The arguments are those of the call, in which every ball has
-become the number that it is now and every mask of balls a mask, in lists and tuples too; all else is as it was
-given. ``like`` is one of those numbers: it has the format under test, like.operand(x) is any argument as a
-number, and like.beside(x) the same but for a mask, which stays one. A rule returns like.derived(value, radius), where
-radius(take) is the radius of the elements asked for, or what another rule returns; a mask, a list of numbers or
-an ordinary array where NumPy returns such. It may take fewer arguments by name than NumPy's function has:
-dispatch.py refuses the others by name. This holds for ufuncs, for their methods (the row of a reduction is that of
-np.add.reduce) and for all other functions, here and in Ball.rule; but what calls a function of the user's is given
+become the number that it is now and every mask of balls a mask, in lists and tuples too; all else is as it was given.
+``like`` is one of those numbers: it has the format under test, like.operand(x) is any argument as a number, and
+like.beside(x) the same but for a mask, which stays one. A rule returns like.derived(value, radius), where
+radius(take) is the radius of the elements asked for, or what another rule returns; a mask, a list of numbers or an
+ordinary array where NumPy returns such. It may take fewer arguments by name than NumPy's function has: dispatch.py
+refuses the others by name. The adjoint is that of the elementary rule at its core (adjoints.py, choosing.py), beside
+which it is written down, too; or it says why there is none: moves elements, composed of others, a decision, zero
+almost everywhere, a constant (recording.py). This holds for ufuncs, for their methods (the row of a reduction is that
+of np.add.reduce) and for all other functions, here and in Ball.rule; but what calls a function of the user's is given
 the balls and masks themselves (calling.py).
 """
 

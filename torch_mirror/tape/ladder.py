@@ -26,8 +26,9 @@ from reference.arrays import Array
 from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
-from torch_mirror.tape import enclosures as arb
+from torch_mirror.tape import arb
 from torch_mirror.tape.conventions import as_taken, renumbered
+from torch_mirror.tape.enclosures import derivatives, enclosed, enclosures
 from torch_mirror.tape.graph import needed
 from torch_mirror.tape.replay import Plan, Replay, replay
 
@@ -157,14 +158,14 @@ def _own(again: Replay, own: Any) -> Number:
 def _on_arb(
     values: list[Any], root: Number, held: Mapping[str, tuple[Any, Any]], side: Side, bits: int
 ) -> dict[str, Pair]:
-    found = arb.enclosures(values, bits)
-    d = arb.derivatives(root, found, side, bits)
+    found = enclosures(values, bits)
+    d = derivatives(root, found, side, bits)
     pairs = {}
     with arb.flint().ctx.workprec(bits):
         for name, (leaf, own) in held.items():
             by = d.get(leaf.settled().node.number)
             by = arb.of_arb(np.zeros(leaf.shape)) if by is None else by
-            b = found[own.settled().node.number] if _recorded(own) else arb.enclosed(_plain(own), as_given=False)
+            b = found[own.settled().node.number] if _recorded(own) else enclosed(_plain(own), as_given=False)
             difference = by - b
             pairs[name] = Pair(arb.centres(by), np.abs(arb.centres(difference)), arb.radii(difference))
     return pairs

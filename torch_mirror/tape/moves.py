@@ -32,10 +32,11 @@ def join_of(node: Node) -> Any:
 class Sum:
     """A derivative that is added up in place: values v and radii r, of which nobody else knows."""
 
-    __slots__ = ("format", "r", "v")
+    __slots__ = ("format", "passed", "r", "v")
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, fmt: Format) -> None:
         self.v, self.r, self.format = np.zeros(shape, dtype), np.zeros(shape, dtype), fmt
+        self.passed = False  # on from an assignment to what was there before
 
     @classmethod
     def of(cls, d: Number) -> "Sum":
@@ -62,11 +63,24 @@ class Sum:
             r[unsafe] = np.inf
 
 
+def turned_back(join: Any, shape: tuple[int, ...], g: Number) -> Number | None:
+    """g looked at from the part of that shape, if the move of it is another order of its axes, or another shape."""
+    probe = np.empty(shape)
+    v = join([probe])
+    if not isinstance(v, np.ndarray) or v.size != probe.size or not v.size or not np.may_share_memory(v, probe):
+        return None
+    if sorted(v.strides) == sorted(probe.strides) and len(set(v.strides)) == v.ndim == probe.ndim:
+        back = [v.strides.index(s) for s in probe.strides]
+        return g.view(lambda a: a.transpose(back))
+    same = v.__array_interface__["data"] == probe.__array_interface__["data"]
+    return g.view(lambda a: a.reshape(shape)) if same and v.flags.c_contiguous else None
+
+
 def written_through(join: Any, shape: tuple[int, ...], into: Sum | None, g: Number) -> Sum | None:
     """The sum with g added through the move, if that is a view of one part that can be written to; else None."""
     total = Sum(shape, g.value.dtype, g.format) if into is None else into
     v = join([total.v])
-    if not (isinstance(v, np.ndarray) and v.flags.writeable and v.base is not None and v.size <= total.v.size):
+    if not (isinstance(v, np.ndarray) and v.flags.writeable and v.size <= total.v.size):
         return None
     if 0 in v.strides or not np.may_share_memory(v, total.v) or v.shape != g.shape:
         return None
@@ -78,14 +92,20 @@ def written_through(join: Any, shape: tuple[int, ...], into: Sum | None, g: Numb
     return total
 
 
-def scattered(join: Any, shapes: list[tuple[int, ...]], which: int, g: Number) -> Number:
-    """By the part ``which`` of those of the shapes, by way of their numbers."""
+def places(join: Any, shapes: list[tuple[int, ...]], which: int) -> tuple[Array, Array]:
+    """Which elements of the result, in a row, are of the part ``which``, and of which element of it each is."""
     sizes = [int(np.prod(s)) for s in shapes]
     starts = np.cumsum([1, *sizes])
     where = np.asarray(join([np.arange(a, a + n).reshape(s) for a, n, s in zip(starts, sizes, shapes, strict=False)]))
-    first, size = int(starts[which]), sizes[which]
-    mine = ((where >= first) & (where < first + size)).reshape(-1)
-    at = where.reshape(-1)[mine] - first
+    first, where = int(starts[which]), where.reshape(-1)
+    mine = (where >= first) & (where < first + sizes[which])
+    return mine, where[mine] - first
+
+
+def scattered(join: Any, shapes: list[tuple[int, ...]], which: int, g: Number) -> Number:
+    """By the part ``which`` of those of the shapes, by way of their numbers."""
+    mine, at = places(join, shapes, which)
+    size = int(np.prod(shapes[which]))
     value, radius = g.value.reshape(-1)[mine], None if g.exact else g.radius.reshape(-1)[mine]
     counts = np.bincount(at, minlength=size)
     most, fmt = int(counts.max(initial=0)), g.format

@@ -20,7 +20,7 @@ piece is right for all numbers or for none, but for a coincidence at these), and
 which is another question.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,8 +68,14 @@ class Segments(NamedTuple):
         return Ball(number if number.node is None else _itself(self.again.made[number.node.number]))
 
 
-def segments(tape: Recording, loss: Any, side: Sides = "first") -> Segments:
-    """Of a recording that holds the loss, a ball of one element, and the user's backward pass behind or before it."""
+def segments(
+    tape: Recording, loss: Any, side: Sides = "first", pairs: Iterable[tuple[Any, Any]] = ()
+) -> Segments:
+    """Of a recording that holds the loss, a ball of one element, and the user's backward pass behind or before it.
+
+    pairs: values of the forward pass, each with what is said to be the derivative by it, as ``sow`` names them. These
+    are proposed whatever their numbers are, so that a wrong one is listed among the cuts.
+    """
     root = loss.settled()
     forward = made_of(root)
     numbers = {x.node.number for x in forward if x.node is not None}
@@ -81,6 +87,9 @@ def segments(tape: Recording, loss: Any, side: Sides = "first") -> Segments:
     proposed = matches(
         {n: d for n in inner if (d := rough.numbers.get(local.made[n].node.number)) is not None}, own
     )
+    for value, derivative in pairs:
+        if (number := value.settled().node.number) in numbers and derivative.settled().node is not None:
+            proposed[number] = Match(derivative.settled().node.number, 1.0)
     products = _products(forward, own)
     given = frozenset(proposed) | {m.value for m in proposed.values()} | products
     again = replay(tape.values, Plan(given=given, outcome=as_taken))

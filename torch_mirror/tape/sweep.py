@@ -9,8 +9,11 @@
 Backwards through what the loss is made of, each elementary rule's adjoint is evaluated on balls. The derivative at
 the given numbers is a composition of adjoints, each of which is evaluated with a radius that holds its exact result;
 so the exact derivative lies in the ball. That is a theorem where every branch is decided; where one is open, or two
-sides of a kink meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where. Source: Griewank &
-Walther, Evaluating Derivatives (2nd ed.), section 3.2.
+sides of a kink meet, ``side`` says which one is taken (choosing.py), and ``open`` lists where. A mask as a factor
+that is open holds both of its outcomes in its radius; conventions.py has a sweep for each.
+
+Derivatives are added up in place where slices of one array meet (moves.py), and where a loop assigns to one.
+Source: Griewank & Walther, Evaluating Derivatives (2nd ed.), section 3.2.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.errors import InputError
 from torch_mirror.balls.adjoints import fitted
+from torch_mirror.balls.assignment import held
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.masks import Mask
@@ -26,7 +31,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
 from torch_mirror.balls.take import everything
 from torch_mirror.tape.graph import MissingAdjointError, made_of
-from torch_mirror.tape.moves import Sum, join_of, scattered, written_through
+from torch_mirror.tape.moves import Sum, join_of, scattered, turned_back, written_through
 from torch_mirror.tape.open import Open, chosen, jumps, meeting
 
 Sides = Side | Mapping[int, Side]
@@ -44,31 +49,42 @@ class Derivatives(NamedTuple):
     numbers: Mapping[int, Number]
     open: tuple[Open, ...]
     side: Sides = "first"
+    dropped: frozenset[int] = frozenset()  # arrays between two assignments to them
 
     def by(self, x: Any) -> Ball:
         """The derivative by a ball or number as it was when it was recorded; 0 where the loss does not depend on it.
 
-        Raises KeyError for one that has not been recorded.
+        Raises KeyError for one that has not been recorded, and for an array between two assignments to it.
         """
         x = x.settled()
         if x.node is None:
             raise KeyError("a constant: expected a value that was recorded, as leaf(x) makes one")
+        if x.node.number in self.dropped:
+            raise KeyError("an array between two assignments to it: ask for it as it is after the last one")
         found = self.numbers.get(x.node.number)
         return Ball(Number(np.zeros(x.shape, x.value.dtype), 0, x.format) if found is None else found)
 
 
 def leaf(x: Any, name: str = "leaf") -> Ball:
-    """An array, or a ball, as a variable of the recording that is on. Raises RuntimeError if none is."""
+    """An array of floats, or a ball, as a variable of the recording that is on.
+
+    Raises InputError if none is on, and for an array of anything else.
+    """
     tape = current()
     if tape is None:
-        raise RuntimeError("leaf: expected a recording that is on, got none; with recording() as tape: ...")
+        raise InputError(f"leaf {name}", "a recording that is on: with recording() as tape: ...", "none")
+    if not hasattr(x, "settled") and np.asarray(x).dtype.kind != "f":
+        raise InputError(f"leaf {name}", "an array of floats", f"one of {np.asarray(x).dtype}")
     number = x.settled().again() if hasattr(x, "settled") else Number(np.asarray(x))
     tape.leaf(number, name)
     return Ball(number)
 
 
 def derivative(loss: Any, side: Sides = "first") -> Derivatives:
-    """By everything that the loss, a ball of one element, is made of. Raises MissingAdjointError."""
+    """By everything that the loss, a ball of one element, is made of.
+
+    Raises InputError for an array, and MissingAdjointError, which names the rule and the line, where there is none.
+    """
     root = loss.settled()
     d = seeded(root, side)
     return d._replace(open=(*meeting(root), *jumps(root), *d.open))
@@ -79,9 +95,9 @@ Restart = Callable[[Node, Number], Number]
 
 
 def seeded(root: Number, side: Sides = "first", restart: Restart | None = None) -> Derivatives:
-    """By everything that a number of one element is made of. Raises ValueError for an array."""
+    """By everything that a number of one element is made of. Raises InputError for an array."""
     if root.size != 1:
-        raise ValueError(f"derivative: expected a loss of one element, got an array of shape {root.shape}")
+        raise InputError("derivative", "a loss of one element", f"an array of shape {root.shape}")
     return swept(root, Number(np.ones(root.shape, root.value.dtype), 0, root.format), side, restart)
 
 
@@ -97,7 +113,8 @@ def swept(root: Number, seed: Number, side: Sides = "first", restart: Restart | 
             found[root.node.number] = seed
         for y in reversed(reached):
             _back(y, found, opened, side, restart)
-    return Derivatives(root, found, tuple(opened), side)
+    kept = {number: d for number, d in found.items() if d is not DROPPED}
+    return Derivatives(root, kept, tuple(opened), side, frozenset(found.keys() - kept.keys()))
 
 
 def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, restart: Restart | None) -> None:
@@ -106,9 +123,12 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, res
     if node is None or node.number not in found:
         return
     g = found[node.number]
+    if "at" in node.named and restart is None:
+        _assigned_back(node, g, found)
+        return
     if isinstance(g, Sum):
         g = found[node.number] = g.number()
-    g.e(everything)
+    g = found[node.number] = closed(g)
     if restart is not None:
         g = found[node.number] = restart(node, g)
     if node.adjoint is Kind.LEAF:
@@ -147,6 +167,10 @@ def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any])
         before = found.get(number)
         if isinstance(before, Number) and g.size < x.size:  # others may know that number
             before = Sum.of(before)
+        back = turned_back(join, x.shape, g)
+        if back is not None:
+            _add(found, number, back)
+            return
         total = written_through(join, x.shape, before if isinstance(before, Sum) else None, g)
         if total is not None and isinstance(before, Number):
             _add(found, number, total.number())
@@ -157,8 +181,42 @@ def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any])
     _add(found, number, scattered(join, [p.shape for p in node.operands], i, g))
 
 
+DROPPED = Number(np.zeros(()))
+"""Stands for a derivative that has been changed in place."""
+
+
+def _assigned_back(node: Node, g: Number | Sum, found: dict[int, Any]) -> None:
+    """Of x[at] = y: g there goes to y, and the rest to what x was before.
+
+    So that a loop over elements of x costs x once: the rest goes on in place from one assignment to the next.
+    """
+    at, (old, new) = node.named["at"], node.operands
+    if isinstance(g, Sum) and g.passed:
+        rest, found[node.number] = g, DROPPED
+    else:
+        found[node.number] = closed(g.number() if isinstance(g, Sum) else g)
+        rest = Sum.of(found[node.number])
+    if new.node is not None and new.node.active:
+        part = Number(rest.v[at].copy(), rest.r[at].copy(), rest.format)
+        _add(found, new.node.number, fitted(Ball(part), new.shape).settled())
+    if old.node is not None and old.node.active:
+        rest.v[at], rest.r[at], rest.passed = 0, 0, True
+        if old.node.number in found:
+            _add(found, old.node.number, rest.number())
+        else:
+            found[old.node.number] = rest
+
+
 def _add(found: dict[int, Any], number: int, d: Number) -> None:
+    """Add d to the derivative by a node. Radii are evaluated at once, as thousands may meet in one parameter."""
     before = found.get(number)
-    if isinstance(before, Sum):
-        before = before.number()
-    found[number] = d if before is None else (Ball(before) + Ball(d)).settled()
+    if before is None:
+        found[number] = d
+        return
+    total = before.number() if isinstance(before, Sum) else before
+    found[number] = closed((Ball(closed(total)) + Ball(closed(d))).settled())
+
+
+def closed(x: Number) -> Number:
+    """The number with its radii evaluated; a sum no more open, as what is added to it is rounded for itself."""
+    return x if x.exact else x.bounded(held(x.radius))

@@ -105,9 +105,11 @@ def _times(x: Number, y: Number) -> Number:
         ex, ey, p = x.e(take), y.e(take), take(value)
         ax, ay = x.A(take), y.A(take)
         largest = ax * ay
-        propagated = ex * ay + ax * ey
+        propagated = ax * ey if x.exact else ex * ay if y.exact else ex * ay + ax * ey
         exact = _where_exact(ex + ey, lambda: _exact_products(take(x.value), take(y.value), p, fmt))
-        return _overflow(propagated + _zero_where(exact, fmt.u * largest + fmt.tiny), largest, fmt)
+        rounding = fmt.u * largest
+        rounding += fmt.tiny
+        return _overflow(propagated + _zero_where(exact, rounding), largest, fmt)
 
     return x.derived(value, rule)
 

@@ -27,8 +27,11 @@ from torch_mirror.balls.take import Take
 Axes = int | tuple[int, ...] | None
 
 
-def moved(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> Number:
-    """The elements of some balls where ``join`` puts those of any arrays of their shapes; 0 may be among them."""
+def moved(parts: Sequence[Number], join: Callable[[list[Array]], Array], **at: Any) -> Number:
+    """The elements of some balls where ``join`` puts those of any arrays of their shapes; 0 may be among them.
+
+    at: what a recording is told besides: the index, if the second part replaces the first there and none occurs twice.
+    """
 
     def rule(take: Take) -> Any:
         return take(np.asarray(join([x.radius for x in parts])))
@@ -36,13 +39,13 @@ def moved(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> Numb
     total = _joined_sums(parts, join) if any(x.open for x in parts) else None
     made = parts[0].derived(join([x.value for x in parts]), None if all(x.exact for x in parts) else rule, total)
     if (tape := recording.current()) is not None:
-        tape.note(made, "moved", recording.Kind.MOVES, _moved_again, tuple(parts), (join,))
+        tape.note(made, "moved", recording.Kind.MOVES, _moved_again, tuple(parts), (join,), at)
     return made
 
 
-def _moved_again(*parts_and_join: Any) -> Number:
+def _moved_again(*parts_and_join: Any, **at: Any) -> Number:
     *parts, join = parts_and_join
-    return moved(parts, join)
+    return moved(parts, join, **at)
 
 
 def _joined_sums(parts: Sequence[Number], join: Callable[[list[Array]], Array]) -> OpenSum:

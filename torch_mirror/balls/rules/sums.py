@@ -25,12 +25,12 @@ from torch_mirror.balls.take import Take, everything
 
 
 def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
-    """The ball of a sum."""
+    """The ball of a sum; closed where it is recorded, as nobody's other order of its terms is asked about there."""
 
     def rule(take: Take) -> Any:
         return take(_radius(total, like.format))
 
-    return like.derived(value, rule, total)
+    return like.derived(value, rule, total if recording.current() is None else None)
 
 
 def _radius(total: OpenSum, fmt: Format) -> Array:
