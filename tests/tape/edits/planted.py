@@ -82,6 +82,14 @@ def numbers(sizes: Sizes, seed: int, *, dyadic: bool) -> tuple[dict[str, Any], A
 
 def run(source: str, fault: Fault | None, sizes: Sizes, seed: int, *, dyadic: bool = False) -> Point:
     """Of a network whose step is (p, X, t, decay, more) -> loss, gradients; more: what a fault may fall back on."""
+    loss, leaves, point = recorded(source, sizes, seed, fault, dyadic=dyadic)
+    return point._replace(eq=gradient_equation(loss, leaves))
+
+
+def recorded(
+    source: str, sizes: Sizes, seed: int, fault: Fault | None = None, *, dyadic: bool = False
+) -> tuple[Number, dict[str, Number], Point]:
+    """The loss, the parameters, and a point without its equation."""
     step, line = planted(source, fault)
     p, X, t = numbers(sizes, seed, dyadic=dyadic)
     decay = (0.3, 0.37, 0.23)[seed % 3]
@@ -98,7 +106,7 @@ def run(source: str, fault: Fault | None, sizes: Sizes, seed: int, *, dyadic: bo
                  "outputs": float(sizes.outputs), "decay": decay}  # fmt: skip
     others = {f"{k} after the update": Number(a) for k, a in more["later"].items()}
     previous = {k: Number(a) for k, a in more["before"].items()}
-    return Point(gradient_equation(loss.settled(), leaves), seen, constants, line, others, previous)
+    return loss.settled(), leaves, Point(Equation((), (), {}), seen, constants, line, others, previous)
 
 
 def update(written: Any, fault: Fault | None, size: int, seed: int, *, named: str = "p") -> Point:

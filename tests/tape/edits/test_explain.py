@@ -20,12 +20,13 @@ from tests.tape.edits.networks import (
     TANH,
     TZ1,
 )  # fmt: skip
-from tests.tape.edits.planted import Fault, Point, Sizes, run
+from tests.tape.edits.planted import Fault, Point, Sizes, recorded, run
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
 from torch_mirror.tape.edits import explain as module
 from torch_mirror.tape.edits.explain import explain
+from torch_mirror.tape.edits.explain_gradients import explain_gradients
 from torch_mirror.tape.edits.gradients import gradient_equation
 from torch_mirror.tape.edits.recorded import value_equation
 from torch_mirror.tape.edits.told import Explanation
@@ -273,3 +274,15 @@ def test_the_menu_is_tried_where_the_right_values_end() -> None:
     assert module.MOST >= 2
 
 
+
+
+def test_a_factor_left_out_is_named_in_the_scale_that_the_user_works_in() -> None:
+    """z1 left alone in the place of d(z1) is sp, not sp / N, where 1/N comes at the end."""
+    late = TANH.replace("dz3 = (z3 - t) / N", "dz3 = z3 - t")
+    for i in "123":
+        late = late.replace(f".T @ dz{i}\n", f".T @ dz{i} / N\n").replace(f"dz{i}.sum(0)", f"dz{i}.sum(0) / N")
+    late = late.replace(TZ1, "dz1 = 1 - a1**2")
+    loss, leaves, point = recorded(late, SIZES, 0)
+    e = explain_gradients(loss, leaves, point.seen, point.constants, budget=BUDGET)
+    assert words(e) == ["factor d(a1) left out of d(z1)"]
+    assert e.findings[0].causes[0].explains == ("W1", "b1")

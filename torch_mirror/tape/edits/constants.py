@@ -1,6 +1,6 @@
 """Numbers that a factor may be, by name: what the caller has named, and what is made of that.
 
-    2   1/2   -1   0   10        and of a number c:   c, 1 / c, -c, c^2, 1 - c, 1 / (1 - c), c / (c - 1), (c - 1) / c
+    1   2   1/2   -1   0   10        and of a number c:   c, 1 / c, -c, c^2, 1 - c, 1 / (1 - c), c / (c - 1), (c - 1) / c
     and the products of two of the simplest; those with 2 or 1/2 are the simpler ones
 
 A number solved for is known within a tolerance, and has all the names that lie within it: more than one are a tie,
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import NamedTuple
 
-PLAIN = {"2": 2.0, "1/2": 0.5, "-1": -1.0, "0": 0.0}
-DECIMAL = {"10": 10.0, "1/10": 0.1, "100": 100.0, "1/100": 0.01, "1000": 1e3, "1/1000": 1e-3, "-2": -2.0, "-1/2": -0.5}
+PLAIN = {"1": 1.0, "2": 2.0, "1/2": 0.5, "-1": -1.0}
+DECIMAL = {"0": 0.0, "10": 10.0, "1/10": 0.1, "100": 100.0, "1/100": 0.01, "1000": 1e3, "1/1000": 1e-3, "-2": -2.0, "-1/2": -0.5}
 
 
 class Constant(NamedTuple):
@@ -28,7 +28,7 @@ def table(named: Mapping[str, float]) -> dict[str, Constant]:
     found = {name: Constant(c, 1) for name, c in PLAIN.items()} | {name: Constant(c, 2) for name, c in DECIMAL.items()}
     simple = [("2", 2.0), ("1/2", 0.5)]
     for name, c in named.items():
-        for words, value, cost in _of_one(_wrapped(name), c):
+        for words, value, cost in _of_one(_wrapped(name), float(c)):
             if cost == 1:
                 simple.append((words, value))
             if math.isfinite(value):

@@ -167,13 +167,16 @@ def ranked(
 ) -> list[list[Fit]]:
     """What explains most wrong outputs, in classes of the same formula, the cheapest first.
 
+    Only what explains the same ones as the cheapest does is an alternative to it; the others are another mistake.
+
     point: where the code was run once more; what does not hold there is dropped, unless nothing does.
     """
     most = max(len(fit.explains) for fit in fits)
     best = [fit for fit in fits if len(fit.explains) == most]
     if point is not None:
         best = [fit for fit in best if holds(fit.edit, fit.explains, point) is not False] or best
-    return classes(case, probe_of(case, constants), best)
+    first = min(best, key=lambda fit: (fit.edit.cost, -fit.edit.node))
+    return classes(case, probe_of(case, constants), [fit for fit in best if fit.explains == first.explains])
 
 
 def tied(groups: Sequence[Sequence[Fit]]) -> list[Sequence[Fit]]:

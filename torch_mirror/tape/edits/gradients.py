@@ -21,18 +21,24 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, paused
 from torch_mirror.tape.edits.equation import Draft, Equation
 from torch_mirror.tape.edits.recorded import key_of, noted
+from torch_mirror.tape.graph import MissingAdjointError
 from torch_mirror.tape.moves import join_of
 
 Back = Iterator[tuple[int, int]]
 """The operands of a node, each with the node that is the derivative by it."""
 
 
-def gradient_equation(loss: Number, leaves: Mapping[str, Number], side: Side = "last") -> Equation:
+def gradient_equation(
+    loss: Number, leaves: Mapping[str, Number], side: Side = "last", scale: float = 1.0
+) -> Equation:
     """The derivatives by the leaves, as outputs by their names.
 
     loss:   recorded, of one element
     leaves: recorded variables
     side:   that a maximum(z, 0) takes at z = 0 (choosing.py); "last" is the derivative 0, as of a mask (z > 0)
+    scale:  all derivatives on the way are so many times what they are, and are divided by it at the end
+
+    Raises MissingAdjointError where the loss depends on a leaf through a rule that has no adjoint.
     """
     draft = Draft()
     with paused(), np.errstate(all="ignore"):
@@ -40,8 +46,8 @@ def gradient_equation(loss: Number, leaves: Mapping[str, Number], side: Side = "
         for name, x in leaves.items():
             i = numbers[key_of(x)]
             draft.nodes[i] = draft.nodes[i]._replace(label=name)
-        found = _swept(draft, numbers[key_of(loss)], _active(draft), side)
-        outputs = {name: _output(draft, found, numbers[key_of(x)]) for name, x in leaves.items()}
+        found = _swept(draft, numbers[key_of(loss)], _active(draft), side, scale)
+        outputs = {name: _output(draft, found, numbers[key_of(x)], scale) for name, x in leaves.items()}
     return draft.equation(outputs)
 
 
@@ -57,9 +63,9 @@ def _active(draft: Draft) -> set[int]:
     return active
 
 
-def _swept(draft: Draft, root: int, active: set[int], side: Side) -> dict[int, int]:
+def _swept(draft: Draft, root: int, active: set[int], side: Side, scale: float) -> dict[int, int]:
     """The node that is the derivative by each node that the root is made of."""
-    parts: dict[int, list[int]] = {root: [draft.number(1.0)]}
+    parts: dict[int, list[int]] = {root: [draft.number(scale)]}
     found: dict[int, int] = {}
     for i in range(root, -1, -1):
         if i not in parts or i not in active:
@@ -78,9 +84,13 @@ def _swept(draft: Draft, root: int, active: set[int], side: Side) -> dict[int, i
     return found
 
 
-def _output(draft: Draft, found: dict[int, int], leaf: int) -> int:
-    if leaf in found:
+def _output(draft: Draft, found: dict[int, int], leaf: int, scale: float) -> int:
+    if leaf in found and scale == 1:
         return found[leaf]
+    if leaf in found:
+        d = draft.node("divide", found[leaf], draft.number(scale))
+        draft.nodes[d] = draft.nodes[d]._replace(of=(leaf,), back=leaf)
+        return d
     return draft.given(Ball(np.zeros_like(draft.values[leaf].value)), "constant", "0")
 
 
@@ -256,8 +266,10 @@ def _other(draft: Draft, i: int, g: int, which: int, side: Side) -> int | None:
     if draft.nodes[i].operation == "maximum":
         a, b = operands if which == 0 else operands[::-1]
         return _times(draft, g, draft.node("mask", a, b, side=side if which == 0 else _OPPOSITE[side]))
-    if node is None or (isinstance(node.adjoint, Kind) and node.adjoint is not Kind.MOVES):
+    if node is None or node.adjoint in (Kind.DECISION, Kind.ZERO):
         return None
+    if isinstance(node.adjoint, Kind) and node.adjoint is not Kind.MOVES:
+        raise MissingAdjointError(f"{node.operation} {node.adjoint.value} (called at {node.place})")
     if node.adjoint is Kind.MOVES:
         shapes = [np.shape(draft.values[k].value) for k in operands]
         return draft.node("moved back", g, join=join_of(node), shapes=shapes, which=which)

@@ -56,13 +56,20 @@ def _is_right(case: Case, value: Value, *, scaled: bool) -> bool:
     return any(_alike(v.value, case.arrays[i], scaled=True) if scaled else meets(v, case.balls[i]) for i in others)
 
 
+def factor_between(a: Array, b: Array) -> float | None:
+    """The c with a = c b, about, in every element; None if there is none, or fewer than three elements."""
+    if a.shape != b.shape or a.size < 3 or a.dtype == bool:
+        return None
+    at = int(np.abs(b).argmax())
+    largest = float(b.flat[at])
+    c = float(a.flat[at]) / largest if largest else 0.0
+    return c if c and bool((np.abs(a - c * b) <= ALIKE * abs(c * largest)).all()) else None
+
+
 def _alike(a: Array, b: Array, *, scaled: bool) -> bool:
     """Whether they are about equal; scaled: up to one factor, of three elements or more."""
     if a.shape != b.shape or a.size < 2 or a.dtype == bool:
         return False
-    at = int(np.abs(b).argmax())
-    largest = float(b.flat[at])
-    if scaled and a.size > 2 and largest:
-        factor = float(a.flat[at]) / largest
-        return factor != 0 and bool((np.abs(a - factor * b) <= ALIKE * abs(factor * largest)).all())
-    return bool((np.abs(a - b) <= ALIKE * abs(largest)).all())
+    if scaled and a.size > 2:
+        return factor_between(a, b) is not None
+    return bool((np.abs(a - b) <= ALIKE * np.abs(b).max()).all())
