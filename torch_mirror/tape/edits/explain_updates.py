@@ -1,0 +1,104 @@
+"""What explains a wrong step of a hand-written optimizer.
+
+>>> print(explain_update(SGD(lr=0.1, momentum=0.9), p, g, state, t=3, seen={"W1": w1, "v.W1": v1}))
+
+momentum left out, as if it were 0; explains W1, v.W1; 234 edits tried, this alone fits
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from reference.claim.tree import named
+from torch_mirror.balls.number import Number
+from torch_mirror.tape.edits.case import Case, case_of
+from torch_mirror.tape.edits.explain import Nothing, explain
+from torch_mirror.tape.edits.told import Explanation, Finding
+from torch_mirror.tape.edits.updates import settings_of, together, together_seen, update_equation
+
+
+def explain_update(
+    optimizer: Any,
+    p: Any,
+    g: Any,
+    state: Mapping[str, Any],
+    t: int,
+    seen: Mapping[str, Number],
+    previous: Any = None,
+    budget: float = 2.0,
+) -> Explanation:
+    """The causes of a wrong step.
+
+    optimizer: of reference.optimizers, the right one, whose elements are updated each by itself
+    p, g:      trees of arrays of floats: the parameters before the step, and their gradients
+    state:     what the optimizer's own ``init`` gives, at the step; as the user's code had it
+    t:         the number of the step, from 0
+    seen:      the user's results: parameters by their names, state as ``v.W1``. State that nobody sees is left out
+    previous:  the gradients of the step before, as a tree like g, if there are some
+    """
+    started = time.perf_counter()
+    leaves = {name: _wrong(optimizer, p, g, state, t, seen, name) for name in named(p) if name in seen}
+    wrong = tuple(name for name, is_wrong in leaves.items() if is_wrong)
+    if not wrong:
+        return Explanation((), (), (), 0, time.perf_counter() - started, complete=True)
+    first = _of(optimizer, p, g, state, t, seen, previous, wrong, budget)
+    if not first.unexplained or len(wrong) == 1:
+        return first._replace(seconds=time.perf_counter() - started)
+    share = max(0.1, budget - first.seconds) / len(wrong)
+    each = [_of(optimizer, p, g, state, t, seen, previous, (name,), share) for name in wrong]
+    if sum(len(e.unexplained) for e in each) >= len(first.unexplained) and first.findings:
+        each = [first]
+    return Explanation(
+        tuple(f for e in each for f in e.findings), tuple(x for e in each for x in e.unexplained), (),
+        first.tried + sum(e.tried for e in each if e is not first), time.perf_counter() - started,
+        all(e.complete for e in each),
+    )  # fmt: skip
+
+
+def update_case(
+    optimizer: Any, p: Any, g: Any, state: Mapping[str, Any], t: int, seen: Mapping[str, Number], names: tuple[str, ...]
+) -> Case:
+    """The case of some leaves together."""
+    before = {key: together(tree, names) for key, tree in state.items()}
+    eq = update_equation(optimizer, together(p, names), together(g, names), before, t)
+    return case_of(eq, _seen(seen, state, names), settings_of(optimizer, t), {}, {})
+
+
+def _seen(seen: Mapping[str, Number], state: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Number]:
+    outputs = {"p": together_seen(seen, names)}
+    for key in state:
+        if all(f"{key}.{name}" in seen for name in names):
+            outputs[key] = together_seen({name: seen[f"{key}.{name}"] for name in names}, names)
+    return outputs
+
+
+def _wrong(
+    optimizer: Any, p: Any, g: Any, state: Mapping[str, Any], t: int, seen: Mapping[str, Number], name: str
+) -> bool:
+    with np.errstate(all="ignore"):
+        return bool(update_case(optimizer, p, g, state, t, seen, (name,)).wrong)
+
+
+def _of(
+    optimizer: Any, p: Any, g: Any, state: Mapping[str, Any], t: int, seen: Mapping[str, Number], previous: Any,
+    names: tuple[str, ...], budget: float,
+) -> Explanation:  # fmt: skip
+    """Of some leaves as one vector, with the outputs' names as the user knows them."""
+    before = {key: together(tree, names) for key, tree in state.items()}
+    eq = update_equation(optimizer, together(p, names), together(g, names), before, t)
+    earlier = Nothing if previous is None else {"g": Number(together(previous, names))}
+    e = explain(eq, _seen(seen, state, names), settings_of(optimizer, t), previous=earlier, budget=budget)
+
+    def known(outputs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name if out == "p" else f"{out}.{name}" for out in outputs for name in names)
+
+    return e._replace(
+        findings=tuple(
+            Finding(tuple(c._replace(explains=known(c.explains)) for c in finding.causes), finding.why)
+            for finding in e.findings
+        ),
+        unexplained=known(e.unexplained),
+    )
+

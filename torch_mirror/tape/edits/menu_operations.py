@@ -1,0 +1,195 @@
+"""The edits that an operation allows: what people leave out of a product, do to a mask, or take a derivative at.
+
+    a * b        b left out, b twice, divided instead          a - b        b left out
+    (z > 0)      inverted, >=, of another value                sum(x)       over all axes, over another one, the mean
+    1 - a^2      at z, 1 - a, of another function              sqrt, exp    left out
+    softmax      its off-diagonal elements left out            a @ b        in the other order
+
+Each function takes the case and the number of a node and yields edits of its value.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from torch_mirror.tape.edits.case import Case
+from torch_mirror.tape.edits.edit import Edit, at_node
+from torch_mirror.tape.edits.operations import mask, of_sigmoid, of_tanh, sigmoid, total
+
+Edits = Iterator[Edit]
+
+DERIVATIVES: Mapping[str, Callable[[Any], Any]] = {"tanh'": of_tanh, "sigmoid'": of_sigmoid}
+"""Derivatives that are written with the function's value."""
+
+INDICATORS = frozenset({"mask", "number"})
+
+
+def of_operation(case: Case, i: int) -> Edits:
+    """All that the operation of a node allows."""
+    operation = case.eq.nodes[i].operation
+    if operation in ("multiply", "divide", "add", "subtract"):
+        yield from _of_two(case, i)
+    if operation in INDICATORS:
+        yield from _of_mask(case, i)
+    if operation in DERIVATIVES or operation == "mask":
+        yield from _elsewhere(case, i)
+    if operation in DERIVATIVES:
+        yield from _of_derivative(case, i)
+    if operation in ("sqrt", "square", "exp", "log", "tanh", "sigmoid", "power", "negative"):
+        yield from _left_out(case, i)
+    if operation == "matmul":
+        yield from _order(case, i)
+    if operation == "sum":
+        yield from _axes(case, i)
+    yield from _of_softmax(case, i)
+    yield from _extra(case, i)
+
+
+def _of_two(case: Case, i: int) -> Edits:
+    node, name = case.eq.nodes[i], case.names[i]
+    product = node.operation in ("multiply", "divide")
+    for which in (0, 1):
+        kept, other = node.operands[which], node.operands[1 - which]
+        fits = case.arrays[kept].shape == case.arrays[i].shape and not (node.operation == "divide" and which == 1)
+        if not fits:
+            continue
+        b = case.names[other]
+        if case.eq.nodes[other].operation in INDICATORS:
+            yield at_node(i, f"mask {b} left out of {name}", 1, lambda h, k=kept: h.at(k))
+        elif not _is_number(case, other):
+            what = "factor" if product else "term"
+            sign = -1.0 if node.operation == "subtract" and which == 1 else 1.0
+            yield at_node(i, f"{what} {b} left out of {name}", 1, lambda h, k=kept, sign=sign: h.at(k) * sign)
+        if node.operation == "multiply" and not _is_number(case, other):
+            yield at_node(i, f"factor {b} twice in {name}", 3, lambda h, k=other: h.x * h.at(k))
+            yield at_node(i, f"divided by {b}, not multiplied, in {name}", 2,
+                          lambda h, k=kept, o=other: h.at(k) / h.at(o))  # fmt: skip
+        if node.operation == "divide":
+            yield at_node(i, f"multiplied by {b}, not divided, in {name}", 2,
+                          lambda h, k=kept, o=other: h.at(k) * h.at(o))  # fmt: skip
+
+
+def _is_number(case: Case, i: int) -> bool:
+    """A plain number: what it does is a factor, which is solved for."""
+    return case.eq.nodes[i].kind == "constant" and case.arrays[i].ndim == 0
+
+
+def _of_mask(case: Case, i: int) -> Edits:
+    node, name = case.eq.nodes[i], case.names[i]
+    yield at_node(i, f"mask {name} inverted", 1, lambda h: 1.0 - h.x)
+    if node.operation == "mask":
+        a, b = node.operands
+        first = node.options["side"] == "first"
+        words = "0 for 1" if first else "1 for 0"
+        yield at_node(i, f"mask {name} is {words} where both sides are equal, {'>' if first else '>='}", 1,
+                      lambda h: mask(h.at(a), h.at(b), "last" if first else "first"))  # fmt: skip
+
+
+def _elsewhere(case: Case, i: int) -> Edits:
+    """The same derivative at another value of the forward pass, and another derivative."""
+    node, name, shape = case.eq.nodes[i], case.names[i], case.arrays[i].shape
+    for m in _forward_values(case, shape):
+        if m == node.operands[0]:
+            continue
+        at_m, more = case.names[m], int(m in case.nameless)
+        if node.operation == "mask":
+            side = node.options["side"]
+            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda h, m=m, side=side: mask(h.at(m), 0.0, side))
+        else:
+            words = f"({at_m} > 0), the derivative of ReLU, for {name}"
+            yield at_node(i, words, 3 + more, lambda h, m=m: mask(h.at(m), 0.0, "last"))
+        for operation, f in DERIVATIVES.items():
+            what = {"tanh'": f"1 - {at_m}^2", "sigmoid'": f"{at_m} * (1 - {at_m})"}[operation]
+            cost = more + (2 if operation == node.operation else 3)
+            yield at_node(i, f"{what} for {name}", cost, lambda h, m=m, f=f: f(h.at(m)))
+
+
+def _forward_values(case: Case, shape: tuple[int, ...]) -> Iterator[int]:
+    for i, node in enumerate(case.eq.nodes):
+        if node.kind == "forward" and case.arrays[i].shape == shape and case.arrays[i].dtype != bool:
+            yield i
+
+
+def _of_derivative(case: Case, i: int) -> Edits:
+    node, name = case.eq.nodes[i], case.names[i]
+    a, b = node.operands[0], case.names[node.operands[0]]
+    if node.operation == "sigmoid'":
+        yield at_node(i, f"factor {b} left out of {name}", 1, lambda h: 1.0 - h.at(a))
+        yield at_node(i, f"factor (1 - {b}) left out of {name}", 1, lambda h: h.at(a))
+        yield at_node(i, f"the derivative of tanh, 1 - {b}^2, for that of the sigmoid, {name}", 2,
+                      lambda h: of_tanh(h.at(a)))  # fmt: skip
+        yield at_node(i, f"the sigmoid taken twice in {name}", 2, lambda h: of_sigmoid(sigmoid(h.at(a))))
+    else:
+        yield at_node(i, f"the square left out of {name}", 1, lambda h: 1.0 - h.at(a))
+        yield at_node(i, f"+ for - in {name}", 2, lambda h: 1.0 + h.at(a) * h.at(a))
+        yield at_node(i, f"1 - left out of {name}", 2, lambda h: h.at(a) * h.at(a))
+        yield at_node(i, f"the derivative of the sigmoid, {b} * (1 - {b}), for that of tanh, {name}", 2,
+                      lambda h: of_sigmoid(h.at(a)))  # fmt: skip
+        yield at_node(i, f"tanh taken twice in {name}", 2, lambda h: of_tanh(np.tanh(h.at(a))))
+
+
+def _left_out(case: Case, i: int) -> Edits:
+    node = case.eq.nodes[i]
+    k = node.operands[0]
+    if case.arrays[k].shape == case.arrays[i].shape:
+        what = "the square" if node.operation in ("square", "power") else node.operation
+        yield at_node(i, f"{what} left out of {case.names[i]}", 2, lambda h: h.at(k))
+
+
+def _order(case: Case, i: int) -> Edits:
+    a, b = case.eq.nodes[i].operands
+    m, n = case.arrays[a].shape, case.arrays[b].shape
+    if len(m) == len(n) == 2 and m == n[::-1] and m[0] == m[1]:
+        words = f"{case.names[b]} @ {case.names[a]} for {case.names[a]} @ {case.names[b]}"
+        yield at_node(i, words, 2, lambda h: np.matmul(h.at(b), h.at(a)))
+
+
+def _axes(case: Case, i: int) -> Edits:
+    node, name = case.eq.nodes[i], case.names[i]
+    k, options = node.operands[0], node.options
+    shape = case.arrays[k].shape
+    if case.arrays[k].size > case.arrays[i].size:
+        yield at_node(i, f"mean for sum in {name}", 1, lambda h: h.x / (h.at(k).size / h.x.size))
+    if len(shape) != 2 or options["axis"] is None:
+        return
+    yield at_node(i, f"{name} summed over all axes", 2, lambda h: np.broadcast_to(np.sum(h.at(k)), h.x.shape))
+    yield at_node(i, f"mean over all axes for the sum in {name}", 3,
+                  lambda h: np.broadcast_to(np.sum(h.at(k)) / float(h.at(k).size), h.x.shape))  # fmt: skip
+    if shape[0] == shape[1]:
+        axis = 1 - options["axis"] % 2 if isinstance(options["axis"], int) else 1
+        yield at_node(i, f"{name} summed over axis {axis}", 2,
+                      lambda h: total(h.at(k), axis).reshape(h.x.shape))  # fmt: skip
+    if case.arrays[i].shape[-1:] == shape[1:]:
+        yield at_node(i, f"only the first row of {case.names[k]} in {name}", 3,
+                      lambda h: h.at(k)[0].reshape(h.x.shape))  # fmt: skip
+
+
+def _of_softmax(case: Case, i: int) -> Edits:
+    """y (g - sum(g y)), and q - y sum(q): with the diagonal of y_i (delta_ij - y_j) alone, and without any of it."""
+    nodes, node, name = case.eq.nodes, case.eq.nodes[i], case.names[i]
+    words = f"the off-diagonal elements of softmax's derivative left out of {name}"
+    without = f"softmax's derivative left out of {name}"
+    if node.operation == "multiply" and nodes[node.operands[0]].operation == "subtract":
+        y, (g, inner) = node.operands[1], nodes[node.operands[0]].operands
+        if nodes[inner].operation == "sum" and set(nodes[nodes[inner].operands[0]].operands) == {g, y}:
+            yield at_node(i, words, 1, lambda h: h.at(g) * of_sigmoid(h.at(y)))
+            yield at_node(i, without, 1, lambda h: h.at(g))
+    if node.operation == "subtract" and nodes[node.operands[1]].operation == "multiply":
+        q, (y, inner) = node.operands[0], nodes[node.operands[1]].operands
+        if nodes[inner].operation == "sum" and nodes[inner].operands[0] == q:
+            yield at_node(i, words, 1, lambda h: h.at(q) * (1.0 - h.at(y)))
+            yield at_node(i, without, 1, lambda h: h.at(q) / h.at(y))
+
+
+def _extra(case: Case, i: int) -> Edits:
+    """A derivative's factor too many."""
+    node, name, shape = case.eq.nodes[i], case.names[i], case.arrays[i].shape
+    if node.kind != "adjoint" or not node.of or not shape:
+        return
+    for m in _forward_values(case, shape):
+        b, cost = case.names[m], 3 + (m in case.nameless)
+        yield at_node(i, f"a factor {b} * (1 - {b}) too many in {name}", cost, lambda h, m=m: h.x * of_sigmoid(h.at(m)))
+        yield at_node(i, f"a factor 1 - {b}^2 too many in {name}", cost, lambda h, m=m: h.x * of_tanh(h.at(m)))
+        yield at_node(i, f"a mask ({b} > 0) too many in {name}", cost, lambda h, m=m: h.x * mask(h.at(m), 0.0, "last"))
+        yield at_node(i, f"a factor {b} too many in {name}", cost, lambda h, m=m: h.x * h.at(m))

@@ -1,0 +1,56 @@
+"""Which nodes are the same line in another turn of a loop: those have one role, and one name.
+
+A role is a place in the user's code, and what is done there; of an adjoint that of the forward pass's node that it goes
+back through. Where one call does several things of a kind, as np.var takes two sums, they are counted while the place
+stays the same; an operation that follows upon itself at one place is a loop of that alone.
+"""
+
+from collections.abc import Hashable, Sequence
+
+from torch_mirror.tape.edits.equation import Equation
+from torch_mirror.tape.edits.words import called
+
+
+def roles(eq: Equation) -> tuple[Hashable, ...]:
+    """Of every node; its own number where nothing else can have its role."""
+    found: list[Hashable] = []
+    place: Hashable = None
+    last, counts = "", dict[str, int]()
+    within: dict[tuple[int, str], int] = {}
+    for i, node in enumerate(eq.nodes):
+        if node.back is not None:
+            key = node.back, node.operation
+            within[key] = within.get(key, -1) + 1
+            found.append((found[node.back], node.operation, within[key]))
+            continue
+        if not node.operands or node.place is None:
+            found.append(i)
+            continue
+        if node.place != place:
+            place, last, counts = node.place, "", {}
+        if node.operation != last:
+            counts[node.operation] = counts.get(node.operation, -1) + 1
+        last = node.operation
+        found.append((node.place, node.operation, counts[node.operation]))
+    return tuple(found)
+
+
+def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
+    """What each node is called: as the one of its role in the last turn, the first that the sweep goes back through."""
+    names: dict[Hashable, str] = {}
+    forward = [i for i, node in enumerate(eq.nodes) if node.back is None]
+    adjoint = [i for i, node in enumerate(eq.nodes) if node.back is not None]
+    for i in (*reversed(forward), *adjoint):
+        if of[i] not in names:
+            names[of[i]] = called(eq, i)
+    return tuple(names[role] for role in of)
+
+
+def turns(eq: Equation, of: Sequence[Hashable]) -> tuple[int, ...]:
+    """Of the nodes of one role how many stand before each; of an adjoint that of the node that it goes back through."""
+    counts: dict[Hashable, int] = {}
+    found: list[int] = []
+    for node, role in zip(eq.nodes, of, strict=True):
+        found.append(counts.get(role, 0) if node.back is None else found[node.back])
+        counts[role] = counts.get(role, 0) + 1
+    return tuple(found)

@@ -1,0 +1,133 @@
+"""What a value is called: by the user's own name where their line gives it one, or else by its formula."""
+
+import ast
+import functools
+import linecache
+import re
+
+from torch_mirror.balls.recording import Place
+from torch_mirror.tape.edits.equation import Equation
+
+DEPTH = 3
+"""Operations that a formula spells out; below them it has dots."""
+
+_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "greater": ">", "less": "<",
+          "greater_equal": ">=", "less_equal": "<="}  # fmt: skip
+_SAME = {"reshape", "spread", "look", "moved back", "number"}
+
+
+def called(eq: Equation, i: int, depth: int = 0) -> str:
+    """``z1``, ``d(z1)``, ``(z1 > 0)``, ``W2.T``."""
+    node = eq.nodes[i]
+    if node.label:
+        return node.label
+    if node.kind == "constant":
+        return _constant(eq, i)
+    if node.kind == "forward" and (name := name_at(node.place)):
+        return name
+    if node.of:
+        return f"d({called(eq, _best(eq, node.of), depth)})"
+    if node.kind == "adjoint" and (name := name_at(node.place)):  # an update's
+        return name
+    return _formula(eq, i, depth)
+
+
+def has_name(eq: Equation, i: int) -> bool:
+    """Whether somebody has given it one, or to what it is the derivative by."""
+    node = eq.nodes[i]
+    return bool(node.label or name_at(node.place) or any(has_name(eq, k) for k in node.of))
+
+
+def _best(eq: Equation, candidates: tuple[int, ...]) -> int:
+    """The one with a name; of several the last one in the forward pass."""
+    return max(candidates, key=lambda i: (has_name(eq, i), i))
+
+
+def _formula(eq: Equation, i: int, depth: int) -> str:
+    node = eq.nodes[i]
+    if depth > DEPTH:
+        return "..."
+    parts = [called(eq, k, depth + 1) for k in node.operands]
+    a, *rest = [f"({p})" if _spelled_out(eq, k) else p for p, k in zip(parts, node.operands, strict=True)]
+    if node.operation in _SIGNS:
+        return f"{a} {_SIGNS[node.operation]} {rest[0]}"
+    if node.operation in _SAME:
+        return parts[0]
+    form = _FORMS.get(node.operation)
+    if form is not None:
+        return form.format(a=a, b=rest[0] if rest else "", n=f"{node.options.get('n', 2):g}")
+    name = node.options["node"].operation if node.operation in ("made", "part") else node.operation
+    return f"{name}({', '.join(parts[:2])})"
+
+
+_FORMS = {
+    "mask": "({a} > {b})", "tanh'": "(1 - {a}^2)", "sigmoid'": "{a} * (1 - {a})", "square": "{a}^2", "power": "{a}^{n}",
+    "negative": "-{a}", "transpose": "{a}.T",
+}  # fmt: skip
+
+
+def _spelled_out(eq: Equation, i: int) -> bool:
+    """Whether it is written as a sum, a product or the like, which needs brackets."""
+    node = eq.nodes[i]
+    while node.operation in _SAME and not has_name(eq, i) and not node.of:
+        i = node.operands[0]
+        node = eq.nodes[i]
+    return node.operation in _SIGNS and not node.label and not node.of and not name_at(node.place)
+
+
+def _constant(eq: Equation, i: int) -> str:
+    """An array that the code computes with: as it is written where it is used first."""
+    for user in eq.nodes:
+        if i in user.operands and user.kind == "forward":
+            name = _operand_at(user.place, user.operands.index(i))
+            if name:
+                return name
+    return "a constant"
+
+
+@functools.lru_cache(maxsize=4096)
+def name_at(place: Place | None) -> str:
+    """What the line calls the value of the expression: ``z1`` for the whole of ``z1 = x @ W1 + b1``; "" for parts."""
+    text, before, after = _expression(place)
+    if not text or after.split("#")[0].strip(" ;)"):
+        return ""
+    left = before.rstrip(" (")
+    if not left.endswith("=") or left[-2:-1] in "=<>!+-*/@%&|^:":
+        return ""
+    return _short(left[:-1].split("=")[-1].strip())
+
+
+def _short(name: str) -> str:
+    """``z1`` for self.z1 and cache["z1"]."""
+    found = re.fullmatch(r"[\w.]*?(\w+)|[\w.]+\[[\"'](\w+)[\"']\]|(\w+\[\w+\])", name)
+    return next((part for part in found.groups() if part), "") if found else ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _operand_at(place: Place | None, which: int) -> str:
+    """How an operand is written: ``x`` of ``x @ W1``; "" if that is no short name."""
+    text = _expression(place)[0]
+    try:
+        tree = ast.parse(text, mode="eval").body if text else None
+    except SyntaxError:
+        return ""
+    parts: list[ast.expr] = []
+    if isinstance(tree, ast.BinOp):
+        parts = [tree.left, tree.right]
+    elif isinstance(tree, ast.Call):
+        method = tree.func.value if isinstance(tree.func, ast.Attribute) else None
+        of_numpy = isinstance(method, ast.Name) and method.id in ("np", "numpy")
+        parts = list(tree.args) if of_numpy or method is None else [method, *tree.args]
+    return _short(ast.unparse(parts[which])) if which < len(parts) else ""
+
+
+def _expression(place: Place | None) -> tuple[str, str, str]:
+    """The text of an expression on one line, and what stands before and behind it; "" where it is not to be had."""
+    if place is None:
+        return "", "", ""
+    first, last, start, end = place.span
+    if first is None or first != last or start is None or end is None:
+        return "", "", ""
+    line = linecache.getline(place.file, first).rstrip("\n").encode()
+    text, before, after = (part.decode(errors="ignore") for part in (line[start:end], line[:start], line[end:]))
+    return text, before, after
