@@ -21,7 +21,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import paused
 from torch_mirror.tape import compared, factors, patterns
-from torch_mirror.tape.edits import of_operation, turned
+from torch_mirror.tape.adjoints_edited import of_operation, turned
 from torch_mirror.tape.scene import Scene, as_derivative, line_of, name_of, number_of, passed_on, site_of, written
 
 DEEPEST = 3
