@@ -226,21 +226,16 @@ def test_where_nothing_rounds_a_gradient_must_be_equal(dtype: str) -> None:
 
 @each_dtype
 def test_a_mask_is_taken_from_the_value_that_the_trace_holds(dtype: str) -> None:
-    """z is 0 and has a radius, as 0.1 + 0.2 - 0.3 has: a gradient of 1 at 0 is no other form of one of 0."""
-    p = Two(np.array([[0.1, 0.2, -0.3]] * 2, dtype), np.ones((2, 2), dtype))
-    x, t = np.ones((1, 3), dtype), np.ones((1, 2), dtype)
-    e = Experiment(RELU, p, x, t, SquaredError("mean"), SGD(0.01), 1)
+    """a is 0 and has a radius, as 0.1 * 0.3 - 0.03 has: a gradient of 1 at 0 is no other form of one of 0."""
+    e = experiment(Between(lambda z: 0.1 * z - 0.03, lambda da, _, a: np.where(a > 0, da, 0)), dtype, steps=1)
     trace = reference.train(e)
-    tensors = dict(trace.tensors)
-    tensors["z"], tensors["a"] = np.zeros_like(tensors["z"]), np.zeros_like(tensors["a"])
-    for name in ("y", "dO", "dz", "dW"):
-        tensors[name] = np.zeros_like(tensors[name])
-    tensors["dy"], tensors["da"] = -np.ones_like(tensors["dy"]), -2 * np.ones_like(tensors["da"])
-    assert row_of(certify(e, replace(trace, tensors=tensors)), "dz").first is None
-    tensors["dz"] = tensors["da"]
-    row = row_of(certify(e, replace(trace, tensors=tensors)), "dz")
-    assert row.first is not None
-    assert not row.forms
+    z, da = trace.tensors["z"], trace.tensors["da"]
+    held = {**trace.tensors, "z": np.full_like(z, 0.3), "a": np.zeros_like(z), "dz": np.zeros_like(z)}
+    right = row_of(certify(e, replace(trace, tensors=held)), "dz")
+    assert (right.first, right.forms) == (None, 0)
+    wrong = row_of(certify(e, replace(trace, tensors={**held, "dz": da})), "dz")
+    assert wrong.first is not None
+    assert (wrong.first.outside, wrong.forms) == (wrong.first.size, 0)
 
 
 @pytest.mark.parametrize("tensor", ["a", "y", "loss", "W"])

@@ -55,7 +55,7 @@ def judge_end_to_end(
             return _without(found, there, found.first.step), balls
     others = any_form(e, part, balls)
     forms = {name: Forms(as_ball(balls[name], fmt), as_ball(others[name], fmt)) for name in seen}
-    rows = (held_up(a, forms[name], where(name)) for name, a in seen.items())
+    rows = (held_up(row, seen[row.tensor], forms[row.tensor], where(row.tensor)) for row in found.rows)
     return Findings(tuple(rows)), others
 
 

@@ -104,7 +104,7 @@ def _held(e: Experiment, part: Part, rows: Sequence[Row]) -> dict[str, Row]:
 
     def again(row: Row) -> Row:
         where = Where(row.tensor, row.side, row.check, part.steps)
-        return held_up(seen[row.tensor], forms[row.tensor], where)
+        return held_up(row, seen[row.tensor], forms[row.tensor], where)
 
     return {row.tensor: again(row) for row in rows if row.tensor in forms}
 
@@ -183,14 +183,19 @@ def _evaluated(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[st
     return balls
 
 
-def held_up(seen: Array, forms: Forms, where: Where) -> Row:
-    """A tensor's row: what is outside the radius of the equation's own form is held to that of another one."""
+def held_up(row: Row, seen: Array, forms: Forms, where: Where) -> Row:
+    """A tensor's row: what is outside the radius of the equation's own form is held to that of another one.
+
+    Of a row that still is refuted the finding alone is another: the first, and the worst at its step, outside both.
+    """
     own = forms.own
     with np.errstate(all="ignore"):
         error = np.abs(seen - own.value)
         beyond = ~(error <= allowed(own)) & np.isfinite(own.value)
         either = Ball(own.value, np.where(beyond, forms.other.radius, own.radius), own.format)
         (judged,) = compare(seen, either, where).rows
+        if judged.first:
+            return row._replace(first=judged.first)
         inside = beyond & (error <= allowed(either)) & np.isfinite(either.radius)
         if not inside.any():
             return judged
