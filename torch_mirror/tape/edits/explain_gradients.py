@@ -39,14 +39,16 @@ def explain_gradients(
 ) -> Explanation:
     """The causes of what is wrong among the seen gradients.
 
-    loss, leaves, side: as in gradient_equation; all else as in explain. Raises MissingAdjointError as the former does.
+    loss, leaves, side: as in gradient_equation; all else as in explain. Each scale that is tried has its share of
+    the budget. Raises MissingAdjointError as gradient_equation does.
     """
     eq = gradient_equation(loss, leaves, side)
     told: list[Explanation] = []
     spent = 0.0
-    for scale in _scales(eq, seen):
+    scales = _scales(eq, seen)
+    for left, scale in zip(range(len(scales), 0, -1), scales, strict=True):
         scaled = eq if scale == 1 else gradient_equation(loss, leaves, side, scale)
-        told.append(explain(scaled, seen, constants, others, previous, budget - spent))
+        told.append(explain(scaled, seen, constants, others, previous, (budget - spent) / left))
         spent += told[-1].seconds
         if not told[-1].unexplained or spent >= budget:
             break
