@@ -32,7 +32,7 @@ def case_at(point: Point) -> Case:
     return case_of(point.eq, usable(point.eq, point.seen)[0], point.constants, point.others, point.previous)
 
 
-def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: float = 5.0) -> Graded:
+def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: float = 60.0) -> Graded:
     """fresh: the same fault at other points; a cause is right if it holds at one of other sizes, or of the same."""
     started = time.perf_counter()
     found = fits_of(case, started + budget)
