@@ -89,6 +89,14 @@ def test_two_mistakes_are_both_named(first: Fault, old: str, new: str) -> None:
     assert set(words(both)) == {text for e in alone for text in words(e)}
 
 
+def test_of_a_tie_that_is_made_which_leaves_the_rest_explainable() -> None:
+    """A dead unit is tied with a dead element of b1, where W1 has its own mistake; only with the unit W1 is explained."""
+    e = of(FAULTS["a dead unit"], SOFTMAX.replace(DW1, "dW1 = X.T @ dz1"))
+    assert not e.unexplained
+    assert len(e.findings) == 2
+    assert "left out of d(W1)" in words(e)[-1]
+
+
 def test_of_equal_sizes_a_tie_says_why() -> None:
     (finding,) = told(run(SOFTMAX, FAULTS["1/N twice"], Sizes(5, 4, 5, 5), 0)).findings
     assert [cause.words.split(" at ")[0] for cause in finding.causes] == [

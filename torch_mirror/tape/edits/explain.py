@@ -82,7 +82,7 @@ def explain(
                 break
             groups = ranked(case, found.fits, constants, point)
             findings.append(_finding(case, groups, tried, complete=found.complete))
-            edit = groups[0][0].edit
+            edit = _made_first(case, groups, until)
             case = after(case, edit)
             point = None if point is None else after(point, with_constants(edit, point.constants))
     seconds = time.perf_counter() - started
@@ -182,6 +182,15 @@ def ranked(
 def tied(groups: Sequence[Sequence[Fit]]) -> list[Sequence[Fit]]:
     """The classes that cost as little as the first."""
     return [group for group in groups if group[0].edit.cost == groups[0][0].edit.cost]
+
+
+def _made_first(case: Case, groups: Sequence[Sequence[Fit]], until: float) -> Edit:
+    """The edit that is made before the rest is explained: of a tie the one that leaves the most explainable."""
+    first, *others = (first_shown(case, group)[0].edit for group in tied(groups))
+    if not others or not after(case, first).wrong:
+        return first
+    found = {edit: fits_of(after(case, edit), until).fits for edit in (first, *others[:2])}
+    return max(found, key=lambda edit: max((len(fit.explains) for fit in found[edit]), default=0))
 
 
 def _finding(case: Case, groups: Sequence[Sequence[Fit]], tried: int, *, complete: bool) -> Finding:
