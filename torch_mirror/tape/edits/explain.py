@@ -35,6 +35,9 @@ from torch_mirror.tape.edits.user import Value
 MOST = 4
 """Mistakes that are told, one after the other."""
 
+LISTED = 6
+"""Less simple causes that are listed beside the simplest."""
+
 Nothing: Mapping[str, Number] = {}
 
 
@@ -196,7 +199,9 @@ def _made_first(case: Case, groups: Sequence[Sequence[Fit]], until: float) -> Ed
 def _finding(case: Case, groups: Sequence[Sequence[Fit]], tried: int, *, complete: bool) -> Finding:
     alone = complete and len(groups) == 1
     first = tied(groups)
-    causes = tuple(_cause(case, group, tried, alone=alone) for group in first)
+    rest = sorted(groups[len(first) :], key=lambda group: group[0].edit.cost)
+    less = tuple(dict.fromkeys(first_shown(case, group)[0].edit.words for group in rest))
+    causes = tuple(_cause(case, group, tried, alone=alone)._replace(less=less[:LISTED]) for group in first)
     return Finding(causes, _why([group[0] for group in first]) if len(first) > 1 else "")
 
 
