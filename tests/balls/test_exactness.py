@@ -72,6 +72,24 @@ def test_lowest_bit(fmt: Format, kind: str, seed: int) -> None:
         assert odd.numerator % 2 == 1
 
 
+def test_the_lowest_bit_of_a_longdouble_is_beyond_an_int64() -> None:
+    """Of 64 bits the sign is the first. Found by the attack on adjoints: sums were claimed exact that were not."""
+    one, u = np.longdouble(1), np.finfo(np.longdouble).eps
+    numbers = np.array([one + u, -(one + u), one - u / 2, 3 * one, one + 2**32 * u, 0 * one])
+    bits = np.finfo(np.longdouble).nmant
+    expected = [-bits, -bits, -bits - 1, 0, 32 - bits, NO_BIT]
+    assert lowest_bit(numbers, format_of(np.dtype(np.longdouble))).tolist() == expected
+
+
+def test_bounds_of_longdouble_are_python_numbers_that_neither_vanish_nor_overflow() -> None:
+    fmt = format_of(np.dtype(np.longdouble))
+    assert 0 < fmt.tiny < 1 < fmt.huge < np.inf
+    assert fmt.grid == np.finfo(np.float64).minexp
+    x: Any = Ball(np.array([3, 4], np.longdouble))
+    assert np.isfinite((np.hypot(x, x) + x**-2).radius).all()
+
+
+
 @given(formats, st.integers(1, 60), st.integers(-1200, 1000), seeds)
 def test_a_sum_that_fits_the_grid_is_exact_in_every_order(fmt: Format, bits: int, power: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

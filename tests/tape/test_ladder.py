@@ -6,6 +6,7 @@ import flint
 import numpy as np
 import pytest
 
+from reference.errors import InputError
 from tests.attack.adversary import FORMATS
 from tests.attack.oracle import workprec
 from tests.tape import attack
@@ -60,6 +61,19 @@ def test_beyond_the_budget_it_says_what_would_do() -> None:
         assert not last.pairs
         assert "seconds=" in last.why
         assert "segments" in last.why
+
+
+def test_what_is_no_ball_has_no_verdict_as_its_rounding_is_not_known() -> None:
+    run = taped(softmax_network(12, 8, 3, 6))
+    with pytest.raises(InputError, match="expected values that are balls, got ndarray"):
+        list(climb(run.loss, {"W1": (run.p["W1"], run.gradients["W1"].value)}))
+
+
+def test_a_constant_is_held_against_the_derivative_on_every_rung() -> None:
+    run = taped(tanh_network(20, 8, 3, scale=2.0))
+    rungs = list(climb(run.loss, {"b0": (run.p["b0"], Ball(np.zeros(8)))}))
+    assert rungs[-1].name.startswith("arb")
+    assert rungs[-1].pairs["b0"].ratio > 1
 
 
 def test_without_flint_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +132,16 @@ def test_a_replay_in_longdouble_is_narrower_and_agrees() -> None:
         assert wide.dtype == np.longdouble
         assert (np.abs(wide.value - narrow.value) <= wide.radius + narrow.radius).all()
         assert wide.radius.max() < narrow.radius.max() / 500
+
+
+def test_a_replay_of_thousands_of_operations_needs_no_deep_recursion() -> None:
+    with recording() as tape:
+        x = leaf(np.array([1.0, 2.0]))
+        total = x * 1.0
+        for i in range(1200):
+            total += x * (0.1 * i)
+    again = replay(tape.values, Plan())
+    assert again.at(total).radius.tolist() == total.radius.tolist()
 
 
 def test_what_is_given_is_exact_to_others_and_keeps_its_own_radius() -> None:

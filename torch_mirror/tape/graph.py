@@ -7,6 +7,9 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import PENDING
 
+DEEP = 150
+"""Values from which all radii are evaluated in order; of fewer only those that an adjoint asks for, by recursion."""
+
 
 class MissingAdjointError(TypeError):
     """A rule without an adjoint stands between the loss and a variable."""

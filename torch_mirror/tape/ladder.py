@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array
+from reference.errors import InputError
 from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
@@ -86,7 +87,8 @@ def climb(
 ) -> Iterator[Rung]:  # fmt: skip
     """The rungs, until every pair is narrower than ``enough`` or the budget, in seconds and operations, is spent.
 
-    held: by name a variable and the user's value of the derivative by it, both balls of the recording, or a plain array
+    held: by name a variable and the user's value of the derivative by it, both balls. Raises InputError for a value
+    that is none, as nothing is known of how it was rounded.
     """
     start, root = time.perf_counter(), loss.settled()
     values = [root, *(b.settled() for _, b in held.values() if _recorded(b))]
@@ -131,7 +133,9 @@ def operations(values: list[Any]) -> dict[str, int]:
 
 
 def _recorded(b: Any) -> bool:
-    return hasattr(b, "settled") and b.settled().node is not None
+    if not hasattr(b, "settled"):
+        raise InputError("climb", "values that are balls", type(b).__name__)
+    return b.settled().node is not None
 
 
 def _on_balls(
@@ -150,9 +154,7 @@ def _on_balls(
 
 
 def _own(again: Replay, own: Any) -> Number:
-    if _recorded(own):
-        return again.at(own)
-    return own.settled() if hasattr(own, "settled") else Number(np.asarray(own, np.float64))
+    return again.at(own) if _recorded(own) else own.settled()
 
 
 def _on_arb(
@@ -165,12 +167,7 @@ def _on_arb(
         for name, (leaf, own) in held.items():
             by = d.get(leaf.settled().node.number)
             by = arb.of_arb(np.zeros(leaf.shape)) if by is None else by
-            b = found[own.settled().node.number] if _recorded(own) else enclosed(_plain(own), as_given=False)
+            b = found[own.settled().node.number] if _recorded(own) else enclosed(own.settled(), as_given=False)
             difference = by - b
             pairs[name] = Pair(arb.centres(by), np.abs(arb.centres(difference)), arb.radii(difference))
     return pairs
-
-
-def _plain(own: Any) -> Number:
-    number: Number = own.settled() if hasattr(own, "settled") else Number(np.asarray(own, np.float64))
-    return number

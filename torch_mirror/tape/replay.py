@@ -22,7 +22,8 @@ from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import PENDING, Kind, Node, Recording, current, recording
-from torch_mirror.tape.graph import needed
+from torch_mirror.balls.take import everything
+from torch_mirror.tape.graph import DEEP, needed
 
 DOUBLE = format_of(np.dtype(np.float64))
 
@@ -51,9 +52,12 @@ def replay(values: Iterable[Any], plan: Plan) -> Replay:
     """Make these values of a recording again, in their order; of all that they are made of."""
     made: dict[int, Any] = {}
     constants: dict[int, Any] = {}
+    program = needed(values)
     with recording() as tape, np.errstate(all="ignore"):
-        for x in needed(values):
-            made[x.node.number] = _made_again(x, plan, made, constants)
+        for x in program:
+            new = made[x.node.number] = _made_again(x, plan, made, constants)
+            if len(program) > DEEP and isinstance(new, Number):
+                new.e(everything)  # in order, as in sweep.py
     return Replay(tape, made)
 
 

@@ -30,16 +30,12 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
 from torch_mirror.balls.take import everything
-from torch_mirror.tape.graph import MissingAdjointError, made_of
+from torch_mirror.tape.graph import DEEP, MissingAdjointError, made_of
 from torch_mirror.tape.moves import Sum, join_of, scattered, turned_back, written_through
 from torch_mirror.tape.open import Open, chosen, jumps, meeting
 
 Sides = Side | Mapping[int, Side]
 """The side at every open branch, or at those of some nodes, by their number (others: "first")."""
-
-
-DEEP = 150
-"""Values from which all radii are evaluated in order; of fewer only those that an adjoint asks for, by recursion."""
 
 
 class Derivatives(NamedTuple):
@@ -123,14 +119,11 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, res
     if node is None or node.number not in found:
         return
     g = found[node.number]
-    if "at" in node.named and restart is None:
+    if not (isinstance(g, Sum) and g.passed and "at" in node.named):
+        g = found[node.number] = _settled(node, g, restart)
+    if "at" in node.named:
         _assigned_back(node, g, found)
         return
-    if isinstance(g, Sum):
-        g = found[node.number] = g.number()
-    g = found[node.number] = closed(g)
-    if restart is not None:
-        g = found[node.number] = restart(node, g)
     if node.adjoint is Kind.LEAF:
         return
     if isinstance(node.adjoint, Choice) and (met := chosen(node)):
@@ -141,6 +134,12 @@ def _back(y: Number, found: dict[int, Any], opened: list[Open], side: Sides, res
                 _moved_back(node, i, x, g, found)
             else:
                 _add(found, x.node.number, _by(node, i, x, g, y, side))
+
+
+def _settled(node: Node, g: Number | Sum, restart: Restart | None) -> Number:
+    """The derivative by a node, to which nothing is added any more."""
+    number = closed(g.number() if isinstance(g, Sum) else g)
+    return number if restart is None else restart(node, number)
 
 
 def _by(node: Node, i: int, x: Number, g: Number, y: Number, side: Sides) -> Number:
@@ -191,11 +190,10 @@ def _assigned_back(node: Node, g: Number | Sum, found: dict[int, Any]) -> None:
     So that a loop over elements of x costs x once: the rest goes on in place from one assignment to the next.
     """
     at, (old, new) = node.named["at"], node.operands
-    if isinstance(g, Sum) and g.passed:
+    if isinstance(g, Sum):
         rest, found[node.number] = g, DROPPED
     else:
-        found[node.number] = closed(g.number() if isinstance(g, Sum) else g)
-        rest = Sum.of(found[node.number])
+        rest = Sum.of(g)
     if new.node is not None and new.node.active:
         part = Number(rest.v[at].copy(), rest.r[at].copy(), rest.format)
         _add(found, new.node.number, fitted(Ball(part), new.shape).settled())

@@ -9,6 +9,7 @@ import pytest
 import scipy.special  # type: ignore[import-untyped]  # it ships no stubs
 
 from tests.attack.adversary import F64
+from tests.attack.oracle import exactly
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import longdouble
@@ -231,3 +232,13 @@ def test_erf_in_longdouble_is_off_by_less_than_a_centre_may_be() -> None:
             parts = (np.frexp(v), np.frexp(longdouble.erf(v)))
             x, got = (flint.arb((int(np.ldexp(m, bits)), int(e) - bits)) for m, e in parts)
             assert abs(got - x.erf()) <= abs(x.erf()) * 6 * flint.arb(2) ** -bits
+
+
+def test_the_root_of_a_p_norm_in_longdouble_is_longdouble_s() -> None:
+    """1 / 3 in float64 would be off by far more than the radius: found by the attack on adjoints."""
+    x = np.array([1.5, 2.5, -0.25], np.longdouble)
+    given: Any = Ball(x)
+    ball: Any = np.linalg.norm(given, 3)
+    with flint.ctx.workprec(200):
+        exact = sum((abs(v) ** 3 for v in exactly(x)), flint.arb(0)).root(3)
+        assert abs(exactly(np.asarray(ball.value)).item() - exact) <= flint.arb(float(ball.radius))
