@@ -13,7 +13,7 @@ from torch_mirror.tape.edits.probe import holds
 from torch_mirror.tape.edits.search import NAMELESS
 from torch_mirror.tape.edits.shown import first_shown
 
-GRADES = ("unique", "simplest", "tie", "unnamed", "wrong")
+GRADES = ("unique", "simplest", "tie", "listed", "unnamed", "wrong")
 
 
 class Graded(NamedTuple):
@@ -44,7 +44,8 @@ def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: 
     if not first or first[0][0].edit.cost >= NAMELESS:
         grade = "unnamed"
     elif not any(right):
-        grade = "wrong"
+        listed = sorted(groups[len(first) :], key=lambda group: group[0].edit.cost)[: explain.LISTED]
+        grade = "listed" if any(_is_it(fit, fresh) for group in listed for fit in group) else "wrong"
     elif len(first) > 1:
         grade = "tie"
     else:
