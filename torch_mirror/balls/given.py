@@ -15,7 +15,7 @@ def checked_radius(value: Any, radius: Any) -> Any:
     if type(radius) is int and radius == 0:  # nearly all, and nothing to look at
         return radius
     given = np.asarray(radius)
-    if given.dtype.kind not in "fiu" or not (given >= 0).all():
+    if given.dtype.kind not in "fiu" or (given < 0).any():  # NaN is infinite: it decides nothing
         raise InputError("radius of a ball", "numbers, 0 or more", repr(radius)[:60])
     shape = np.shape(value)
     if given.ndim > len(shape) or any(n not in (1, m) for n, m in zip(given.shape[::-1], shape[::-1], strict=False)):
