@@ -9,7 +9,8 @@ import torch_mirror.balls
 
 ROOT = Path(torch_mirror.balls.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("take", "format", "exact", "callers", "recording", "given"), ("exactness", "adjoints"), ("number", "choosing"), ("masks",),
+    ("take", "format", "exact", "callers", "recording", "given"), ("exactness", "adjoints"), ("number", "choosing"),
+    ("masks",),
     ("indexing",), ("rules",),
     ("table",), ("dispatch",), ("bools", "assignment", "attributes", "calls"), ("cell",),
 )  # fmt: skip

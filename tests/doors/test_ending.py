@@ -105,6 +105,11 @@ def test_ctrl_c_while_it_runs(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out.json", "old")]
 
 
+def as_in_a_terminal() -> None:
+    """Ctrl-C is not ignored, as it is in what a script has started in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted_behind(module: str, folder: Path, *options: str) -> tuple[int, str, str]:
     """How a run ends that gets Ctrl-C when that module is loaded: status, output, and the last line of all told.
 
@@ -113,6 +118,7 @@ def interrupted_behind(module: str, folder: Path, *options: str) -> tuple[int, s
     with subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "torch_mirror", "verify", "linear-neuron", *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+        preexec_fn=as_in_a_terminal,  # noqa: PLW1509 - no thread of ours runs here
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:  # fmt: skip
         assert process.stderr is not None
