@@ -36,12 +36,14 @@ sys.meta_path[:] = [Only(finder, known) for finder in sys.meta_path]
 """
 """Other modules than the known ones and Python's own are not found."""
 WITHOUT_TORCH = """
-import reference, torch_mirror
+import numpy, reference, torch_mirror
 dir(torch_mirror)
 experiment = reference.experiments.load("linear-neuron")
 assert len(reference.train(experiment)["loss"]) == 1000
 assert (torch_mirror.Ball(2.0) * 3).value == 6
 torch_mirror.Certificate
+double = torch_mirror.check(lambda p, x: ((p * x).sum(), 2 * x), numpy.ones(3), numpy.arange(3.0))
+assert not double.certified
 """
 VERIFY = """
 import torch_mirror
@@ -52,11 +54,7 @@ assert torch_mirror.verify(replace(experiments.load("linear-neuron"), steps=5)).
 COMMAND = """
 import runpy, sys
 sys.argv = ["a command", *{arguments!r}]
-try:
-    runpy.run_module({module!r}, run_name="__main__")
-except SystemExit as end:
-    if end.code:
-        raise
+runpy.run_module({module!r}, run_name="__main__")
 """
 CLICK_IS_MISSING = "Error: click: expected to be installed, got no such module: pip install 'torch-mirror[cli]'\n"
 
@@ -72,18 +70,29 @@ def test_without_torch_there_are_the_reference_and_the_balls() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_base_installation_verifies_and_the_extra_cli_brings_the_commands() -> None:
-    """In one process, because torch takes seconds to load. The commands say whose data, and draw no picture."""
-    picture = ["--experiment", "linear-neuron", "--steps", "2", "--dtype", "float64"]
-    verify = ["verify", "linear-neuron", "diabetes-linear", "--steps", "5"]
-    commands = ("torch_mirror.figures", picture), ("torch_mirror", verify)
-    code = [COMMAND.format(module=module, arguments=arguments) for module, arguments in commands]
-    result = run("\n".join([VERIFY, "known |= {'click', 'tqdm'}", *code]), BASE)
-    assert result.stdout.startswith("linear-neuron  float64  2 steps")
+def test_the_base_installation_verifies() -> None:
+    result = run(VERIFY, BASE)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def with_the_command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command where the extra ``cli`` alone is installed."""
+    return run(COMMAND.format(module=module, arguments=arguments), (*BASE, "click", "tqdm"))
+
+
+def test_with_its_extra_the_command_runs_and_says_whose_data_it_lacks() -> None:
+    result = with_the_command("torch_mirror", "verify", "linear-neuron", "diabetes-linear", "--steps", "5")
     assert result.stdout.count("certified") == 2  # linear-neuron, in both precisions
     (line,) = result.stderr.splitlines()
     assert line.endswith("which has it (pip install 'torch-mirror[documents]'), got none")
     assert result.returncode == 2
+
+
+def test_without_matplotlib_the_figures_are_a_table() -> None:
+    picture = ("--experiment", "linear-neuron", "--steps", "2", "--dtype", "float64")
+    result = with_the_command("torch_mirror.figures", *picture)
+    assert result.stdout.startswith("linear-neuron  float64  2 steps")
+    assert result.returncode == 0
 
 
 @pytest.mark.parametrize(("code", "missing"), [(WITHOUT_TORCH, "numpy"), (VERIFY, "torch")])
