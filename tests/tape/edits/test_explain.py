@@ -286,3 +286,12 @@ def test_a_factor_left_out_is_named_in_the_scale_that_the_user_works_in() -> Non
     e = explain_gradients(loss, leaves, point.seen, point.constants, budget=BUDGET)
     assert words(e) == ["factor d(a1) left out of d(z1)"]
     assert e.findings[0].causes[0].explains == ("W1", "b1")
+
+
+def test_where_nothing_of_the_users_is_right_the_losss_own_factors_are_tried_as_scales() -> None:
+    late = TANH.replace("dz3 = (z3 - t) / N", "dz3 = z3")
+    for i in "123":
+        late = late.replace(f".T @ dz{i}\n", f".T @ dz{i} / N\n").replace(f"dz{i}.sum(0)", f"dz{i}.sum(0) / N")
+    loss, leaves, point = recorded(late, SIZES, 0)
+    e = explain_gradients(loss, leaves, point.seen, point.constants, budget=BUDGET)
+    assert words(e) == ["z3 for z3 - t in 2 * (z3 - t)"]

@@ -1,6 +1,7 @@
 """Numbers that a factor may be, by name: what the caller has named, and what is made of that.
 
-    1   2   1/2   -1   0   10        and of a number c:   c, 1 / c, -c, c^2, 1 - c, 1 / (1 - c), c / (c - 1), (c - 1) / c
+    1   2   1/2   -1   0   10
+    of a number c:   c, 1 / c, -c, c^2, 1 - c, 1 / (1 - c), c / (c - 1), (c - 1) / c
     and the products of two of the simplest; those with 2 or 1/2 are the simpler ones
 
 A number solved for is known within a tolerance, and has all the names that lie within it: more than one are a tie,
@@ -13,7 +14,10 @@ from itertools import combinations
 from typing import NamedTuple
 
 PLAIN = {"1": 1.0, "2": 2.0, "1/2": 0.5, "-1": -1.0}
-DECIMAL = {"0": 0.0, "10": 10.0, "1/10": 0.1, "100": 100.0, "1/100": 0.01, "1000": 1e3, "1/1000": 1e-3, "-2": -2.0, "-1/2": -0.5}
+DECIMAL = {
+    "0": 0.0, "-2": -2.0, "-1/2": -0.5, "10": 10.0, "1/10": 0.1, "100": 100.0, "1/100": 0.01, "1000": 1e3,
+    "1/1000": 1e-3,
+}  # fmt: skip
 
 
 class Constant(NamedTuple):

@@ -4,7 +4,8 @@
 
 Many people's intermediate gradients are N times the derivatives, and are divided by N at the end. A factor that is left
 out in between is then another edit than where 1/N comes first. So the right equation is drawn up in the scale that most
-of the user's values have: the sweep starts from that number in place of 1, and its results are divided by it.
+of the user's values have, and if nothing fits in others: the sweep starts from that number in place of 1, and its
+results are divided by it.
 """
 
 from collections import Counter
@@ -38,17 +39,35 @@ def explain_gradients(
 ) -> Explanation:
     """The causes of what is wrong among the seen gradients.
 
-    loss, leaves, side: as in gradient_equation; all else as in explain. Raises MissingAdjointError as the former does.
+    loss, leaves, side: as in gradient_equation; all else as in explain. Each scale that is tried has its share of
+    the budget. Raises MissingAdjointError as gradient_equation does.
     """
     eq = gradient_equation(loss, leaves, side)
-    scale = scale_of(eq, seen)
-    first = explain(_scaled(eq, loss, leaves, side, scale), seen, constants, others, previous, budget)
-    left = budget - first.seconds
-    if scale == 1 or not first.unexplained or left <= 0:
-        return first
-    second = explain(eq, seen, constants, others, previous, left)
-    best = min(first, second, key=lambda e: len(e.unexplained))
-    return best._replace(tried=first.tried + second.tried, seconds=first.seconds + second.seconds)
+    told: list[Explanation] = []
+    spent = 0.0
+    scales = _scales(eq, seen)
+    for left, scale in zip(range(len(scales), 0, -1), scales, strict=True):
+        scaled = eq if scale == 1 else gradient_equation(loss, leaves, side, scale)
+        told.append(explain(scaled, seen, constants, others, previous, (budget - spent) / left))
+        spent += told[-1].seconds
+        if not told[-1].unexplained or spent >= budget:
+            break
+    best = min(told, key=lambda e: len(e.unexplained))
+    return best._replace(tried=sum(e.tried for e in told), seconds=spent)
+
+
+def _scales(eq: Equation, seen: Mapping[str, Number | None]) -> list[float]:
+    """What to try: the user's scale; 1; and those in which the loss's own factors, such as 1/N, come at the end."""
+    single = (eq.values[i].value for i, node in enumerate(eq.nodes) if node.of and eq.values[i].value.size == 1)
+    factors = (1 / float(value.item()) for value in single if value.any())
+    every = (_whole(c) for c in (scale_of(eq, seen), 1.0, *factors))
+    return list(dict.fromkeys(c for c in every if c is not None and c > 0))
+
+
+def _whole(c: float) -> float | None:
+    """A whole number or one over it, which is what people divide by; None for any other."""
+    n = float(np.round(c)) if c >= 1 else 1 / float(np.round(1 / c)) if c > 0 else 0.0
+    return n if abs(n - c) <= 1e-8 * abs(c) else None
 
 
 def scale_of(eq: Equation, seen: Mapping[str, Number | None]) -> float:
@@ -66,11 +85,3 @@ def scale_of(eq: Equation, seen: Mapping[str, Number | None]) -> float:
         found = (factor_between(v, eq.values[i].value) for i in by_shape.get(v.shape, ()))
         ratios.update({float(f"{ratio:.9g}") for ratio in found if ratio is not None and ratio > 0})
     return ratios.most_common(1)[0][0] if ratios else 1.0
-
-
-def _scaled(eq: Equation, loss: Number, leaves: Mapping[str, Number], side: Side, scale: float) -> Equation:
-    """In another scale; whole numbers and their inverses alone, which is what people divide by."""
-    whole = np.round(scale) if scale >= 1 else 1 / np.round(1 / scale)
-    if scale == 1 or abs(whole - scale) > 1e-8 * scale:
-        return eq
-    return gradient_equation(loss, leaves, side, float(whole))

@@ -62,7 +62,8 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
         return
     for other in same.get(shape, ()):
         itself = other in (me, site.node) or other in case.shape.below.get(site.node, ())
-        if itself or (site.operand is None and node.operation in ARITHMETIC and other in node.operands):
+        far = abs(case.turn[other] - case.turn[site.node]) > 1  # of a loop, where people are one off
+        if itself or far or (site.operand is None and node.operation in ARITHMETIC and other in node.operands):
             continue
         apart = (case.eq.nodes[other].kind == "adjoint") != (case.eq.nodes[me].kind == "adjoint")
         yield _instead(case, site, me, other, 2 + apart, lambda h, i=other: h.at(i))
@@ -88,7 +89,8 @@ def _turned(case: Case, site: Site, others: Sequence[int]) -> Edits:
     inner = case.eq.nodes[site.node].operands[0]
     shape = case.arrays[inner].shape
     for other in others:
-        if other != inner and case.eq.nodes[other].kind == "forward":
+        far = abs(case.turn[other] - case.turn[site.node]) > 1
+        if other != inner and not far and case.eq.nodes[other].kind == "forward":
             yield _instead(case, site, inner, other, 2, lambda h, i=other: np.transpose(h.at(i)))
     for words, i in case.others.items():
         if case.arrays[i].shape == shape:
