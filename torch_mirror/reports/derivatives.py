@@ -95,9 +95,10 @@ def _of_fault(fault: Fault) -> list[str]:
     if fault.due is not None:
         told.append(f"there {_meaning(fault.due).removeprefix('= ')} is due")
     told += [f"cause: {fault.causes[0]}"] if len(fault.causes) == 1 else []
-    told += [f"cause, one of {len(fault.causes)} that cannot be told apart here: {_some(fault.causes, 3)}"] * (
-        len(fault.causes) > 1
-    )
+    if len(fault.causes) > 1:
+        told.append(f"cause, one of {len(fault.causes)} that cannot be told apart: {' | '.join(fault.causes[:3])}")
+        told.append(fault.why)
+    told += [f"cause: {fault.why}"] if fault.why and not fault.causes else []
     told += [fault.note] if fault.note else []
     if fault.gradients[1:]:
         verb = "follows" if len(fault.gradients) == 2 else "follow"
