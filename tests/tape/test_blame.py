@@ -86,7 +86,7 @@ TIES = {
     ("layer_objects", "error / error.size"): ("a factor 0.5 (here 1/(t.shape[1] or", "a factor 1/2 at d(error)"),
     ("layer_objects", "return grad @ self.W.T * 2"): ("a factor 2 (here (t.shape[1] or", "a factor 2 at d(where("),
     ("two_layer_class", "dscores /= N - 1"): ("a factor 1.166667 (here N * 1/", "a factor 1.166667 (here N/(N - 1)"),
-    ("convolution", "dy = y - t"): ("a factor 3 (here (K1.shape[2] or K1.shape[3]))", "a factor 3 (here N, N the batch)"),
+    ("convolution", "dy = y - t"): ("a factor 3 (here (K1.shape[2] or K1", "a factor 3 (here N, N the batch)"),
 }
 """How each of the causes begins that are equal here: 2 outputs, 7 samples and 6 hidden units, kernels of 3."""
 
