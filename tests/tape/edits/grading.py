@@ -13,7 +13,7 @@ from torch_mirror.tape.edits.probe import holds
 from torch_mirror.tape.edits.search import NAMELESS
 from torch_mirror.tape.edits.shown import first_shown
 
-GRADES = ("unique", "simplest", "tie", "unnamed", "wrong")
+GRADES = ("unique", "simplest", "tie", "listed", "unnamed", "wrong")
 
 
 class Graded(NamedTuple):
@@ -32,7 +32,7 @@ def case_at(point: Point) -> Case:
     return case_of(point.eq, usable(point.eq, point.seen)[0], point.constants, point.others, point.previous)
 
 
-def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: float = 5.0) -> Graded:
+def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: float = 60.0) -> Graded:
     """fresh: the same fault at other points; a cause is right if it holds at one of other sizes, or of the same."""
     started = time.perf_counter()
     found = fits_of(case, started + budget)
@@ -44,7 +44,8 @@ def graded(fault: str, case: Case, point: Point, fresh: Sequence[Case], budget: 
     if not first or first[0][0].edit.cost >= NAMELESS:
         grade = "unnamed"
     elif not any(right):
-        grade = "wrong"
+        listed = sorted(groups[len(first) :], key=lambda group: group[0].edit.cost)[: explain.LISTED]
+        grade = "listed" if any(_is_it(fit, fresh) for group in listed for fit in group) else "wrong"
     elif len(first) > 1:
         grade = "tie"
     else:

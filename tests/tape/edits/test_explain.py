@@ -89,6 +89,14 @@ def test_two_mistakes_are_both_named(first: Fault, old: str, new: str) -> None:
     assert set(words(both)) == {text for e in alone for text in words(e)}
 
 
+def test_of_a_tie_that_is_made_which_leaves_the_rest_explainable() -> None:
+    """A dead unit is tied with a dead element of b1, where W1 has its own mistake; only the unit explains both."""
+    e = of(FAULTS["a dead unit"], SOFTMAX.replace(DW1, "dW1 = X.T @ dz1"))
+    assert not e.unexplained
+    assert len(e.findings) == 2
+    assert "left out of d(W1)" in words(e)[-1]
+
+
 def test_of_equal_sizes_a_tie_says_why() -> None:
     (finding,) = told(run(SOFTMAX, FAULTS["1/N twice"], Sizes(5, 4, 5, 5), 0)).findings
     assert [cause.words.split(" at ")[0] for cause in finding.causes] == [
@@ -295,3 +303,26 @@ def test_where_nothing_of_the_users_is_right_the_losss_own_factors_are_tried_as_
     loss, leaves, point = recorded(late, SIZES, 0)
     e = explain_gradients(loss, leaves, point.seen, point.constants, budget=BUDGET)
     assert words(e) == ["z3 for z3 - t in 2 * (z3 - t)"]
+
+
+@pytest.mark.parametrize(
+    ("size", "radius", "named"), [(1, 1e-12, True), (1, 1e-6, False), (3, 1e-6, True), (3, 1e-2, False)]
+)
+def test_one_element_has_to_be_known_better_than_three(size: int, radius: float, named: bool) -> None:  # noqa: FBT001 - a case
+    with recording():
+        w = leaf(np.array([0.3, 0.4, 0.7])[:size], "w")
+        loss = np.sum(np.sin(w)).settled()
+        seen = (np.cos(w) * 0.5).settled()
+    wide = Number(seen.value, seen.radius + radius)
+    e = explain(gradient_equation(loss, {"w": w.settled()}), {"w": wide}, {"N": 7.0}, budget=BUDGET)
+    assert bool(e.findings) == named
+
+
+def test_what_fits_by_chance_and_is_less_simple_is_listed_beside_the_simplest() -> None:
+    """Of 6 samples and 2 outputs a factor N / outputs is 3, as many as there are inputs."""
+    (finding,) = told(run(SOFTMAX, FAULTS["1/outputs for 1/N"], Sizes(6, 3, 4, 2), 0)).findings
+    (cause,) = finding.causes
+    assert cause.words.startswith("a factor inputs")
+    assert not cause.alone
+    assert any("(N, the batch) * 1/outputs" in text for text in cause.less)
+    assert "nothing simpler fits; also possible: " in str(cause)

@@ -35,6 +35,9 @@ from torch_mirror.tape.edits.user import Value
 MOST = 4
 """Mistakes that are told, one after the other."""
 
+LISTED = 6
+"""Less simple causes that are listed beside the simplest."""
+
 Nothing: Mapping[str, Number] = {}
 
 
@@ -82,7 +85,7 @@ def explain(
                 break
             groups = ranked(case, found.fits, constants, point)
             findings.append(_finding(case, groups, tried, complete=found.complete))
-            edit = groups[0][0].edit
+            edit = _made_first(case, groups, until)
             case = after(case, edit)
             point = None if point is None else after(point, with_constants(edit, point.constants))
     seconds = time.perf_counter() - started
@@ -184,10 +187,21 @@ def tied(groups: Sequence[Sequence[Fit]]) -> list[Sequence[Fit]]:
     return [group for group in groups if group[0].edit.cost == groups[0][0].edit.cost]
 
 
+def _made_first(case: Case, groups: Sequence[Sequence[Fit]], until: float) -> Edit:
+    """The edit that is made before the rest is explained: of a tie the one that leaves the most explainable."""
+    first, *others = (first_shown(case, group)[0].edit for group in tied(groups))
+    if not others or not after(case, first).wrong:
+        return first
+    found = {edit: fits_of(after(case, edit), until).fits for edit in (first, *others[:2])}
+    return max(found, key=lambda edit: max((len(fit.explains) for fit in found[edit]), default=0))
+
+
 def _finding(case: Case, groups: Sequence[Sequence[Fit]], tried: int, *, complete: bool) -> Finding:
     alone = complete and len(groups) == 1
     first = tied(groups)
-    causes = tuple(_cause(case, group, tried, alone=alone) for group in first)
+    rest = sorted(groups[len(first) :], key=lambda group: group[0].edit.cost)
+    less = tuple(dict.fromkeys(first_shown(case, group)[0].edit.words for group in rest))
+    causes = tuple(_cause(case, group, tried, alone=alone)._replace(less=less[:LISTED]) for group in first)
     return Finding(causes, _why([group[0] for group in first]) if len(first) > 1 else "")
 
 

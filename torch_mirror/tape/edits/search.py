@@ -1,7 +1,7 @@
 """The search: every edit of the menu tried on arrays, and what is left proven on balls.
 
 An edit is accepted if every element of some wrong output is within its radius and no right output is spoiled. The radii
-must be far smaller than the error that is explained (SHARP), or a wide ball would fit anything. On arrays an edit is
+must be far smaller than the error that is explained (BITS), or a wide ball would fit anything. On arrays an edit is
 only refused, never accepted.
 
 A constant is not guessed but solved for. The outputs are affine in a factor c, A + (c - 1) D, or in its inverse; two
@@ -22,8 +22,13 @@ from torch_mirror.tape.edits.case import Case, distance
 from torch_mirror.tape.edits.constants import Constant, names_of
 from torch_mirror.tape.edits.edit import By, Change, Edit, Values, evaluated, way_of
 
-SHARP = 1e-3
-"""The radii of a fit, over the largest error that it explains."""
+BITS = 30.0
+"""By so many bits an error exceeds the radii, the three elements together in which it does so most.
+
+If a wrong edit's values are spread over the size of the error, one of them meets a ball of 1/r of this size with a
+chance of about 1/r. With three elements that are independent of each other, and a thousand edits tried, 2^30 leaves one
+in a million. More elements are not counted, as they need not be independent: one sample's error has rank 1.
+"""
 
 NAMELESS = 9
 """What a constant without a name adds to the cost."""
@@ -116,7 +121,7 @@ def _accepted(case: Case, edit: Edit, *, whole: bool) -> Fit | None:
     balls = _run(case, edit, [*right, *hopeful], {}, case.balls) if hopeful else None
     if balls is None or any(distance(case.seen[name], balls[name]) > 1 for name in right):
         return None
-    worst = {name: distance(case.seen[name], balls[name]) for name in hopeful if _sharp(case, name, balls[name])}
+    worst = {name: distance(case.seen[name], balls[name]) for name in hopeful if _telling(case, name, balls[name])}
     explained = frozenset(name for name, ratio in worst.items() if ratio <= 1)
     if not explained or (whole and len(explained) < len(case.wrong)):
         return None
@@ -139,12 +144,14 @@ def _hopeful(case: Case, edit: Edit, right: Sequence[str], wrong: Sequence[str],
     return found if outputs is not None and all(_near(case, name, outputs[name]) for name in right) else []
 
 
-def _sharp(case: Case, name: str, ball: Any) -> bool:
+def _telling(case: Case, name: str, ball: Any) -> bool:
     """Whether the radii are far smaller than the error that is explained."""
     seen, expected = case.seen[name], case.balls[case.eq.outputs[name]]
-    error = np.abs(seen.value - expected.value).max(initial=0.0)
-    radius = np.max(np.asarray(ball.radius) + seen.radius, initial=0.0)
-    return bool(radius <= SHARP * error)
+    error = np.abs(seen.value - expected.value)
+    allowed = np.asarray(ball.radius) + seen.radius
+    ratio = np.where(error > 0, error / allowed, 1.0)  # infinite where nothing rounds
+    most = np.sort(np.maximum(np.nan_to_num(ratio, nan=1.0), 1.0), axis=None)[-3:]
+    return bool(np.log2(most).sum() >= BITS)
 
 
 # --- constants ---------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ class Cause(NamedTuple):
     tried:    edits that were evaluated; alone: no other one fits
     worst:    the largest |seen - edited| / (both radii): the proof is that it is at most 1
     also:     the same formula in other words
+    less:     what fits here as well and is less simple: 3 may be the inputs, and by chance N / outputs
     """
 
     words: str
@@ -23,10 +24,12 @@ class Cause(NamedTuple):
     alone: bool
     worst: float
     also: tuple[str, ...] = ()
+    less: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         line = "" if self.place is None else f"line {self.place.line}: "
         fits = "this alone fits" if self.alone else "nothing simpler fits"
+        fits += f"; also possible: {'; or '.join(self.less)}" if self.less else ""
         return f"{line}{self.words}; explains {', '.join(self.explains)}; {self.tried:,} edits tried, {fits}"
 
 
