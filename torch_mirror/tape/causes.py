@@ -146,14 +146,14 @@ def _told(e: Explanation, s: Scene, mistake: Mistake, asked: Asked) -> tuple[tup
     explained = [set(finding.causes[0].explains) for finding in e.findings]
     if e.findings and explained[0] == wanted:
         first = e.findings[0]
-        return tuple(_cause([cause], sizes, constants) for cause in first.causes), first.why
+        return tuple(in_words([cause], sizes, constants) for cause in first.causes), first.why
     if e.findings and set().union(*explained) == wanted and all(len(f.causes) == 1 for f in e.findings):
-        return (_cause([f.causes[0] for f in e.findings], sizes, constants),), ""
+        return (in_words([f.causes[0] for f in e.findings], sizes, constants),), ""
     how = f"{e.tried:,} were tried{'' if e.complete else ', and the time was up'}"
     return (), "; ".join([f"no single edit of the right equation explains it ({how})", *e.facts])
 
 
-def _cause(causes: Iterable[Cause], elements: Mapping[str, int], constants: Mapping[str, Constant]) -> str:
+def in_words(causes: Iterable[Cause], elements: Mapping[str, int], constants: Mapping[str, Constant]) -> str:
     """Several causes are told as one where each explains its own gradients, as of layers that one line computes."""
     causes = list(causes)
     words = ", and ".join(_with_number(cause.words, constants) for cause in causes)
