@@ -183,7 +183,7 @@ def test_several_mistakes_are_each_told() -> None:
     assert by_first["dW1"].note == "(with the mistake told at dW2 set aside)"  # dW1 is made of dz2
     assert not by_first["dW3"].note
     assert by_first["dW3"].causes[0].startswith("a factor 2 at d(W3) (proof")
-    assert by_first["dW1"].causes[0].startswith("a factor 3 (here (t.shape[1] or W3.shape[1])) at d(W1) (proof")
+    assert by_first["dW1"].causes[0].startswith("a factor 3 (here (t.shape[1] or third)) at d(W1) (proof")
     assert not by_first["dW2"].causes
 
 

@@ -131,6 +131,10 @@ def gradient_name(name: str) -> str:
     return _joined(parts)
 
 
+PLAIN = (0.0, 0.5, 1.0, 2.0)
+"""Numbers of the data that need no name: a factor 2 is a factor 2."""
+
+
 def sizes_of(claim: Claim) -> dict[str, float]:
     """Sizes that a factor may be, by what they are called: the batch, the axes of data and parameters, plain floats.
 
@@ -143,7 +147,7 @@ def sizes_of(claim: Claim) -> dict[str, float]:
     sizes: dict[str, float] = {} if batch is None else {"N": batch}
     for name, a in arrays.items():
         sizes |= {f"{name}.shape[{axis}]": n for axis, n in enumerate(a.shape) if n > 1 and n != batch}
-    sizes |= {name: float(c) for name, c in given.items() if isinstance(c, (float, np.floating)) and c not in (0, 1)}
+    sizes |= {name: float(c) for name, c in given.items() if isinstance(c, (float, np.floating)) and abs(c) not in PLAIN}
     for name, leaf in named(claim.parameters).items():
         sizes |= {f"{spoken(name)}.shape[{axis}]": n for axis, n in enumerate(np.shape(leaf)) if n > 1}
     return sizes
