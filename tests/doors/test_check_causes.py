@@ -136,7 +136,8 @@ def test_right_code_pays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_the_time_is_up_that_is_said_and_the_verdict_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch_mirror.doors.check.derivative.Asked", lambda *given: causes.Asked(given[0], given[1], given[2], 0.0))
+    late = causes.Asked({}, str, str, 0.0)
+    monkeypatch.setattr("torch_mirror.doors.check.derivative.Asked", lambda *_: late)
     result = checked(SOFTMAX, TIED[0], APART, 0)
     assert result.verdict == "refuted"
     assert not result.causes

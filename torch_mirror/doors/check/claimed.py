@@ -147,7 +147,8 @@ def sizes_of(claim: Claim) -> dict[str, float]:
     sizes: dict[str, float] = {} if batch is None else {"N": batch}
     for name, a in arrays.items():
         sizes |= {f"{name}.shape[{axis}]": n for axis, n in enumerate(a.shape) if n > 1 and n != batch}
-    sizes |= {name: float(c) for name, c in given.items() if isinstance(c, (float, np.floating)) and abs(c) not in PLAIN}
+    floats = {name: float(c) for name, c in given.items() if isinstance(c, (float, np.floating))}
+    sizes |= {name: c for name, c in floats.items() if abs(c) not in PLAIN}
     for name, leaf in named(claim.parameters).items():
         sizes |= {f"{spoken(name)}.shape[{axis}]": n for axis, n in enumerate(np.shape(leaf)) if n > 1}
     return sizes
