@@ -24,6 +24,7 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
     wrong: names of parameters, in that order; spelled: the gradient's name for a parameter's;
     asked: what causes are made of
     """
+    sizes = {"N (the batch)" if name == "N" else name: n for name, n in asked.sizes.items()}
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
     told: list[tuple[Fault, set[int]]] = []  # with the values that were put in the place of derivatives
@@ -40,7 +41,7 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
         right = tuple(name for name in s.gradients if is_right(s, v.derivatives, name))
         why = reasons(s, Mistake(tuple(explained), right, given, guess.share), asked)
         asked = asked._replace(seconds=max(asked.seconds - why.seconds, 0.0))
-        fault = fault_of(v, guess, explained, spelled, asked.sizes)._replace(causes=why.causes, why=why.why)
+        fault = fault_of(v, guess, explained, spelled, sizes)._replace(causes=why.causes, why=why.why)
         set_aside = [f.gradients[0] for f, values in told if values & s.above[explained[0]]]
         if set_aside:
             apart = f"(with the mistake told at {', '.join(set_aside)} set aside)"
