@@ -11,7 +11,11 @@ import torch
 
 from reference import SGD, Adagrad, Adam, AdamW, RMSprop
 from reference.errors import InputError
-from torch_mirror import check_step
+from tests.doors.catalogue import grade, of_optimizer, update_of, words
+from tests.tape.edits.optimizers import HERE, THERE
+from tests.tape.edits.planted import Fault
+from torch_mirror import Checked, check_step
+from torch_mirror.doors.check import step, step_causes
 
 draw = np.random.default_rng(0).standard_normal
 P = {"W": draw((3, 2)), "b": draw(2)}
@@ -109,6 +113,74 @@ def test_wrong_updates_are_refuted_at_their_first_step(update: Any, optimizer: A
     assert result.verdict == "refuted"
     assert told in str(result)
     assert {row.name for row in result.rows if row.word == "WRONG"} == {"W", "b"}
+
+
+OPTIMIZERS = [(name, fault) for name, written in HERE.items() for fault in written.faults]
+
+NOWHERE = {
+    "t for t + 1 in m",               # divides by 1 - beta^0 = 0
+    "beta2 in the correction of m",   # an edit that is in no menu
+}
+HIDDEN = {"decay decoupled", "betas swapped", "beta2 in m", "beta1 in v", "g for g^2", "the square left out"}
+"""Those that the menu cannot tell from the parameters alone, as the state before the step is known too little."""
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # some faults take the root of what is below 0
+@pytest.mark.parametrize("seen", [True, False], ids=["state seen", "state hidden"])
+@pytest.mark.parametrize("name", HERE)
+def test_the_cause_of_a_wrong_update_is_named_and_nothing_wrongly(name: str, seen: bool) -> None:  # noqa: FBT001 - a case
+    """Every other fault with the state seen, the rest with it hidden."""
+    for fault in HERE[name].faults[0 if seen else 1 :: 2]:
+        here = planted_step(HERE[name], fault, 1, 4, seen=seen)
+        there = planted_step(THERE[name], fault, 5, 6, seen=seen)
+        assert len(str(here).splitlines()) <= 20
+        if here.verdict == "refuted":
+            found = grade(here, there)
+            may_be_none = fault.name in NOWHERE or (not seen and fault.name in HIDDEN) or fault.name == "g for g^2"
+            assert found == "right" or (found == "none" and may_be_none), f"{fault.name}: {found}\n{here}\n{there}"
+
+
+def planted_step(written: Any, fault: Fault, seed: int, n: int, *, seen: bool) -> Checked:
+    update, start, states = update_of(written, fault)
+    return check_step(
+        update, written.optimizer, *of_optimizer(seed, n), 8, start=start, states=states if seen else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "false"),
+    [
+        ("the gradient before", "term g left out of g + (weight decay * p)"),
+        ("the old buffer", "term lr * v' left out of p'"),
+    ],
+)
+def test_a_cause_has_to_hold_in_the_steps_that_follow(
+    fault: str, false: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first step all state is 0, and that alone would name what is not done."""
+    (name, planted) = next((n, f) for n, f in OPTIMIZERS if f.name == fault)
+    told = planted_step(HERE[name], planted, 1, 4, seen=False)
+    assert words(told)
+    assert false not in words(told)
+    monkeypatch.setattr(step_causes, "FOLLOWED", 0)
+    monkeypatch.setattr(step, "FOLLOWED", 0)
+    assert words(planted_step(HERE[name], planted, 1, 4, seen=False)) == {false}
+
+
+def test_of_an_optimizer_that_is_not_the_reference_s_no_cause_is_told() -> None:
+    result = check_step(plain, Twice(), P, G)
+    assert result.verdict == "refuted"
+    assert not result.faults
+
+
+class Twice:
+    """A step of somebody's own."""
+
+    def init(self, _: Any) -> Any:
+        return {}
+
+    def step(self, p: Any, g: Any, state: Any, _: Any) -> Any:
+        return {name: p[name] - 0.02 * g[name] for name in p}, state
 
 
 def scaled(state: Callable[[Any], Any]) -> Any:

@@ -3,7 +3,7 @@
 dW1  WRONG   yours / derivative = 0.5 everywhere
      the right values end at    nn.py:41   da1 = dz2 @ W2.T        = dL/d a1 (nn.py:17)
      wrong from                 nn.py:43   dW1 = x.T @ dz1 / 2
-     cause: a factor 1/2 in dW1 (proof: without it all 1,200 elements are within their radius)
+     cause: a factor 1/2 at d(W1) (proof: with it all 1,200 elements are within their radius, worst 0.03; ...)
 db1  ok      worst 0.02 of its radius; a change of 3e-13 would have been seen
 """
 
@@ -95,9 +95,10 @@ def _of_fault(fault: Fault) -> list[str]:
     if fault.due is not None:
         told.append(f"there {_meaning(fault.due).removeprefix('= ')} is due")
     told += [f"cause: {fault.causes[0]}"] if len(fault.causes) == 1 else []
-    told += [f"cause, one of {len(fault.causes)} that cannot be told apart here: {_some(fault.causes, 3)}"] * (
-        len(fault.causes) > 1
-    )
+    if len(fault.causes) > 1:
+        told.append(f"cause, one of {len(fault.causes)} that cannot be told apart: {' | '.join(fault.causes[:3])}")
+        told.append(fault.why)
+    told += [f"cause: {fault.why}"] if fault.why and not fault.causes else []
     told += [fault.note] if fault.note else []
     if fault.gradients[1:]:
         verb = "follows" if len(fault.gradients) == 2 else "follow"

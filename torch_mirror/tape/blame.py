@@ -8,23 +8,23 @@ not guessed. What is wrong still has a mistake of its own, which is looked for i
 from collections.abc import Callable, Sequence
 
 from torch_mirror.balls.number import Number
-from torch_mirror.tape.causes import causes
-from torch_mirror.tape.factors import Sizes
-from torch_mirror.tape.faults import fault_of, last_right_of, untraced
-from torch_mirror.tape.guesses import Guess, first_wrong, guesses_of, is_right, itself, promising, stood_for
-from torch_mirror.tape.scene import Scene, View, anew, called, is_leaf, match_of, partial_sums, view_of
+from torch_mirror.tape.causes import Asked, Mistake, reasons
+from torch_mirror.tape.faults import fault_of, untraced
+from torch_mirror.tape.guesses import Guess, guesses_of, is_right, itself, promising, stood_for
+from torch_mirror.tape.scene import Scene, View, anew, is_leaf, partial_sums, view_of
 from torch_mirror.tape.told import Fault
 
 MOST = 6
 """Faults that are told; what is wrong beyond them is told without."""
 
 
-def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: Sizes) -> tuple[Fault, ...]:
+def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: Asked) -> tuple[Fault, ...]:
     """The faults behind wrong gradients, in the order of the backward pass.
 
     wrong: names of parameters, in that order; spelled: the gradient's name for a parameter's;
-    sizes: numbers that factors may be (factors.py).
+    asked: what causes are made of
     """
+    sizes = {"N (the batch)" if name == "N" else name: n for name, n in asked.sizes.items()}
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
     told: list[tuple[Fault, set[int]]] = []  # with the values that were put in the place of derivatives
@@ -38,17 +38,16 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], sizes: 
         if guess is None:
             faults.append(untraced(v, left.pop(0), spelled))
             continue
-        fault = fault_of(v, guess, explained, spelled, sizes)
+        right = tuple(name for name in s.gradients if is_right(s, v.derivatives, name))
+        why = reasons(s, Mistake(tuple(explained), right, given, guess.share), asked)
+        asked = asked._replace(seconds=max(asked.seconds - why.seconds, 0.0))
+        fault = fault_of(v, guess, explained, spelled, sizes)._replace(causes=why.causes, why=why.why)
         set_aside = [f.gradients[0] for f, values in told if values & s.above[explained[0]]]
         if set_aside:
             apart = f"(with the mistake told at {', '.join(set_aside)} set aside)"
             fault = fault._replace(note=f"{fault.note} {apart}".strip())
         given |= stood_for(s, guess)
         told.append((fault, {value for value, _ in guess.pairs}))
-        if not fault.causes:
-            right = frozenset(m.number for n in last_right_of(v, guess) if (m := match_of(v, n)) is not None)
-            name = called(s, first_wrong(v, guess))
-            fault = fault._replace(causes=causes(s, anew(s, given), guess.pairs, guess.share, right, sizes, name))
         faults.append(fault)
         left = [name for name in left if name not in explained]
     return tuple(faults)

@@ -1,221 +1,174 @@
-"""Causes: the smallest edit of the right equation that gives the user's value, proven for every element.
+"""Why a gradient is wrong: the smallest edit of the right equation that gives it, asked of tape/edits.
 
-The derivative by a value m of the forward pass is the sum over what m is used for,
-
-    D[m] = sum over j of A_j(D[y_j])          y_j made of m, A_j its adjoint
-
-Where the user's value stands for D[m] and is another number, single edits of that sum are tried: a factor; a term left
-out or with another factor; the derivative of an operation left out, taken at its argument or at its result, taken
-twice, its mask inverted; another array as a factor, or the same one transposed; a sample dropped; a sum over all axes,
-or one row of it; the result turned or shifted. An edit is named only if with it every element is within its radius,
-each time that the code made the value, and the right value is not. Several such edits are a tie, and all are told.
+Blame finds the line (blame.py) and this the cause, one after the other and of the same mistake: the right equation is
+drawn up as the user computes it, so many times too large if theirs are (share), and with the values that blame has put
+in the place of derivatives already. What those explain is right in it, and what is left has a cause of its own.
+Only what explains all the gradients of the mistake is told. Nothing is asked of a gradient that is right.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
-from typing import Any, NamedTuple
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
-import numpy as np
-
-from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import paused
-from torch_mirror.tape import compared, factors, patterns
-from torch_mirror.tape.adjoints_edited import of_operation, turned
-from torch_mirror.tape.scene import Scene, as_derivative, line_of, name_of, number_of, passed_on, site_of, written
+from torch_mirror.tape.edits.constants import DECIMAL, PLAIN, Constant, table
+from torch_mirror.tape.edits.explain import Point, explain
+from torch_mirror.tape.edits.gradients import gradient_equation
+from torch_mirror.tape.edits.told import Cause, Explanation
+from torch_mirror.tape.factors import Sizes
+from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.patterns import number
+from torch_mirror.tape.scene import Scene, starts
 
-DEEPEST = 3
-"""Operations between the value and the last right one that are edited."""
-
-
-MOST = 200
-"""Edits that are tried for one value."""
-
-
-class Edit(NamedTuple):
-    """What is changed, in words in which {} stands for an operation, that operation, and what comes of it."""
-
-    kind: str
-    where: str
-    value: Number
+BUDGET = 2.0
+"""Seconds for all causes of one check."""
 
 
-class Place(NamedTuple):
-    """A value of the user's, and what it should be the derivative by."""
+class Elsewhere(NamedTuple):
+    """The same code at another point, best of sizes that all differ."""
 
-    seen: Number
-    number: int
-
-
-class Fit(NamedTuple):
-    """An edit that explains values: how many elements, and the worst of their radius."""
-
-    kind: str
-    where: str
-    elements: int
-    worst: float
+    scene: Scene
+    sizes: Sizes
 
 
-def causes(
-    s: Scene,
-    derivatives: Mapping[int, Number],
-    pairs: Sequence[tuple[int, int]],
-    share: float,
-    right: frozenset[int],
-    sizes: factors.Sizes,
-    name: str = "",
-) -> tuple[str, ...]:
-    """The edits that explain all of the values, with their proof.
+class Asked(NamedTuple):
+    """What causes are made of.
 
-    derivatives: with all of the user's values in their places; right: forward values by which the user's are right;
-    name: what the user calls the value
+    sizes:     numbers that a factor may be, by what they are called; "N" is the batch
+    spoken:    what code calls a parameter, for its name
+    elsewhere: where the code was run once more, asked for only where causes are tied; or why it was not, "" if there
+               is nothing to say of that
+    seconds:   that are left
     """
-    told: dict[str, Fit] | None = None
-    with paused(), np.errstate(all="ignore"):
-        for value, number in pairs:
-            at = Place(as_derivative(s.tape.values[value], s.tape.values[number].shape, share), number)
-            whole = sum_of(_terms(s, derivatives, number).values())
-            if whole is None or compared.meets(at.seen, whole):
-                continue  # at this time nothing is wrong
-            here = {fit.kind: fit for fit in _fitting(s, derivatives, at, right, sizes, whole)}
-            told = here if told is None else {k: _both(told[k], here[k]) for k in told if k in here}
-            if not told:
-                return ()
-    return tuple(_told(fit, name) for fit in (told or {}).values())
+
+    sizes: Sizes
+    spoken: Callable[[str], str]
+    elsewhere: Callable[[], Elsewhere | str]
+    seconds: float = BUDGET
 
 
-def _both(one: Fit, other: Fit) -> Fit:
-    return one._replace(elements=one.elements + other.elements, worst=max(one.worst, other.worst))
+class Mistake(NamedTuple):
+    """Of the names of parameters: the gradients that are wrong with it; given: by number, as scene.anew takes them."""
+
+    wrong: tuple[str, ...]
+    right: tuple[str, ...]
+    given: Mapping[int, Number]
+    share: float
 
 
-def _told(fit: Fit, name: str) -> str:
-    where = fit.where or (f" in {name}" if name else "")
-    proof = f"so all {fit.elements:,} elements are within their radius, worst {fit.worst:.1g}"
-    return f"{fit.kind.format(where)} (proof: {proof})"
+class Reasons(NamedTuple):
+    """causes: several are a tie. why: why they are tied, or what is known where there is none."""
+
+    causes: tuple[str, ...]
+    why: str
+    seconds: float
 
 
-def _fitting(
-    s: Scene,
-    derivatives: Mapping[int, Number],
-    at: Place,
-    right: frozenset[int],
-    sizes: factors.Sizes,
-    whole: Number,
-) -> Iterator[Fit]:
-    """The edits that fit, and are no other words for the right value."""
-    factor = _factor(at.seen, whole, sizes)
-    edits = chain(factor, _edits(s, derivatives, at, right, sizes, DEEPEST))
-    for edit in islice(edits, MOST):
-        fits = edit.value.shape == at.seen.shape and compared.meets(at.seen, edit.value)
-        if fits and not compared.meets(whole, edit.value):
-            row = compared.row("", at.seen, edit.value)
-            yield Fit(edit.kind, edit.where, row.size, row.worst)
-            if edit.kind.startswith("a factor") and not edit.where:
-                return  # the simplest of all
+def reasons(s: Scene, mistake: Mistake, asked: Asked) -> Reasons:
+    """The causes of a mistake. Nothing is known of an operation that has no adjoint.
+
+    Where the mistake is itself what makes all of the user's values so many times too large, such as a sign, it is an
+    edit of the equation as it is; so that is asked as well.
+    """
+    shares, spent = list(dict.fromkeys((mistake.share, 1.0))), 0.0
+    found = Reasons((), "", 0)
+    for left, share in zip(range(len(shares), 0, -1), shares, strict=True):
+        try:
+            seconds = max(asked.seconds - spent, 0.0) / left
+            found = _reasons(s, mistake._replace(share=share), asked._replace(seconds=seconds))
+        except MissingAdjointError:
+            break
+        spent += found.seconds
+        if found.causes:
+            break
+    return found._replace(seconds=spent)
 
 
-def _factor(seen: Number, whole: Number, sizes: factors.Sizes) -> Iterator[Edit]:
-    """The whole is so many times too large."""
-    c = _constant(seen, whole)
-    if c is not None:
-        yield Edit(f"a factor {factors.in_words(c, sizes)}{{}}", "", _times(whole, c))
+def _reasons(s: Scene, mistake: Mistake, asked: Asked) -> Reasons:
+    """In the user's scale."""
+    here = _point(s, mistake, asked.spoken, mistake.share)
+    e = explain(here.eq, here.seen, by_number(asked.sizes), budget=asked.seconds)
+    if mistake.given or all(len(finding.causes) == 1 for finding in e.findings):
+        return Reasons(*_told(e, s, mistake, asked), e.seconds)
+    there = _elsewhere(mistake, asked)
+    if isinstance(there, str):
+        causes, why = _told(e, s, mistake, asked)
+        return Reasons(causes, f"{why}; {there or 'check(..., make=) looks at such a point'}", e.seconds)
+    left, constants = max(asked.seconds - e.seconds, 0.5), by_number(asked.sizes, there.sizes)
+    again = explain(here.eq, here.seen, constants, budget=left, elsewhere=there.point)
+    return Reasons(*_told(again, s, mistake, asked), e.seconds + again.seconds)
 
 
-def _constant(x: Number, y: Number) -> float | None:
-    """The c with x = c y; None if there is none that tells anything, or it is 1."""
-    pair = compared.both(x, y)
-    c = patterns.constant(pair.seen, pair.expected, pair.allowed)
-    return None if c is None or abs(c - 1) < 1e-15 or not factors.may_be_named(c, pair.expected) else factors.snapped(c)
+def _point(s: Scene, mistake: Mistake, spoken: Callable[[str], str], scale: float) -> Point:
+    leaves = {spoken(name): x for name, x in s.leaves.items()}
+    eq = gradient_equation(s.loss, leaves, s.side, scale, starts(s, mistake.given))
+    seen = {spoken(name): s.gradients[name] for name in (*mistake.wrong, *mistake.right) if name in s.gradients}
+    return Point(eq, seen, {})
 
 
-def _terms(s: Scene, derivatives: Mapping[int, Number], number: int) -> dict[int, Number]:
-    """What each use of a forward value contributes to the derivative by it, by the number of the use."""
-    terms = {}
-    for n in sorted(s.forward):
-        y = s.tape.values[n]
-        if n in derivatives and any(number_of(x) == number for x in y.node.operands):
-            part = passed_on(s, y, derivatives[n]).get(number)
-            if part is not None:
-                terms[n] = part
-    return terms
+class _There(NamedTuple):
+    point: Point
+    sizes: Sizes
 
 
-def sum_of(parts: Any) -> Number | None:
-    """Of the parts; None of none."""
-    total: Any = None
-    for part in parts:
-        total = Ball(part) if total is None else total + Ball(part)
-    return None if total is None else total.settled()
+def _elsewhere(mistake: Mistake, asked: Asked) -> _There | str:
+    """The user's scale there is the number of the same name; where it has none, nothing can be asked there."""
+    names = [name for name, n in asked.sizes.items() if n == mistake.share]
+    if not names and mistake.share != 1:
+        return f"on the way your gradients are {number(mistake.share)} times too large, which has no name elsewhere"
+    there = asked.elsewhere()
+    if isinstance(there, str):
+        return there
+    scale = there.sizes.get(names[0], 1.0) if names else 1.0
+    sizes = {name: there.sizes[name] for name in asked.sizes if name in there.sizes}
+    constants = {name: sizes[name.split(" or ")[0]] for name in by_number(asked.sizes, sizes)}
+    return _There(_point(there.scene, mistake, asked.spoken, scale)._replace(constants=constants), sizes)
 
 
-def _edits(
-    s: Scene,
-    derivatives: Mapping[int, Number],
-    at: Place,
-    right: frozenset[int],
-    sizes: factors.Sizes,
-    depth: int,
-) -> Iterator[Edit]:
-    """Of the sum that is the derivative by a value: its terms, then the operations that these come from."""
-    terms = _terms(s, derivatives, at.number)
-    for uses in _by_site(s, terms):
-        others = sum_of(part for m, part in terms.items() if m not in uses)
-        term = sum_of(terms[n] for n in uses)
-        if others is not None and term is not None:
-            yield from _of_term(at, what_of(s, uses[0]), term, others, sizes)
-        if len(uses) == 1:  # a loop's uses would have to be changed together
-            for edit in _of_use(s, derivatives, at.number, uses[0], right, depth):
-                yield edit._replace(value=_with(others, edit.value))
-    whole = sum_of(terms.values())
-    if whole is not None:
-        yield from (Edit(kind, "", changed) for kind, changed in turned(whole))
+def by_number(sizes: Sizes, there: Sizes | None = None) -> dict[str, float]:
+    """One name for each number but for the batch, whose number may be equal by chance: ``x.shape[1] or W1.shape[0]``.
+
+    What one layer gives is what the next one takes, and two names for it are no tie. Where the sizes at another point
+    are known, only names whose numbers are equal at both are one.
+    """
+    names: dict[tuple[float, ...], list[str]] = {}
+    for name, n in sizes.items():
+        if there is None or name in there:
+            numbers = (n,) if there is None else (n, there[name])
+            names.setdefault((n, -1.0) if name == "N" else numbers, []).append(name)
+    return {" or ".join(several[:2]): numbers[0] for numbers, several in names.items()}
 
 
-def _by_site(s: Scene, terms: Mapping[int, Number]) -> list[list[int]]:
-    """The uses of a value, those by one expression of the code together."""
-    sites: dict[Any, list[int]] = {}
-    for n in terms:
-        sites.setdefault(site_of(s, n), []).append(n)
-    return list(sites.values())
+def _told(e: Explanation, s: Scene, mistake: Mistake, asked: Asked) -> tuple[tuple[str, ...], str]:
+    wanted = {asked.spoken(name) for name in mistake.wrong}
+    sizes = {asked.spoken(name): s.gradients[name].size for name in mistake.wrong}
+    constants = table(by_number(asked.sizes))
+    explained = [set(finding.causes[0].explains) for finding in e.findings]
+    if e.findings and explained[0] == wanted:
+        first = e.findings[0]
+        return tuple(in_words([cause], sizes, constants) for cause in first.causes), first.why
+    if e.findings and set().union(*explained) == wanted and all(len(f.causes) == 1 for f in e.findings):
+        return (in_words([f.causes[0] for f in e.findings], sizes, constants),), ""
+    how = f"{e.tried:,} were tried{'' if e.complete else ', and the time was up'}"
+    return (), "; ".join([f"no single edit of the right equation explains it ({how})", *e.facts])
 
 
-def _of_use(
-    s: Scene,
-    derivatives: Mapping[int, Number],
-    number: int,
-    n: int,
-    right: frozenset[int],
-    depth: int,
-) -> Iterator[Edit]:
-    """What one use of a value contributes, with its own adjoint edited, or what it is given."""
-    y, what = s.tape.values[n], what_of(s, n)
-    for kind, changed in of_operation(s, derivatives, n, number):
-        yield Edit(kind, what, changed)
-    if depth > 1 and n not in right:
-        for edit in _edits(s, derivatives, Place(derivatives[n], n), right, {}, depth - 1):
-            if edit.value.shape == derivatives[n].shape:
-                part = passed_on(s, y, edit.value).get(number)
-                if part is not None:
-                    yield edit._replace(value=part)
+def in_words(causes: Iterable[Cause], elements: Mapping[str, int], constants: Mapping[str, Constant]) -> str:
+    """Several causes are told as one where each explains its own gradients, as of layers that one line computes."""
+    causes = list(causes)
+    words = ", and ".join(_with_number(cause.words, constants) for cause in causes)
+    count = sum(elements[name] for cause in causes for name in cause.explains)
+    fits = "it alone fits" if all(cause.alone for cause in causes) else "nothing simpler fits"
+    proof = f"with it all {count:,} elements are within their radius, worst {max(c.worst for c in causes):.1g}"
+    return f"{words} (proof: {proof}; {fits}, {causes[-1].tried:,} edits tried)"
 
 
-def _with(others: Number | None, part: Number) -> Number:
-    return part if others is None else (Ball(others) + Ball(part)).settled()
-
-
-def _of_term(at: Place, what: str, term: Number, others: Number, sizes: factors.Sizes) -> Iterator[Edit]:
-    """One of several terms is left out, or has another factor."""
-    yield Edit("the term of {} is left out", what, others)
-    c = _constant((Ball(at.seen) - Ball(others)).settled(), term)
-    if c is not None:
-        yield Edit(f"a factor {factors.in_words(c, sizes)} in the term of {{}}", what, _with(others, _times(term, c)))
-
-
-def _times(x: Number, c: float) -> Number:
-    return (Ball(x) * c).settled()
-
-
-def what_of(s: Scene, n: int) -> str:
-    line = line_of(s, n)
-    text = written(s, n) or name_of(s, n) or str(s.tape.values[n].node.operation)
-    return f"{text} ({line.place})" if line else text
+def _with_number(words: str, constants: Mapping[str, Constant]) -> str:
+    """The number before its name, ``1/6 (here 1/N, N the batch)``: it is proven, and what it is the size of is not."""
+    for name in sorted(constants.keys() - PLAIN.keys() - DECIMAL.keys(), key=len, reverse=True):
+        for before, after in (("a factor ", " at "), ("a factor ", " there"), ("a term ", " * ")):
+            if f"{before}{name}{after}" in words:
+                batch = ", N the batch" if re.search(r"\bN\b", name) else ""
+                told = f"{before}{number(constants[name].value)} (here {name}{batch}){after}"
+                return words.replace(f"{before}{name}{after}", told)
+    return words

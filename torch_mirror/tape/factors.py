@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 from itertools import product
 
-import numpy as np
-
-from reference.arrays import Array
 from torch_mirror.tape.patterns import number
 
 SMALL = 12
@@ -25,11 +22,6 @@ def snapped(c: float) -> float:
         if whole and abs(c - whole) <= EQUAL * abs(c):
             return float(whole)
     return c
-
-
-def may_be_named(c: float, of: Array) -> bool:
-    """Whether a factor of an array is a cause: three elements agree on it, or somebody may have meant it."""
-    return plausible(c) or int(np.count_nonzero(of)) >= 3
 
 
 def plausible(c: float) -> bool:

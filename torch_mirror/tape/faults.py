@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from torch_mirror.tape import compared, factors
-from torch_mirror.tape.factors import Sizes, snapped
-from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong, multiple
+from torch_mirror.tape import factors
+from torch_mirror.tape.factors import Sizes
+from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong
 from torch_mirror.tape.scene import (
     Scene,
     View,
-    as_derivative,
     behind,
-    called,
-    derivative_by,
     is_leaf,
     line_of,
     match_of,
@@ -43,7 +40,6 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         _right_lines(v, right, wrong, sizes, guess.share),
         wrong,
         due,
-        causes=_factor_cause(v, value, explained, spelled, sizes),
         shown=len(explained) > 1,
         note=note,
     )
@@ -56,25 +52,6 @@ def untraced(v: View, name: str, spelled: Callable[[str], str]) -> Fault:
         return Fault((spelled(name),), note="it is a constant: it was computed from no parameter")
     line = line_of(s, n)
     return Fault((spelled(name),), wrong=() if line is None else (line,))
-
-
-def _factor_cause(
-    v: View, value: int, explained: list[str], spelled: Callable[[str], str], sizes: Sizes
-) -> tuple[str, ...]:
-    """The factor that all of the gradients have too much, if they have; its proof is that without it each is right."""
-    s = v.scene
-    c = multiple(v, explained[0])
-    if c is None or not factors.may_be_named(c, s.gradients[explained[0]].value):
-        return ()
-    exact = snapped(c)
-    without = {name: as_derivative(s.gradients[name], s.leaves[name].shape, exact) for name in explained}
-    rows = [compared.row(name, g, derivative_by(s, v.derivatives, name)) for name, g in without.items()]
-    if any(row.outside for row in rows):
-        return ()
-    where = called(s, value) or spelled(explained[0])
-    elements, worst = sum(row.size for row in rows), max(row.worst for row in rows)
-    proof = f"without it all {elements:,} elements are within their radius, worst {worst:.1g}"
-    return (f"a factor {factors.in_words(exact, sizes)} in {where} (proof: {proof})",)
 
 
 def last_right(v: View, end: int, share: float) -> tuple[int, ...]:
@@ -92,11 +69,6 @@ def last_right(v: View, end: int, share: float) -> tuple[int, ...]:
             else:
                 todo += behind(v.scene, n)
     return tuple(sorted(found)) or tuple(nearest(v, end))
-
-
-def last_right_of(v: View, guess: Guess) -> set[int]:
-    """The last right values behind all of the values."""
-    return {n for value, _ in guess.pairs for n in last_right(v, value, guess.share)}
 
 
 def _right_lines(

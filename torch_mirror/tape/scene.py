@@ -112,13 +112,18 @@ def _behind(tape: Recording, g: Number, forward: frozenset[int]) -> set[int]:
 
 def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
     """The derivatives by every value of the forward pass, those given taken as they are."""
-    below = {n for place in given for n in numbers_in(s.tape.values[place])} if s.base else set()
-    base = {n: g for n, g in s.base.items() if n not in below}  # what follows from a given one is not right any more
+    start = starts(s, given)
 
     def restart(node: Node, g: Number) -> Number:
-        return given.get(node.number) or base.get(node.number, g)
+        return start.get(node.number, g)
 
     return seeded(s.loss, s.side, restart).numbers
+
+
+def starts(s: Scene, given: Mapping[int, Number]) -> dict[int, Number]:
+    """Where the sweep starts anew: from those given, and from those of the base that do not follow from them."""
+    below = {n for place in given for n in numbers_in(s.tape.values[place])} if s.base else set()
+    return {**{n: g for n, g in s.base.items() if n not in below}, **given}
 
 
 class View(NamedTuple):

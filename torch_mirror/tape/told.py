@@ -54,6 +54,7 @@ class Fault(NamedTuple):
     right, wrong: where the right values end, and the lines from there to the first wrong value
     due:       the derivative that should stand where the first wrong value does
     causes:    each proven; several are a tie
+    why:       why they are tied, or what is known where there is no cause
     shown:     whether it was shown that the further gradients are right but for it
     """
 
@@ -62,5 +63,6 @@ class Fault(NamedTuple):
     wrong: tuple[Line, ...] = ()
     due: Right | None = None
     causes: tuple[str, ...] = ()
+    why: str = ""
     shown: bool = False
     note: str = ""

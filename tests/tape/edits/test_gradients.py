@@ -131,3 +131,37 @@ def test_edits_that_are_made_already_are_made_again_where_something_is_new_above
     both = evaluated(eq, shape, eq.values, (doubled, tripled), ("W",), {})["W"]
     assert (once.value == both.value).all()
     assert (once.value != made[out].value).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 6.0])
+def test_what_is_given_stands_in_the_place_of_a_derivative_and_all_else_follows(scale: float) -> None:
+    """With 3 times the derivative by tanh(z) given, that by W is 3 times as large; that by b, behind it, is not."""
+    with recording():
+        r = np.random.default_rng(0)
+        W, b = leaf(r.standard_normal((4, 3)), "W"), leaf(r.standard_normal(3), "b")
+        leaves = {"W": W.settled(), "b": b.settled()}
+        a = np.tanh(W)
+        loss = np.sum(a * a * b)
+    at, d = a.settled(), derivative(loss)
+    assert at.node is not None
+    given = {at.node.number: (d.by(a) * 3.0).settled()}
+    eq = gradient_equation(loss.settled(), leaves, scale=scale, given=given)
+    found = {name: eq.values[i].settled() for name, i in eq.outputs.items()}
+    assert meets(found["W"], d.by(W) * 3.0)
+    assert not meets(found["W"], d.by(W))
+    assert meets(found["b"], d.by(b))
+
+
+def test_each_node_has_its_own_side_of_a_kink() -> None:
+    with recording():
+        W, b = leaf(np.zeros(3), "W"), leaf(np.zeros(3), "b")
+        leaves = {"W": W.settled(), "b": b.settled()}
+        at_first: Any = W
+        at_last: Any = b
+        first, last = np.maximum(at_first, 0), np.maximum(at_last, 0)
+        loss = np.sum(first) + np.sum(last)
+    node = last.settled().node
+    assert node is not None
+    eq = gradient_equation(loss.settled(), leaves, {node.number: "last"})  # and "first" of the other
+    assert eq.values[eq.outputs["W"]].value.tolist() == [1, 1, 1]
+    assert eq.values[eq.outputs["b"]].value.tolist() == [0, 0, 0]

@@ -125,31 +125,44 @@ def _with_d(name: str) -> str:
 
 def gradient_name(name: str) -> str:
     """What a parameter's gradient is called: ``dW1``, ``layers[0].dW``, ``dW[2]`` for W.2, ``dp[0][1]`` for 0.1."""
-    parts = name.split(".")
-    if all(part.isdigit() for part in parts):
-        parts = ["p", *parts]
+    parts = _parts(name)
     last = max(i for i, part in enumerate(parts) if not part.isdigit())
     parts[last] = f"d{parts[last]}"
-    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
+    return _joined(parts)
+
+
+PLAIN = (0.0, 0.5, 1.0, 2.0)
+"""Numbers of the data that need no name: a factor 2 is a factor 2."""
 
 
 def sizes_of(claim: Claim) -> dict[str, float]:
-    """Sizes that a factor may be, by what they are called: the batch, and the axes of data and parameters.
+    """Sizes that a factor may be, by what they are called: the batch, the axes of data and parameters, plain floats.
 
-    The batch is the one length that all arrays among the data have, if there is just one.
+    The batch, N, is the one length that all arrays among the data have, if there is just one.
     """
-    given = zip(claim.called, claim.data, strict=False)
-    arrays = {name: a for name, a in given if isinstance(a, np.ndarray) and a.ndim}
+    given = dict(zip(claim.called, claim.data, strict=False))
+    arrays = {name: a for name, a in given.items() if isinstance(a, np.ndarray) and a.ndim}
     shared = set.intersection(*(set(a.shape) for a in arrays.values())) - {0, 1} if arrays else set()
     batch = shared.pop() if len(shared) == 1 and len(arrays) > 1 else None
-    sizes: dict[str, float] = {} if batch is None else {"N (the batch)": batch}
+    sizes: dict[str, float] = {} if batch is None else {"N": batch}
     for name, a in arrays.items():
         sizes |= {f"{name}.shape[{axis}]": n for axis, n in enumerate(a.shape) if n > 1 and n != batch}
+    floats = {name: float(c) for name, c in given.items() if isinstance(c, (float, np.floating))}
+    sizes |= {name: c for name, c in floats.items() if abs(c) not in PLAIN}
     for name, leaf in named(claim.parameters).items():
         sizes |= {f"{spoken(name)}.shape[{axis}]": n for axis, n in enumerate(np.shape(leaf)) if n > 1}
     return sizes
 
 
 def spoken(name: str) -> str:
-    """A parameter as code has it: ``p[0][1]`` for 0.1, else its name."""
-    return f"p[{name.replace('.', '][')}]" if name.replace(".", "").isdigit() else name
+    """A parameter as code has it: ``W1``, ``layers[0].W``, ``p[0][1]`` for 0.1."""
+    return _joined(_parts(name))
+
+
+def _parts(name: str) -> list[str]:
+    parts = name.split(".")
+    return ["p", *parts] if all(part.isdigit() for part in parts) else parts
+
+
+def _joined(parts: list[str]) -> str:
+    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")

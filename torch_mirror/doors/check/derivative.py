@@ -22,17 +22,18 @@ from reference.claim.tree import Tree, named
 from reference.errors import InputError
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import quotients
-from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
+from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of, spoken
 from torch_mirror.doors.check.closer import closer
+from torch_mirror.doors.check.convened import convened
+from torch_mirror.doors.check.elsewhere import elsewhere_of
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.blame import blame
-from torch_mirror.tape.conventions import conventions
+from torch_mirror.tape.causes import Asked, Elsewhere
 from torch_mirror.tape.graph import MissingAdjointError
 from torch_mirror.tape.scene import scene_of
-from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Fault, Row
 
 
@@ -43,12 +44,15 @@ def check(
     loss: Callable[..., Any] | None = None,
     gradients: Callable[..., Any] | None = None,
     data: tuple[Any, ...] = (),
+    make: Callable[[], Any] | None = None,
 ) -> Checked:
     """Judge hand-written gradients against the derivative of their own loss, at the given numbers.
 
     function:   (p, *data) -> (loss, gradients); or None, with the two below
     parameters: an array of floats, or a tree of them: dicts, lists, tuples, objects
     arrays:     the data: arrays of any dtype and shape, or whatever else the function takes. data= is the same
+    make:       () -> (parameters, *data) of other sizes, best such that no two sizes are equal. It is called where the
+                numbers at hand cannot tell the causes of a wrong gradient apart, and not else
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
@@ -60,7 +64,7 @@ def check(
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
-        found = _judged(claim, world, plain)
+        found = _judged(claim, world, plain, elsewhere_of(claim, make))
     name = getattr(function or loss, "__name__", "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
 
@@ -73,7 +77,7 @@ class Found(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def _judged(claim: Claim, world: World, plain: Plain) -> Found:
+def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], Elsewhere | str]) -> Found:
     leaves = named(claim.parameters)
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
@@ -88,15 +92,15 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
             "one that does not depend on them; a function of an object says net.params = p first",
         )  # fmt: skip
     try:
-        found = _derived(claim, as_taken(seen))
+        found = _derived(claim, as_taken(seen), elsewhere)
         return found._replace(notes=(*found.notes, *_decisions(seen), *notes))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
 
 
-def _derived(claim: Claim, seen: Followed) -> Found:
+def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str]) -> Found:
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
-    d, rows, notes = _convened(seen, order)
+    d, rows, notes = convened(seen, order)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
     if any(row.word == "undecided" for row in rows):
         near = closer(seen, d, dict(zip(order, rows, strict=True)))
@@ -104,7 +108,7 @@ def _derived(claim: Claim, seen: Followed) -> Found:
     else:
         scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
-    faults = blame(scene, wrong, gradient_name, sizes_of(claim))
+    faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere))
     return Found(rows, faults, (*notes, *_untold(wrong, faults)))
 
 
@@ -116,39 +120,6 @@ def _untold(wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
         return ()
     which = "it follows" if len(left) == 1 else "they follow"
     return (f"{', '.join(left)}: wrong, and it could not be told from what {which}; mend the others and check again",)
-
-
-def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
-    rows = []
-    for name in order:
-        leaf = seen.leaves[name]
-        rows.append(compared.row(gradient_name(name), seen.gradients[name], d.by(leaf).settled(), {name: leaf.value}))
-    return tuple(rows)
-
-
-CONVENTIONS = 27
-"""Sweeps: all conventions of three operations whose two sides meet."""
-
-
-def _convened(seen: Followed, order: list[str]) -> tuple[Derivatives, tuple[Row, ...], tuple[str, ...]]:
-    """The derivative and what is found beside it, in the convention that fits most gradients of the user's."""
-    best: tuple[int, Derivatives, tuple[Row, ...]] | None = None
-    for d in conventions(seen.loss, CONVENTIONS):
-        rows = _rows(seen, d, order)
-        wrong = sum(row.word == "WRONG" for row in rows)
-        if best is None or wrong < best[0]:
-            best = wrong, d, rows
-        if not wrong:
-            break
-    if best is None:
-        raise AssertionError("there is one convention at least")
-    _, d, rows = best
-    if not d.open:
-        return d, rows, ()
-    where = ", ".join(dict.fromkeys(str(o.place) for o in d.open if o.place is not None))
-    elements = sum(o.open + o.ties for o in d.open)
-    noun = "one element" if elements == 1 else f"{elements:,} elements"
-    return d, rows, (f"two sides of a kink meet at {noun} ({where}); the derivative of either side is taken there",)
 
 
 def _decisions(seen: Followed) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from torch_mirror.reports import derivatives
+from torch_mirror.reports import derivatives, derivatives_json
 from torch_mirror.tape.told import Fault, Row
 
 Verdict = Literal["certified", "refuted", "undecided", "consistent"]
@@ -63,6 +63,11 @@ class Checked:
     def table(self) -> str:
         """Every row on a line of its own."""
         return "\n".join(derivatives.table(self.rows))
+
+    def json(self) -> str:
+        """All of it as strict JSON, as reports/check.schema.json describes it."""
+        given = self.subject, self.what, self.verdict, self.loss, self.seconds
+        return derivatives_json.document(*given, self.rows, self.faults, self.notes)
 
     def __str__(self) -> str:
         head = self._head()

@@ -15,7 +15,7 @@ parameters do not meet within their radii the user's update is another formula, 
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,10 @@ from torch_mirror.doors.check.claimed import copies, spoken
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import line_of
 from torch_mirror.doors.check.standin import stand_in
+from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
 from torch_mirror.doors.check.world import replace_floats, untouched, world_of
 from torch_mirror.tape import compared
+from torch_mirror.tape.edits.explain_updates import Later
 from torch_mirror.tape.told import Row
 
 
@@ -75,14 +77,15 @@ def check_step(
         replace_floats(world, ball)
         stand_in(world.namespaces, Ball, wide)
         try:
-            rows = _rows(theirs, ours, p, drawn, states or {})
+            rows, first = _compared(theirs, ours, p, drawn, states or {})
         except TypeError as error:
             line = line_of(error)
             where = f" at {line.place} {line.source}" if line else ""
             raise InputError("update", "code that can be followed on balls", f"{error}{where}") from error
     name = getattr(update, "__qualname__", "update")
     what = f"what {type(ours).__name__ if not hasattr(ours, 'optimizer') else 'the optimizer'} makes in {steps} steps"
-    return Checked(name, tuple(rows.values()), seconds=time.perf_counter() - started, what=what)
+    faults = () if first is None else faults_of(ours, first)
+    return Checked(name, tuple(rows.values()), faults, seconds=time.perf_counter() - started, what=what)
 
 
 def known(optimizer: Any) -> Any:
@@ -111,22 +114,35 @@ def _drawn(gradients: Tree, steps: int, seed: int, wide: Any) -> list[Tree]:
     return [zip_with(one, gradients) for _ in range(steps)]
 
 
-def _rows(theirs: Own, ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str]) -> dict[str, Row]:
-    """Of each parameter and each state that is compared what the first wrong step shows; else the last one."""
+class Compared(NamedTuple):
+    """rows: of each parameter and each state that is compared what the first wrong step shows; else the last one."""
+
+    rows: dict[str, Row]
+    first: First | None
+
+
+def _compared(theirs: Own, ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str]) -> Compared:
     rows: dict[str, Row] = {}
+    first: First | None = None
     mine, my_state = p, ours.init(p)
     yours, your_state = p, theirs.init(p)
     for t, g in enumerate(drawn):
-        before = mine
+        before, state = mine, my_state
         mine, my_state = ours.step(mine, g, my_state, t)
         yours, your_state = theirs.step(yours, g, your_state, t)
         pairs = {name: (x, named(yours)[name], named(before)[name]) for name, x in named(mine).items()}
-        for state, own in states.items():
-            pairs |= _states(state, own, my_state, your_state)
+        for name, own in states.items():
+            pairs |= _states(name, own, my_state, your_state)
         for name, (x, y, start) in pairs.items():
             if rows.get(name) is None or rows[name].word != "WRONG":
                 rows[name] = _row(name, x.settled(), _settled(y), start, t)
-    return rows
+        seen = {name: _settled(y) for name, (_, y, _) in pairs.items()}
+        if first is not None and len(first.later) < FOLLOWED:
+            first = first._replace(later=(*first.later, Later(g, seen)))
+        elif first is None and any(row.word == "WRONG" for row in rows.values()):
+            nothing = zip_with(lambda _, a: np.zeros_like(a), g)
+            first = First(t, before, g, state, drawn[t - 1] if t else nothing, seen)
+    return Compared(rows, first)
 
 
 def _states(state: str, own: str, mine: Tree, yours: Tree) -> dict[str, tuple[Any, Any, Any]]:

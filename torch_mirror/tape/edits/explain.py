@@ -59,6 +59,7 @@ def explain(
     previous: Mapping[str, Number] = Nothing,
     budget: float = 2.0,
     elsewhere: Point | None = None,
+    lasts: Callable[[Case, Fit], bool] | None = None,
 ) -> Explanation:
     """The causes of what is wrong among the seen outputs.
 
@@ -69,6 +70,7 @@ def explain(
     previous:  what an output, or a leaf of an update, was a step before, by its name
     budget:    seconds
     elsewhere: the same code at another point, best of sizes that all differ, which tells apart what is tied here
+    lasts:     what else has to be true of an edit, in a case with those that have been found before
     """
     started = time.perf_counter()
     until = started + budget
@@ -79,7 +81,7 @@ def explain(
         case = case_of(eq, given, constants, others, previous)
         point = None if elsewhere is None else _case_at(elsewhere, eq)
         while case.wrong and len(findings) < MOST:
-            found = fits_of(case, until)
+            found = fits_of(case, until, lasts)
             tried, complete = tried + found.tried, complete and found.complete
             if not found.fits:
                 break
@@ -117,7 +119,7 @@ def _case_at(point: Point, eq: Equation) -> Case | None:
     return case_of(point.eq, given, point.constants, point.others, point.previous) if same else None
 
 
-def fits_of(case: Case, until: float) -> Found:
+def fits_of(case: Case, until: float, lasts: Callable[[Case, Fit], bool] | None = None) -> Found:
     """Single edits that explain all; or else some; or else edits with a constant at the same place.
 
     What may be done in each turn of a loop comes before what may be done in one of them.
@@ -128,12 +130,24 @@ def fits_of(case: Case, until: float) -> Found:
     for where, whole in ((reaching, True), (everywhere, False)):
         turns = repeated(candidates(case, where))
         for edits in turns:
-            found = search(case, edits, until, whole=whole)
+            found = _lasting(case, search(case, edits, until, whole=whole), until, lasts)
             tried += found.tried
             if found.fits or not found.complete:
                 return found._replace(tried=tried)
     more = search(case, list(with_a_constant([*turns.together, *turns.each])), until, whole=False)
-    return more._replace(tried=tried + more.tried)
+    return _lasting(case, more._replace(tried=tried + more.tried), until, lasts)
+
+
+def _lasting(case: Case, found: Found, until: float, lasts: Callable[[Case, Fit], bool] | None) -> Found:
+    """Without the fits that do not last; those that there is no time for are left out as well."""
+    if lasts is None:
+        return found
+    kept: list[Fit] = []
+    for fit in found.fits:
+        if time.perf_counter() > until:
+            return found._replace(fits=tuple(kept), complete=False)
+        kept += [fit] if lasts(case, fit) else []
+    return found._replace(fits=tuple(kept))
 
 
 def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:

@@ -6,8 +6,8 @@ momentum left out, as if it were 0; explains W1, v.W1; 234 edits tried, this alo
 """
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,16 @@ from reference.claim.tree import named
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.case import Case, case_of
 from torch_mirror.tape.edits.explain import Nothing, explain
+from torch_mirror.tape.edits.lasting import Step, lasts
 from torch_mirror.tape.edits.told import Explanation, Finding
-from torch_mirror.tape.edits.updates import settings_of, together, together_seen, update_equation
+from torch_mirror.tape.edits.updates import number_of, settings_of, together, together_seen, update_equation
+
+
+class Later(NamedTuple):
+    """A step after the wrong one: its gradients, and the user's results."""
+
+    g: Any
+    seen: Mapping[str, Number]
 
 
 def explain_update(
@@ -28,26 +36,28 @@ def explain_update(
     seen: Mapping[str, Number],
     previous: Any = None,
     budget: float = 2.0,
+    later: Sequence[Later] = (),
 ) -> Explanation:
     """The causes of a wrong step.
 
     optimizer: of reference.optimizers, the right one, whose elements are updated each by itself
-    p, g:      trees of arrays of floats: the parameters before the step, and their gradients
+    p, g:      trees of arrays of floats, or balls: the parameters before the step, and their gradients
     state:     what the optimizer's own ``init`` gives, at the step; as the user's code had it
     t:         the number of the step, from 0
     seen:      the user's results: parameters by their names, state as ``v.W1``. State that nobody sees is left out
     previous:  the gradients of the step before, as a tree like g, if there are some
+    later:     the steps that follow, in which a cause has to hold as well
     """
     started = time.perf_counter()
     leaves = {name: _wrong(optimizer, p, g, state, t, seen, name) for name in named(p) if name in seen}
     wrong = tuple(name for name, is_wrong in leaves.items() if is_wrong)
     if not wrong:
         return Explanation((), (), (), 0, time.perf_counter() - started, complete=True)
-    first = _of(optimizer, p, g, state, t, seen, previous, wrong, budget)
+    first = _of(optimizer, p, g, state, t, seen, previous, wrong, budget, later)
     if not first.unexplained or len(wrong) == 1:
         return first._replace(seconds=time.perf_counter() - started)
     share = max(0.1, budget - first.seconds) / len(wrong)
-    each = [_of(optimizer, p, g, state, t, seen, previous, (name,), share) for name in wrong]
+    each = [_of(optimizer, p, g, state, t, seen, previous, (name,), share, later) for name in wrong]
     if sum(len(e.unexplained) for e in each) >= len(first.unexplained) and first.findings:
         each = [first]
     return Explanation(
@@ -83,13 +93,21 @@ def _wrong(
 
 def _of(
     optimizer: Any, p: Any, g: Any, state: Mapping[str, Any], t: int, seen: Mapping[str, Number], previous: Any,
-    names: tuple[str, ...], budget: float,
+    names: tuple[str, ...], budget: float, later: Sequence[Later],
 ) -> Explanation:  # fmt: skip
     """Of some leaves as one vector, with the outputs' names as the user knows them."""
     before = {key: together(tree, names) for key, tree in state.items()}
     eq = update_equation(optimizer, together(p, names), together(g, names), before, t)
-    earlier = Nothing if previous is None else {"g": Number(together(previous, names))}
-    e = explain(eq, _seen(seen, state, names), settings_of(optimizer, t), previous=earlier, budget=budget)
+    earlier = Nothing if previous is None else {"g": number_of(together(previous, names))}
+    every = [g, *(step.g for step in later)]
+    steps = [
+        Step(t + i, together(step.g, names), number_of(together(every[i - 1], names)), _seen(step.seen, state, names))
+        for i, step in enumerate(later, 1)
+    ]
+    e = explain(
+        eq, _seen(seen, state, names), settings_of(optimizer, t), previous=earlier, budget=budget,
+        lasts=(lambda case, fit: lasts(optimizer, case, fit, steps)) if steps else None,
+    )  # fmt: skip
 
     def known(outputs: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name if out == "p" else f"{out}.{name}" for out in outputs for name in names)

@@ -23,19 +23,25 @@ from torch_mirror.tape.edits.equation import Draft, Equation
 from torch_mirror.tape.edits.recorded import key_of, noted
 from torch_mirror.tape.graph import MissingAdjointError
 from torch_mirror.tape.moves import join_of
+from torch_mirror.tape.sweep import Sides
+
+NOTHING: Mapping[int, Number] = {}
 
 Back = Iterator[tuple[int, int]]
 """The operands of a node, each with the node that is the derivative by it."""
 
 
 def gradient_equation(
-    loss: Number, leaves: Mapping[str, Number], side: Side = "last", scale: float = 1.0
-) -> Equation:
+    loss: Number, leaves: Mapping[str, Number], side: Sides = "last", scale: float = 1.0,
+    given: Mapping[int, Number] = NOTHING,
+) -> Equation:  # fmt: skip
     """The derivatives by the leaves, as outputs by their names.
 
     loss:   recorded, of one element
     leaves: recorded variables
-    side:   that a maximum(z, 0) takes at z = 0 (choosing.py); "last" is the derivative 0, as of a mask (z > 0)
+    side:   that a maximum(z, 0) takes at z = 0 (choosing.py); "last" is the derivative 0, as of a mask (z > 0);
+            or of some nodes by their number, "first" of the others
+    given:  by the number of a recorded value what stands in the place of the derivative by it
     scale:  all derivatives on the way are so many times what they are, and are divided by it at the end
 
     Raises MissingAdjointError where the loss depends on a leaf through a rule that has no adjoint.
@@ -46,7 +52,7 @@ def gradient_equation(
         for name, x in leaves.items():
             i = numbers[key_of(x)]
             draft.nodes[i] = draft.nodes[i]._replace(label=name)
-        found = _swept(draft, numbers[key_of(loss)], _active(draft), side, scale)
+        found = _swept(draft, numbers[key_of(loss)], _active(draft), side, scale, given)
         outputs = {name: _output(draft, found, numbers[key_of(x)], scale) for name, x in leaves.items()}
     return draft.equation(outputs)
 
@@ -63,7 +69,9 @@ def _active(draft: Draft) -> set[int]:
     return active
 
 
-def _swept(draft: Draft, root: int, active: set[int], side: Side, scale: float) -> dict[int, int]:
+def _swept(
+    draft: Draft, root: int, active: set[int], side: Sides, scale: float, given: Mapping[int, Number]
+) -> dict[int, int]:
     """The node that is the derivative by each node that the root is made of."""
     parts: dict[int, list[int]] = {root: [draft.number(scale)]}
     found: dict[int, int] = {}
@@ -75,6 +83,9 @@ def _swept(draft: Draft, root: int, active: set[int], side: Side, scale: float) 
         first, *others = parts[i]
         for other in others:
             first = draft.node("add", first, other)
+        start = given.get(_number(draft, i))
+        if start is not None:
+            first = draft.given(Ball(start) * scale, "constant")
         found[i] = first
         draft.stands_for(first, i)
         for operand, d in _back(draft, i, first, active, side):
@@ -82,6 +93,12 @@ def _swept(draft: Draft, root: int, active: set[int], side: Side, scale: float) 
         for k in range(before, len(draft.nodes)):
             draft.nodes[k] = draft.nodes[k]._replace(back=i)
     return found
+
+
+def _number(draft: Draft, i: int) -> int:
+    """That the recording knows the node by; -1 for a node of ours."""
+    source = draft.nodes[i].source
+    return -1 if source is None else source
 
 
 def _output(draft: Draft, found: dict[int, int], leaf: int, scale: float) -> int:
@@ -116,7 +133,7 @@ def _times(draft: Draft, g: int, other: int) -> int:
     return draft.node("multiply", g, other)
 
 
-def _back(draft: Draft, i: int, g: int, active: set[int], side: Side) -> Back:
+def _back(draft: Draft, i: int, g: int, active: set[int], side: Sides) -> Back:
     """For the active operands alone."""
     node = draft.nodes[i]
     softmax = _softmax(draft, i)
@@ -260,9 +277,10 @@ _RULES: Mapping[str, Sequence[Callable[[_At], int]]] = {
 }
 
 
-def _other(draft: Draft, i: int, g: int, which: int, side: Side) -> int | None:
+def _other(draft: Draft, i: int, g: int, which: int, sides: Sides) -> int | None:
     """maximum(z, 0), as a mask; else by the adjoint that the recording knows. None where no derivative goes through."""
     operands, node = draft.nodes[i].operands, draft.nodes[i].options.get("node")
+    side = sides if isinstance(sides, str) else sides.get(_number(draft, i), "first")
     if draft.nodes[i].operation == "maximum":
         a, b = operands if which == 0 else operands[::-1]
         return _times(draft, g, draft.node("mask", a, b, side=side if which == 0 else _OPPOSITE[side]))

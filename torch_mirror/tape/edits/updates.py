@@ -12,6 +12,7 @@ import numpy as np
 
 from reference.claim.tree import named
 from reference.optimizers.schedule import rate
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
 from torch_mirror.tape.edits.equation import Draft, Equation
@@ -25,20 +26,21 @@ SETTINGS = ("lr", "momentum", "dampening", "weight_decay", "alpha", "eps")
 
 
 def update_equation(optimizer: Any, p: Any, g: Any, state: Mapping[str, Any], t: int) -> Equation:
-    """The step from one array p, with its gradient g and the state's arrays by name: outputs "p" and the state's names.
+    """The step from one array or ball p, with its gradient g and the state by name: outputs "p" and the state's names.
 
     optimizer: of reference.optimizers; t: the number of the step, from 0
     Raises what the optimizer's step raises.
     """
     with recording():
         settings = _settings(optimizer, t)
-        leaves = {"p": leaf(np.asarray(p), "p"), "g": leaf(np.asarray(g), "g")}
-        before = {name: {"p": leaf(np.asarray(a), name)} for name, a in state.items()}
+        leaves = {"p": leaf(p, "p"), "g": leaf(g, "g")}
+        before = {name: {"p": leaf(a, name)} for name, a in state.items()}
         new, after = optimizer._replace(**settings).step({"p": leaves["p"]}, {"p": leaves["g"]}, before, t)
         results = {"p": new["p"].settled(), **{name: after[name]["p"].settled() for name in state}}
     draft = Draft()
     numbers = noted(draft, results.values(), "adjoint")
     outputs = {name: numbers[key_of(x)] for name, x in results.items()}
+    draft.nodes = [node._replace(place=None) for node in draft.nodes]  # lines of ours, which tell nobody anything
     for name, i in outputs.items():
         if draft.nodes[i].operands:
             draft.nodes[i] = draft.nodes[i]._replace(label=f"{name}'")
@@ -67,9 +69,16 @@ def _settings(optimizer: Any, t: int) -> dict[str, Any]:
 
 
 def together(tree: Any, names: tuple[str, ...]) -> Any:
-    """The leaves of these names as one vector."""
+    """The leaves of these names as one vector, arrays or balls."""
     leaves = named(tree)
+    if any(hasattr(leaves[name], "settled") for name in names):
+        return Ball(together_seen({name: number_of(leaves[name]) for name in names}, names))
     return np.concatenate([np.asarray(leaves[name]).reshape(-1) for name in names])
+
+
+def number_of(x: Any) -> Number:
+    """Of a ball its number; an array as it is."""
+    return x.settled() if hasattr(x, "settled") else Number(np.asarray(x))
 
 
 def together_seen(seen: Mapping[str, Number], names: tuple[str, ...]) -> Number:

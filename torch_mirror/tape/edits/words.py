@@ -21,7 +21,7 @@ def called(eq: Equation, i: int, depth: int = 0) -> str:
     node = eq.nodes[i]
     if node.label:
         return node.label
-    if node.kind == "constant":
+    if node.kind == "constant" and not node.of:
         return _constant(eq, i)
     if node.kind == "forward" and (name := name_at(node.place)):
         return name

@@ -1,0 +1,161 @@
+"""Causes in check: named where they are proven, tied where they cannot be told apart, and never a false one."""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference.errors import InputError
+from tests.doors.catalogue import grade, of_network, words
+from tests.tape.edits.networks import OUTSIDE, SOFTMAX, SOFTMAX_FAULTS
+from tests.tape.edits.planted import Fault, Sizes, planted
+from tests.tape.edits.test_catalogue import APART, EQUAL, NETWORKS
+from torch_mirror import Checked, check
+from torch_mirror.tape import causes
+
+OTHER = Sizes(10, 6, 9, 7)
+"""No size is that of APART, nor a half or the double of another one."""
+
+
+def checked(source: str, fault: Fault, sizes: Sizes, seed: int, make: Any = None) -> Checked:
+    return check(planted(source, fault)[0], *of_network(sizes, seed), make=make)
+
+
+def graded(source: str, faults: Sequence[Fault], sizes: Sizes = APART) -> Counter[str]:
+    """How often each grade was given; whatever is refuted fits in twenty lines, and says something of the cause."""
+    found: Counter[str] = Counter()
+    for fault in faults:
+        here = checked(source, fault, sizes, 0)
+        if here.verdict == "refuted":
+            found[grade(here, checked(source, fault, OTHER, 50))] += 1
+            text = str(here)
+            assert len(text.splitlines()) <= 20, text
+            assert "cause" in text or "computed from no parameter" in text, text
+    return found
+
+
+@pytest.mark.parametrize(("name", "most"), [("softmax", 4), ("sigmoid", 0), ("tanh", 0)])
+def test_the_catalogue_is_named_and_nothing_wrongly(name: str, most: int) -> None:
+    """most: of every other fault how many may have no cause, as no data is at hand that they are made of."""
+    source, faults = NETWORKS[name]
+    found = graded(source, faults[::2])
+    assert not found["wrong"], found
+    assert found["none"] <= most, found
+    assert found["right"] >= 0.8 * found.total(), found
+
+
+def test_what_is_no_edit_has_no_cause() -> None:
+    found = graded(SOFTMAX, OUTSIDE)
+    assert not found["wrong"], found
+    assert not found["tie"], found
+    assert found["none"] >= 12, found
+
+
+def test_a_cause_by_chance_would_be_graded_wrong() -> None:
+    """The grading has teeth: N and the outputs are 5 here, and 10 and 7 there."""
+    (fault,) = [f for f in SOFTMAX_FAULTS if f.name == "1/N left out"]
+    here, there = checked(SOFTMAX, fault, EQUAL, 0), checked(SOFTMAX, fault, OTHER, 50)
+    assert grade(here, there) == "tie"
+    (first,) = here.faults
+    by_chance = dataclasses.replace(here, faults=(first._replace(causes=("a factor 5 (here W1.shape[1]) at d(z3)",)),))
+    assert grade(by_chance, there) == "wrong"
+
+
+# --- another point --------------------------------------------------------------------------------------------------
+
+
+TIED = [f for f in SOFTMAX_FAULTS if f.name in ("1/N left out", "gradient scaled")]
+
+
+@pytest.mark.parametrize("fault", TIED, ids=lambda f: f.name)
+def test_ties_are_told_with_their_why_and_another_point_tells_them_apart(fault: Fault) -> None:
+    calls = itertools.count()  # a list would be put back as it was, as all is that make can reach
+
+    def make() -> Any:
+        next(calls)
+        return of_network(OTHER, 70)
+
+    tied = checked(SOFTMAX, fault, EQUAL, 0)
+    assert len(tied.causes) == 2, str(tied)
+    assert "cannot be told apart" in str(tied)
+    assert "W1.shape[1]" in tied.faults[0].why
+    assert "make=" in tied.faults[0].why
+    told = checked(SOFTMAX, fault, EQUAL, 0, make)
+    assert len(told.causes) == 1, str(told)
+    assert words(told) < words(tied)
+    assert "N the batch" in told.causes[0]
+    assert next(calls) == 1
+
+
+def test_make_is_called_only_where_causes_are_tied() -> None:
+    def make() -> Any:
+        raise AssertionError("called")
+
+    right = NETWORKS["tanh"][0]
+    assert check(planted(right, None)[0], *of_network(APART, 0), make=make).certified
+    alone = checked(right, NETWORKS["tanh"][1][0], APART, 0, make)
+    assert len(alone.causes) == 1
+    assert "could not be used" not in str(alone)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: 1 // 0, "ZeroDivisionError"),
+        (lambda: of_network(OTHER, 70)[:2], "make: expected to return parameters and 4 data"),
+        (lambda: ({"V": np.ones(3)}, *of_network(OTHER, 70)[1:]), "the parameters of make"),
+    ],
+)
+def test_a_make_that_cannot_be_used_loses_no_verdict(make: Any, told: str) -> None:
+    result = checked(SOFTMAX, TIED[0], EQUAL, 0, make)
+    assert result.verdict == "refuted"
+    assert len(result.causes) == 2
+    assert told in str(result)
+
+
+def test_make_is_a_function() -> None:
+    with pytest.raises(InputError, match="make: expected a function"):
+        check(planted(SOFTMAX, None)[0], *of_network(APART, 0), make=3)  # type: ignore[arg-type]  # what is tested
+
+
+# --- what it costs --------------------------------------------------------------------------------------------------
+
+
+def test_right_code_pays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(causes, "explain", never)
+    assert check(planted(SOFTMAX, None)[0], *of_network(APART, 0)).certified
+    with pytest.raises(AssertionError, match="asked"):
+        checked(SOFTMAX, TIED[0], APART, 0)
+
+
+def test_where_the_time_is_up_that_is_said_and_the_verdict_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = causes.Asked({}, str, str, 0.0)
+    monkeypatch.setattr("torch_mirror.doors.check.derivative.Asked", lambda *_: late)
+    result = checked(SOFTMAX, TIED[0], APART, 0)
+    assert result.verdict == "refuted"
+    assert not result.causes
+    assert "no single edit of the right equation explains it" in str(result)
+    assert "the time was up" in str(result)
+
+
+def test_a_sign_in_everything_is_told_at_its_place() -> None:
+    """All the user's values are -1 times the derivatives: as if it were their scale, and it is the mistake."""
+    (fault,) = [f for f in NETWORKS["sigmoid"][1] if f.name == "sign"]
+    assert words(checked(NETWORKS["sigmoid"][0], fault, APART, 0)) == {"a factor -1 at 2 * (y - t)"}
+
+
+def test_a_plain_number_of_the_data_has_its_name() -> None:
+    def mine(p: Any, x: Any, rate: float) -> Any:
+        y = x @ p
+        return 0.5 * np.sum(y * y) * rate, x.T @ y
+
+    draw = np.random.default_rng(0).standard_normal
+    result = check(mine, draw((4, 3)), draw((6, 4)), 0.37)
+    assert "1/rate" in result.causes[0], str(result)

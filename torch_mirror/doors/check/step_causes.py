@@ -1,0 +1,67 @@
+"""Why an update is wrong: the smallest edit of the right step that makes what the user's first wrong step made.
+
+Both start from the same parameters, gradients and state (tape/edits), as before that step both sides were the same.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.claim.tree import Tree
+from reference.optimizers.adagrad import Adagrad
+from reference.optimizers.adam import Adam
+from reference.optimizers.rmsprop import RMSprop
+from reference.optimizers.sgd import SGD
+from torch_mirror.balls.number import Number
+from torch_mirror.doors.check.claimed import spoken
+from torch_mirror.tape.causes import BUDGET, in_words
+from torch_mirror.tape.edits.explain_updates import Later, explain_update
+from torch_mirror.tape.edits.told import Explanation
+from torch_mirror.tape.told import Fault
+
+FOLLOWED = 2
+"""Steps after the first wrong one that are looked at for its cause."""
+
+
+class First(NamedTuple):
+    """The first wrong step: its number from 0, what both sides had before it, and what the user's update made.
+
+    p, g, state, previous: trees of balls; previous: the gradients of the step before, zeros at the first
+    later:                 the steps after it, in which a cause has to hold, too
+    """
+
+    t: int
+    p: Tree
+    g: Tree
+    state: Tree
+    previous: Tree
+    seen: Mapping[str, Number]
+    later: tuple[Later, ...] = ()
+
+
+def faults_of(optimizer: Any, first: First) -> tuple[Fault, ...]:
+    """A fault for each mistake, and one for what no edit explains; none where the optimizer is not the reference's."""
+    if not isinstance(optimizer, (SGD, Adam, RMSprop, Adagrad)):
+        return ()
+    with np.errstate(all="ignore"):
+        t, p, g, state, previous, seen, later = first
+        e = explain_update(optimizer, p, g, state, t, seen, previous, BUDGET, later)
+    sizes = {name: x.size for name, x in first.seen.items()}
+    faults = []
+    for finding in e.findings:
+        causes = tuple(in_words([cause], sizes, {}) for cause in finding.causes)
+        names = _in_order(finding.causes[0].explains, first)
+        faults.append(Fault(names, causes=causes, why=finding.why))
+    left = _in_order(e.unexplained, first)
+    return (*faults, *([Fault(left, why=_unexplained(e))] if left else []))
+
+
+def _in_order(names: tuple[str, ...], first: First) -> tuple[str, ...]:
+    """As the rows have them. Names of state that is not compared are left out."""
+    return tuple(spoken(name) for name in first.seen if name in names)
+
+
+def _unexplained(e: Explanation) -> str:
+    how = f"{e.tried:,} were tried{'' if e.complete else ', and the time was up'}"
+    return "; ".join([f"no single edit of the right step explains it ({how})", *e.facts])
