@@ -23,7 +23,7 @@ from reference.errors import InputError
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import quotients
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
-from torch_mirror.doors.check.closer import closer
+from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
 from torch_mirror.doors.check.world import World, world_of
@@ -98,7 +98,7 @@ def _derived(claim: Claim, seen: Followed) -> Found:
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
     d, rows, notes = _convened(seen, order)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
-    if any(row.word == "undecided" for row in rows):
+    if any(map(is_open, rows)):
         near = closer(seen, d, dict(zip(order, rows, strict=True)))
         rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
     else:
