@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from torch_mirror import check
+from reference.errors import InputError
+from torch_mirror import check, check_layer
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.tape import enclosures
 from torch_mirror.tape.told import Row
@@ -179,3 +180,89 @@ def test_a_coarse_verdict_says_so_in_its_first_line() -> None:
     fine, coarse = (Checked("f", (Row("dW", "ok", 4, resolution=r),)) for r in (1e-9, 1e-3))
     assert "only a change of 1e-03" in str(coarse).splitlines()[0]
     assert "only a change" not in str(fine).splitlines()[0]
+
+
+# --- what is left from one call to the next -----------------------------------------------------------------------
+
+
+class Net:
+    def __init__(self) -> None:
+        self.W = np.zeros((16, 5))
+        self.dW = np.zeros((16, 5))
+
+    def loss(self, x: Any, y: Any, *, add: bool) -> Any:
+        e = x @ self.W - y
+        self.dW = (self.dW if add else 0) + 2 * x.T @ e
+        return (e**2).sum()
+
+
+Y = draw.normal(size=(8, 5))
+
+
+class Layer:
+    """One that adds to its gradients, as whoever trains it sets them to 0."""
+
+    def __init__(self) -> None:
+        self.W, self.grads = W.copy(), {"W": np.ones((16, 5))}
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dy: Any) -> Any:
+        self.grads["W"] += self.x.T @ dy
+        return dy @ self.W.T
+
+
+def test_a_layer_s_gradients_are_set_to_0_before_it_adds_to_them() -> None:
+    layer = Layer()
+    assert check_layer(layer.forward, layer.backward, PIXELS, parameters=("W",)).certified
+    assert (layer.grads["W"] == 1).all()
+
+
+@pytest.mark.parametrize("called", [0, 1])
+def test_gradients_that_are_never_zeroed_are_told(called: int) -> None:
+    net = Net()
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        net.W = p["W"]
+        return net.loss(x, y, add=True), {"W": net.dW}
+
+    for _ in range(called):
+        mine({"W": W}, PIXELS, Y)
+    with pytest.raises(InputError, match=r"dW at a second call.* at \[0, 0\].*not set to 0"):
+        check(mine, {"W": W}, PIXELS, Y)
+
+
+def test_the_gradients_of_the_call_before_are_told_at_the_same_numbers_too() -> None:
+    net = Net()
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        before, net.W = net.dW, p["W"]
+        return net.loss(x, y, add=False), {"W": before}
+
+    mine({"W": W}, PIXELS, Y)
+    with pytest.raises(InputError, match="left from the call before"):
+        check(mine, {"W": W}, PIXELS, Y)
+
+
+def test_a_loss_that_draws_from_a_generator_of_its_own_is_told() -> None:
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        kept = np.random.default_rng().random(y.shape) < 0.5
+        e = (x @ p["W"] - y) * kept
+        return (e**2).sum(), {"W": 2 * x.T @ e}
+
+    with pytest.raises(InputError, match=r"the loss at a second call.*draws anew"):
+        check(mine, {"W": W}, PIXELS, Y)
+
+
+def test_a_generator_that_is_put_back_and_a_domain_that_is_left_are_no_fault() -> None:
+    drawn = np.random.default_rng(3)
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        if (p["W"] != W).any():
+            raise ValueError("not these")
+        e = (x @ p["W"] - y) * (drawn.random(y.shape) < 0.5)
+        return (e**2).sum(), {"W": 2 * x.T @ e}
+
+    assert check(mine, {"W": W}, PIXELS, Y).certified

@@ -25,7 +25,7 @@ from torch_mirror.doors.check import quotients
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
 from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.result import Checked
-from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
+from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run, steady
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.blame import blame
@@ -52,14 +52,15 @@ def check(
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
-    written to, nor anything else that the function can reach. Raises InputError for what cannot be used, and what
-    the function raises by itself.
+    written to, nor anything else that the function can reach. Raises InputError for what cannot be used, for a
+    function that gives other results at a second call, and what the function raises by itself.
     """
     started = time.perf_counter()
     claim = claim_of(function, parameters, (*arrays, *data), loss=loss, gradients=gradients)
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
+        steady(claim, world, plain)
         found = _judged(claim, world, plain)
     name = getattr(function or loss, "__name__", "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
