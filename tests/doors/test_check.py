@@ -195,6 +195,7 @@ def test_a_class_that_updates_itself_in_place() -> None:
 
     def mine(p: Any, x: Any, rate: float) -> Any:
         net.W = p.copy()
+        net.velocity[:] = 0
         loss = net.step(x)
         return loss, (p - net.W) / rate
 

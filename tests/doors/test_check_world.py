@@ -122,6 +122,7 @@ class Slotted:
     def loss(self, p: Any, x: Any) -> Any:
         self.W = p
         self.cache = x @ self.W
+        self.dW[:] = 0
         self.dW += 2 * x.T @ self.cache
         return np.sum(self.cache * self.cache), self.dW
 

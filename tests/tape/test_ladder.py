@@ -59,8 +59,7 @@ def test_beyond_the_budget_it_says_what_would_do() -> None:
         last = climbed(run, **options)[-1]
         assert not last.tried
         assert not last.pairs
-        assert "seconds=" in last.why
-        assert "segments" in last.why
+        assert "fewer samples" in last.why
 
 
 def test_what_is_no_ball_has_no_verdict_as_its_rounding_is_not_known() -> None:
@@ -212,6 +211,6 @@ def test_an_array_of_arb_keeps_a_longdouble_s_bits() -> None:
 
 
 def test_width_of_what_is_not_known_is_infinite() -> None:
-    pair = ladder.Pair(np.ones(2), np.zeros(2), np.array([np.inf, 0.0]))
+    pair = ladder.Pair(np.ones(2), np.zeros(2), np.array([np.inf, 0.0]), np.ones(2))
     assert pair.width == np.inf
     assert pair.ratio == 0.0

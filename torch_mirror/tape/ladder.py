@@ -5,7 +5,9 @@
 From end to end radii grow with depth. A pair that is too wide to tell anything is no verdict: the recording is
 evaluated again (replay.py, enclosures.py), without the user's code, one rung higher. Radii are proportional to the
 unit roundoff, to first order: a relative radius w at p bits takes log2(w) + p bits more than the SPARE = 60 that are
-to be left. Where w is infinite, as where a radius has overflowed, the bits are doubled from 256 on.
+to be left. Where that is not known, as where a radius has overflowed or both sides are rounded to 0, the bits are
+doubled from 256 on. No further than MOST_BITS: float64 ends at 2^-1074, and what is undefined, as 0 / 0 is, stays so
+in any number of bits. Nor is anything doubled that did not become narrower: it was rounded before.
 
 A pair is the derivative D and the user's value B. apart is the distance of their centres, room the sum of their
 radii; they are disjoint where apart > room, and then no rounding explains the difference, at any size. Width is the
@@ -42,12 +44,16 @@ SECONDS, OPERATIONS = 10.0, 10**8
 LONG = format_of(np.dtype(np.longdouble))
 
 
+MOST_BITS = 4096
+
+
 class Pair(NamedTuple):
     """A derivative and a value that is held against it; arrays of the derivative's shape."""
 
     derivative: Array  # the centre
     apart: Array
     room: Array
+    own: Array         # the centre of the value
 
     @property
     def ratio(self) -> float:
@@ -102,13 +108,14 @@ def climb(
             if width <= enough:
                 return
     more = 256 if not np.isfinite(width) else max(128, int(np.log2(width)) + bits + SPARE)
+    largest = float("inf")
     while True:
         name, counted = f"arb, {more} bits", operations(values)
         expected = sum(COST[kind] * n for kind, n in counted.items()) * max(1, more / 256)
         if expected > seconds - (time.perf_counter() - start) or sum(counted.values()) > most:
             why = (
                 f"it would take about {expected:.0f} s and {sum(counted.values()):.1g} operations of {seconds:g} s and "
-                f"{most:.1g}: a smaller batch, or seconds={expected * 2:.0f}, would do, and so do segments"
+                f"{most:.1g}: fewer samples would do"
             )
             yield Rung(name, more, {}, 0.0, tried=False, why=why)
             return
@@ -120,9 +127,15 @@ def climb(
             return
         rung = Rung(name, more, pairs, time.perf_counter() - begun)
         yield rung
-        if rung.width <= enough or np.isfinite(rung.width):  # what is left at these bits was rounded before
+        before, largest = largest, _largest(pairs, enough)
+        if rung.width <= enough or more >= MOST_BITS or (np.isfinite(largest) and largest > 2.0**-SPARE * before):
             return
-        more *= 2
+        more = min(2 * more, MOST_BITS)
+
+
+def _largest(pairs: Mapping[str, Pair], enough: float) -> float:
+    """The largest room among the pairs that are too wide."""
+    return max((float(pair.room.max(initial=0)) for pair in pairs.values() if pair.width > enough), default=0.0)
 
 
 def operations(values: list[Any]) -> dict[str, int]:
@@ -149,7 +162,7 @@ def _on_balls(
         by = Number(np.zeros(leaf.shape, fmt.dtype), 0, fmt) if by is None else by
         with np.errstate(all="ignore"):
             apart = np.abs(np.asarray(by.value - b.value, np.longdouble))
-            pairs[name] = Pair(by.value, apart, np.asarray(by.radius + b.radius) * (1 + 4 * fmt.u))
+            pairs[name] = Pair(by.value, apart, np.asarray(by.radius + b.radius) * (1 + 4 * fmt.u), b.value)
     return pairs
 
 
@@ -169,5 +182,6 @@ def _on_arb(
             by = arb.of_arb(np.zeros(leaf.shape)) if by is None else by
             b = found[own.settled().node.number] if _recorded(own) else enclosed(own.settled(), as_given=False)
             difference = by - b
-            pairs[name] = Pair(arb.centres(by), np.abs(arb.centres(difference)), arb.radii(difference))
+            apart, room = np.abs(arb.centres(difference)), arb.radii(difference)
+            pairs[name] = Pair(arb.centres(by), apart, room, arb.centres(b))
     return pairs

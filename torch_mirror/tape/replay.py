@@ -5,6 +5,7 @@ own. What may differ is said by a Plan:
 
     widest    the format of leaves and constants; what Python has rounded (1 / n) carries that rounding
     given     values that others take as given: exact, with their own radius for themselves alone (segments.py)
+    forward   the forward pass: what is not of it takes a given value of it with that value's own radius
     outcome   of each mask that is open or at a tie: which way it goes (conventions.py)
 
 A Python number that is not one of float32, too, may have been computed: two operations of Python's, as in 2 * lr / n,
@@ -33,6 +34,7 @@ class Plan(NamedTuple):
 
     widest: Format | None = None
     given: frozenset[int] = frozenset()  # numbers of nodes
+    forward: frozenset[int] | None = None  # likewise; None: everything is
     outcome: Callable[[Node, Mask], Mask] | None = None
 
 
@@ -68,7 +70,7 @@ def _made_again(x: Any, plan: Plan, made: dict[int, Any], constants: dict[int, A
         new = _in_format(x, plan)
         tape.leaf(new, node.operation)
     else:
-        operands = tuple(_operand(a, plan, made, constants) for a in node.operands)
+        operands = tuple(_as_read(node, a, _operand(a, plan, made, constants), plan) for a in node.operands)
         new = node.rule(*operands, *node.arguments, **node.named)
         if new.node is None or new.node is PENDING:  # a rule of the user's
             tape.note(new, node.operation, node.adjoint, node.rule, operands, node.arguments, node.named)
@@ -81,6 +83,18 @@ def _made_again(x: Any, plan: Plan, made: dict[int, Any], constants: dict[int, A
         tape.note(new, "given", Kind.MOVES, _given, (own,))
         new.node.place = node.place
     return new
+
+
+def _as_read(reader: Node, old: Any, new: Any, plan: Plan) -> Any:
+    """An operand as a node reads it: exact if it is given; but to a backward pass a forward value has been rounded."""
+    if plan.forward is None or reader.number in plan.forward or old.node is None or old.node is PENDING:
+        return new
+    return itself(new) if old.node.number in plan.forward else new
+
+
+def itself(x: Any) -> Any:
+    """What was made, with its own radius, where others take it as given."""
+    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x
 
 
 def _given(x: Number) -> Number:

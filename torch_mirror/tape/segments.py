@@ -7,7 +7,9 @@ So
     forward     given are the results of products, and the values whose derivative is held. What they feed takes them as
                 they are stored; an adjoint that needs one of them takes it with the radius of its own segment
     derivative  from the stored value of a match, divided by the factor, to the next matches and to the parameters
-    backward    the user's own values from the same stored ones, so that theirs have the radius of a segment, too
+    backward    the user's own values from their own stored gradients, so that theirs have the radius of a segment, too.
+                A forward value is read with the radius of its own segment, as an adjoint reads it: where h is rounded
+                to 1, their 1 - h is 0 and the exact one is 1e-28, which only the radius of h explains
 
 A match is a cut only if the derivative of its segment and the user's value agree within the two radii, and these tell
 anything (WIDE). So each cut is itself a verdict: given the values behind it, the user's value is the derivative, up
@@ -30,9 +32,9 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, Node, Recording
 from torch_mirror.tape.conventions import as_taken
-from torch_mirror.tape.graph import made_of
+from torch_mirror.tape.graph import made_of, needed
 from torch_mirror.tape.matching import Match, matches
-from torch_mirror.tape.replay import Plan, Replay, replay
+from torch_mirror.tape.replay import Plan, Replay, itself, replay
 from torch_mirror.tape.sweep import Derivatives, Sides, seeded
 
 PRODUCTS = ("matmul", "einsum")
@@ -79,6 +81,7 @@ def segments(
     root = loss.settled()
     forward = made_of(root)
     numbers = {x.node.number for x in forward if x.node is not None}
+    made = needed([root])
     local = replay(tape.values, Plan(given=frozenset(range(len(tape.values))), outcome=as_taken))
     rough = seeded(local.at(root), side)
     own = [x for x in tape.values if isinstance(x, Number) and _computes(x.node)]
@@ -92,7 +95,7 @@ def segments(
             proposed[number] = Match(derivative.settled().node.number, 1.0)
     products = _products(forward, own)
     given = frozenset(proposed) | {m.value for m in proposed.values()} | products
-    again = replay(tape.values, Plan(given=given, outcome=as_taken))
+    again = replay(tape.values, Plan(given=given, forward=frozenset(x.node.number for x in made), outcome=as_taken))
     return _cut(tape, again, root, proposed, side)
 
 
@@ -150,7 +153,7 @@ def _over(user: Number, factor: float) -> Number:
 
 def _itself(x: Any) -> Number:
     """What was made, where others take it as given."""
-    inner: Number = x.node.operands[0] if x.node.operation == "given" else x
+    inner: Number = itself(x)
     if isinstance(inner, Mask):
         raise TypeError("a mask has no derivative")
     return inner

@@ -1,8 +1,9 @@
-"""A closer look at gradients whose radius is too large to tell anything: piece by piece, then in more bits.
+"""A closer look at gradients whose radius is too large to tell much: piece by piece, then in more bits.
 
 Radii grow with depth. Where the user's backward holds the derivative by a value of the forward pass, the passage
 starts anew from there (segments.py): that is cheap, and tells of each piece whether it is the derivative of its piece.
-What is still too wide is evaluated again in longdouble and then in as many bits as it takes (ladder.py).
+What is still too wide is evaluated again in longdouble and then in as many bits as it takes (ladder.py). A gradient
+that is 0 on both sides is looked at as well: it may have been rounded to 0. If it is 0, it could not have failed.
 """
 
 from collections.abc import Mapping
@@ -10,17 +11,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import gradient_name
+from torch_mirror.doors.check.result import COARSE
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
-from torch_mirror.tape.ladder import Rung, climb
+from torch_mirror.tape.ladder import Pair, Rung, climb
 from torch_mirror.tape.scene import Scene, as_derivative, scene_of
-from torch_mirror.tape.segments import Segments, segments
+from torch_mirror.tape.segments import WIDE, Segments, segments
 from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Row
+
+BLIND = WIDE
+"""A resolution above this is no verdict, as little as a cut of segments that wide is."""
 
 
 class Closer(NamedTuple):
@@ -31,26 +35,61 @@ class Closer(NamedTuple):
     scene: Scene
 
 
+def is_open(row: Row) -> bool:
+    """Whether a closer look may tell more: undecided, coarse, or 0 on both sides, which may have been rounded to 0."""
+    return row.word == "undecided" or (row.word == "ok" and (row.resolution is None or row.resolution > COARSE))
+
+
 def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
-    """The rows again, and what is to be said of those that were undecided."""
+    """The rows again, and what is to be said of those that were open."""
     found = dict(rows)
-    open_rows = _undecided(found)
+    open_rows = [name for name in _open(found) if seen.gradients[name] is not None]
     pieces = segments(seen.tape, Ball(seen.loss), d.side)
     for name in open_rows:
-        g, leaf = seen.gradients[name], seen.leaves[name]
-        if g is not None:
-            own, by = pieces.own(Ball(g)).settled(), pieces.derivatives.by(Ball(leaf)).settled()
-            found[name] = compared.row(gradient_name(name), own, by, {name: leaf.value})
-    told = [name for name in open_rows if name not in _undecided(found)]
+        own, leaf = pieces.own(Ball(_given(seen, name))).settled(), seen.leaves[name]
+        by = pieces.derivatives.by(Ball(leaf)).settled()
+        found[name] = _finer(found[name], compared.row(gradient_name(name), own, by, {name: leaf.value}))
+    told = [name for name in open_rows if found[name] is not rows[name] and found[name].word != "undecided"]
     notes = _told(told, "judged piece by piece, each from your own gradient before it; end to end radii are too large")
-    left = _undecided(found)
+    left = [name for name in _open(found) if name in open_rows and not _exactly_0(seen, d, name)]
     if left and isinstance(d.side, str):
-        held = {name: (Ball(seen.leaves[name]), Ball(g)) for name in left if (g := seen.gradients[name]) is not None}
+        held = {name: (Ball(seen.leaves[name]), Ball(_given(seen, name))) for name in left}
         rungs = list(climb(Ball(seen.loss), held, d.side))
         for name in held:
-            found[name] = _by_rungs(found[name], rungs, name, np.asarray(held[name][1].value))
-        notes += _told([n for n in left if n not in _undecided(found)], f"judged in {_last(rungs).name}")
-    return Closer(found, notes, _scene(seen, d, pieces))
+            found[name] = _by_rungs(found[name], rungs, name)
+        notes += _told([n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
+    found, empty = _empty({name: _blind(row) for name, row in found.items()})
+    return Closer(found, (*notes, *empty), _scene(seen, d, pieces))
+
+
+def _given(seen: Followed, name: str) -> Number:
+    g = seen.gradients[name]
+    if g is None:
+        raise AssertionError("asked only of what was returned")
+    return g
+
+
+def _finer(before: Row, after: Row) -> Row:
+    """The row that tells more; one that is wrong has been seen to be."""
+    if before.word == "undecided" or after.word == "WRONG":
+        return after
+    if after.word == "ok" and (after.resolution or np.inf) < (before.resolution or np.inf):
+        return after
+    return before
+
+
+def _exactly_0(seen: Followed, d: Derivatives, name: str) -> bool:
+    """Whether both are 0 at every element, and no radius says otherwise."""
+    pair = [_given(seen, name), d.by(Ball(seen.leaves[name])).settled()]
+    return not any(np.any(x.value) or np.any(np.asarray(x.radius)) for x in pair)
+
+
+def _blind(row: Row) -> Row:
+    """A row that is ok, and would be so of another gradient, too, tells nothing."""
+    if row.word != "ok" or row.resolution is None or row.resolution <= BLIND:
+        return row
+    why = f"only a change of {row.resolution:.0e} would have been seen"
+    return row._replace(word="undecided", why=f"{why}; {row.why}" if row.why else why)
 
 
 def _scene(seen: Followed, d: Derivatives, pieces: Segments) -> Scene:
@@ -66,8 +105,8 @@ def _scene(seen: Followed, d: Derivatives, pieces: Segments) -> Scene:
     return scene_of(tape, pieces.again.at(seen.loss), gradients, leaves, d.side, base)
 
 
-def _undecided(rows: Mapping[str, Row]) -> list[str]:
-    return [name for name, row in rows.items() if row.word == "undecided"]
+def _open(rows: Mapping[str, Row]) -> list[str]:
+    return [name for name, row in rows.items() if is_open(row)]
 
 
 def _told(names: list[str], how: str) -> tuple[str, ...]:
@@ -80,15 +119,37 @@ def _last(rungs: list[Rung]) -> Rung:
     return [rung for rung in rungs if rung.tried][-1]
 
 
-def _by_rungs(row: Row, rungs: list[Rung], name: str, own: Array) -> Row:
+def _by_rungs(row: Row, rungs: list[Rung], name: str) -> Row:
     """What the highest rung says; if that is nothing, what was tried."""
     pair = _last(rungs).pairs[name]
-    expected = np.asarray(pair.derivative, np.float64)
+    own, expected = np.asarray(pair.own, np.float64), np.asarray(pair.derivative, np.float64)
     again = compared.of(row.name, compared.Both(own, expected, np.asarray(pair.room, np.float64)))
-    worst = pair.ratio
+    tried = "tried: " + ", ".join(f"{rung.name} {rung.why}".strip() for rung in rungs)
+    if again.word == "undecided" and _is_0(pair):
+        return again._replace(word="ok", resolution=None, why="")
     if again.word == "undecided":
-        tried = ", ".join(f"{rung.name} {rung.why}".strip() for rung in rungs)
-        return again._replace(why=f"{again.why}; tried: {tried}")
-    if worst <= 1 and again.word == "WRONG":  # apart is known better than the centres, which are rounded to float64
-        return again._replace(word="ok", outside=0, worst=worst, pattern="")
-    return again
+        return again._replace(why=f"{again.why}; {tried}")
+    if pair.ratio <= 1 and again.word == "WRONG":  # apart is known better than the centres, rounded to float64
+        return again._replace(word="ok", outside=0, worst=pair.ratio, pattern="")
+    return again._replace(why=tried) if again.word == "ok" and (again.resolution or 0) > BLIND else again
+
+
+def _is_0(pair: Pair) -> bool:
+    """Whether both may be 0 at every element: with the bits of the last rung, that is what they are to float64."""
+    return bool(((np.abs(pair.derivative) <= pair.room) & (np.abs(pair.own) <= pair.room) & (pair.room <= TINY)).all())
+
+
+TINY = float(np.finfo(np.float64).tiny)
+"""The smallest normal number of float64: what is below it is 0 to the user's code."""
+
+
+def _empty(rows: Mapping[str, Row]) -> tuple[dict[str, Row], tuple[str, ...]]:
+    """The rows that are 0 on both sides say so; if there are no others, nothing has been certified."""
+    names = [name for name, row in rows.items() if row.word == "ok" and row.resolution is None and row.size]
+    said = "it could not have failed"
+    if len(names) == len(rows):
+        found = {name: row._replace(word="undecided", why=f"both are 0: {said}") for name, row in rows.items()}
+    else:
+        found = {name: row._replace(why=said) if name in names else row for name, row in rows.items()}
+    how = f"0 on both sides at every element, as any multiple is: {said}; take other numbers, weights that are not 0"
+    return found, _told(names, how)

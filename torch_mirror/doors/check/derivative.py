@@ -23,11 +23,11 @@ from reference.errors import InputError
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import quotients
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of, spoken
-from torch_mirror.doors.check.closer import closer
+from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.convened import convened
 from torch_mirror.doors.check.elsewhere import elsewhere_of
 from torch_mirror.doors.check.result import Checked
-from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
+from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run, steady
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.blame import blame
@@ -56,14 +56,15 @@ def check(
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
-    written to, nor anything else that the function can reach. Raises InputError for what cannot be used, and what
-    the function raises by itself.
+    written to, nor anything else that the function can reach. Raises InputError for what cannot be used, for a
+    function that gives other results at a second call, and what the function raises by itself.
     """
     started = time.perf_counter()
     claim = claim_of(function, parameters, (*arrays, *data), loss=loss, gradients=gradients)
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
+        steady(claim, world, plain)
         found = _judged(claim, world, plain, elsewhere_of(claim, make))
     name = getattr(function or loss, "__name__", "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
@@ -102,7 +103,7 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
     d, rows, notes = convened(seen, order)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
-    if any(row.word == "undecided" for row in rows):
+    if any(map(is_open, rows)):
         near = closer(seen, d, dict(zip(order, rows, strict=True)))
         rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
     else:

@@ -49,6 +49,7 @@ def check_layer(
     def layer(p: dict[str, Any], dout: Any, *others: Any) -> tuple[Any, dict[str, Any]]:
         for name in parameters:
             setattr(owner, name, p[name])
+        _set_to_0(owner, parameters)
         left = iter(others)
         arguments = [p[name] if name in given else next(left) for name in _names(forward, len(inputs))]
         y, cache = _forwarded(forward, arguments)
@@ -81,6 +82,22 @@ def _forwarded(forward: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Any,
 
 def _several(result: Any) -> tuple[Any, ...]:
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+def _set_to_0(owner: Any, parameters: Sequence[str]) -> None:
+    """New zeros for the gradients that the layer keeps, as whoever trains it makes them before each step."""
+    for name in parameters:
+        for space, key in _places(owner, name):
+            if hasattr(space[key], "shape"):
+                space[key] = np.zeros_like(space[key])
+
+
+def _places(owner: Any, name: str) -> list[tuple[dict[str, Any], str]]:
+    """Where the layer may keep a parameter's gradient: its attributes first, then entries of grads."""
+    own = getattr(owner, "__dict__", {})
+    places = [(own, spelled) for spelled in (f"d{name}", f"grad_{name}", f"{name}_grad") if spelled in own]
+    holders = [own[kept] for kept in ("grads", "gradients") if isinstance(own.get(kept), dict)]
+    return places + [(holder, key) for holder in holders for key in (name, f"d{name}") if key in holder]
 
 
 def _kept(owner: Any, name: str) -> Any:

@@ -85,10 +85,19 @@ class Checked:
             "refuted": f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not {self.what}{_following(victims)}",
             "undecided": f"it could not be told of everything whether it is {self.what}",
             "consistent": f"nothing contradicts that each is {self.what}, and nothing proves it",
-            "certified": f"each is {self.what}",
+            "certified": f"each is {self.what}{_coarsely(self.resolution)}",
         }[self.verdict]
         counts = f"{tensors} tensor{'' if tensors == 1 else 's'}, {elements:,} elements"
         return f"{self.subject}: {self.verdict}, {said} ({counts})"
+
+
+COARSE = 2.0**-20
+"""A resolution above this is told in the first line."""
+
+
+def _coarsely(resolution: float | None) -> str:
+    coarse = resolution is not None and resolution > COARSE
+    return f", as far as it could be told: only a change of {resolution:.0e} would have been seen" if coarse else ""
 
 
 def _following(victims: set[str]) -> str:

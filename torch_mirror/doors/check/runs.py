@@ -5,6 +5,7 @@ reach (world.py). So all runs draw the same random numbers, and none leaves a tr
 """
 
 import traceback
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording, recording
-from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradients_of
+from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradient_name, gradients_of
 from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.world import World, is_theirs, replace_floats, untouched
 from torch_mirror.tape import conventions
@@ -67,6 +68,52 @@ def plain_run(claim: Claim, world: World, dtype: Any = None) -> Plain:
             raise InputError("the loss", "one number", f"an array of shape {np.shape(loss)}")
         found = gradients_of(gradients, claim.names)
         return Plain(np.asarray(loss).reshape(()), {name: _plain(g) for name, g in found.items()})
+
+
+MOVED = 2.0**-7
+"""What is added to each parameter for the call in between."""
+
+
+def steady(claim: Claim, world: World, plain: Plain) -> None:
+    """Raises InputError for code that gives other results at a later call, with the first value that differs.
+
+    It is called once with moved parameters, and then as before, with nothing put back in between but the state of
+    random generators. What adds up gradients without zeroing them gives others then, and so does what returns those
+    of the call before, which at the same parameters nobody would see.
+    """
+    generators = World(*([()] * len(World._fields)))._replace(generators=world.generators)
+    with untouched(world):
+        try:
+            _once(claim, generators, lambda a: a + a.dtype.type(MOVED))
+        except Exception:  # noqa: BLE001 - moved parameters need not be in the domain of the user's code
+            _once(claim, generators, np.copy)
+        again = _once(claim, generators, np.copy)
+    pairs = {"the loss": (plain.loss, again.loss)}
+    pairs |= {gradient_name(name): (g, again.gradients[name]) for name, g in plain.gradients.items()}
+    for name, (first, second) in pairs.items():
+        if first is not None and second is not None and not np.array_equal(first, second, equal_nan=True):
+            raise _unsteady(name, first, second)
+
+
+def _once(claim: Claim, generators: World, make: Callable[[Any], Any]) -> Plain:
+    with untouched(generators):
+        loss, gradients = claim.run(*(copies(claim.parameters, make), *(data_as(d, np.copy) for d in claim.data)))
+        found = gradients_of(gradients, claim.names)
+        return Plain(np.array(loss).reshape(()), {name: _plain(g) for name, g in found.items()})
+
+
+def _unsteady(name: str, first: Any, second: Any) -> InputError:
+    what, expected = f"{name} at a second call", "what the first call gave"
+    if np.shape(first) != np.shape(second):
+        return InputError(what, f"{expected}, an array of shape {np.shape(first)}", str(np.shape(second)))
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    at = tuple(int(i) for i in np.argwhere(~same)[0])
+    why = (
+        "the function draws anew at each call, or adds to what it has not set to 0, or returns what was left from the "
+        "call before; set it to 0 first, and draw from a generator with a seed"
+    )
+    place = f" at {list(at)}" if at else ""
+    return InputError(what, f"{expected}{place}, {first[at]:.6g}", f"{second[at]:.6g}: {why}")
 
 
 def _plain(g: Any) -> Any:

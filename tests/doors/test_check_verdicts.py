@@ -1,0 +1,297 @@
+"""No wrong verdict: right code is not refuted where numbers saturate or vanish, and wrong code is not certified.
+
+Each test is a case that once had the wrong verdict.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference.errors import InputError
+from torch_mirror import check, check_layer
+from torch_mirror.doors.check.result import Checked
+from torch_mirror.tape import enclosures
+from torch_mirror.tape.told import Row
+
+draw = np.random.default_rng(0)
+PIXELS = draw.integers(0, 256, (8, 16)).astype(float)
+TARGET = draw.normal(size=8)
+W, V = draw.normal(size=(16, 5)), draw.normal(size=5)
+
+# --- saturated: the rounding of 1 - h, where h is 1 in float64 --------------------------------------------------
+
+
+def sigmoid(z: Any) -> Any:
+    return 1 / (1 + np.exp(-z))
+
+
+def by_sigmoid(p: Any, x: Any, t: Any, factor: float = 1) -> Any:
+    h = sigmoid(x @ p["W"])
+    e = h @ p["v"] - t
+    d = np.outer(2 * e / len(e), p["v"])
+    return (e**2).mean(), {"W": factor * (x.T @ (d * h * (1 - h))), "v": h.T @ (2 * e / len(e))}
+
+
+def by_tanh(p: Any, x: Any, t: Any, factor: float = 1) -> Any:
+    h = np.tanh(x @ p["W"])
+    e = h @ p["v"] - t
+    d = np.outer(2 * e / len(e), p["v"])
+    return (e**2).mean(), {"W": factor * (x.T @ (d * (1 - h**2))), "v": h.T @ (2 * e / len(e))}
+
+
+def by_decay(p: Any, x: Any, t: Any, factor: float = 1) -> Any:
+    """h = 1 - exp(-z^2), and by it 1 - h."""
+    z = x @ p["W"]
+    h = 1 - np.exp(-(z**2))
+    e = h @ p["v"] - t
+    d = np.outer(2 * e / len(e), p["v"])
+    return (e**2).mean(), {"W": factor * (x.T @ (d * 2 * z * (1 - h))), "v": h.T @ (2 * e / len(e))}
+
+
+def by_softmax(p: Any, x: Any, t: Any, factor: float = 1) -> Any:
+    """A softmax within the network, whose derivative has 1 - h as well."""
+    z = x @ p["W"]
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    h = e / e.sum(axis=1, keepdims=True)
+    r = h @ p["v"] - t
+    d = np.outer(2 * r / len(r), p["v"])
+    dz = h * (d - (d * h).sum(axis=1, keepdims=True))
+    return (r**2).mean(), {"W": factor * (x.T @ dz), "v": h.T @ (2 * r / len(r))}
+
+
+SATURATED = (by_sigmoid, by_tanh, by_decay, by_softmax)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize("network", SATURATED)
+def test_right_code_is_not_refuted_where_it_saturates(network: Callable[..., Any], scale: float, dtype: Any) -> None:
+    p = {"W": (scale * W).astype(dtype), "v": V.astype(dtype)}
+    result = check(network, p, PIXELS.astype(dtype), TARGET.astype(dtype))
+    assert result.verdict != "refuted", str(result)
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("network", SATURATED)
+def test_wrong_code_is_not_certified_where_it_saturates(network: Callable[..., Any], scale: float) -> None:
+    def wrong(p: Any, x: Any, t: Any) -> Any:
+        return network(p, x, t, 1.25)
+
+    result = check(wrong, {"W": scale * W, "v": V}, PIXELS, TARGET)
+    seen = result.rows[0]
+    assert result.verdict != "certified" or "could not have failed" in seen.why, str(result)
+    assert result.verdict == "refuted" or (network is by_decay and scale == 1), str(result)  # e^-1000 is 0 to float64
+
+
+# --- 0 on both sides --------------------------------------------------------------------------------------------
+
+
+def two_layers(p: Any, x: Any, t: Any) -> Any:
+    """Both gradients have wrong factors."""
+    h = np.tanh(x @ p["W"])
+    e = h @ p["v"] - t
+    return (e**2).sum(), {"W": 5 * (x.T @ np.outer(2 * e, p["v"])), "v": 17 * (h.T @ (2 * e))}
+
+
+def test_what_is_0_on_both_sides_everywhere_is_not_certified() -> None:
+    result = check(two_layers, {"W": np.zeros((16, 5)), "v": np.zeros(5)}, PIXELS, TARGET)
+    assert result.verdict == "undecided"
+    assert all("could not have failed" in row.why for row in result.rows)
+    assert "take other numbers" in str(result)
+    with pytest.raises(AssertionError):
+        result.assert_certified()
+
+
+def test_a_row_that_is_0_beside_others_says_so() -> None:
+    def right(p: Any, x: Any, t: Any) -> Any:
+        e = x @ p["w"] + p["c"] * 0.0 - t
+        return (e**2).sum(), {"w": x.T @ (2 * e), "c": np.zeros(1)}
+
+    result = check(right, {"w": W[:, 0], "c": np.ones(1)}, PIXELS, TARGET)
+    assert result.certified
+    assert [row.name for row in result.rows if "could not have failed" in row.why] == ["dc"]
+    assert "dc: 0 on both sides at every element" in result.notes[-1]
+
+
+def test_a_batch_of_one_is_0_behind_batch_norm_whatever_its_gradient() -> None:
+    """0 within a radius: only more bits tell that it is none that was rounded away."""
+    result = check(by_batch_norm(2), {"W": W, "g": np.ones(5)}, PIXELS[:1], draw.normal(size=(1, 5)))
+    assert result.verdict == "undecided"
+    assert result.seconds < 5
+
+
+# --- coarse radii -----------------------------------------------------------------------------------------------
+
+
+def by_batch_norm(factor: float) -> Callable[..., Any]:
+    def function(p: Any, x: Any, y: Any) -> Any:
+        z = x @ p["W"]
+        s = 1 / np.sqrt(z.var(0) + 1e-5)
+        h = (z - z.mean(0)) * s
+        d = 2 * (h * p["g"] - y)
+        dh = d * p["g"]
+        dz = factor * s * (dh - dh.mean(0) - h * (dh * h).mean(0))
+        return ((h * p["g"] - y) ** 2).sum(), {"W": x.T @ dz, "g": (d * h).sum(0)}
+
+    return function
+
+
+@pytest.mark.parametrize("offset", [2e3, 1e5, 1e6, 1e7])
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "certified"), (1.01, "refuted"), (1.3, "refuted"), (3, "refuted")])
+def test_batch_norm_far_from_0_is_looked_at_until_one_can_tell(factor: float, verdict: str, offset: float) -> None:
+    y = draw.normal(size=(8, 5))
+    result = check(by_batch_norm(factor), {"W": W, "g": np.ones(5)}, draw.normal(size=(8, 16)) + offset, y)
+    assert result.verdict == verdict, str(result)
+    assert verdict == "refuted" or (result.resolution or 1) < 2.0**-20
+
+
+@pytest.mark.parametrize("scale", [40, 50, 60, 100])
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "certified"), (1.02, "refuted"), (2, "refuted")])
+def test_a_saturated_tanh_is_looked_at_until_one_can_tell(factor: float, verdict: str, scale: float) -> None:
+    def function(p: Any, x: Any, t: Any) -> Any:
+        a = np.tanh(x @ p["w"])
+        return ((a - t) ** 2).sum(), {"w": factor * (x.T @ (2 * (a - t) * (1 - a**2)))}
+
+    own = np.random.default_rng(0)
+    given = {"w": scale * own.normal(size=4)}, own.normal(size=(6, 4)), own.integers(0, 2, 6)
+    assert check(function, *given).verdict == verdict
+
+
+def test_where_nothing_finer_can_be_had_a_coarse_row_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Arb, and with a backward pass that holds no value to start anew from."""
+
+    def missing() -> Any:
+        raise ImportError
+
+    monkeypatch.setattr(enclosures, "flint", missing)
+
+    def function(p: Any, t: Any) -> Any:
+        a = np.tanh(p["w"])
+        return ((a - t) ** 2).sum(), {"w": 1.01 * (2 * (a - t) * (1 - a) * (1 + a))}
+
+    result = check(function, {"w": np.array([20.5])}, np.array([0.0]))
+    assert result.verdict == "undecided", str(result)
+    assert "pip install" in result.rows[0].why
+
+
+def test_a_coarse_verdict_says_so_in_its_first_line() -> None:
+    fine, coarse = (Checked("f", (Row("dW", "ok", 4, resolution=r),)) for r in (1e-9, 1e-3))
+    assert "only a change of 1e-03" in str(coarse).splitlines()[0]
+    assert "only a change" not in str(fine).splitlines()[0]
+
+
+# --- what is left from one call to the next -----------------------------------------------------------------------
+
+
+class Net:
+    def __init__(self) -> None:
+        self.W = np.zeros((16, 5))
+        self.dW = np.zeros((16, 5))
+
+    def loss(self, x: Any, y: Any, *, add: bool) -> Any:
+        e = x @ self.W - y
+        self.dW = (self.dW if add else 0) + 2 * x.T @ e
+        return (e**2).sum()
+
+
+Y = draw.normal(size=(8, 5))
+
+
+class Layer:
+    """One that adds to its gradients, as whoever trains it sets them to 0."""
+
+    def __init__(self) -> None:
+        self.W, self.grads = W.copy(), {"W": np.ones((16, 5))}
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return x @ self.W
+
+    def backward(self, dy: Any) -> Any:
+        self.grads["W"] += self.x.T @ dy
+        return dy @ self.W.T
+
+
+def test_a_layer_s_gradients_are_set_to_0_before_it_adds_to_them() -> None:
+    layer = Layer()
+    assert check_layer(layer.forward, layer.backward, PIXELS, parameters=("W",)).certified
+    assert (layer.grads["W"] == 1).all()
+
+
+@pytest.mark.parametrize("called", [0, 1])
+def test_gradients_that_are_never_zeroed_are_told(called: int) -> None:
+    net = Net()
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        net.W = p["W"]
+        return net.loss(x, y, add=True), {"W": net.dW}
+
+    for _ in range(called):
+        mine({"W": W}, PIXELS, Y)
+    with pytest.raises(InputError, match=r"dW at a second call.* at \[0, 0\].*not set to 0"):
+        check(mine, {"W": W}, PIXELS, Y)
+
+
+def test_the_gradients_of_the_call_before_are_told_at_the_same_numbers_too() -> None:
+    net = Net()
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        before, net.W = net.dW, p["W"]
+        return net.loss(x, y, add=False), {"W": before}
+
+    mine({"W": W}, PIXELS, Y)
+    with pytest.raises(InputError, match="left from the call before"):
+        check(mine, {"W": W}, PIXELS, Y)
+
+
+def test_a_loss_that_draws_from_a_generator_of_its_own_is_told() -> None:
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        kept = np.random.default_rng().random(y.shape) < 0.5
+        e = (x @ p["W"] - y) * kept
+        return (e**2).sum(), {"W": 2 * x.T @ e}
+
+    with pytest.raises(InputError, match=r"the loss at a second call.*draws anew"):
+        check(mine, {"W": W}, PIXELS, Y)
+
+
+def test_a_generator_that_is_put_back_and_a_domain_that_is_left_are_no_fault() -> None:
+    drawn = np.random.default_rng(3)
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        if (p["W"] != W).any():
+            raise ValueError("not these")
+        e = (x @ p["W"] - y) * (drawn.random(y.shape) < 0.5)
+        return (e**2).sum(), {"W": 2 * x.T @ e}
+
+    assert check(mine, {"W": W}, PIXELS, Y).certified
+
+
+# --- a cast to a narrower dtype, which no ball follows ------------------------------------------------------------
+
+
+def inside(cast: Callable[[Any], Any], factor: float) -> Callable[..., Any]:
+    def function(p: Any, x: Any, y: Any) -> Any:
+        e = cast(x @ p["W"]) - y
+        return (e**2).sum(), {"W": factor * 2 * x.T @ e}
+
+    return function
+
+
+CASTS: dict[str, Callable[[Any], Any]] = {
+    "by name": lambda a: a.astype(np.float32),
+    "by string": lambda a: a.astype("float32"),
+    "to half": lambda a: a.astype("f2"),
+}
+
+
+@pytest.mark.parametrize("cast", CASTS)
+def test_what_a_cast_has_rounded_is_not_refuted(cast: str) -> None:
+    result = check(inside(CASTS[cast], 1), {"W": W}, PIXELS / 256, Y)
+    assert result.verdict in ("undecided", "consistent"), str(result)
+    assert cast != "by string" or "cast to float32" in result.rows[0].why
+
+
+def test_a_factor_is_refuted_behind_a_cast_that_can_be_taken_out() -> None:
+    assert check(inside(CASTS["by name"], 2), {"W": W}, PIXELS / 256, Y).verdict == "refuted"
