@@ -185,3 +185,25 @@ def test_a_gradient_that_is_a_constant_is_told() -> None:
     result = check(mine, {"W": np.ones((3, 2)), "b": np.ones(2)}, np.arange(12.0).reshape(4, 3))
     assert "yours is 0 everywhere" in str(result)
     assert "computed from no parameter" in str(result)
+
+
+def of_one_line(result: Checked) -> tuple[list[str], list[str]]:
+    """The lines where the right values end, and the wrong ones, of all faults."""
+    right = [r.line.source for fault in result.faults for r in fault.right]
+    return right, [line.source for fault in result.faults for line in fault.wrong]
+
+
+def transposed(p: Any, x: Any, t: Any) -> Any:
+    d = (x @ p["W"] - t) / len(x)
+    dW = x.T @ d
+    dW = dW.T
+    dW = dW + 0.2 * p["W"]
+    return 0.5 * np.sum((x @ p["W"] - t) ** 2) / len(x) + 0.1 * np.sum(p["W"] ** 2), {"W": dW}
+
+
+def test_a_transposed_value_is_not_right() -> None:
+    draw = np.random.default_rng(3)
+    x, t = draw.standard_normal((7, 4)), draw.standard_normal((7, 4))
+    right, wrong = of_one_line(check(transposed, {"W": draw.standard_normal((4, 4))}, x, t))
+    assert right == ["dW = x.T @ d"]
+    assert "dW = dW.T" in wrong
