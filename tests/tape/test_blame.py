@@ -207,3 +207,87 @@ def test_a_transposed_value_is_not_right() -> None:
     right, wrong = of_one_line(check(transposed, {"W": draw.standard_normal((4, 4))}, x, t))
     assert right == ["dW = x.T @ d"]
     assert "dW = dW.T" in wrong
+
+
+def sigmoid(a: Any) -> Any:
+    return 1 / (1 + np.exp(-a))
+
+
+def gated(p: Any, x: Any, t: Any, sign: float = 1.0) -> Any:
+    """Three steps of a cell with one gate; the sign of the gate's derivative is to be had."""
+    Wz, Wc, h, zs, cs = p["Wz"], p["Wc"], [x], [], []
+    for k in range(3):
+        z = sigmoid(h[k] @ Wz)
+        c = np.tanh(h[k] @ Wc)
+        h.append((1 - z) * h[k] + z * c)
+        zs.append(z)
+        cs.append(c)
+    dh = h[-1] - t
+    dWz, dWc = np.zeros_like(Wz), np.zeros_like(Wc)
+    for k in (2, 1, 0):
+        dz = dh * sign * (cs[k] - h[k]) * zs[k] * (1 - zs[k])
+        dc = dh * zs[k] * (1 - cs[k] ** 2)
+        dWz += h[k].T @ dz
+        dWc += h[k].T @ dc
+        dh = dh * (1 - zs[k]) + dz @ Wz.T + dc @ Wc.T
+    return 0.5 * np.sum((h[-1] - t) ** 2), {"Wz": dWz, "Wc": dWc}
+
+
+def test_a_turned_sign_is_not_the_right_derivative_by_minus_x() -> None:
+    """By the -a inside of sigmoid(a) it is right; by a, which the line is about, it is not."""
+    draw = np.random.default_rng(0)
+    p = {"Wz": draw.standard_normal((3, 3)), "Wc": draw.standard_normal((3, 3))}
+    x, t = draw.standard_normal((5, 3)), draw.standard_normal((5, 3))
+    assert check(gated, p, x, t).certified
+    result = check(gated, p, x, t, -1.0)
+    right, wrong = of_one_line(result)
+    assert (right, wrong) == (["dh = h[-1] - t"], ["dz = dh * sign * (cs[k] - h[k]) * zs[k] * (1 - zs[k])"])
+    assert result.causes[0].startswith("a factor -1 in dz (proof")
+
+
+def skipgram(p: Any, center: int, context: int, negatives: Any) -> Any:
+    """One sample; the sign of g_pos is turned, which is a number alone."""
+    v, u, un = p["in"][center], p["out"][context], p["out"][negatives]
+    grad_in, grad_out = np.zeros_like(p["in"]), np.zeros_like(p["out"])
+    g_pos = 1 - sigmoid(u @ v)
+    g_neg = sigmoid(un @ v)[:, None]
+    grad_in[center] += g_pos * u + (g_neg * un).sum(axis=0)
+    grad_out[context] += g_pos * v
+    np.add.at(grad_out, negatives, g_neg * v)
+    return -np.log(sigmoid(u @ v)) - np.sum(np.log(sigmoid(-un @ v))), {"in": grad_in, "out": grad_out}
+
+
+def test_a_turned_sign_of_a_single_number_is_found() -> None:
+    draw = np.random.default_rng(0)
+    p = {"in": draw.standard_normal((6, 3)), "out": draw.standard_normal((6, 3))}
+    result = check(skipgram, p, 1, 2, np.array([0, 3, 4]))
+    right, wrong = of_one_line(result)
+    assert wrong == ["g_pos = 1 - sigmoid(u @ v)"]
+    assert wrong[0] not in right
+
+
+def by_sample(p: Any, xs: Any, ts: Any) -> Any:
+    """A loop over layers, backwards, inside of one over samples; sigmoid's derivative has the wrong argument."""
+    nabla, cost = [np.zeros_like(w) for w in p], 0.0
+    for x, t in zip(xs, ts, strict=True):
+        a = [x]
+        for w in p:
+            z = w @ a[-1]
+            a.append(sigmoid(z))
+        cost += 0.5 * np.sum((a[-1] - t) ** 2)
+        delta = (a[-1] - t) * a[-1] * (1 - a[-1])
+        nabla[-1] = nabla[-1] + np.outer(delta, a[-2])
+        for k in (2, 3):
+            delta = (p[1 - k].T @ delta) * sigmoid(a[-k]) * (1 - sigmoid(a[-k]))
+            nabla[-k] = nabla[-k] + np.outer(delta, a[-1 - k])
+    return cost / len(xs), [dw / len(xs) for dw in nabla]
+
+
+def test_values_of_nested_loops_are_told_in_their_order() -> None:
+    draw = np.random.default_rng(4)
+    p = [draw.standard_normal(shape) for shape in ((5, 3), (5, 5), (2, 5))]
+    result = check(by_sample, p, draw.standard_normal((6, 3)), draw.random((6, 2)))
+    assert len(result.faults) == 1, str(result)
+    assert [len(f.gradients) for f in result.faults] == [2]
+    _, wrong = of_one_line(result)
+    assert wrong[0] == "delta = (p[1 - k].T @ delta) * sigmoid(a[-k]) * (1 - sigmoid(a[-k]))"

@@ -18,6 +18,7 @@ from torch_mirror.tape.scene import (
     Scene,
     View,
     as_derivative,
+    called,
     dependents,
     derivative_by,
     is_leaf,
@@ -29,7 +30,7 @@ from torch_mirror.tape.scene import (
 )
 from torch_mirror.tape.trails import SAME, steps, trail
 
-TRIES = 48
+TRIES = 96
 """Values that are put in the place of a derivative, for one fault."""
 
 
@@ -158,10 +159,11 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     way = trail(v, start)
     shares = {snapped(m.factor) for n in way.right if (m := match_of(v, n)) is not None}
     share = shares.pop() if len(shares) == 1 else 1.0
+    tried = {share, abs(share)}  # a right value may have the sign of what is subtracted, and others not
     due = _due(v, way.right, leaf)
     known = {bits(s, n) for n in s.forward}
     on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n) and n not in s.inner]
-    for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), bits(s, n) in known)):
+    for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), bits(s, n) in known, not called(s, n))):
         own = match_of(v, n)
         if own is not None and own.partial:  # something may never be added to it
             yield Guess(((n, own.number),), share)
@@ -169,7 +171,7 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
             yield Guess(((n, own.number),))
         for place in due:
             if _alike(s, place, n) and (own is None or own.partial or place != own.number):
-                yield Guess(((n, place),), share)
+                yield from (Guess(((n, place),), c) for c in tried)
 
 
 def _by_forward(v: View, start: int, leaf: int, left: list[str], reach: dict[int, int]) -> Iterator[Guess]:
@@ -201,18 +203,19 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
 
 
 def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
-    """The guess for every time that the code made such a pair: in the same order, and in the reverse one.
+    """The guess for every time that the code made such a pair: in the same order, in the reverse one, and nested.
 
-    The one guess alone is among them where the code did not, or where the times cannot be paired.
+    Nested: a loop over layers or time, run backwards inside of one over samples, which is not. The one guess alone is
+    among them where the code did not, or where the times cannot be paired.
     """
     values = [n for n in s.sites[site_of(s, one.value)] if n not in s.forward]
     places = [n for n in s.sites[site_of(s, one.place)] if n in s.forward]
     several = set()
-    for order in (places, places[::-1]):
+    for outer in sorted({len(times) for times in s.sites.values()} | {1, len(values)}):
         pairs = list[tuple[int, int]]()
         for shape in dict.fromkeys(s.tape.values[n].shape for n in values):
             some = [n for n in values if s.tape.values[n].shape == shape]
-            others = [n for n in order if _alike(s, n, some[0])]
+            others = _backwards([n for n in places if _alike(s, n, some[0])], min(outer, len(some)))
             pairs += zip(some, others, strict=True) if len(some) == len(others) else ()
         several.add(tuple(pairs))
     several -= {(), one.pairs}
@@ -221,6 +224,12 @@ def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
         yield one
     if len(values) > 1 and len(places) == 1:  # what a loop adds up is whole at its end
         yield one._replace(pairs=(([n for n in values if _alike(s, n, one.place)][-1], one.place),))
+
+
+def _backwards(numbers: list[int], outer: int) -> list[int]:
+    """Each of so many equal parts in reverse order; empty where there are no such parts."""
+    length, rest = divmod(len(numbers), outer)
+    return [] if rest else [n for k in range(outer) for n in numbers[k * length : (k + 1) * length][::-1]]
 
 
 def _alike(s: Scene, m: int, n: int) -> bool:

@@ -16,7 +16,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Node, Recording, paused
 from torch_mirror.tape.graph import made_of
-from torch_mirror.tape.multiples import Index, Match, index, match
+from torch_mirror.tape.multiples import Index, Match, factor, index, match
 from torch_mirror.tape.sweep import Sides, _back, seeded
 from torch_mirror.tape.told import Line
 
@@ -238,8 +238,33 @@ def match_of(v: View, number: int) -> Match | None:
     if number in v.scene.inner:
         return None
     if number not in v.matches:
-        v.matches[number] = match(v.known, v.scene.tape.values[number])
+        found = match(v.known, v.scene.tape.values[number])
+        v.matches[number] = None if found is None else _nearer(v, found)
     return v.matches[number]
+
+
+def _nearer(v: View, m: Match) -> Match:
+    """The match by x instead of that by -x, 1 - x or 2 x, where these have no name.
+
+    Both hold. But a turned sign gives just the derivative by the -x inside of sigmoid(x), which would pass for right.
+    """
+    place: int | None = m.number
+    while not m.partial and place is not None and not is_leaf(v.scene, place) and not called(v.scene, place):
+        at, place = place, None
+        operands = [n for x in v.scene.tape.values[at].node.operands if (n := number_of(x)) in v.derivatives]
+        if len(operands) == 1 and operands[0] is not None:
+            c = _times(v.derivatives[operands[0]], v.derivatives[at])
+            if c is not None and c != 1:
+                place = operands[0]
+                m = m._replace(number=place, factor=m.factor / c)
+    return m
+
+
+def _times(d: Number, other: Number) -> float | None:
+    """The c with d = c other, as in multiples.py; of few elements, too, where it is -1 to the last bit."""
+    if d.shape != other.shape:
+        return None
+    return -1.0 if d.value.any() and bool((d.value == -other.value).all()) else factor(d, other)
 
 
 def line_of(s: Scene, number: int) -> Line | None:
