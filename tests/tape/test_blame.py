@@ -291,3 +291,17 @@ def test_values_of_nested_loops_are_told_in_their_order() -> None:
     assert [len(f.gradients) for f in result.faults] == [2]
     _, wrong = of_one_line(result)
     assert wrong[0] == "delta = (p[1 - k].T @ delta) * sigmoid(a[-k]) * (1 - sigmoid(a[-k]))"
+
+
+def split(p: Any, t: Any) -> Any:
+    a, mu, zs = np.split(p["out"], 3)
+    loss = (a * (mu - t) ** 2 * np.exp(zs)).sum()
+    da = (mu - t) ** 2 * np.exp(zs)
+    dmu, dzs = 2 * a * (mu - t) * np.exp(zs), a * (mu - t) ** 2 * np.exp(zs)
+    return loss, {"out": np.concatenate([da, dzs, dmu])}
+
+
+def test_names_of_several_values_are_told_by_position() -> None:
+    draw = np.random.default_rng(0)
+    result = check(split, {"out": draw.standard_normal(9)}, draw.standard_normal(3))
+    assert [r.name for r in result.faults[0].right] == ["a", "mu - t", "zs"], str(result)

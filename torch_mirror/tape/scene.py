@@ -4,8 +4,6 @@ The forward pass is what the loss is made of. What a gradient of the user's is m
 pass. Both are nodes of one recording, known by their numbers, which ascend in the order of evaluation.
 """
 
-import linecache
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -15,6 +13,7 @@ import numpy as np
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Node, Recording, paused
+from torch_mirror.tape import naming
 from torch_mirror.tape.graph import made_of
 from torch_mirror.tape.multiples import Index, Match, factor, index, match
 from torch_mirror.tape.sweep import Sides, _back, seeded
@@ -288,36 +287,9 @@ def name_of(s: Scene, number: int) -> str:
 
 def written(s: Scene, number: int) -> str:
     """The expression that made the value, where it is short and on one line."""
-    place = s.tape.values[number].node.place
-    if place is None:
-        return ""
-    first, last, start, end = place.span
-    if first is None or first != last or start is None or end is None:
-        return ""
-    text = _bytes(place.file, first)[start:end].decode(errors="ignore").strip()
-    return text if len(text) <= 40 else ""
-
-
-_ASSIGNED = re.compile(r"""([\w.]+(?:\[[\w'" +-]+\])?)\s*(?:[-+*/@]|\*\*|//)?=\s*\(*$""")
-"""``a1 = ``, ``hs[t] = ``, ``loss += ``: what stands before the expression."""
-
-_ENDED = re.compile(r"\)*\s*(?:[;#]|if\b|$)")
-"""What stands behind the whole of it."""
+    return naming.written(s.tape.values[number].node.place)
 
 
 def called(s: Scene, number: int) -> str:
     """The name that the value is given where it is computed; empty if it is part of a larger expression."""
-    place = s.tape.values[number].node.place
-    if place is None:
-        return ""
-    first, last, start, end = place.span
-    if first is None or last is None or start is None or end is None:
-        return ""
-    before = _ASSIGNED.search(_bytes(place.file, first)[:start].decode(errors="ignore"))
-    whole = _ENDED.match(_bytes(place.file, last)[end:].decode(errors="ignore").strip("\n"))
-    return before[1] if before and whole else ""
-
-
-def _bytes(file: str, line: int) -> bytes:
-    """A line as the columns of Python's positions count it."""
-    return linecache.getline(file, line).encode()
+    return naming.assigned(s.tape.values[number].node.place, number, s.sites[site_of(s, number)])
