@@ -305,3 +305,26 @@ def test_names_of_several_values_are_told_by_position() -> None:
     draw = np.random.default_rng(0)
     result = check(split, {"out": draw.standard_normal(9)}, draw.standard_normal(3))
     assert [r.name for r in result.faults[0].right] == ["a", "mu - t", "zs"], str(result)
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f[0] in {"char_rnn_globals", "per_sample"}], ids=lambda f: f[2])
+def test_the_line_of_np_zeros_is_neither_right_nor_wrong(fault: tuple[str, str, str, str]) -> None:
+    """At the first of the times the state is 0, and so is what it contributes: a sum that starts from 0 is no more."""
+    result, _ = found(*fault[:3])
+    right, wrong = of_one_line(result)
+    assert "zeros" not in f"{right}{wrong}", str(result)
+
+
+def test_the_line_where_a_sum_starts_from_0_is_not_wrong() -> None:
+    def undivided(p: Any, xs: Any, ts: Any) -> Any:
+        dW, loss = np.zeros_like(p), 0.0
+        for x, t in zip(xs, ts, strict=True):
+            e = p @ x - t
+            loss += (e**2).sum()
+            dW += 2 * np.outer(e, x)
+        return loss / len(xs), dW
+
+    draw = np.random.default_rng(0)
+    shapes = (2, 3), (5, 3), (5, 2)
+    right, wrong = of_one_line(check(undivided, *(draw.standard_normal(shape) for shape in shapes)))
+    assert "zeros_like" not in f"{right}{wrong}"

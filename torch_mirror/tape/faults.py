@@ -12,6 +12,7 @@ from torch_mirror.tape.scene import (
     behind,
     called,
     derivative_by,
+    is_blank,
     is_leaf,
     line_of,
     match_of,
@@ -147,7 +148,7 @@ def _factors(s: Scene, way: Sequence[int], carrying: set[int]) -> set[int]:
     todo = [m for n in way for m in behind(s, n)]
     while todo:
         n = todo.pop()
-        if n not in found and n not in carrying and bits(s, n) not in known:
+        if n not in found and n not in carrying and bits(s, n) not in known and not is_blank(s, n):
             found.add(n)
             todo += behind(s, n)
     return found

@@ -64,8 +64,11 @@ def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, 
 
 
 def match(known: Index, v: Any) -> Match | None:
-    """The best of the derivatives that v is a multiple of."""
-    if isinstance(v, Mask) or not np.isfinite(v.value).all():
+    """The best of the derivatives that v is a multiple of.
+
+    None where v is 0 throughout: so is what a sum starts from, and it is not right for that.
+    """
+    if isinstance(v, Mask) or not np.isfinite(v.value).all() or not v.value.any():
         return None
     found = [Match(e.number, c, e.partial) for e in _near(known, v) if (c := factor(v, e.d)) is not None]
     return min(found, key=_unlikely, default=None)

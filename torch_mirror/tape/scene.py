@@ -272,6 +272,12 @@ def line_of(s: Scene, number: int) -> Line | None:
     return None if place is None else Line(place.file, place.line, place.source)
 
 
+def is_blank(s: Scene, number: int) -> bool:
+    """Whether a value is the 0 of np.zeros, which something is added to later: what is wrong there is not that line."""
+    x = s.tape.values[number]
+    return not x.value.any() and all(number_of(operand) is None for operand in x.node.operands)
+
+
 def is_leaf(s: Scene, number: int) -> bool:
     return any(number_of(x) == number for x in s.leaves.values())
 
