@@ -123,7 +123,7 @@ def test_what_follows_is_shown_to_follow(fault: tuple[str, str, str, str]) -> No
 )
 def test_a_derivative_that_is_never_taken_is_named(name: str, right: str, wrong: str, missing: str) -> None:
     result, _ = found(name, right, wrong)
-    assert "it is computed nowhere: the derivative of" in str(result)
+    assert "it is computed nowhere: the step back through" in str(result)
     assert missing in result.faults[0].note
 
 
@@ -326,5 +326,25 @@ def test_the_line_where_a_sum_starts_from_0_is_not_wrong() -> None:
 
     draw = np.random.default_rng(0)
     shapes = (2, 3), (5, 3), (5, 2)
-    right, wrong = of_one_line(check(undivided, *(draw.standard_normal(shape) for shape in shapes)))
+    result = check(undivided, *(draw.standard_normal(shape) for shape in shapes))
+    right, wrong = of_one_line(result)
     assert "zeros_like" not in f"{right}{wrong}"
+    start = result.faults[0].wrong[0].place  # of the sum, which is right but for what nobody did afterwards
+    assert result.faults[0].note == f"the factor may be put right anywhere from {start} to the return"
+
+
+def test_a_missing_step_is_told_once() -> None:
+    """The mean of the batch is used twice by x.mean() and once by x.var(); all of it is left out."""
+
+    def normed(p: Any, x: Any, t: Any) -> Any:
+        z = x @ p
+        mean = z.mean(axis=0)
+        scale = 1 / np.sqrt(z.var(axis=0) + 1e-5)
+        e = (z - mean) * scale - t
+        return 0.5 * np.sum(e**2), x.T @ (e * scale)
+
+    draw = np.random.default_rng(0)
+    note = check(normed, *(draw.standard_normal(shape) for shape in ((4, 3), (7, 4), (7, 3)))).faults[0].note
+    parts = note.removesuffix(" is missing").split(", ")
+    assert "the step back through" in note
+    assert len(set(parts)) == len(parts), note

@@ -51,6 +51,7 @@ def one_more(g: Any, at: Any) -> Any:
         (lambda g: g + np.outer(np.arange(1.0, 7), np.arange(2.0, 8)), "yours - derivative has rank 1"),
         (lambda g: g / 0.0, "yours is infinite in every element"),
         (lambda g: g * (1 + 1e-7 * np.arange(36).reshape(6, 6)), "yours differs from the derivative by up to 4e-06"),
+        (lambda g: g * (3 + 1e-6 * np.arange(36).reshape(6, 6)), "yours / derivative about 3"),
         (lambda g: g[:, :3], "of shape (6, 3), where the parameter has (6, 6)"),
     ],
 )

@@ -39,12 +39,16 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     note = _missing(s, own.number, place) if missing and own is not None and not taken else ""
     if taken:
         note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
+    ends = _right_lines(v, right, wrong, sizes, guess.share)
+    factor = _factor_cause(v, value, explained, spelled, sizes)
+    if factor and wrong and not note and all(r.factor for r in ends):  # no value with another factor comes before
+        note = f"the factor may be put right anywhere from {wrong[0].place} to the return"
     return Fault(
         tuple(spelled(name) for name in explained),
-        _right_lines(v, right, wrong, sizes, guess.share),
+        ends,
         wrong,
         due,
-        causes=_factor_cause(v, value, explained, spelled, sizes),
+        causes=factor,
         shown=len(explained) > 1,
         note=note,
     )
@@ -172,8 +176,8 @@ def _missing(s: Scene, have: int, place: int) -> str:
     if len(between) > 3 or not between:
         return f"dL/d {name_of(s, place)} is computed nowhere"
     told = ((written(s, n) or name_of(s, n), line_of(s, n)) for n in between)
-    what = ", ".join(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
-    return f"it is computed nowhere: the derivative of {what} is missing"
+    what = dict.fromkeys(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
+    return f"it is computed nowhere: the step back through {', '.join(what)} is missing"
 
 
 def _made_of(s: Scene, number: int, leaf: int) -> bool:
