@@ -213,8 +213,8 @@ def sigmoid(a: Any) -> Any:
     return 1 / (1 + np.exp(-a))
 
 
-def gated(p: Any, x: Any, t: Any, sign: float = 1.0) -> Any:
-    """Three steps of a cell with one gate; the sign of the gate's derivative is to be had."""
+def gated(p: Any, x: Any, t: Any, sign: float = 1.0, carried: float = 1.0) -> Any:
+    """Three steps of a cell with one gate; sign of the gate's derivative, and a factor in what is carried on."""
     Wz, Wc, h, zs, cs = p["Wz"], p["Wc"], [x], [], []
     for k in range(3):
         z = sigmoid(h[k] @ Wz)
@@ -229,7 +229,7 @@ def gated(p: Any, x: Any, t: Any, sign: float = 1.0) -> Any:
         dc = dh * zs[k] * (1 - cs[k] ** 2)
         dWz += h[k].T @ dz
         dWc += h[k].T @ dc
-        dh = dh * (1 - zs[k]) + dz @ Wz.T + dc @ Wc.T
+        dh = dh * (1 - zs[k]) + dz @ Wz.T + carried * dc @ Wc.T
     return 0.5 * np.sum((h[-1] - t) ** 2), {"Wz": dWz, "Wc": dWc}
 
 
@@ -243,6 +243,15 @@ def test_a_turned_sign_is_not_the_right_derivative_by_minus_x() -> None:
     right, wrong = of_one_line(result)
     assert (right, wrong) == (["dh = h[-1] - t"], ["dz = dh * sign * (cs[k] - h[k]) * zs[k] * (1 - zs[k])"])
     assert result.causes[0].startswith("a factor -1 in dz (proof")
+
+
+def test_what_is_carried_on_in_time_is_the_derivative_by_the_step_before() -> None:
+    draw = np.random.default_rng(0)
+    p = {"Wz": draw.standard_normal((3, 3)), "Wc": draw.standard_normal((3, 3))}
+    result = check(gated, p, draw.standard_normal((5, 3)), draw.standard_normal((5, 3)), 1.0, 0.9)
+    _, wrong = of_one_line(result)
+    assert wrong == ["dh = dh * (1 - zs[k]) + dz @ Wz.T + carried * dc @ Wc.T"], str(result)
+    assert len(result.faults[0].gradients) == 2
 
 
 def skipgram(p: Any, center: int, context: int, negatives: Any) -> Any:

@@ -158,15 +158,16 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     s = v.scene
     way = trail(v, start)
     shares = {snapped(m.factor) for n in way.right if (m := match_of(v, n)) is not None}
-    share = shares.pop() if len(shares) == 1 else 1.0
-    tried = {share, abs(share)}  # a right value may have the sign of what is subtracted, and others not
+    sizes = {abs(c) for c in shares}
+    share = sizes.pop() if len(sizes) == 1 else 1.0
+    tried = [c for c in sorted(shares | {share}, reverse=True) if abs(c) == share]  # of what is subtracted, one is < 0
     due = _due(v, way.right, leaf)
     known = {bits(s, n) for n in s.forward}
     on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n) and n not in s.inner]
     for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), bits(s, n) in known, not called(s, n))):
         own = match_of(v, n)
         if own is not None and own.partial:  # something may never be added to it
-            yield Guess(((n, own.number),), share)
+            yield from (Guess(((n, own.number),), c) for c in tried)
         elif own is not None and not equal(own.factor, 1):  # nothing after it may take that factor away again
             yield Guess(((n, own.number),))
         for place in due:
@@ -218,6 +219,8 @@ def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
             others = _backwards([n for n in places if _alike(s, n, some[0])], min(outer, len(some)))
             pairs += zip(some, others, strict=True) if len(some) == len(others) else ()
         several.add(tuple(pairs))
+    if len(values) == len(places) > 1:  # what a loop over time carries on is the derivative by what came a step before
+        several.add(tuple((n, m) for n, m in zip(values, places[-2::-1], strict=False) if _alike(s, n, m)))
     several -= {(), one.pairs}
     yield from (Guess(pairs, one.share) for pairs in several)
     if len(values) == 1 or not several:
