@@ -51,6 +51,7 @@ def one_more(g: Any, at: Any) -> Any:
         (lambda g: g + np.outer(np.arange(1.0, 7), np.arange(2.0, 8)), "yours - derivative has rank 1"),
         (lambda g: g / 0.0, "yours is infinite in every element"),
         (lambda g: g * (1 + 1e-7 * np.arange(36).reshape(6, 6)), "yours differs from the derivative by up to 4e-06"),
+        (lambda g: g * (3 + 1e-6 * np.arange(36).reshape(6, 6)), "yours / derivative about 3"),
         (lambda g: g[:, :3], "of shape (6, 3), where the parameter has (6, 6)"),
     ],
 )
@@ -98,13 +99,14 @@ def test_what_python_rounds_is_equal_at_working_precision_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("c", [1.0, -1.0, 6.0, 1 / 6, 0.5, 24.0, 2 / 3])
-def test_a_multiple_is_found_by_value_in_any_layout(c: float) -> None:
+def test_a_multiple_is_found_by_value_and_its_transpose_is_none(c: float) -> None:
     d = number(draw((4, 7)), 1e-14)
     known = index([(5, d), (6, number(draw((4, 7)), 1e-14))])
-    for v, turned in ((c * d.value, False), (c * d.value.T, True), (c * d.value[:, None], False)):
+    for v in (c * d.value, c * d.value[:, None]):
         found = match(known, number(v, 1e-13))
         assert found is not None
-        assert (found.number, snapped(found.factor), found.turned) == (5, snapped(c), turned)
+        assert (found.number, snapped(found.factor)) == (5, snapped(c))
+    assert match(known, number(c * d.value.T, 1e-13)) is None
     assert match(known, number(c * d.value + 1e-9, 1e-13)) is None
     assert match(known, number(draw((4, 7)), 1e-13)) is None
 

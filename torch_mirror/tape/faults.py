@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
-from torch_mirror.tape import factors
-from torch_mirror.tape.factors import Sizes
-from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong
+from torch_mirror.tape import compared, factors
+from torch_mirror.tape.factors import Sizes, snapped
+from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong, multiple
 from torch_mirror.tape.scene import (
     Scene,
     View,
+    as_derivative,
     behind,
+    derivative_by,
+    is_blank,
     is_leaf,
     line_of,
     match_of,
@@ -35,9 +38,13 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     note = _missing(s, own.number, place) if missing and own is not None and not taken else ""
     if taken:
         note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
+    ends = _right_lines(v, right, wrong, sizes, guess.share)
+    # one factor is too much, and no value with another factor comes before
+    if wrong and not note and all(r.factor for r in ends) and _one_factor(v, explained):
+        note = f"the factor may be put right anywhere from {wrong[0].place} to the return"
     return Fault(
         tuple(spelled(name) for name in explained),
-        _right_lines(v, right, wrong, sizes, guess.share),
+        ends,
         wrong,
         due,
         shown=len(explained) > 1,
@@ -52,6 +59,16 @@ def untraced(v: View, name: str, spelled: Callable[[str], str]) -> Fault:
         return Fault((spelled(name),), note="it is a constant: it was computed from no parameter")
     line = line_of(s, n)
     return Fault((spelled(name),), wrong=() if line is None else (line,))
+
+
+def _one_factor(v: View, explained: list[str]) -> bool:
+    """Whether all of the gradients have one factor too much, without which each is right."""
+    s = v.scene
+    c = multiple(v, explained[0])
+    if c is None:
+        return False
+    without = {name: as_derivative(s.gradients[name], s.leaves[name].shape, snapped(c)) for name in explained}
+    return not any(compared.row(name, g, derivative_by(s, v.derivatives, name)).outside for name, g in without.items())
 
 
 def last_right(v: View, end: int, share: float) -> tuple[int, ...]:
@@ -119,7 +136,7 @@ def _factors(s: Scene, way: Sequence[int], carrying: set[int]) -> set[int]:
     todo = [m for n in way for m in behind(s, n)]
     while todo:
         n = todo.pop()
-        if n not in found and n not in carrying and bits(s, n) not in known:
+        if n not in found and n not in carrying and bits(s, n) not in known and not is_blank(s, n):
             found.add(n)
             todo += behind(s, n)
     return found
@@ -143,8 +160,8 @@ def _missing(s: Scene, have: int, place: int) -> str:
     if len(between) > 3 or not between:
         return f"dL/d {name_of(s, place)} is computed nowhere"
     told = ((written(s, n) or name_of(s, n), line_of(s, n)) for n in between)
-    what = ", ".join(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
-    return f"it is computed nowhere: the derivative of {what} is missing"
+    what = dict.fromkeys(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
+    return f"it is computed nowhere: the step back through {', '.join(what)} is missing"
 
 
 def _made_of(s: Scene, number: int, leaf: int) -> bool:

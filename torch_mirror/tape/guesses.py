@@ -18,6 +18,7 @@ from torch_mirror.tape.scene import (
     Scene,
     View,
     as_derivative,
+    called,
     dependents,
     derivative_by,
     is_leaf,
@@ -29,7 +30,7 @@ from torch_mirror.tape.scene import (
 )
 from torch_mirror.tape.trails import SAME, steps, trail
 
-TRIES = 48
+TRIES = 96
 """Values that are put in the place of a derivative, for one fault."""
 
 
@@ -157,19 +158,21 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     s = v.scene
     way = trail(v, start)
     shares = {snapped(m.factor) for n in way.right if (m := match_of(v, n)) is not None}
-    share = shares.pop() if len(shares) == 1 else 1.0
+    sizes = {abs(c) for c in shares}
+    share = sizes.pop() if len(sizes) == 1 else 1.0
+    tried = [c for c in sorted(shares | {share}, reverse=True) if abs(c) == share]  # of what is subtracted, one is < 0
     due = _due(v, way.right, leaf)
     known = {bits(s, n) for n in s.forward}
     on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n) and n not in s.inner]
-    for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), bits(s, n) in known)):
+    for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), bits(s, n) in known, not called(s, n))):
         own = match_of(v, n)
         if own is not None and own.partial:  # something may never be added to it
-            yield Guess(((n, own.number),), share)
+            yield from (Guess(((n, own.number),), c) for c in tried)
         elif own is not None and not equal(own.factor, 1):  # nothing after it may take that factor away again
             yield Guess(((n, own.number),))
         for place in due:
             if _alike(s, place, n) and (own is None or own.partial or place != own.number):
-                yield Guess(((n, place),), share)
+                yield from (Guess(((n, place),), c) for c in tried)
 
 
 def _by_forward(v: View, start: int, leaf: int, left: list[str], reach: dict[int, int]) -> Iterator[Guess]:
@@ -201,26 +204,35 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
 
 
 def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
-    """The guess for every time that the code made such a pair: in the same order, and in the reverse one.
+    """The guess for every time that the code made such a pair: in the same order, in the reverse one, and nested.
 
-    The one guess alone is among them where the code did not, or where the times cannot be paired.
+    Nested: a loop over layers or time, run backwards inside of one over samples, which is not. The one guess alone is
+    among them where the code did not, or where the times cannot be paired.
     """
     values = [n for n in s.sites[site_of(s, one.value)] if n not in s.forward]
     places = [n for n in s.sites[site_of(s, one.place)] if n in s.forward]
     several = set()
-    for order in (places, places[::-1]):
+    for outer in sorted({len(times) for times in s.sites.values()} | {1, len(values)}):
         pairs = list[tuple[int, int]]()
         for shape in dict.fromkeys(s.tape.values[n].shape for n in values):
             some = [n for n in values if s.tape.values[n].shape == shape]
-            others = [n for n in order if _alike(s, n, some[0])]
+            others = _backwards([n for n in places if _alike(s, n, some[0])], min(outer, len(some)))
             pairs += zip(some, others, strict=True) if len(some) == len(others) else ()
         several.add(tuple(pairs))
+    if len(values) == len(places) > 1:  # what a loop over time carries on is the derivative by what came a step before
+        several.add(tuple((n, m) for n, m in zip(values, places[-2::-1], strict=False) if _alike(s, n, m)))
     several -= {(), one.pairs}
     yield from (Guess(pairs, one.share) for pairs in several)
     if len(values) == 1 or not several:
         yield one
     if len(values) > 1 and len(places) == 1:  # what a loop adds up is whole at its end
         yield one._replace(pairs=(([n for n in values if _alike(s, n, one.place)][-1], one.place),))
+
+
+def _backwards(numbers: list[int], outer: int) -> list[int]:
+    """Each of so many equal parts in reverse order; empty where there are no such parts."""
+    length, rest = divmod(len(numbers), outer)
+    return [] if rest else [n for k in range(outer) for n in numbers[k * length : (k + 1) * length][::-1]]
 
 
 def _alike(s: Scene, m: int, n: int) -> bool:

@@ -1,7 +1,9 @@
 """Which of the user's values is the derivative by which value of the forward pass? Asked of values, not of names.
 
-People keep their intermediate gradients N times too large and divide by N at the end, or keep them transposed. So a
-value v matches a derivative d if v = c d within both radii for one number c, in any layout with the same axes.
+People keep their intermediate gradients N times too large and divide by N at the end. So a value v matches a
+derivative d if v = c d within both radii for one number c. Its axes are those of d, but for axes of length 1. A value
+that is d only when it is transposed is not right: the transposition may be the mistake. Where the forward pass itself
+has a transposed value, there is a derivative by that one.
 
 That many pairs need no look: each array has an angle, that of its products with two fixed random vectors, which no
 factor changes. Only arrays with nearly the same angle are compared, element by element.
@@ -32,7 +34,6 @@ class Match(NamedTuple):
 
     number: int
     factor: float
-    turned: bool = False   # v is its transpose
     partial: bool = False  # v is a multiple of what some uses of the forward value contribute to it
 
 
@@ -63,19 +64,14 @@ def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, 
 
 
 def match(known: Index, v: Any) -> Match | None:
-    """The best of the derivatives that v is a multiple of, or of its transpose."""
-    if isinstance(v, Mask) or not np.isfinite(v.value).all():
+    """The best of the derivatives that v is a multiple of.
+
+    None where v is 0 throughout: so is what a sum starts from, and it is not right for that.
+    """
+    if isinstance(v, Mask) or not np.isfinite(v.value).all() or not v.value.any():
         return None
-    found = _matches(known, v, turned=False)
-    shape = _squeezed(v.shape)
-    if not found and len(shape) == 2:
-        turned = Number(np.reshape(v.value, shape).T, np.reshape(v.radius, shape).T, v.format)
-        found = _matches(known, turned, turned=True)
+    found = [Match(e.number, c, e.partial) for e in _near(known, v) if (c := factor(v, e.d)) is not None]
     return min(found, key=_unlikely, default=None)
-
-
-def _matches(known: Index, v: Number, *, turned: bool) -> list[Match]:
-    return [Match(e.number, c, turned, e.partial) for e in _near(known, v) if (c := factor(v, e.d)) is not None]
 
 
 def _unlikely(m: Match) -> tuple[Any, ...]:

@@ -147,7 +147,8 @@ def _spread(pair: Pair, outside: Array) -> str:
         return f"yours differs from the derivative by up to {near:.1g} of it{where}"
     if ratio.size == 1:
         return f"yours / derivative = {number(float(ratio[0]))}{where}"
-    return f"yours / derivative from {float(ratio.min()):.3g} to {float(ratio.max()):.3g}{where}"
+    low, high = f"{float(ratio.min()):.3g}", f"{float(ratio.max()):.3g}"
+    return f"yours / derivative {f'about {low}' if low == high else f'from {low} to {high}'}{where}"
 
 
 def number(c: float) -> str:

@@ -4,8 +4,6 @@ The forward pass is what the loss is made of. What a gradient of the user's is m
 pass. Both are nodes of one recording, known by their numbers, which ascend in the order of evaluation.
 """
 
-import linecache
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -15,8 +13,9 @@ import numpy as np
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Node, Recording, paused
+from torch_mirror.tape import naming
 from torch_mirror.tape.graph import made_of
-from torch_mirror.tape.multiples import Index, Match, index, match
+from torch_mirror.tape.multiples import Index, Match, factor, index, match
 from torch_mirror.tape.sweep import Sides, _back, seeded
 from torch_mirror.tape.told import Line
 
@@ -243,14 +242,45 @@ def match_of(v: View, number: int) -> Match | None:
     if number in v.scene.inner:
         return None
     if number not in v.matches:
-        v.matches[number] = match(v.known, v.scene.tape.values[number])
+        found = match(v.known, v.scene.tape.values[number])
+        v.matches[number] = None if found is None else _nearer(v, found)
     return v.matches[number]
+
+
+def _nearer(v: View, m: Match) -> Match:
+    """The match by x instead of that by -x, 1 - x or 2 x, where these have no name.
+
+    Both hold. But a turned sign gives just the derivative by the -x inside of sigmoid(x), which would pass for right.
+    """
+    place: int | None = m.number
+    while not m.partial and place is not None and not is_leaf(v.scene, place) and not called(v.scene, place):
+        at, place = place, None
+        operands = [n for x in v.scene.tape.values[at].node.operands if (n := number_of(x)) in v.derivatives]
+        if len(operands) == 1 and operands[0] is not None:
+            c = _times(v.derivatives[operands[0]], v.derivatives[at])
+            if c is not None and c != 1:
+                place = operands[0]
+                m = m._replace(number=place, factor=m.factor / c)
+    return m
+
+
+def _times(d: Number, other: Number) -> float | None:
+    """The c with d = c other, as in multiples.py; of few elements, too, where it is -1 to the last bit."""
+    if d.shape != other.shape:
+        return None
+    return -1.0 if d.value.any() and bool((d.value == -other.value).all()) else factor(d, other)
 
 
 def line_of(s: Scene, number: int) -> Line | None:
     """The line of the user's code that made a value."""
     place = s.tape.values[number].node.place
     return None if place is None else Line(place.file, place.line, place.source)
+
+
+def is_blank(s: Scene, number: int) -> bool:
+    """Whether a value is the 0 of np.zeros, which something is added to later: what is wrong there is not that line."""
+    x = s.tape.values[number]
+    return not x.value.any() and all(number_of(operand) is None for operand in x.node.operands)
 
 
 def is_leaf(s: Scene, number: int) -> bool:
@@ -268,36 +298,9 @@ def name_of(s: Scene, number: int) -> str:
 
 def written(s: Scene, number: int) -> str:
     """The expression that made the value, where it is short and on one line."""
-    place = s.tape.values[number].node.place
-    if place is None:
-        return ""
-    first, last, start, end = place.span
-    if first is None or first != last or start is None or end is None:
-        return ""
-    text = _bytes(place.file, first)[start:end].decode(errors="ignore").strip()
-    return text if len(text) <= 40 else ""
-
-
-_ASSIGNED = re.compile(r"""([\w.]+(?:\[[\w'" +-]+\])?)\s*(?:[-+*/@]|\*\*|//)?=\s*\(*$""")
-"""``a1 = ``, ``hs[t] = ``, ``loss += ``: what stands before the expression."""
-
-_ENDED = re.compile(r"\)*\s*(?:[;#]|if\b|$)")
-"""What stands behind the whole of it."""
+    return naming.written(s.tape.values[number].node.place)
 
 
 def called(s: Scene, number: int) -> str:
     """The name that the value is given where it is computed; empty if it is part of a larger expression."""
-    place = s.tape.values[number].node.place
-    if place is None:
-        return ""
-    first, last, start, end = place.span
-    if first is None or last is None or start is None or end is None:
-        return ""
-    before = _ASSIGNED.search(_bytes(place.file, first)[:start].decode(errors="ignore"))
-    whole = _ENDED.match(_bytes(place.file, last)[end:].decode(errors="ignore").strip("\n"))
-    return before[1] if before and whole else ""
-
-
-def _bytes(file: str, line: int) -> bytes:
-    """A line as the columns of Python's positions count it."""
-    return linecache.getline(file, line).encode()
+    return naming.assigned(s.tape.values[number].node.place, number, s.sites[site_of(s, number)])
