@@ -208,10 +208,22 @@ def test_what_is_not_meant_to_be_the_derivative(dtype: str) -> None:
 # --- what it does not tell, it says --------------------------------------------------------------------------
 
 
-def test_radii_that_are_too_wide() -> None:
-    """Of a deep network radii from end to end tell nothing."""
-    e = large("float32", (16, *(64,) * 14, 4), activation="tanh")
-    r = ruling(verify(e, using=affine_gradient("layer1", slightly)))
+@pytest.mark.parametrize("side", ["torch", "numpy"])
+def test_radii_that_are_too_wide(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a deep network radii from end to end tell nothing in float64; more bits do."""
+    monkeypatch.setattr(referees, "SECONDS", 100.0)  # on a busy machine, too
+    e = large("float32", (8, *(32,) * 20, 4), activation="tanh")
+
+    def judge() -> Ruling:
+        if side == "torch":
+            return ruling(verify(e, using=affine_gradient("layer1", slightly)))
+        return ruling(verify(miswritten(e, NUMPY["dW1"]), using=right_torch))
+
+    r = judge()
+    assert (r.verdict, r.tensor) == ("the mirror strays" if side == "torch" else NOT_ITS_OWN, "dW1")
+    assert "bits" in r.note
+    monkeypatch.setattr(referees, "LONG", 0)  # so that more bits are never begun
+    r = judge()
     assert (r.verdict, r.tensor) == ("no ruling", "dW1")
     assert r.note.startswith("radii of ")
 

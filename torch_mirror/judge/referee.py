@@ -12,13 +12,17 @@ has it; B from balls of numbers that were all rounded once, so that its radius h
 the network's constants. Both hold the exact result at that point.
 
     D and B disjoint      the reference's backward does not belong to its own forward: no rounding explains it
-    D and B meet          they differ by no more than SLACK = |B - D| + their radii. If the mirror contradicts E by more
-                          than that, the equation is right and the mirror strays
+    D and B meet          they differ by no more than |B - D| + their radii. If the mirror contradicts E by more than
+                          twice that, the equation is right and the mirror strays: E and B are the same formula, at
+                          points that differ by the mirror's rounding, for which the factor 2 has room
 
 Otherwise the mirror is measured by D itself, with the allowance of ruling.py for its own rounding (allowance.py):
-outside it strays, whatever B is. Where that does not tell either, the radii are too wide, and the ruling says so. A
-mirror that strays beside a B that does not belong is no ruling, as in ruling.py: neither may be meant to be the
-derivative.
+outside it strays, whatever B is. Where that does not tell either, the radii are too wide: D and B are evaluated again
+in more bits (tape/ladder.py). If the budget has no room for that, the ruling says so.
+
+Where D and B are disjoint and the mirror strays, too, there is no ruling, as in ruling.py: neither may be meant to be
+the derivative. Nor is there where B is off by less than half of what the mirror contradicts E by: then it is no
+explanation. In more bits arrays of constants are taken as they are, and may be rounded differently in the backward.
 
 At a kink each convention has a derivative (tape/conventions.py). Where they differ at an element, another refuted one
 is looked for. If there is none, no derivative exists there, provided that every open branch is an exact tie; a branch
@@ -29,7 +33,7 @@ SECONDS are granted. Nothing larger than MOST is begun; beyond that the clock is
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,6 +59,7 @@ from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.replay import as_ball
 from torch_mirror.judge.verdict import NEITHER, NOT_ITS_OWN, Ruling, Words
 from torch_mirror.tape.conventions import conventions
+from torch_mirror.tape.ladder import climb
 from torch_mirror.tape.sweep import leaf
 
 SECONDS = 10.0
@@ -113,7 +118,8 @@ def referee(case: Case, because: str) -> Ruling:
         own = as_ball(backward(case, name, _rounded(DOUBLE), keep), DOUBLE)
         granted()
         rounding = rounding_of(case, name, format_of(case.experiment.dtype))
-        return _ruled(case, _Sides(off, derivatives, ties, own, rounding), because)
+        left = SECONDS - (time.perf_counter() - started)
+        return _ruled(case, _Sides(off, derivatives, ties, own, rounding), because, left)
 
 
 # --- what is measured -----------------------------------------------------------------------------
@@ -125,6 +131,11 @@ def _exactly(fmt: Format) -> System:
 
 def _rounded(fmt: Format) -> System:
     return System(lambda a: Ball(a.astype(fmt.dtype), fmt.u * np.abs(a.astype(fmt.dtype)), fmt), lambda c: c)
+
+
+def _variables() -> System:
+    """Balls that are recorded, so that whatever is made of them can be made again in more bits."""
+    return System(lambda a: leaf(Ball(a.astype(DOUBLE.dtype), 0, DOUBLE)), lambda c: c)
 
 
 def _locally(case: Case) -> tuple[Ball, Array, Array]:
@@ -153,18 +164,24 @@ def _derivatives(case: Case, name: str) -> tuple[list[Ball], bool]:
     """D of each convention, one alone where no branch is open; and whether all that is open is an exact tie."""
     if case.kind == "gradient" and gradient_of(case.experiment.slots, name) != case.finding.tensor:
         raise UnfitError(f"{case.finding.tensor} is no whole gradient of {name}")
+    with recording():
+        loss, by = _recorded_loss(case, name, _exactly(DOUBLE))
+        found = list(conventions(loss, CONVENTIONS))
+    return [d.by(by) for d in found], not any(o.open for o in found[0].open)
+
+
+def _recorded_loss(case: Case, name: str, system: System) -> tuple[Any, Ball]:
+    """The loss, and the variable that the derivative is by. Raises UnfitError where the forward has no such name."""
     by: list[Ball] = []
 
     def variable(value: Ball) -> Ball:
         by.append(leaf(value, name))
         return by[-1].copy()  # which the forward may write to
 
-    with recording():
-        loss = loss_with(case, name, _exactly(DOUBLE))(variable)
-        if len(by) != 1:
-            raise UnfitError(f"{name} is not what the forward starts from")
-        found = list(conventions(loss, CONVENTIONS))
-    return [d.by(by[0]) for d in found], not any(o.open for o in found[0].open)
+    loss = loss_with(case, name, system)(variable)
+    if len(by) != 1:
+        raise UnfitError(f"{name} is not what the forward starts from")
+    return loss, by[0]
 
 
 # --- what follows ---------------------------------------------------------------------------------
@@ -181,12 +198,12 @@ def _by_equation(case: Case, local: Ball, *, strays: bool, own: bool, because: s
     return _of_element(verdict, case, case.at, float(local.value[case.at]), None, note)
 
 
-def _ruled(case: Case, sides: _Sides, because: str) -> Ruling:
+def _ruled(case: Case, sides: _Sides, because: str, seconds: float) -> Ruling:
     """At the finding's element, or at another refuted one that is at no kink."""
     kinks = _kinks(sides.derivatives)
     at = next((at for at in _refuted(case, sides.off) if not kinks[at]), None)
     if at is not None:
-        return _at(case, sides, at, because)
+        return _at(case, sides, at, because, seconds)
     here = case.at
     reference = float(sides.backward.value[here])
     if not sides.off[here] > 0:
@@ -219,28 +236,67 @@ def _refuted(case: Case, off: Array) -> Iterator[tuple[int, ...]]:
     yield from (tuple(int(i) for i in at) for at in np.argwhere(off > 0))
 
 
-def _at(case: Case, sides: _Sides, at: tuple[int, ...], because: str) -> Ruling:
+class _Point(NamedTuple):
+    """At one element: D with its radius, B, |B - D| and how far apart rounding may have them; and in how many bits."""
+
+    derivative: float
+    radius: float
+    reference: float
+    off: float
+    room: float
+    bits: int
+
+
+def _at(case: Case, sides: _Sides, at: tuple[int, ...], because: str, seconds: float) -> Ruling:
     """The ruling at one element, at which the equation is contradicted and the derivative is one."""
     d, b, largest = _element(sides.derivatives[0], at), _element(sides.backward, at), _largest(case.seen)
     if case.kind == "implied gradient":
         d, b = (as_ball(update(case, at, _exactly(DOUBLE), g), DOUBLE) for g in (d, b))
         unmoved = as_ball(update(case, at, _exactly(DOUBLE), Ball(np.zeros(1), 0, DOUBLE)), DOUBLE)
         largest = float(np.abs(d.value - unmoved.value)[0])
-    off, room = (float(a[0]) for a in (_apart(b.value, d.value), _room(b, d)))
-    away = float(_apart(case.seen[at], d.value[0]))
+    measured = (d.value, d.radius, b.value, _apart(b.value, d.value), _room(b, d))
+    slope, radius, own, off, room = (float(a[0]) for a in measured)
+    point = _Point(slope, radius, own, off, room, DOUBLE.precision)
     allowance = max(float(sides.rounding.radius[at]), sides.rounding.share * largest, sides.rounding.largest)
-    strays = np.isfinite(allowance) and not away <= allowance + float(d.radius[0])  # not: nan strays, too
-    told = f"by a derivative with a radius, {float(d.radius[0]):.2g} ({because})"
-    verdict: Words = "no ruling"
-    if off > room and strays:
-        note = NEITHER
-    elif off > room:
-        verdict, note = NOT_ITS_OWN, f"{_times(off, room)}, {told}"
-    elif strays or sides.off[at] > off + room:
-        verdict, note = "the mirror strays", told
-    else:
-        note = f"radii of {room:.2g} are too wide to tell a difference of {float(sides.off[at]):.2g} ({because})"
-    return _of_element(verdict, case, at, float(b.value[0]), float(d.value[0]), note)
+    verdict, note = _told(case, sides, at, point, allowance)
+    if verdict == "no ruling" and note != NEITHER and case.kind == "gradient" and len(sides.derivatives) == 1:
+        further = _climbed(case, at, point, seconds)
+        if further is not None:
+            point = further
+            verdict, note = _told(case, sides, at, point, allowance)
+    note = note if note == NEITHER else f"{note} ({because})"
+    return _of_element(verdict, case, at, point.reference, point.derivative, note)
+
+
+def _told(case: Case, sides: _Sides, at: tuple[int, ...], point: _Point, allowance: float) -> tuple[Words, str]:
+    """What follows, and the note; allowance: what rounding may do to a right gradient of the mirror's."""
+    off, room = point.off, point.room
+    away = float(_apart(case.seen[at], np.asarray(point.derivative)))
+    strays = np.isfinite(allowance) and not away <= allowance + point.radius  # not: nan strays, too
+    told = f"by a derivative with a radius, {point.radius:.2g}"
+    told += f" in {point.bits} bits" if point.bits > DOUBLE.precision else ""
+    strays = strays or bool(sides.off[at] > 2 * (off + room))
+    if off > room:
+        return ("no ruling", NEITHER) if strays else (NOT_ITS_OWN, f"{_times(off, room)}, {told}")
+    if strays:
+        return "the mirror strays", told
+    return "no ruling", f"radii of {room:.2g} are too wide to tell a difference of {float(sides.off[at]):.2g}"
+
+
+def _climbed(case: Case, at: tuple[int, ...], point: _Point, seconds: float) -> _Point | None:
+    """The same in as many bits as tell D and B apart (tape/ladder.py); None if the budget has no room for more."""
+    if forward_operations(case) > LONG:
+        return None
+    name = updated(case.experiment, case.finding.tensor)
+    with recording():
+        loss, by = _recorded_loss(case, name, _variables())
+        own = backward(case, name, _variables(), keep)
+    rungs = [r for r in climb(loss, {name: (by, own)}, seconds=seconds) if r.tried and r.bits > point.bits]
+    if not rungs:
+        return None
+    pair, bits = rungs[-1].pairs[name], rungs[-1].bits
+    apart, room = (float(np.broadcast_to(a, case.seen.shape)[at]) for a in (pair.apart, pair.room))
+    return _Point(float(pair.derivative[at]), room, point.reference, apart, room, bits)
 
 
 def _times(off: float, room: float) -> str:

@@ -19,7 +19,7 @@ Words = Literal[
     "needs python-flint",
     "no ruling",
 ]
-"""Which side is wrong, as exact arithmetic sees it; see ruling.py for what each of them rests on."""
+"""Which side is wrong, as exact arithmetic sees it, or a derivative with a radius; ruling.py and referee.py say why."""
 
 
 NOT_ITS_OWN: Words = "the reference's backward does not belong to its own forward"
