@@ -28,6 +28,10 @@ Kind = Literal["forward", "update", "gradient", "implied gradient", "other"]
 """Of a tensor. A gradient is implied where the trace holds what it updates, but not the gradient itself."""
 
 
+Change = Callable[[Any], Any]
+"""Of an array, to what an evaluation goes on with in its place."""
+
+
 class UnfitError(Exception):
     """What an equation raised on numbers that it was not written for."""
 
@@ -106,6 +110,12 @@ def updated(e: Experiment, tensor: str) -> str:
     return e.slots[tensor].of or tensor
 
 
+def forward_operations(case: Case) -> int:
+    """About how many operations a forward pass takes: each sample meets each weight, in a product and a sum."""
+    weights = sum(w.size for w in named(case.experiment.parameters).values())
+    return 2 * case.experiment.batch_length(case.part.steps[0]) * weights
+
+
 def equation(case: Case, system: System) -> Any:
     """The tensor's equation on the operands that the trace holds: shaped as ``case.seen``."""
     e, tensor = case.experiment, case.finding.tensor
@@ -180,33 +190,42 @@ def backward(case: Case, name: str, system: System, tell: Sow) -> Any:
     return _reach(own, lambda sow: objective.gradients(start.p, start.data, sow), plant)
 
 
-def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callable[[Fraction], Value]:
-    """The reference's loss as a function of what is added to an element of a parameter or sown value.
+def loss_with(case: Case, name: str, system: System) -> Callable[[Change], Any]:
+    """The reference's loss as a function of a change that is made to a parameter or sown value.
 
     The forward goes on from the trace's own values up to the sown one.
     """
-    system = exact(by)
     (given, _, data, _), objective = _given(case, system), _exact_loss(case.experiment.objective, system)
     planted = {sown: system.array(a) for sown, a in _up_to(case, name).items()}
 
-    def moved(value: Array, h: Fraction) -> Array:
-        value = np.array(value, dtype=object)
-        value[index] = value[index] + h
-        return value
-
-    def value_at(h: Fraction) -> Value:
-        def sow(sown: str, value: Array, /) -> Array:
-            value = np.array(planted[sown]) if sown in planted else value  # a copy: it may be written to
-            return moved(value, h) if sown == name else value
+    def changed(change: Change) -> Any:
+        def sow(sown: str, value: Any, /) -> Any:
+            value = planted[sown].copy() if sown in planted else value  # a copy: it may be written to
+            return change(value) if sown == name else value
 
         def loss() -> Any:
-            p = zip_with(lambda parameter, w: moved(w, h) if parameter == name else w, given)
+            p = zip_with(lambda parameter, w: change(w) if parameter == name else w, given)
             if objective.deferred:
                 return objective.loss_of(_output(objective, p, data, sow), data)
             return _reach("loss", lambda told: objective.gradients(p, data, told), sow)
 
+        return _running(loss)
+
+    return changed
+
+
+def loss_by(case: Case, name: str, index: tuple[int, ...], by: Exact) -> Callable[[Fraction], Value]:
+    """The reference's loss as a function of what is added to an element of a parameter or sown value."""
+    loss = loss_with(case, name, exact(by))
+
+    def value_at(h: Fraction) -> Value:
+        def moved(value: Array) -> Array:
+            value = np.array(value, dtype=object)
+            value[index] = value[index] + h
+            return value
+
         by.signs = []
-        return Value(by.number(np.asarray(_running(loss))[()]), by.signs)
+        return Value(by.number(np.asarray(loss(moved))[()]), by.signs)
 
     return value_at
 

@@ -34,7 +34,9 @@ are off, as a backward pass that is not meant to be the derivative has both side
 
 A ruling is no part of the verdict: whatever is raised while it is sought becomes "no ruling", with the reason.
 
-Exact numbers are slow, and grow: LIMIT operations are granted, and a message says so above.
+Exact numbers are slow, and grow: LIMIT operations are granted. Above that, and where the equations do not run on exact
+numbers, or python-flint is missing, a gradient is ruled on by a derivative with a radius (referee.py); of what is no
+gradient a message says why there is no ruling.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,13 +48,10 @@ import numpy as np
 
 from reference.arrays import Array, keep
 from reference.claim.experiment import Experiment
-from reference.claim.slots import parameter_gradients
-from reference.claim.tree import named
-from reference.errors import TorchMirrorError
 from reference.traces.trace import Trace
-from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, Number, TooManyError, UndecidedError
 from torch_mirror.balls.format import format_of
+from torch_mirror.judge.allowance import of_other_forms, rounding_of
 from torch_mirror.judge.cases import (
     Case,
     UnfitError,
@@ -62,18 +61,18 @@ from torch_mirror.judge.cases import (
     equation,
     exact,
     floats,
+    forward_operations,
     loss_by,
     rounded,
     update,
     updated,
 )
-from torch_mirror.judge.checks.end_to_end import free_step
-from torch_mirror.judge.checks.forms import any_form, forms_of
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.findings import Finding, Findings
 from torch_mirror.judge.quotients import Derivative, differentiate
+from torch_mirror.judge.referee import referee
 from torch_mirror.judge.replay import as_ball
-from torch_mirror.judge.verdict import Ruling, Words
+from torch_mirror.judge.verdict import NEITHER, NOT_ITS_OWN, WITHIN, Ruling, Words
 
 LIMIT = 300_000
 """Operations on exact numbers that one ruling may take: two seconds at most."""
@@ -83,17 +82,6 @@ PASSES = 11
 
 PRECISIONS = (None, 320, 1280)
 """Bits: none for fractions; 60 for the step, 120 for the quotient, and as many to spare; more if undecided."""
-
-
-NOT_ITS_OWN: Words = "the reference's backward does not belong to its own forward"
-
-NEITHER = (
-    "neither the reference nor the mirror has the derivative of the reference's own forward: both are wrong, or it is "
-    "not meant (a straight-through estimator, a gradient that is stopped or reversed), and then it does not tell them "
-    "apart"
-)
-
-WITHIN = "rounding, or a branch that it leaves open, may take a right gradient as far from the derivative as these are"
 
 
 class Evidence(NamedTuple):
@@ -134,16 +122,8 @@ def rule_on(experiment: Experiment, trace: Trace, finding: Finding) -> Ruling:
     f = finding
     try:
         return _ruled(experiment, trace, f)
-    except ImportError:
-        verdict: Words = "needs python-flint"
-        note = "exp, log, tanh and sqrt of fractions are no fractions: pip install 'torch-mirror[exact]'"
-    except TooManyError:
-        verdict, note = "too large for exact arithmetic", f"more than {LIMIT:,} operations"
-    except UnfitError as error:
-        verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {_why(error)}"
     except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
-        verdict, note = "no ruling", f"looking for the side that is wrong ended in {_why(error)}"
-    return _without_numbers(verdict, f, note)
+        return _without_numbers("no ruling", f, f"looking for the side that is wrong ended in {_why(error)}")
 
 
 def _why(error: Exception) -> str:
@@ -159,15 +139,29 @@ def _ruled(experiment: Experiment, trace: Trace, f: Finding) -> Ruling:
     if f.check == "trajectory":
         return _without_numbers("no ruling", f, "a distance between two runs is no tensor of either")
     case = case_of(experiment, trace, f)
-    expected = _operations(case)
-    if expected > LIMIT:
-        note = f"about {expected:,} operations, {LIMIT:,} at most"
-        return _without_numbers("too large for exact arithmetic", f, note)
-    return _exactly(case)
+    try:
+        return _exactly(case)
+    except ImportError:
+        verdict: Words = "needs python-flint"
+        note = "exp, log, tanh and sqrt of fractions are no fractions: pip install 'torch-mirror[exact]'"
+        because = "python-flint is missing"
+    except TooManyError as error:
+        verdict, note = "too large for exact arithmetic", str(error) or f"more than {LIMIT:,} operations"
+        because = f"too large for exact arithmetic: {note}"
+    except UnfitError as error:
+        verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {_why(error)}"
+        because = note
+    return referee(case, because) if "gradient" in case.kind else _without_numbers(verdict, f, note)
 
 
 def _exactly(case: Case) -> Ruling:
-    """The ruling in fractions, or else in as few bits as decide every comparison."""
+    """The ruling in fractions, or else in as few bits as decide every comparison.
+
+    Raises TooManyError for more than LIMIT operations, UnfitError, and ImportError where python-flint is missing.
+    """
+    expected = _operations(case)
+    if expected > LIMIT:
+        raise TooManyError(f"about {expected:,} operations, {LIMIT:,} at most")
     for bits in PRECISIONS:
         by = Exact(bits, LIMIT)
         with suppress(IrrationalError, UndecidedError), by.precision(), np.errstate(all="ignore"):
@@ -180,12 +174,10 @@ def _without_numbers(verdict: Words, f: Finding, note: str) -> Ruling:
 
 
 def _operations(case: Case) -> int:
-    """About how many operations a ruling takes: in a pass each sample meets each weight, in a product and a sum."""
+    """About how many operations a ruling takes; that on an update takes none to speak of."""
     if case.kind == "update":
         return 0
-    passes = PASSES if "gradient" in case.kind else 1
-    weights = sum(w.size for w in named(case.experiment.parameters).values())
-    return 2 * passes * case.experiment.batch_length(case.part.steps[0]) * weights
+    return (PASSES if "gradient" in case.kind else 1) * forward_operations(case)
 
 
 # --- by the equation ------------------------------------------------------------------------------
@@ -202,7 +194,7 @@ def _rule(case: Case, by: Exact) -> Ruling:
     at, fmt = case.at, format_of(case.experiment.dtype)
     ball = as_ball(equation(case, balls(fmt)), fmt)  # whole numbers are not lifted: such as the rows of an identity
     own = np.asarray(equation(case, floats()), fmt.dtype)
-    radius = np.maximum(np.broadcast_to(ball.radius, case.seen.shape), _of_other_forms(case))
+    radius = np.maximum(np.broadcast_to(ball.radius, case.seen.shape), of_other_forms(case))
     local = _Local(by.array(equation(case, exact(by))), radius)
     room = _room(case, by, local.radius[at])
     strays = _strays(by, case.seen[at], local.exact[at], room)
@@ -224,18 +216,6 @@ def _rule(case: Case, by: Exact) -> Ruling:
     else:
         return _by_derivative(case, by, local)
     return _of_element(verdict, case, at, local.exact[at], note=note)
-
-
-def _of_other_forms(case: Case) -> Array | float:
-    """The radius of a gradient of torch's in any form, as the check had it; 0 of what has no other form."""
-    e, f, part = case.experiment, case.finding, case.part._replace(stacks=False)
-    if f.side == "numpy" or case.kind != "gradient":
-        return 0.0
-    with suppress(TorchMirrorError):
-        if f.check == "local":
-            return np.asarray(forms_of(e, part, [f.tensor])[f.tensor].other.radius[0])
-        return np.asarray(any_form(e, part, free_step(e, part))[f.tensor].radius[0])
-    return 0.0
 
 
 def _forward(case: Case, by: Exact, target: Number) -> tuple[Words, str]:
@@ -366,26 +346,8 @@ def _allowances(
 
     None: any way. largest: of the mirror's tensor.
     """
-    e = case.experiment
-    shares: list[float] = []
-
-    def tell(sown: str, ball: Any, /) -> Any:
-        # nothing follows from a parameter's gradient: one that cancels says nothing of the others
-        if isinstance(ball, Ball) and sown not in parameter_gradients(e.slots):
-            shares.append(_relative_radius(ball))
-        return ball
-
-    fmt = format_of(e.dtype)
-    gradient = backward(case, name, rounded(fmt), tell)
-    own = as_ball(gradient if case.kind == "gradient" else equation(case, rounded(fmt)), fmt)
-    room = _room(case, by, own.radius[at])
+    rounding = rounding_of(case, name, format_of(case.experiment.dtype))
+    room = _room(case, by, rounding.radius[at])
     if room is None:
         return None, None
-    conditioned = by.number(max(shares, default=0.0)) * largest
-    return room, max(room, conditioned, by.number(float(np.max(own.radius, initial=0, where=np.isfinite(own.radius)))))
-
-
-def _relative_radius(ball: Ball) -> float:
-    """The largest radius over the largest value; 0 where there is no such number."""
-    size, radius = (float(np.max(np.abs(a), initial=0)) for a in (ball.value, ball.radius))
-    return radius / size if size > 0 and np.isfinite(radius / size) else 0.0
+    return room, max(room, by.number(rounding.share) * largest, by.number(rounding.largest))

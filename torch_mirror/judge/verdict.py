@@ -19,7 +19,18 @@ Words = Literal[
     "needs python-flint",
     "no ruling",
 ]
-"""Which side is wrong, as exact arithmetic sees it; see ruling.py for what each of them rests on."""
+"""Which side is wrong, as exact arithmetic sees it, or a derivative with a radius; ruling.py and referee.py say why."""
+
+
+NOT_ITS_OWN: Words = "the reference's backward does not belong to its own forward"
+
+NEITHER = (
+    "neither the reference nor the mirror has the derivative of the reference's own forward: both are wrong, or it is "
+    "not meant (a straight-through estimator, a gradient that is stopped or reversed), and then it does not tell them "
+    "apart"
+)
+
+WITHIN = "rounding, or a branch that it leaves open, may take a right gradient as far from the derivative as these are"
 
 
 class Ruling(NamedTuple):
