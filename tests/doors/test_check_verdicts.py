@@ -266,3 +266,37 @@ def test_a_generator_that_is_put_back_and_a_domain_that_is_left_are_no_fault() -
         return (e**2).sum(), {"W": 2 * x.T @ e}
 
     assert check(mine, {"W": W}, PIXELS, Y).certified
+
+
+# --- a cast to a narrower dtype, which no ball follows ------------------------------------------------------------
+
+
+def inside(cast: Callable[[Any], Any], factor: float) -> Callable[..., Any]:
+    def function(p: Any, x: Any, y: Any) -> Any:
+        e = cast(x @ p["W"]) - y
+        return (e**2).sum(), {"W": factor * 2 * x.T @ e}
+
+    return function
+
+
+CASTS: dict[str, Callable[[Any], Any]] = {
+    "by name": lambda a: a.astype(np.float32),
+    "by string": lambda a: a.astype("float32"),
+    "to half": lambda a: a.astype("f2"),
+}
+
+
+@pytest.mark.parametrize("cast", CASTS)
+def test_what_a_cast_has_rounded_is_not_refuted(cast: str) -> None:
+    result = check(inside(CASTS[cast], 1), {"W": W}, PIXELS / 256, Y)
+    assert result.verdict in ("undecided", "consistent"), str(result)
+
+
+def test_the_way_out_is_to_take_the_cast_out() -> None:
+    result = check(inside(CASTS["by name"], 1), {"W": W}, PIXELS / 256, Y)
+    assert result.verdict == "undecided"
+    assert "take the cast out" in result.rows[0].why
+
+
+def test_a_factor_is_refuted_behind_a_cast_that_can_be_taken_out() -> None:
+    assert check(inside(CASTS["by name"], 2), {"W": W}, PIXELS / 256, Y).verdict == "refuted"
