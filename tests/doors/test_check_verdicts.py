@@ -300,3 +300,28 @@ def test_the_way_out_is_to_take_the_cast_out() -> None:
 
 def test_a_factor_is_refuted_behind_a_cast_that_can_be_taken_out() -> None:
     assert check(inside(CASTS["by name"], 2), {"W": W}, PIXELS / 256, Y).verdict == "refuted"
+
+
+# --- what is not finite -------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_nan_names_its_line_at_once() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        z = x @ p["W"]
+        e = np.log(z)
+        return (e**2).sum(), {"W": 2 * x.T @ (e / z)}
+
+    with pytest.raises(InputError, match=r"the loss: expected a finite number.*nan from .*py:\d+ e = np.log\(z\)"):
+        check(mine, {"W": W}, PIXELS)
+
+
+def test_a_derivative_that_is_not_finite_names_its_line_soon() -> None:
+    def mine(p: Any) -> Any:
+        n = np.sqrt((p["w"] ** 2).sum())
+        return n, {"w": p["w"] / (n + 1e-12)}
+
+    result = check(mine, {"w": np.zeros(3)})
+    assert result.verdict == "undecided"
+    assert "np.sqrt((p" in result.rows[0].why
+    assert "not finite" in result.rows[0].why
+    assert result.seconds < 5

@@ -21,7 +21,7 @@ import numpy as np
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
 from torch_mirror.balls.number import Number
-from torch_mirror.doors.check import quotients
+from torch_mirror.doors.check import nonfinite, quotients
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
 from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.result import Checked
@@ -53,7 +53,8 @@ def check(
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
     written to, nor anything else that the function can reach. Raises InputError for what cannot be used, for a
-    function that gives other results at a second call, and what the function raises by itself.
+    function that gives other results at a second call, for a loss that is not finite, and what the function raises
+    by itself.
     """
     started = time.perf_counter()
     claim = claim_of(function, parameters, (*arrays, *data), loss=loss, gradients=gradients)
@@ -78,6 +79,10 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
     leaves = named(claim.parameters)
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
+    if not np.isfinite(plain.loss):
+        line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss)
+        came = f"{plain.loss[()]} from {line}" if line else str(plain.loss[()])
+        raise InputError("the loss", "a finite number, which has a derivative", came)
     if isinstance(seen, NotFollowed):
         return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
     astray, notes = _astray(claim, world, plain, seen, wide)
