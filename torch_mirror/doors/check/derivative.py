@@ -22,7 +22,7 @@ from reference.claim.tree import Tree, named
 from reference.errors import InputError
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import nonfinite, quotients
-from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of
+from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, kept_as_parameters, sizes_of
 from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run, steady
@@ -111,7 +111,15 @@ def _derived(claim: Claim, seen: Followed) -> Found:
         scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
     faults = blame(scene, wrong, gradient_name, sizes_of(claim))
-    return Found(rows, faults, (*notes, *_untold(wrong, faults)))
+    return Found(rows, faults, (*notes, *_untold(wrong, faults), *_no_parameters(claim, given)))
+
+
+def _no_parameters(claim: Claim, given: dict[str, Any]) -> tuple[str, ...]:
+    """What an object that was handed in as parameters keeps beside them."""
+    kept = [name for name in kept_as_parameters(claim.names) if name not in given]
+    own = ", ".join(f'"{name}": net.{name}' for name in claim.names if name not in kept)
+    way = f"hand in the parameters alone, {{{own}}}, and set them in the function"
+    return (f"{', '.join(kept)}: kept by the object for gradients, and no parameter; {way}",) if kept else ()
 
 
 def _untold(wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
