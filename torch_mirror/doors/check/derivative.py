@@ -61,7 +61,6 @@ def check(
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
-        steady(claim, world, plain)
         found = _judged(claim, world, plain)
     name = getattr(function or loss, "__name__", "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
@@ -79,6 +78,7 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
     leaves = named(claim.parameters)
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
+    steady(claim, world, plain)  # after that: code that has run a few times more is recorded at other instructions
     if not np.isfinite(plain.loss):
         line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss)
         came = f"{plain.loss[()]} from {line}" if line else str(plain.loss[()])
