@@ -290,8 +290,108 @@ CASTS: dict[str, Callable[[Any], Any]] = {
 def test_what_a_cast_has_rounded_is_not_refuted(cast: str) -> None:
     result = check(inside(CASTS[cast], 1), {"W": W}, PIXELS / 256, Y)
     assert result.verdict in ("undecided", "consistent"), str(result)
-    assert cast != "by string" or "cast to float32" in result.rows[0].why
+
+
+def test_the_way_out_is_to_take_the_cast_out() -> None:
+    result = check(inside(CASTS["by name"], 1), {"W": W}, PIXELS / 256, Y)
+    assert result.verdict == "undecided"
+    assert "take the cast out" in result.rows[0].why
 
 
 def test_a_factor_is_refuted_behind_a_cast_that_can_be_taken_out() -> None:
     assert check(inside(CASTS["by name"], 2), {"W": W}, PIXELS / 256, Y).verdict == "refuted"
+
+
+# --- what is not finite -------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_nan_names_its_line_at_once() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        z = x @ p["W"]
+        e = np.log(z)
+        return (e**2).sum(), {"W": 2 * x.T @ (e / z)}
+
+    with pytest.raises(InputError, match=r"the loss: expected a finite number.*nan from .*py:\d+ e = np.log\(z\)"):
+        check(mine, {"W": W}, PIXELS)
+
+
+def test_a_derivative_that_is_not_finite_names_its_line_soon() -> None:
+    def mine(p: Any) -> Any:
+        n = np.sqrt((p["w"] ** 2).sum())
+        return n, {"w": p["w"] / (n + 1e-12)}
+
+    result = check(mine, {"w": np.zeros(3)})
+    assert result.verdict == "undecided"
+    assert "np.sqrt((p" in result.rows[0].why
+    assert "not finite" in result.rows[0].why
+    assert result.seconds < 5
+
+
+# --- what people write --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduce", ["mean", "sum", "max", "min", "std"])
+def test_a_list_of_losses_is_reduced(reduce: str) -> None:
+    """By whatever name of NumPy's: np is the stand-in there."""
+
+    def mine(p: Any, x: Any) -> Any:
+        losses = [(v**2).sum() for v in x @ p]
+        return getattr(np, reduce)(losses), p
+
+    assert "cannot be followed" not in str(check(mine, W, PIXELS / 256))
+
+
+def linear(p: Any, x: Any, y: Any) -> Any:
+    e = x @ p["W"] - y
+    return (e**2).sum(), {"W": 2 * x.T @ e}
+
+
+def test_the_mean_of_a_list_of_losses_is_certified() -> None:
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        e = x @ p["W"] - y
+        return np.mean([(v**2).sum() for v in e]), {"W": 2 * x.T @ e / len(x)}
+
+    assert check(mine, {"W": W}, PIXELS, Y).certified
+
+
+def test_a_print_that_takes_a_number_apart_is_told_with_the_way_out() -> None:
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        loss, gradients = linear(p, x, y)
+        assert "%.3f" % loss  # noqa: UP031 - as people print
+        return loss, gradients
+
+    assert 'f"{x:.3f}" prints it' in str(check(mine, {"W": W}, PIXELS, Y))
+
+
+def test_the_two_results_turned_round_are_told() -> None:
+    with pytest.raises(InputError, match="turn the two round"):
+        check(lambda p, x, y: linear(p, x, y)[::-1], {"W": W}, PIXELS, Y)
+
+
+def test_a_gradient_of_nothing_is_told() -> None:
+    with pytest.raises(InputError, match="got x as well, which is no parameter: leave it out"):
+        check(lambda p, x: (0.0, {"W": p["W"], "x": x}), {"W": W}, PIXELS)
+
+
+def test_a_net_in_the_place_of_its_gradients_is_told() -> None:
+    net = Net()
+    net.W = W
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        net.W = p["W"]
+        return net.loss(x, y, add=False), net
+
+    with pytest.raises(InputError, match=r'return its gradients alone, {"W": net.dW}'):
+        check(mine, {"W": W}, PIXELS, Y)
+
+
+def test_gradients_that_an_object_keeps_are_no_parameters() -> None:
+    net = Net()
+    net.W = W
+
+    def mine(own: Any, x: Any, y: Any) -> Any:
+        return own.loss(x, y, add=False), {"W": own.dW}
+
+    result = check(mine, net, PIXELS, Y)
+    assert result.verdict == "undecided"
+    assert 'hand in the parameters alone, {"W": net.W}' in result.notes[-1]

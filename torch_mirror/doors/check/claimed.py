@@ -58,6 +58,9 @@ def _one(function: Any) -> Callable[..., tuple[Any, Any]]:
         if not isinstance(result, tuple) or len(result) != 2:
             came = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
             raise InputError("the function", "to return (loss, gradients)", came)
+        if isinstance(result[0], Mapping):
+            came = f"({type(result[0]).__name__}, {type(result[1]).__name__}): turn the two round"
+            raise InputError("the function", "to return (loss, gradients)", came)
         return result
 
     return run
@@ -106,8 +109,26 @@ def gradients_of(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
         found[name] = came.pop(spelled[0]) if spelled else None
     if came or all(g is None for g in found.values()):
         expected = f"a tree like the parameters, with a gradient of {', '.join(names)} under the same name or with a d"
-        raise InputError("gradients", expected, ", ".join(came) or type(result).__name__)
+        raise InputError("gradients", expected, _came(result, came, found))
     return found
+
+
+def _came(result: Any, left: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """What was returned instead, and the way out."""
+    if isinstance(result, (int, float)) or (hasattr(result, "shape") and np.size(result) == 1):
+        return f"{type(result).__name__}, one number: return (loss, gradients), in this order"
+    if not isinstance(result, (Mapping, list, tuple)) and hasattr(result, "__dict__"):
+        kept = ", ".join(f'"{name}": net.d{name}' for name in found if f"d{name}" in left)
+        way = f": return its gradients alone, {{{kept}}}" if kept else ""
+        return f"an object, {type(result).__name__}, with {', '.join(left) or 'none'} beside them{way}"
+    if any(g is not None for g in found.values()):
+        return f"{', '.join(left)} as well, which {'is' if len(left) == 1 else 'are'} no parameter: leave it out"
+    return ", ".join(left) or type(result).__name__
+
+
+def kept_as_parameters(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Parameters that are called as the gradient of another one, dW beside W: what an object keeps for that."""
+    return tuple(name for name in names if any(name in (f"d{other}", _with_d(other)) for other in names))
 
 
 def _leaves(result: Any) -> dict[str, Any]:

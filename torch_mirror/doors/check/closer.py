@@ -13,6 +13,7 @@ import numpy as np
 
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
+from torch_mirror.doors.check import nonfinite
 from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.result import COARSE
 from torch_mirror.doors.check.runs import Followed
@@ -57,9 +58,17 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
         rungs = list(climb(Ball(seen.loss), held, d.side))
         for name in held:
             found[name] = _by_rungs(found[name], rungs, name)
+            if found[name].word == "undecided" and not np.isfinite(d.by(held[name][0]).value).all():
+                found[name] = found[name]._replace(why=_not_finite(d))
         notes += _told([n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
     found, empty = _empty({name: _blind(row) for name, row in found.items()})
     return Closer(found, (*notes, *empty), _scene(seen, d, pieces))
+
+
+def _not_finite(d: Derivatives) -> str:
+    line = nonfinite.line_of_a_derivative(d.loss, d.numbers)
+    where = f" at {line}" if line else ""
+    return f"the derivative is not finite{where}, in any number of bits that was tried; other numbers may have one"
 
 
 def _given(seen: Followed, name: str) -> Number:

@@ -21,8 +21,15 @@ import numpy as np
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
 from torch_mirror.balls.number import Number
-from torch_mirror.doors.check import quotients
-from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, sizes_of, spoken
+from torch_mirror.doors.check import nonfinite, quotients
+from torch_mirror.doors.check.claimed import (
+    Claim,
+    claim_of,
+    gradient_name,
+    kept_as_parameters,
+    sizes_of,
+    spoken,
+)
 from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.convened import convened
 from torch_mirror.doors.check.elsewhere import elsewhere_of
@@ -57,14 +64,14 @@ def check(
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
     written to, nor anything else that the function can reach. Raises InputError for what cannot be used, for a
-    function that gives other results at a second call, and what the function raises by itself.
+    function that gives other results at a second call, for a loss that is not finite, and what the function raises
+    by itself.
     """
     started = time.perf_counter()
     claim = claim_of(function, parameters, (*arrays, *data), loss=loss, gradients=gradients)
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
-        steady(claim, world, plain)
         found = _judged(claim, world, plain, elsewhere_of(claim, make))
     name = getattr(function or loss, "__name__", "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
@@ -82,6 +89,11 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
     leaves = named(claim.parameters)
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
+    steady(claim, world, plain)  # after that: code that has run a few times more is recorded at other instructions
+    if not np.isfinite(plain.loss):
+        line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss)
+        came = f"{plain.loss[()]} from {line}" if line else str(plain.loss[()])
+        raise InputError("the loss", "a finite number, which has a derivative", came)
     if isinstance(seen, NotFollowed):
         return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
     astray, notes = _astray(claim, world, plain, seen, wide)
@@ -110,7 +122,15 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
         scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere))
-    return Found(rows, faults, (*notes, *_untold(wrong, faults)))
+    return Found(rows, faults, (*notes, *_untold(wrong, faults), *_no_parameters(claim, given)))
+
+
+def _no_parameters(claim: Claim, given: dict[str, Any]) -> tuple[str, ...]:
+    """What an object that was handed in as parameters keeps beside them."""
+    kept = [name for name in kept_as_parameters(claim.names) if name not in given]
+    own = ", ".join(f'"{name}": net.{name}' for name in claim.names if name not in kept)
+    way = f"hand in the parameters alone, {{{own}}}, and set them in the function"
+    return (f"{', '.join(kept)}: kept by the object for gradients, and no parameter; {way}",) if kept else ()
 
 
 def _untold(wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ in longdouble where the code keeps it. What is dropped is estimated by |q(h) - q
 agrees is "consistent", never certified. At a kink the quotients of the two sides differ, and nothing is said.
 
 Nor is anything refuted by what a narrower dtype may have rounded, such as a cast to float32 inside of the code. How
-much that is is not known, so two things are asked before a difference counts:
+much that is is not known, so it is asked before a difference counts:
 
     smooth      the loss at SAMPLES points of a line, NEAR apart: the second differences of what float64 rounds are
-                around u |L|, of a loss that is rounded to float32 somewhere around 2^-24 |L|. Above ROUGH |L| it is
-    the same    the function in longdouble, and float32 with it wherever the code asks for it by np.float32, differs
-                from the quotients at the same element
+                around u |L|, of a loss that is rounded to float32 somewhere around 2^-24 |L|. Up to ROUGH |L| it is
+    the same    the function in longdouble, and float32 with it wherever the code asks for it by np.float32, is wrong,
+                too, and smooth; or as it is it is smooth, so that no more than the gradient may be cast, and differs
+                by more than FAR, which is more than one cast of float16 rounds
 Source: Richardson's extrapolation; Press et al., Numerical Recipes (3rd ed.), section 5.7.
 """
 
@@ -38,6 +39,8 @@ STEP = 2.0**-10
 SAMPLES, NEAR, ROUGH = 16, 2.0**-24, 2.0**-36
 """A smooth loss has second differences of L'' NEAR^2, 2^-48 L'', and rounds 2^-50; float32 has steps of 2^-24."""
 
+FAR = 2.0**-8
+
 
 class Quotient(NamedTuple):
     """At one element."""
@@ -52,31 +55,41 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
     leaves = {name: np.asarray(a) for name, a in named(claim.parameters).items()}
 
     dtype = _widest(claim, world)
-    if any(a.dtype.itemsize < 8 for a in leaves.values()):
-        plain = plain_run(claim, world, np.float64)  # what is asked is the formula, and not what float32 rounds
+    narrow = any(a.dtype.itemsize < 8 for a in leaves.values())
+    own = np.float64 if narrow else None  # what is asked is the formula, and not what float32 rounds
+    if narrow:
+        plain = plain_run(claim, world, own)
 
-    def loss(changed: dict[str, Array]) -> Any:
+    def loss(changed: dict[str, Array], kind: Any = dtype) -> Any:
         moved = claim._replace(parameters=rebuild(claim.parameters, changed))
-        return plain_run(moved, world, dtype).loss[()]
+        return plain_run(moved, world, kind).loss[()]
 
     start = {name: a.astype(dtype) for name, a in leaves.items()}
     found = tuple(_row(name, plain.gradients[name], start, loss) for name in leaves)
     if not any(row.word == "WRONG" and row.index for row in found):
         return found
     wide = plain_run(claim, world, dtype)
-    rough = _is_rough(start, loss)
-    again = tuple(_row(name, wide.gradients[name], start, loss) for name in leaves)
-    return tuple(_unless_rounded(row, other, rough=rough) for row, other in zip(found, again, strict=True))
+    others = (_row(name, wide.gradients[name], start, loss) for name in leaves)
+    in_wide = not _is_rough(start, loss)
+    as_it_is = not _is_rough({name: a.astype(own or a.dtype) for name, a in leaves.items()}, lambda p: loss(p, own))
+    return tuple(
+        row if (in_wide and other.word == "WRONG") or (as_it_is and _apart(row) > FAR) else _unless_rounded(row)
+        for row, other in zip(found, others, strict=True)
+    )
 
 
-def _unless_rounded(row: Row, wide: Row, *, rough: bool) -> Row:
-    """A row that is wrong by what a narrower dtype may have rounded is undecided; wide: the same in the widest."""
-    if row.word != "WRONG" or not row.index or (wide.word == "WRONG" and not rough):
+def _apart(row: Row) -> float:
+    """The difference at the worst element, by its size."""
+    return abs(row.seen - row.expected) / max(abs(row.seen), abs(row.expected), 1e-300)
+
+
+def _unless_rounded(row: Row) -> Row:
+    """A row that is wrong by what a narrower dtype may have rounded is undecided."""
+    if row.word != "WRONG" or not row.index:
         return row
-    apart = abs(row.seen - row.expected) / max(abs(row.seen), abs(row.expected))
     why = (
-        f"apart from difference quotients by {apart:.0e} of its size, which a cast to float32 or float16 inside of the "
-        "code may have rounded; take the cast out, and check the formula in float64"
+        f"apart from difference quotients by {_apart(row):.0e} of its size, which a cast to float32 or float16 inside "
+        "of the code may have rounded; take the cast out, and check the formula in float64"
     )
     return row._replace(word="undecided", outside=0, pattern="", why=why)
 

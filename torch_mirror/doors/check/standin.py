@@ -5,6 +5,7 @@ NumPy asks an array which function it has of its own, but ``np.zeros(3)`` has no
 
     np.zeros, ones, empty, full, eye, array of floats    an array of floats that balls can be assigned to
     np.array, asarray, ascontiguousarray of balls        a ball
+    np.sum, mean, max and so on of a list of balls       that of the array of them
     np.ndarray in isinstance(x, np.ndarray)              true of balls as well
     np.float32, np.float16                               the precision that the check computes in
     math.exp and so on, float                            of a ball: the ball of the same function
@@ -71,6 +72,8 @@ def _numpy(make: Make, dtype: np.dtype[Any]) -> ModuleType:
         setattr(module, name, _like(getattr(np, name), made, dtype))
     for name in ("asarray", "asanyarray", "ascontiguousarray", "asfortranarray"):
         setattr(module, name, _asarray(array))
+    for name in ("sum", "mean", "prod", "max", "min", "amax", "amin", "std", "var"):
+        setattr(module, name, _of_a_list(getattr(np, name), array))
     for name in ("float16", "float32", "half", "single"):
         setattr(module, name, dtype.type)
     vars(module).update(array=array, full=_full(made), ndarray=NDArray)
@@ -123,6 +126,15 @@ def _asarray(array: Callable[..., Any]) -> Callable[..., Any]:
         return np.asarray(a, dtype, order, **named) if isinstance(a, np.ndarray) else array(a, dtype)
 
     return asarray
+
+
+def _of_a_list(function: Any, array: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of one array: of a list of balls, as ``np.mean(losses)``, that of the array of them."""
+
+    def of(a: Any, *args: Any, **named: Any) -> Any:
+        return function(array(a) if isinstance(a, (list, tuple)) and first_ball(a) is not None else a, *args, **named)
+
+    return of
 
 
 def _numbers(a: Any) -> Any:

@@ -1,0 +1,38 @@
+"""Where numbers stop being finite: the line at which a loss, or a derivative, becomes NaN or infinite."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from torch_mirror.balls.masks import Mask
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Place
+from torch_mirror.tape.graph import made_of
+
+
+def line_of_a_value(root: Number) -> str:
+    """``nn.py:12 np.log(z)``: the first value of a loss that is not finite, while all that it is made of is."""
+    for x in made_of(root):
+        if x.node is not None and not _finite(x) and all(_finite(a) for a in x.node.operands):
+            return _told(x.node.place)
+    return ""
+
+
+def line_of_a_derivative(root: Number, derivatives: Mapping[int, Number]) -> str:
+    """The last line of a loss, so the first of its backward pass, whose own derivative turns finite into not finite."""
+    for y in reversed(made_of(root)):
+        node = y.node
+        if node is None or (g := derivatives.get(node.number)) is None or not _finite(g):
+            continue
+        by = [derivatives.get(a.node.number) for a in node.operands if a.node is not None]
+        if any(d is not None and not _finite(d) for d in by):
+            return _told(node.place)
+    return ""
+
+
+def _finite(x: Number | Mask) -> bool:
+    return isinstance(x, Mask) or bool(np.isfinite(x.value).all())
+
+
+def _told(place: Place | None) -> str:
+    return "" if place is None else f"{place} {place.source}"
