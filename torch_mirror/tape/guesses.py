@@ -132,7 +132,9 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     own_values = _by_forward(v, start, leaf, left, reach)
     for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach), own_values)):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
-        if site in sites or len(sites) == TRIES:
+        if len(sites) == TRIES:
+            break
+        if site in sites:
             continue
         sites.add(site)
         for guess in _each_time(s, one):
