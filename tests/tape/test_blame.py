@@ -381,3 +381,11 @@ def test_a_missing_step_is_told_once() -> None:
     parts = note.removesuffix(" is missing").split(", ")
     assert "the step back through" in note
     assert len(set(parts)) == len(parts), note
+
+
+def test_a_line_that_forgot_a_step_is_not_right() -> None:
+    """What dZ1's line makes is the derivative by A1, which has another line; it is dZ1's that is to be mended."""
+    result, _ = found("columns", ' * (1 - np.power(cache["A1"], 2))', "")
+    right, wrong = of_one_line(result)
+    assert wrong[0].startswith("dZ1 = "), str(result)
+    assert not any(line.startswith("dZ1 = ") for line in right)
