@@ -297,6 +297,30 @@ def test_a_turned_sign_of_a_single_number_is_found() -> None:
     assert wrong[0] not in right
 
 
+def skipgrams(p: Any, pairs: Any, negatives: Any) -> Any:
+    """The same, over several samples."""
+    W, U = p["in"], p["out"]
+    grad_in, grad_out, loss = np.zeros_like(W), np.zeros_like(U), 0.0
+    for (center, context), some in zip(pairs, negatives, strict=True):
+        v, u, un = W[center], U[context], U[some]
+        loss -= np.log(sigmoid(u @ v)) + np.sum(np.log(sigmoid(-un @ v)))
+        g_pos = 1 - sigmoid(u @ v)
+        g_neg = sigmoid(un @ v)[:, None]
+        grad_in[center] += g_pos * u + (g_neg * un).sum(axis=0)
+        grad_out[context] += g_pos * v
+        np.add.at(grad_out, some, g_neg * v)
+    return loss / len(pairs), {"in": grad_in / len(pairs), "out": grad_out / len(pairs)}
+
+
+def test_what_has_the_other_sign_than_the_right_values_beside_it_is_looked_behind() -> None:
+    draw = np.random.default_rng(3)
+    p = {"in": draw.standard_normal((7, 5)), "out": draw.standard_normal((7, 5))}
+    result = check(skipgrams, p, draw.integers(0, 7, (6, 2)), draw.integers(0, 7, (6, 3)))
+    _, wrong = of_one_line(result)
+    assert wrong == ["g_pos = 1 - sigmoid(u @ v)"], str(result)
+    assert len(result.faults[0].gradients) == 2
+
+
 def by_sample(p: Any, xs: Any, ts: Any) -> Any:
     """A loop over layers, backwards, inside of one over samples; sigmoid's derivative has the wrong argument."""
     nabla, cost = [np.zeros_like(w) for w in p], 0.0
@@ -379,3 +403,11 @@ def test_a_missing_step_is_told_once() -> None:
     parts = note.removesuffix(" is missing").split(", ")
     assert "the step back through" in note
     assert len(set(parts)) == len(parts), note
+
+
+def test_a_line_that_forgot_a_step_is_not_right() -> None:
+    """What dZ1's line makes is the derivative by A1, which has another line; it is dZ1's that is to be mended."""
+    result, _ = found("columns", ' * (1 - np.power(cache["A1"], 2))', "")
+    right, wrong = of_one_line(result)
+    assert wrong[0].startswith("dZ1 = "), str(result)
+    assert not any(line.startswith("dZ1 = ") for line in right)

@@ -33,6 +33,8 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     taken = value in s.forward  # for the derivative that is due
     right = () if taken else (value,) if missing else last_right(v, value, guess.share)
     wrong = _users(s, value, explained) if missing or taken else _path(v, value, right)
+    if missing and not taken:  # its own line may have forgotten the step, and those that use it as well
+        wrong = tuple(dict.fromkeys((*_lines(s, [value]), *wrong)))
     obvious = is_leaf(s, place) or (own is not None and own.number == place)
     due = None if obvious else _meaning(s, place, "")
     note = _missing(s, own.number, place) if missing and own is not None and not taken else ""

@@ -132,7 +132,9 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     own_values = _by_forward(v, start, leaf, left, reach)
     for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach), own_values)):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
-        if site in sites or len(sites) == TRIES:
+        if len(sites) == TRIES:
+            break
+        if site in sites:
             continue
         sites.add(site)
         for guess in _each_time(s, one):
@@ -198,7 +200,8 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
     """The forward values from the parameter on to those by which the derivative is right; the latest first."""
     s = v.scene
     ends = [m for n in right if (m := match_of(v, n)) is not None]
-    whole = not ends or any(m.partial for m in ends)
+    turned = len({m.factor > 0 for m in ends}) > 1  # of two signs one is wrong, and so may be what it was found by
+    whole = not ends or turned or any(m.partial for m in ends)
     candidates = set(s.forward) if whole else {n for m in ends for n in numbers_in(s.tape.values[m.number])}
     return sorted(candidates & dependents(v, leaf), reverse=True)
 

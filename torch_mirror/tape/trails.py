@@ -32,8 +32,11 @@ def trail(v: View, start: int) -> Trail:
         n = todo.pop()
         if n in between or n in right:
             continue
-        if n != start and match_of(v, n) is not None:
+        m = match_of(v, n) if n != start else None
+        if m is not None:
             right.add(n)
+            if m.factor < 0:  # the sign may be the mistake, and lie further back
+                between.update(_all_behind(v, n) - {n})
             continue
         between.add(n)
         todo += behind(v.scene, n)
