@@ -5,6 +5,8 @@
 in longdouble where the code keeps it. What is dropped is estimated by |q(h) - q(h/2)|, and what is rounded by
 64 u |L| / h, u being that of float64, as nobody knows what the code does inside. Neither is a bound: a gradient that
 agrees is "consistent", never certified. At a kink the quotients of the two sides differ, and nothing is said.
+Nor is anything where a gradient differs by no more than float32 rounds: code that cannot be followed often casts, and
+a cast in a right gradient is no mistake in its formula.
 Source: Richardson's extrapolation; Press et al., Numerical Recipes (3rd ed.), section 5.7.
 """
 
@@ -16,6 +18,7 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.tree import named, rebuild
 from torch_mirror.doors.check.claimed import Claim, gradient_name
+from torch_mirror.doors.check.own import narrowest_of
 from torch_mirror.doors.check.runs import Plain, plain_run
 from torch_mirror.doors.check.world import World
 from torch_mirror.tape.told import Row
@@ -39,16 +42,28 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
     """What the quotients say of each gradient."""
     leaves = {name: np.asarray(a) for name, a in named(claim.parameters).items()}
 
-    dtype = _widest(claim, world)
-    if any(a.dtype.itemsize < 8 for a in leaves.values()):
+    dtype, narrowest = _widest(claim, world), narrowest_of(claim, world, plain)
+    own, u = plain, float(np.finfo(min(narrowest, np.dtype(np.float32), key=lambda d: d.itemsize)).eps) / 2
+    if narrowest.itemsize < 8:
         plain = plain_run(claim, world, np.float64)  # what is asked is the formula, and not what float32 rounds
+    largest = max((float(np.abs(g).max(initial=0)) for g in plain.gradients.values() if g is not None), default=0.0)
+    cast = 64 * u * (largest + abs(float(plain.loss)))
 
     def loss(changed: dict[str, Array]) -> Any:
         moved = claim._replace(parameters=rebuild(claim.parameters, changed))
         return plain_run(moved, world, dtype).loss[()]
 
     start = {name: a.astype(dtype) for name, a in leaves.items()}
-    return tuple(_row(name, plain.gradients[name], start, loss) for name in leaves)
+    found = {name: _row(name, plain.gradients[name], start, loss, cast) for name in leaves}
+    return tuple(_beside(row, own.gradients[name], plain.gradients[name]) for name, row in found.items())
+
+
+def _beside(row: Row, own: Any, formula: Any) -> Row:
+    """Nothing is said for a run of the user's that is not finite where the same in float64 is."""
+    if row.word != "consistent" or not (np.isfinite(formula) & ~np.isfinite(own)).any():
+        return row
+    why = "your own run gives NaN or infinity, where the same code in float64 gives a number"
+    return row._replace(word="undecided", why=why)
 
 
 def _widest(claim: Claim, world: World) -> Any:
@@ -60,7 +75,8 @@ def _widest(claim: Claim, world: World) -> Any:
     return np.longdouble
 
 
-def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Row:
+def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any], cast: float) -> Row:
+    """What is found of one gradient. cast: a difference up to which a cast to a narrower dtype explains it."""
     spelled, x = gradient_name(name), start[name]
     if g is None:
         return Row(spelled, "none", x.size, why="no gradient of it was returned")
@@ -78,6 +94,9 @@ def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, A
     q, outside = found[worst], sum(r > 1 for r in ratios.values())
     sizes = [q.room / abs(float(flat[at])) for at, q in found.items() if at in ratios and flat[at]]
     looked = f"{len(ratios)} of {x.size:,} elements"
+    if outside and all(abs(float(flat[at]) - found[at].value) <= cast for at, r in ratios.items() if r > 1):
+        why = f"the difference from quotients at {looked} is no more than a cast to float32 rounds; without casts"
+        return Row(spelled, "undecided", x.size, why=f"{why}, in float64, it could be told")
     return Row(
         spelled, "WRONG" if outside else "consistent", x.size, outside, ratios[worst],
         min(sizes, default=None), index, float(flat[worst]), q.value,
