@@ -20,7 +20,6 @@ import numpy as np
 
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
-from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import nonfinite, quotients
 from torch_mirror.doors.check.claimed import (
     Claim,
@@ -33,10 +32,10 @@ from torch_mirror.doors.check.claimed import (
 from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.convened import convened
 from torch_mirror.doors.check.elsewhere import elsewhere_of
+from torch_mirror.doors.check.own import own_run
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run, steady
 from torch_mirror.doors.check.world import World, world_of
-from torch_mirror.tape import compared
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
 from torch_mirror.tape.graph import MissingAdjointError
@@ -96,9 +95,9 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
         raise InputError("the loss", "a finite number, which has a derivative", came)
     if isinstance(seen, NotFollowed):
         return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
-    astray, notes = _astray(claim, world, plain, seen, wide)
-    if astray:
-        return _by_quotients(claim, world, plain, astray)
+    own = own_run(claim, world, plain, seen)
+    if own.astray:
+        return _by_quotients(claim, world, plain, own.astray)
     if seen.loss.node is None or not seen.loss.node.active:
         raise InputError(
             "the loss", "to be computed from the parameters that the function is given",
@@ -106,9 +105,15 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
         )  # fmt: skip
     try:
         found = _derived(claim, as_taken(seen), elsewhere)
-        return found._replace(notes=(*found.notes, *_decisions(seen), *notes))
+        rows = tuple(_blinded(row, own.blind) for row in found.rows)
+        return found._replace(rows=rows, notes=(*found.notes, *_decisions(seen), *own.notes))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
+
+
+def _blinded(row: Row, why: str) -> Row:
+    """A row that is ok of the formula says nothing of a run that is not what the formula says."""
+    return row._replace(word="undecided", why=why) if why and row.word == "ok" else row
 
 
 def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str]) -> Found:
@@ -155,46 +160,7 @@ def _place_in_the_pass(seen: Followed, name: str) -> int:
     return g.node.number if g is not None and g.node is not None else len(seen.tape.values)
 
 
-# --- whether the run on balls is the user's own ---------------------------------------------------------------------
-
-
-def _astray(
-    claim: Claim, world: World, plain: Plain, seen: Followed, wide: np.dtype[Any]
-) -> tuple[str, tuple[str, ...]]:
-    """Why the run on balls is not what the user's own run does, empty if it is; and what could not be compared.
-
-    With e the radius of the user's own dtype, the exact result is within e of their number; and within the ball's
-    radius of its centre. So the two are no further apart than the sum, if both are of one formula.
-    """
-    dtypes = {np.asarray(a).dtype for a in named(claim.parameters).values()}
-    own = seen
-    if dtypes != {wide}:
-        narrowest = min(dtypes, key=lambda d: d.itemsize)
-        found = followed(claim, world, narrowest) if narrowest.itemsize > 2 else NotFollowed(None, "no radius is known")
-        if isinstance(found, NotFollowed):
-            return "", (f"the formulas are judged, and not the numbers of your own run in {narrowest}{_at(found)}",)
-        own = found
-    triples: dict[str, tuple[Any, Number | None, Number | None]] = {"the loss": (plain.loss, own.loss, seen.loss)}
-    for name, g in plain.gradients.items():
-        triples[gradient_name(name)] = g, own.gradients[name], seen.gradients[name]
-    for name, (value, narrow, ball) in triples.items():
-        if value is not None and narrow is not None and ball is not None and not _explained(value, narrow, ball):
-            why = "the code looks at types, casts to a narrower dtype or draws anew"
-            return f"{name} is another number in your own run than in the same run on balls, beyond rounding: {why}", ()
-    return "", ()
-
-
-def _explained(value: Any, narrow: Number, ball: Number) -> bool:
-    if narrow.shape != ball.shape or (np.shape(value) != ball.shape and np.size(value) != 1):
-        return False
-    own = np.asarray(value, np.result_type(value, ball.value)).reshape(ball.shape)
-    radius = np.asarray(narrow.radius) * (1 + compared.DEEPEST * narrow.format.u) + np.asarray(ball.radius)
-    with np.errstate(invalid="ignore"):
-        near = np.abs(own - ball.value) <= radius * (1 + compared.DEEPEST * ball.format.u)
-    return bool((near | ~np.isfinite(ball.value) | ~np.isfinite(radius)).all())
-
-
-# --- where it is not ------------------------------------------------------------------------------------------------
+# --- where it cannot be followed --------------------------------------------------------------------------------------
 
 
 def _by_quotients(claim: Claim, world: World, plain: Plain, why: str) -> Found:

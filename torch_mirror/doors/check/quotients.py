@@ -25,6 +25,7 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.tree import named, rebuild
 from torch_mirror.doors.check.claimed import Claim, gradient_name
+from torch_mirror.doors.check.own import narrowest_of
 from torch_mirror.doors.check.runs import Plain, plain_run
 from torch_mirror.doors.check.world import World
 from torch_mirror.tape.told import Row
@@ -55,8 +56,9 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
     leaves = {name: np.asarray(a) for name, a in named(claim.parameters).items()}
 
     dtype = _widest(claim, world)
-    narrow = any(a.dtype.itemsize < 8 for a in leaves.values())
+    narrow = narrowest_of(claim, world, plain).itemsize < 8
     own = np.float64 if narrow else None  # what is asked is the formula, and not what float32 rounds
+    theirs = plain
     if narrow:
         plain = plain_run(claim, world, own)
 
@@ -65,7 +67,10 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
         return plain_run(moved, world, kind).loss[()]
 
     start = {name: a.astype(dtype) for name, a in leaves.items()}
-    found = tuple(_row(name, plain.gradients[name], start, loss) for name in leaves)
+    found = tuple(
+        _beside(_row(name, plain.gradients[name], start, loss), theirs.gradients[name], plain.gradients[name])
+        for name in leaves
+    )
     if not any(row.word == "WRONG" and row.index for row in found):
         return found
     wide = plain_run(claim, world, dtype)
@@ -76,6 +81,14 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
         row if (in_wide and other.word == "WRONG") or (as_it_is and _apart(row) > FAR) else _unless_rounded(row)
         for row, other in zip(found, others, strict=True)
     )
+
+
+def _beside(row: Row, own: Any, formula: Any) -> Row:
+    """Nothing is said for a run of the user's that is not finite where the same in float64 is."""
+    if row.word != "consistent" or not (np.isfinite(formula) & ~np.isfinite(own)).any():
+        return row
+    why = "your own run gives NaN or infinity, where the same code in float64 gives a number"
+    return row._replace(word="undecided", why=why)
 
 
 def _apart(row: Row) -> float:
@@ -113,6 +126,7 @@ def _widest(claim: Claim, world: World) -> Any:
 
 
 def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Row:
+    """What is found of one gradient."""
     spelled, x = gradient_name(name), start[name]
     if g is None:
         return Row(spelled, "none", x.size, why="no gradient of it was returned")

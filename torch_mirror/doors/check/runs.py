@@ -135,11 +135,11 @@ def followed(claim: Claim, world: World, dtype: Any) -> Followed | NotFollowed:
 
 def _followed(claim: Claim, world: World, dtype: Any, *, everything: bool) -> Followed | NotFollowed:
     def ball(a: Any) -> Ball:
-        return Ball(np.array(a, dtype))
+        return _given(a, dtype)
 
     with untouched(world), np.errstate(all="ignore"), recording() as tape:
         try:
-            p = copies(claim.parameters, lambda a: leaf(np.array(a, dtype)))
+            p = copies(claim.parameters, lambda a: leaf(ball(a)))
             leaves = {name: x.settled() for name, x in named(p).items()}  # before the code assigns to them
             data = [data_as(d, ball) for d in claim.data]  # of the user's own arrays, before these are replaced
             if everything:
@@ -153,6 +153,13 @@ def _followed(claim: Claim, world: World, dtype: Any, *, everything: bool) -> Fo
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the plain run has not raised it
             return NotFollowed(line_of(error), f"{type(error).__name__}: {error}")
+
+
+def _given(a: Any, dtype: Any) -> Ball:
+    """An array in the dtype, whose radius is what the dtype has rounded away: the exact array is in the ball."""
+    near = np.array(a, dtype)
+    off = np.abs(near - np.asarray(a)).astype(dtype)
+    return Ball(near, off) if (off > 0).any() else Ball(near)
 
 
 def as_taken(seen: Followed) -> Followed:

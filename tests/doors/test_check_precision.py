@@ -1,0 +1,117 @@
+"""check of code whose own numbers are of float32 or float16, or in part: right code is never refuted for that."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from torch_mirror import check
+
+R = np.random.default_rng(0)
+X, Y, W = R.standard_normal((8, 5)), R.standard_normal((8, 1)), R.standard_normal((5, 1))
+
+
+def linear(p: Any, x: Any, y: Any, factor: float = 1.0) -> Any:
+    d = x @ p["W"] - y
+    return (d**2).mean(), {"W": factor * (x.T @ (2 * d / d.size))}
+
+
+def normalised(p: Any, x: Any, y: Any, factor: float = 1.0) -> Any:
+    x = x / 255
+    return linear(p, (x - x.mean(0)) / x.std(0), y, factor)
+
+
+def smoothed(p: Any, x: Any, y: Any, factor: float = 1.0) -> Any:
+    return linear(p, x, y * 0.9 + 0.1 / 4, factor)
+
+
+def dropped(p: Any, x: Any, y: Any, factor: float = 1.0) -> Any:
+    mask = (np.random.RandomState(0).rand(*x.shape) < 0.7).astype(x.dtype) / x.dtype.type(0.7)
+    return linear(p, x * mask, y, factor)
+
+
+SINGLE = ((255 * np.abs(X)).astype(np.float32), Y.astype(np.float32))
+MIXED = [(normalised, SINGLE), (smoothed, (X, SINGLE[1])), (dropped, SINGLE)]
+
+
+@pytest.mark.parametrize(("mine", "data"), MIXED)
+def test_parameters_of_float64_with_data_of_float32(mine: Any, data: Any) -> None:
+    assert check(mine, {"W": W}, *data).verdict == "certified"
+
+
+@pytest.mark.parametrize(("mine", "data"), MIXED)
+def test_a_factor_is_refuted_with_such_data_as_ever(mine: Any, data: Any) -> None:
+    assert check(lambda p, *d: mine(p, *d, factor=1 + 1e-9), {"W": W}, *data).verdict == "refuted"
+
+
+def constant(p: Any) -> Any:
+    s = np.float32(0.1) * np.float32(0.3)
+    return s * p.sum(), s * np.ones(5)
+
+
+def cast_at_the_end(p: Any, x: Any) -> Any:
+    return (p * x).sum() ** 2, (2 * (p * x).sum() * x).astype(np.float32)
+
+
+def cast_by_name(p: Any, x: Any) -> Any:
+    return (p * x).sum() ** 2, (2 * (p * x).sum() * x).astype("float32").astype(float)
+
+
+@pytest.mark.parametrize(("mine", "data"), [(constant, ()), (cast_at_the_end, (X[0],)), (cast_by_name, (X[0],))])
+def test_a_cast_in_a_right_gradient_is_not_refuted(mine: Any, data: Any) -> None:
+    assert check(mine, W[:, 0], *data).verdict != "refuted"
+    wrong = check(lambda p, *d: (mine(p, *d)[0], 1.01 * mine(p, *d)[1]), W[:, 0], *data)
+    assert wrong.verdict == "refuted"
+
+
+# --- the user's own run ---------------------------------------------------------------------------------------------
+
+
+def softmax(p: Any, x: Any, t: Any) -> Any:
+    e = np.exp(x @ p["W"])
+    s = e / e.sum(1, keepdims=True)
+    n = len(t)
+    d = s.copy()
+    d[np.arange(n), t] -= 1
+    return -np.log(s[np.arange(n), t]).sum() / n, {"W": x.T @ (d / n)}
+
+
+def norm(p: Any) -> Any:
+    n = np.sqrt((p * p).sum())
+    return n, p / n
+
+
+def test_an_overflow_of_the_user_s_own_run_is_not_certified_and_its_line_is_named() -> None:
+    p, t = {"W": 100 * R.standard_normal((5, 3))}, np.arange(8) % 3
+    assert check(softmax, p, X, t).certified
+    single = {"W": p["W"].astype(np.float32)}, X.astype(np.float32), t
+    result = check(softmax, *single)
+    assert result.verdict == "undecided"
+    assert "your own run in float32 gives nan for the loss" in str(result)
+    assert "e = np.exp(x @ p[" in result.rows[0].why
+
+
+def test_a_gradient_of_0_after_an_overflow_is_not_certified() -> None:
+    result = check(norm, np.array([1e20, 2e20], np.float32))
+    assert result.verdict == "undecided"
+    assert "gives inf for the loss" in str(result)
+    assert check(norm, np.array([1e20, 2e20])).certified
+
+
+def looks(p: Any, x: Any, y: Any) -> Any:
+    return linear(p, x, y, factor=3.0 if type(p["W"]) is np.ndarray else 1.0)
+
+
+HALF = {"W": W.astype(np.float16)}
+
+
+@pytest.mark.parametrize(("mine", "data"), [(linear, (X.astype(np.float16), Y.astype(np.float16))), (looks, (X, Y))])
+def test_a_run_in_float16_is_compared_with_nothing_and_not_certified(mine: Any, data: Any) -> None:
+    result = check(mine, HALF, *data)
+    assert result.verdict == "undecided"
+    assert "your own run in float16" in str(result)
+
+
+def test_parameters_of_float16_beside_data_of_float64_are_judged_as_float64() -> None:
+    assert check(linear, HALF, X, Y).certified
+    assert check(lambda p, x, y: linear(p, x, y, 1 + 1e-9), HALF, X, Y).verdict == "refuted"

@@ -1,0 +1,127 @@
+"""Whether the user's own run gives the numbers that the run on balls says it should.
+
+The formulas are judged in float64. What a user trains with is their own run, which may be in float32 or in part so:
+parameters of float64 with data of float32, a mask made in ``x.dtype``, a gradient cast at the end. With e the radius
+in the narrowest of these dtypes, the exact result is within e of their number; and within the ball's radius of its
+centre. So the two are no further apart than the sum, if both are of one formula.
+
+Where their number is not finite and the formula's is, or where no radius is known, the formula may be right and the
+run is not shown to be: that is undecided.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.arrays import Array
+from reference.claim.tree import named
+from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import Recording
+from torch_mirror.doors.check.claimed import Claim, gradient_name
+from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, followed
+from torch_mirror.doors.check.world import World
+from torch_mirror.tape import compared
+
+
+class Own(NamedTuple):
+    """What is found of the user's own run."""
+
+    astray: str = ""  # why the run on balls is not what it does
+    blind: str = ""   # why nothing may be certified of it, though the formulas were followed
+    notes: tuple[str, ...] = ()
+
+
+class Beside(NamedTuple):
+    """One result: the user's own number, and the ball of it."""
+
+    name: str
+    value: Any
+    ball: Number
+
+
+def own_run(claim: Claim, world: World, plain: Plain, seen: Followed) -> Own:
+    """What the user's own numbers say beside the balls of the run ``seen``."""
+    results = list(_results(plain, seen))
+    narrowest = narrowest_of(claim, world, plain)
+    broken = next((said for r in results if (said := _broken(r))), "")
+    if all(_explained(r, 0, 0) for r in results) and not broken:
+        return Own()
+    if narrowest.itemsize >= np.dtype(np.float64).itemsize:
+        found: Followed | NotFollowed = seen
+    else:
+        known = narrowest.itemsize > np.dtype(np.float16).itemsize
+        found = followed(claim, world, narrowest) if known else NotFollowed(None, f"no radius is known of {narrowest}")
+    if broken:
+        where = "" if isinstance(found, NotFollowed) else _overflows(found.tape)
+        return Own(blind=f"your own run in {narrowest} gives {broken}{where}")
+    if isinstance(found, NotFollowed):
+        why = f"the numbers of your own run in {narrowest} were compared with nothing: {found.why}"
+        return Own(blind=why, notes=("the formulas are judged, and not the numbers of your own run",))
+    narrow = {r.name: r.ball for r in _results(plain, found)}
+    for r in results:
+        beside = narrow.get(r.name)
+        if beside is not None and not (beside.shape == r.ball.shape and _explained(r, beside.radius, beside.format.u)):
+            why = "the code looks at types, casts to a narrower dtype or draws anew"
+            what = f"{r.name} is another number in your own run than in the same run on balls"
+            return Own(f"{what}, beyond rounding: {why}")
+    return Own()
+
+
+def narrowest_of(claim: Claim, world: World, plain: Plain) -> np.dtype[Any]:
+    """The narrowest dtype among the floats that go into the user's own run, and that come out of it."""
+    given = [*named(claim.parameters).values(), *_floats(claim.data), *world.arrays]
+    arrays = [np.asarray(a) for a in (*given, plain.loss, *plain.gradients.values()) if a is not None]
+    return min((a.dtype for a in arrays if a.dtype.kind == "f"), key=lambda d: d.itemsize)
+
+
+def _floats(data: Any) -> Iterator[Any]:
+    """The arrays and numbers of NumPy's among the data."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        yield data
+    elif isinstance(data, (dict, list, tuple)):
+        for x in data.values() if isinstance(data, dict) else data:
+            yield from _floats(x)
+
+
+def _results(plain: Plain, seen: Followed) -> Iterator[Beside]:
+    yield Beside("the loss", plain.loss, seen.loss)
+    for name, g in plain.gradients.items():
+        ball = seen.gradients[name]
+        if g is not None and ball is not None:
+            yield Beside(gradient_name(name), g, ball)
+
+
+def _broken(r: Beside) -> str:
+    """The first element of the user's that is NaN or infinite where the formula gives a number; empty if none is."""
+    if np.shape(r.value) != r.ball.shape:
+        return ""
+    own = np.asarray(r.value)
+    wrong = np.argwhere(~np.isfinite(own) & np.isfinite(r.ball.value) & np.isfinite(np.asarray(r.ball.radius)))
+    if not len(wrong):
+        return ""
+    at = tuple(int(i) for i in wrong[0])
+    place = f" at {r.name}{list(at)}" if at else f" for {r.name}"
+    return f"{own[at]}{place}, where the formula gives {r.ball.value[at]:.6g}"
+
+
+def _overflows(tape: Recording) -> str:
+    """The first line of the user's whose result is not finite, though what it is made of is."""
+    for x in tape.values:
+        value = getattr(x, "value", None)
+        if value is None or x.node.place is None or np.isfinite(value).all():
+            continue
+        if x.node.operands and all(np.isfinite(o.value).all() for o in x.node.operands):
+            return f"; it leaves the range of the dtype at {x.node.place} {x.node.place.source}".rstrip()
+    return ""
+
+
+def _explained(r: Beside, narrow: Array | float, u: float) -> bool:
+    """Whether rounding explains the difference, with the radii ``narrow`` of the user's own dtype, of roundoff u."""
+    if np.shape(r.value) != r.ball.shape and not np.size(r.value) == r.ball.size == 1:
+        return False
+    own = np.asarray(r.value, np.result_type(r.value, r.ball.value)).reshape(r.ball.shape)
+    radius = np.asarray(narrow) * (1 + compared.DEEPEST * u) + np.asarray(r.ball.radius)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(own - r.ball.value) <= radius * (1 + compared.DEEPEST * r.ball.format.u)
+    return bool((near | ~np.isfinite(r.ball.value) | ~np.isfinite(radius)).all())
