@@ -19,6 +19,10 @@ if "tests.without_torch" not in sys.modules:
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
+from torch_mirror.tape import causes
+
+causes.BUDGET = 10.0  # seconds of the processor: what is found must not depend on how fast that is
+
 # No deadline and no complaint about slowness: machines differ, and speed is measured in tests/benchmarks.
 settings.register_profile(
     "default",

@@ -21,7 +21,7 @@ from torch_mirror.tape.patterns import number
 from torch_mirror.tape.scene import Scene, starts
 
 BUDGET = 2.0
-"""Seconds for all causes of one check."""
+"""Seconds of the processor for all causes of one check: a busy machine finds the same."""
 
 
 class Elsewhere(NamedTuple):
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
     sizes: Sizes
     spoken: Callable[[str], str]
     elsewhere: Callable[[], Elsewhere | str]
-    seconds: float = BUDGET
+    seconds: float
 
 
 class Mistake(NamedTuple):

@@ -36,6 +36,7 @@ from torch_mirror.doors.check.own import own_run
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run, steady
 from torch_mirror.doors.check.world import World, world_of
+from torch_mirror.tape import causes
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
 from torch_mirror.tape.graph import MissingAdjointError
@@ -89,7 +90,7 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
     steady(claim, world, plain)  # after that: code that has run a few times more is recorded at other instructions
-    if not np.isfinite(plain.loss):
+    if not np.isfinite(plain.loss) and (isinstance(seen, NotFollowed) or not np.isfinite(seen.loss.value).all()):
         line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss)
         came = f"{plain.loss[()]} from {line}" if line else str(plain.loss[()])
         raise InputError("the loss", "a finite number, which has a derivative", came)
@@ -126,7 +127,7 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
     else:
         scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
-    faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere))
+    faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, causes.BUDGET))
     return Found(rows, faults, (*notes, *_untold(wrong, faults), *_no_parameters(claim, given)))
 
 

@@ -15,7 +15,8 @@ from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import spoken
-from torch_mirror.tape.causes import BUDGET, in_words
+from torch_mirror.tape import causes as of_gradients
+from torch_mirror.tape.causes import in_words
 from torch_mirror.tape.edits.explain_updates import Later, explain_update
 from torch_mirror.tape.edits.told import Explanation
 from torch_mirror.tape.told import Fault
@@ -46,7 +47,7 @@ def faults_of(optimizer: Any, first: First) -> tuple[Fault, ...]:
         return ()
     with np.errstate(all="ignore"):
         t, p, g, state, previous, seen, later = first
-        e = explain_update(optimizer, p, g, state, t, seen, previous, BUDGET, later)
+        e = explain_update(optimizer, p, g, state, t, seen, previous, of_gradients.BUDGET, later)
     sizes = {name: x.size for name, x in first.seen.items()}
     faults = []
     for finding in e.findings:

@@ -68,11 +68,11 @@ def explain(
     constants: numbers that a factor may be, by what they are called
     others:    further values that may stand in for one of their shape, by what they are called
     previous:  what an output, or a leaf of an update, was a step before, by its name
-    budget:    seconds
+    budget:    seconds of the processor
     elsewhere: the same code at another point, best of sizes that all differ, which tells apart what is tied here
     lasts:     what else has to be true of an edit, in a case with those that have been found before
     """
-    started = time.perf_counter()
+    started = time.process_time()
     until = started + budget
     given, facts = usable(eq, seen)
     findings: list[Finding] = []
@@ -90,7 +90,7 @@ def explain(
             edit = _made_first(case, groups, until)
             case = after(case, edit)
             point = None if point is None else after(point, with_constants(edit, point.constants))
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     return Explanation(tuple(findings), tuple(sorted(case.wrong)), facts, tried, seconds, complete)
 
 
@@ -144,7 +144,7 @@ def _lasting(case: Case, found: Found, until: float, lasts: Callable[[Case, Fit]
         return found
     kept: list[Fit] = []
     for fit in found.fits:
-        if time.perf_counter() > until:
+        if time.process_time() > until:
             return found._replace(fits=tuple(kept), complete=False)
         kept += [fit] if lasts(case, fit) else []
     return found._replace(fits=tuple(kept))

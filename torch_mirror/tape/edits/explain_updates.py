@@ -48,21 +48,21 @@ def explain_update(
     previous:  the gradients of the step before, as a tree like g, if there are some
     later:     the steps that follow, in which a cause has to hold as well
     """
-    started = time.perf_counter()
+    started = time.process_time()
     leaves = {name: _wrong(optimizer, p, g, state, t, seen, name) for name in named(p) if name in seen}
     wrong = tuple(name for name, is_wrong in leaves.items() if is_wrong)
     if not wrong:
-        return Explanation((), (), (), 0, time.perf_counter() - started, complete=True)
+        return Explanation((), (), (), 0, time.process_time() - started, complete=True)
     first = _of(optimizer, p, g, state, t, seen, previous, wrong, budget, later)
     if not first.unexplained or len(wrong) == 1:
-        return first._replace(seconds=time.perf_counter() - started)
+        return first._replace(seconds=time.process_time() - started)
     share = max(0.1, budget - first.seconds) / len(wrong)
     each = [_of(optimizer, p, g, state, t, seen, previous, (name,), share, later) for name in wrong]
     if sum(len(e.unexplained) for e in each) >= len(first.unexplained) and first.findings:
         each = [first]
     return Explanation(
         tuple(f for e in each for f in e.findings), tuple(x for e in each for x in e.unexplained), (),
-        first.tried + sum(e.tried for e in each if e is not first), time.perf_counter() - started,
+        first.tried + sum(e.tried for e in each if e is not first), time.process_time() - started,
         all(e.complete for e in each),
     )  # fmt: skip
 
