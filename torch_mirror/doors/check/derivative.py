@@ -25,7 +25,7 @@ from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name, siz
 from torch_mirror.doors.check.closer import closer
 from torch_mirror.doors.check.own import own_run
 from torch_mirror.doors.check.result import Checked
-from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run
+from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run, read_again
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.blame import blame
@@ -79,6 +79,8 @@ def _judged(claim: Claim, world: World, plain: Plain) -> Found:
     seen = followed(claim, world, wide)
     if isinstance(seen, NotFollowed):
         return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
+    if why := read_again(claim, world, wide, seen):
+        return _by_quotients(claim, world, plain, why)
     own = own_run(claim, world, plain, seen)
     if own.astray:
         return _by_quotients(claim, world, plain, own.astray)
