@@ -99,6 +99,16 @@ def test_a_gradient_of_0_after_an_overflow_is_not_certified() -> None:
     assert check(norm, np.array([1e20, 2e20])).certified
 
 
+def test_a_gradient_that_is_nan_beside_a_finite_loss_is_not_certified() -> None:
+    def mine(p: Any) -> Any:
+        return p.sum(), (p * p) / (p * p)
+
+    result = check(mine, np.array([1.0, 1e20], np.float32))
+    assert result.verdict == "undecided"
+    assert "gives nan at dp[1], where the formula gives 1" in str(result)
+    assert check(mine, np.array([1.0, 1e20])).certified
+
+
 def looks(p: Any, x: Any, y: Any) -> Any:
     return linear(p, x, y, factor=3.0 if type(p["W"]) is np.ndarray else 1.0)
 
