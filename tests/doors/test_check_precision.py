@@ -1,5 +1,6 @@
 """check of code whose own numbers are of float32 or float16, or in part: right code is never refuted for that."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,16 @@ def test_a_gradient_of_0_after_an_overflow_is_not_certified() -> None:
     assert check(norm, np.array([1e20, 2e20])).certified
 
 
+def test_a_gradient_that_is_nan_beside_a_finite_loss_is_not_certified() -> None:
+    def mine(p: Any) -> Any:
+        return p.sum(), (p * p) / (p * p)
+
+    result = check(mine, np.array([1.0, 1e20], np.float32))
+    assert result.verdict == "undecided"
+    assert "gives nan at dp[1], where the formula gives 1" in str(result)
+    assert check(mine, np.array([1.0, 1e20])).certified
+
+
 def looks(p: Any, x: Any, y: Any) -> Any:
     return linear(p, x, y, factor=3.0 if type(p["W"]) is np.ndarray else 1.0)
 
@@ -115,3 +126,37 @@ def test_a_run_in_float16_is_compared_with_nothing_and_not_certified(mine: Any, 
 def test_parameters_of_float16_beside_data_of_float64_are_judged_as_float64() -> None:
     assert check(linear, HALF, X, Y).certified
     assert check(lambda p, x, y: linear(p, x, y, 1 + 1e-9), HALF, X, Y).verdict == "refuted"
+
+
+# --- numbers that become text -----------------------------------------------------------------------------------------
+
+
+def scaled(p: Any, x: Any, y: Any, by: Any) -> Any:
+    """Whose gradient takes the scale for a constant."""
+    s = by(np.abs(p["W"]).max())
+    d = x @ p["W"] * s - y
+    return (d**2).mean(), {"W": x.T @ (2 * d / d.size) * s}
+
+
+def test_a_number_that_was_text_in_between_is_no_constant() -> None:
+    result = check(lambda p, x, y: scaled(p, x, y, lambda m: float(f"{m:.17g}")), {"W": W}, X, Y)
+    assert result.verdict == "refuted"
+    assert "formatted at " in str(result)
+    assert "test_check_precision.py" in str(result)
+
+
+def test_a_gradient_that_is_right_for_such_a_number_is_not_refuted() -> None:
+    def mine(p: Any) -> Any:
+        return p[0] * float(f"{p[0]:.17g}"), np.array([2 * p[0]])
+
+    assert check(mine, np.array([0.7])).verdict == "consistent"
+
+
+def test_a_loss_that_is_printed_is_certified_and_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        loss, gradients = linear(p, x, y)
+        sys.stdout.write(f"loss {loss:.12f}\n")
+        return loss, gradients
+
+    assert check(mine, {"W": W}, X, Y).certified
+    assert set(capsys.readouterr().out.splitlines()) == {f"loss {linear({'W': W}, X, Y)[0]:.12f}"}

@@ -9,7 +9,7 @@ import pytest
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.choosing import OPEN, TIE
 from torch_mirror.balls.recording import recording
-from torch_mirror.tape.conventions import as_taken, conventions
+from torch_mirror.tape.conventions import as_taken, conventions, fitting, undecidable
 from torch_mirror.tape.replay import Plan, replay
 from torch_mirror.tape.sweep import Derivatives, derivative, leaf
 
@@ -62,6 +62,58 @@ def test_no_more_than_are_asked_for() -> None:
     with recording():
         loss = many(leaf(np.zeros(1)))
     assert len(list(conventions(loss, most=10))) == 10
+
+
+def fitted(f: Callable[[Any], Any], x: Any, wanted: float, most: int) -> tuple[float, bool]:
+    with recording():
+        p = leaf(np.asarray(x, float))
+        loss = f(p)
+
+    def misfit(d: Derivatives) -> tuple[int, float]:
+        off = float(np.abs(d.by(p).value - wanted).sum())
+        return int(off > 0), off
+
+    found = fitting(loss, misfit, most)
+    return float(found.derivatives.by(p).value[0]), found.complete
+
+
+WEIGHTS = [2.0**i for i in range(6)]
+
+
+def weighted(x: Any) -> Any:
+    """Six operations with 3 conventions each: all sums of 0, 1/2 or 1 times the weights."""
+    return sum(w * np.maximum(x, 0).sum() for w in WEIGHTS)
+
+
+@pytest.mark.parametrize("wanted", [0.0, 63.0, 31.5, 37.0, 26.0, 1.0, 32.5])
+def test_of_more_conventions_than_are_tried_the_one_that_fits_is_found(wanted: float) -> None:
+    assert fitted(weighted, [0.0], wanted, most=27) == (wanted, True)
+
+
+def test_where_not_all_were_tried_and_none_fits_that_is_told() -> None:
+    assert fitted(weighted, [0.0], 64.0, most=27) == (63.0, False)
+    assert fitted(lambda x: np.maximum(x, 0).sum(), [0.0], 2.0, most=27) == (1.0, True)  # all were
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.maximum(x, 0).sum(), lambda x: np.maximum(0, x).sum(), lambda x: np.abs(x).sum(),
+    lambda x: np.maximum(x, np.array([0.0, 3.0])).sum(), lambda x: np.minimum(np.maximum(x, 0), 6).sum(),
+    lambda x: np.maximum(np.abs(x), 0).sum(),
+])  # fmt: skip
+def test_where_a_convention_has_a_say_the_radius_is_infinite_and_elsewhere_it_is_not(f: Any) -> None:
+    with recording():
+        p: Any = leaf(np.array([0.0, 1.0]))
+        loss = f(p)
+    d = undecidable(loss)
+    assert d is not None
+    assert np.isfinite(d.by(p).radius).tolist() == [False, True]
+
+
+def test_a_comparison_that_is_turned_round_marks_nothing() -> None:
+    with recording():
+        p: Any = leaf(np.array([0.0, 1.0]))
+        loss = (p * (p > 0)).sum()
+    assert undecidable(loss) is None
 
 
 def test_a_factor_2_at_the_kink_fits_no_convention_though_the_hull_would_hold_it() -> None:

@@ -29,7 +29,7 @@ from torch_mirror.balls.given import checked_radius
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import INTO_AN_ARRAY, Look, Number, OpenSum
-from torch_mirror.balls.recording import current
+from torch_mirror.balls.recording import caller, current
 from torch_mirror.balls.rules import refused, widening
 from torch_mirror.balls.take import Rule, Take
 
@@ -237,8 +237,17 @@ class Ball(NDArrayOperatorsMixin):
         return f"Ball({self.value}, radius={self.radius})"
 
     def __format__(self, spec: str) -> str:
-        """A number's centre in the given format, as a loss is printed; repr where none is given."""
-        return format(self.value[()], spec) if spec else repr(self)
+        """A number's centre in the given format, as a loss is printed; repr where none is given.
+
+        A recording notes it: text has no history, and what is made of it again would pass for a constant.
+        """
+        if not spec:
+            return repr(self)
+        tape, value = current(), self.value[()]
+        if tape is not None:
+            tape.formatted.append(caller())
+            value = value * value.dtype.type(1 + tape.texts)
+        return format(value, spec)
 
     # --- what two evaluations of one step share ------------------------------------------------------------
 

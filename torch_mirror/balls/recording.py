@@ -134,10 +134,15 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Recording:
-    """What has been made, in order, and which open decisions were followed."""
+    """What has been made, in order, which open decisions were followed, and where numbers were made into text.
+
+    texts: by how much, relative to a number, the one that is printed for it is larger.
+    """
 
     values: list[Any] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
+    formatted: list[Place | None] = field(default_factory=list)
+    texts: float = 0.0
 
     def note(
         self, made: Any, operation: str, adjoint: Adjoint, rule: Callable[..., Any], operands: tuple[Any, ...],
@@ -161,9 +166,9 @@ current = _current.get
 
 
 @contextmanager
-def recording() -> Iterator[Recording]:
+def recording(texts: float = 0.0) -> Iterator[Recording]:
     """Within the block, in the thread or task that runs it, what is made of numbers is noted."""
-    tape = Recording()
+    tape = Recording(texts=texts)
     token = _current.set(tape)
     try:
         yield tape

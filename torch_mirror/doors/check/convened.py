@@ -1,9 +1,11 @@
 """The convention at kinks, such as the derivative of a ReLU at 0, that somebody's gradients were computed in."""
 
+import numpy as np
+
 from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
-from torch_mirror.tape.conventions import conventions
+from torch_mirror.tape.conventions import Misfit, fitting, undecidable
 from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Row
 
@@ -17,25 +19,51 @@ def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
 
 
 CONVENTIONS = 27
-"""Sweeps: all conventions of three operations whose two sides meet."""
+"""Sweeps: all conventions of three operations whose two sides meet; of more some are tried (conventions.py)."""
 
 
-def convened(seen: Followed, order: list[str]) -> tuple[Derivatives, tuple[Row, ...], tuple[str, ...]]:
-    """The derivative and what is found beside it, in the convention that fits most gradients of the user's."""
-    best: tuple[int, Derivatives, tuple[Row, ...]] | None = None
-    for d in conventions(seen.loss, CONVENTIONS):
-        rows = _rows(seen, d, order)
-        wrong = sum(row.word == "WRONG" for row in rows)
-        if best is None or wrong < best[0]:
-            best = wrong, d, rows
-        if not wrong:
-            break
-    if best is None:
-        raise AssertionError("there is one convention at least")
-    _, d, rows = best
+def convened(seen: Followed, order: list[str]) -> tuple[Derivatives, tuple[Row, ...], tuple[str, ...], bool]:
+    """The derivative and what is found beside it, in the convention that fits most gradients of the user's.
+
+    At last whether it fits, or all conventions were tried.
+    """
+    fitted = fitting(seen.loss, lambda d: _misfit(seen, d), CONVENTIONS)
+    d = fitted.derivatives
+    rows = _rows(seen, d, order)
     if not d.open:
-        return d, rows, ()
+        return d, rows, (), True
     where = ", ".join(dict.fromkeys(str(o.place) for o in d.open if o.place is not None))
     elements = sum(o.open + o.ties for o in d.open)
     noun = "one element" if elements == 1 else f"{elements:,} elements"
-    return d, rows, (f"two sides of a kink meet at {noun} ({where}); the derivative of either side is taken there",)
+    told = f"two sides of a kink meet at {noun} ({where}); the derivative of either side is taken there"
+    return d, rows, (told,), fitted.complete
+
+
+def _misfit(seen: Followed, d: Derivatives) -> Misfit:
+    """How many gradients are wrong under a convention, and the sum of what is, relative to the largest of each."""
+    wrong, total = 0, 0.0
+    for name, g in seen.gradients.items():
+        by = d.by(seen.leaves[name]).settled()
+        if g is None or g.shape != by.shape:
+            continue
+        pair = compared.both(g, by)
+        outside = pair.wrong
+        if outside.any():
+            off = np.abs(pair.seen - pair.expected)[outside]
+            wrong += 1
+            total += float(np.where(np.isfinite(off), off, 1).sum() / max(np.nanmax(np.abs(pair.seen)), 1e-300))
+    return wrong, total
+
+
+def not_all_tried(seen: Followed, rows: tuple[Row, ...], order: list[str]) -> tuple[Row, ...]:
+    """The rows where not every convention was tried: what is wrong under the best may be right under another."""
+    if not any(row.word == "WRONG" for row in rows):
+        return rows
+    every = undecidable(seen.loss)
+    sure = {} if every is None else dict(zip(order, _rows(seen, every, order), strict=True))
+    why = f"it fits none of the conventions that were tried at kinks, and there are more than {CONVENTIONS}"
+    return tuple(
+        row._replace(word="undecided", why=f"{why}; other numbers, at which fewer sides meet, would tell")
+        if row.word == "WRONG" and (name not in sure or sure[name].word != "WRONG") else row
+        for name, row in zip(order, rows, strict=True)
+    )  # fmt: skip

@@ -30,11 +30,20 @@ from torch_mirror.doors.check.claimed import (
     spoken,
 )
 from torch_mirror.doors.check.closer import closer, is_open
-from torch_mirror.doors.check.convened import convened
+from torch_mirror.doors.check.convened import convened, not_all_tried
 from torch_mirror.doors.check.elsewhere import elsewhere_of
 from torch_mirror.doors.check.own import own_run
 from torch_mirror.doors.check.result import Checked
-from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, as_taken, followed, plain_run, steady
+from torch_mirror.doors.check.runs import (
+    Followed,
+    NotFollowed,
+    Plain,
+    as_taken,
+    followed,
+    plain_run,
+    read_again,
+    steady,
+)
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import causes
 from torch_mirror.tape.blame import blame
@@ -96,6 +105,8 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
         raise InputError("the loss", "a finite number, which has a derivative", came)
     if isinstance(seen, NotFollowed):
         return _by_quotients(claim, world, plain, f"the code cannot be followed on balls{_at(seen)}")
+    if why := read_again(claim, world, wide, seen):
+        return _by_quotients(claim, world, plain, why)
     own = own_run(claim, world, plain, seen)
     if own.astray:
         return _by_quotients(claim, world, plain, own.astray)
@@ -119,13 +130,15 @@ def _blinded(row: Row, why: str) -> Row:
 
 def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str]) -> Found:
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
-    d, rows, notes = convened(seen, order)
+    d, rows, notes, complete = convened(seen, order)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
     if any(map(is_open, rows)):
         near = closer(seen, d, dict(zip(order, rows, strict=True)))
         rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
     else:
         scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
+    if not complete:
+        rows = not_all_tried(seen, rows, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, causes.BUDGET))
     return Found(rows, faults, (*notes, *_untold(wrong, faults), *_no_parameters(claim, given)))

@@ -52,6 +52,6 @@ def _at(claim: Claim, make: Callable[[], Any]) -> Elsewhere | str:
     if isinstance(seen, NotFollowed):
         return f"make= could not be used: {seen.why}"
     seen = as_taken(seen)
-    d, _, _ = convened(seen, list(claim.names))
+    d, _, _, _ = convened(seen, list(claim.names))
     given = {name: g for name, g in seen.gradients.items() if g is not None}
     return Elsewhere(scene_of(seen.tape, seen.loss, given, seen.leaves, d.side), sizes_of(there))

@@ -2,9 +2,10 @@
 
     q(h) = (L(p + h e) - L(p - h e)) / 2h  =  dL/dp + O(h^2),    D = (4 q(h/2) - q(h)) / 3
 
-in longdouble where the code keeps it. What is dropped is estimated by |q(h) - q(h/2)|, and what is rounded by
-64 u |L| / h, u being that of float64, as nobody knows what the code does inside. Neither is a bound: a gradient that
-agrees is "consistent", never certified. At a kink the quotients of the two sides differ, and nothing is said.
+in longdouble where the code keeps it. What is dropped is estimated by how far quotients for several h differ, and
+what is rounded by 64 u |L| / h, u being that of float64, as nobody knows what the code does inside. Neither is a
+bound: a gradient that agrees is "consistent", never certified. At a kink the slopes of the two sides differ, and
+nothing is said.
 
 Nor is anything refuted by what a narrower dtype may have rounded, such as a cast to float32 inside of the code. How
 much that is is not known, so it is asked before a difference counts:
@@ -43,6 +44,16 @@ SAMPLES, NEAR, ROUGH = 16, 2.0**-24, 2.0**-36
 FAR = 2.0**-8
 CAST = 64 * 2.0**-24
 """What a cast of a right gradient to float32, at its end, may be off by the size of the largest and of the loss."""
+
+PARTS = (1.0, 2.0**-1, 2.0**-4, 2.0**-7)
+"""Of h, at each of which there is a quotient.
+
+The slopes of the two sides of x differ by h L'' where the loss is smooth, so by half at h/2; by J, the jump of the
+slope, if x is at a kink. A kink at x + c h, 0 < c < 1, moves q(k h) by e(k) = J/2 max(0, 1 - c/k), and D by
+(4 e(1/2) - e(1)) / 3, which is between -e(1)/3 and e(1/2). For c >= 2^-7 the last quotient is not moved, and the
+largest difference between two quotients is e(1). For c < 0.0065 the slopes show that x is at a kink. In between that
+difference is J/2 127 c > 0.41 J, and D is moved by less than J/2: so twice the difference is room for one kink.
+"""
 
 
 class Quotient(NamedTuple):
@@ -181,12 +192,12 @@ def _quotient(name: str, at: int, start: dict[str, Array], loss: Callable[[dict[
         return loss({**start, name: other})
 
     middle = moved(0)
-    sides = {k: (moved(k * h), moved(-k * h)) for k in (1.0, 0.5)}
-    q = {k: (right - left) / (2 * k * h) for k, (right, left) in sides.items()}
-    noise = 64 * 2.0**-53 * max(abs(float(v)) for v in (middle, *sides[1.0], 1e-300)) / float(h)
-    room = float(abs(q[1.0] - q[0.5])) + noise
-    right, left = (sides[0.5][0] - middle) / (0.5 * h), (middle - sides[0.5][1]) / (0.5 * h)
-    curved = float(abs(sides[1.0][0] - 2 * middle + sides[1.0][1]) / h)  # of a smooth loss twice what h/2 shows
-    gap = float(abs(right - left))
-    kink = gap > 0.75 * curved + 16 * noise and gap > 1e-3 * float(abs(right) + abs(left))
-    return Quotient(float((4 * q[0.5] - q[1.0]) / 3), room, kink)
+    sides = [(moved(k * h), moved(-k * h)) for k in PARTS]
+    q = [(right - left) / (2 * k * h) for k, (right, left) in zip(PARTS, sides, strict=True)]
+    noise = 64 * 2.0**-53 * max(abs(float(v)) for v in (middle, *sides[0], 1e-300)) / float(h)
+    room = 2 * float(max(q) - min(q)) + noise
+    gaps = [float(abs(right - 2 * middle + left) / (k * h)) for k, (right, left) in zip(PARTS, sides, strict=True)]
+    kink = any(
+        gaps[i] > 1.5 * (PARTS[i] / PARTS[i - 1]) * gaps[i - 1] + 16 * noise / PARTS[i] for i in range(1, len(PARTS))
+    )
+    return Quotient(float((4 * q[1] - q[0]) / 3), room, kink)

@@ -6,6 +6,8 @@ reach (world.py). So all runs draw the same random numbers, and none leaves a tr
 
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,24 +122,24 @@ def _plain(g: Any) -> Any:
     return None if g is None else np.array(g)
 
 
-def followed(claim: Claim, world: World, dtype: Any) -> Followed | NotFollowed:
+def followed(claim: Claim, world: World, dtype: Any, texts: float = 0.0) -> Followed | NotFollowed:
     """The same on balls of the dtype; first with all that the code can reach as balls, then without.
 
     Layers that keep arrays of their own, to add to them in place, need the first; code that takes such arrays for
     ordinary ones, such as a draw by given probabilities, needs the second.
     """
-    first = _followed(claim, world, dtype, everything=True)
+    first = _followed(claim, world, dtype, texts, everything=True)
     if isinstance(first, Followed):
         return first
-    second = _followed(claim, world, dtype, everything=False)
+    second = _followed(claim, world, dtype, texts, everything=False)
     return second if isinstance(second, Followed) else first
 
 
-def _followed(claim: Claim, world: World, dtype: Any, *, everything: bool) -> Followed | NotFollowed:
+def _followed(claim: Claim, world: World, dtype: Any, texts: float, *, everything: bool) -> Followed | NotFollowed:
     def ball(a: Any) -> Ball:
         return _given(a, dtype)
 
-    with untouched(world), np.errstate(all="ignore"), recording() as tape:
+    with untouched(world), np.errstate(all="ignore"), recording(texts) as tape:
         try:
             p = copies(claim.parameters, lambda a: leaf(ball(a)))
             leaves = {name: x.settled() for name, x in named(p).items()}  # before the code assigns to them
@@ -153,6 +155,30 @@ def _followed(claim: Claim, world: World, dtype: Any, *, everything: bool) -> Fo
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the plain run has not raised it
             return NotFollowed(line_of(error), f"{type(error).__name__}: {error}")
+
+
+OTHER_TEXT = 2.0**-20
+"""By how much, relative to a number, another one is printed for it to see whether the text becomes a number again."""
+
+
+def read_again(claim: Claim, world: World, dtype: Any, seen: Followed) -> str:
+    """Where the code makes text of a number, and a number of the text, as float(f"{x:.17g}") does; empty if nowhere.
+
+    The run is repeated, and slightly other numbers are put into all text. If the loss and the gradients are the same
+    as before, the text was only printed, or so coarse that it is constant near the number. What is printed meanwhile
+    is not shown.
+    """
+    if not seen.tape.formatted:
+        return ""
+    with redirect_stdout(StringIO()):
+        again = followed(claim, world, dtype, OTHER_TEXT)
+    if isinstance(again, Followed):
+        pairs = [(seen.loss, again.loss), *((g, again.gradients[name]) for name, g in seen.gradients.items())]
+        given = [(x.value, y.value) for x, y in pairs if x is not None and y is not None]
+        if all(np.array_equal(x, y, equal_nan=True) for x, y in given):
+            return ""
+    where = ", ".join(dict.fromkeys(str(place) for place in seen.tape.formatted if place is not None))
+    return f"formatted at {where}: text becomes a number again there, of which it is not known what it depends on"
 
 
 def _given(a: Any, dtype: Any) -> Ball:

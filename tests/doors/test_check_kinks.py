@@ -1,0 +1,97 @@
+"""check where many sides of kinks meet, or where only quotients are left: right code is never refuted for that."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from torch_mirror import check
+from torch_mirror.doors.check import quotients
+from torch_mirror.doors.check.result import Checked
+
+R = np.random.default_rng(0)
+X, Y = R.standard_normal((8, 5)), R.standard_normal((8, 1))
+X[0] = 0  # whose row is at the kink of every relu, as biases are 0
+
+
+def penalised(factors: dict[str, Any]) -> Checked:
+    """Two relus and the absolute values of six tensors, three of them 0: far more conventions than are tried."""
+    p = {"W1": R.standard_normal((5, 4)), "b1": np.zeros(4), "W2": R.standard_normal((4, 4)), "b2": np.zeros(4)}
+    p |= {"W3": R.standard_normal((4, 1)), "b3": np.zeros(1)}
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        z1 = x @ p["W1"] + p["b1"]
+        a1 = np.maximum(z1, 0)
+        z2 = a1 @ p["W2"] + p["b2"]
+        a2 = np.maximum(z2, 0)
+        d = a2 @ p["W3"] + p["b3"] - y
+        loss = (d**2).mean() + 0.01 * sum(np.abs(v).sum() for v in p.values())
+        g = 2 * d / d.size
+        d2 = (g @ p["W3"].T) * (z2 > 0)
+        d1 = (d2 @ p["W2"].T) * (z1 > 0)
+        found = {"W3": a2.T @ g, "b3": g.sum(0), "W2": a1.T @ d2, "b2": d2.sum(0), "W1": x.T @ d1, "b1": d1.sum(0)}
+        return loss, {k: factors.get(k, 1) * (found[k] + 0.01 * np.sign(p[k])) for k in p}
+
+    return check(mine, p, X, Y)
+
+
+def test_more_conventions_than_are_tried_refute_nothing() -> None:
+    assert penalised({}).verdict == "certified"
+
+
+def test_what_no_convention_touches_is_refuted_though_not_all_were_tried() -> None:
+    result = penalised({"W3": 2.0})
+    assert result.verdict == "refuted"
+    assert [row.name for row in result.rows if row.word == "WRONG"] == ["dW3"]
+
+
+def test_what_a_convention_may_explain_is_undecided_if_not_all_were_tried() -> None:
+    result = penalised({"b1": 1.5})
+    assert result.verdict == "undecided"
+    assert "none of the conventions that were tried" in str(result)
+
+
+# --- quotients ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1.0, -3.0])
+@pytest.mark.parametrize("jump", [1.0, -0.2])
+def test_one_kink_anywhere_near_is_seen_or_has_room(jump: float, curvature: float) -> None:
+    for c in np.concatenate([np.linspace(-1.5, 1.5, 301), np.geomspace(1e-5, 1, 200), [0.0]]):
+
+        def loss(p: Any, at: float = float(c) * quotients.STEP) -> Any:
+            x = p["x"][0]
+            return 2 * x + curvature * x * x / 2 + jump * np.maximum(x - at, 0)
+
+        q = quotients._quotient("x", 0, {"x": np.zeros(1, np.longdouble)}, loss)
+        right = 2.0 if c >= 0 else 2.0 + jump
+        assert q.kink or abs(q.value - right) <= q.room, c
+
+
+def test_a_smooth_loss_is_at_no_kink() -> None:
+    for x in np.linspace(-3, 3, 61):
+        q = quotients._quotient("x", 0, {"x": np.array([x], np.longdouble)}, lambda p: np.tanh(p["x"][0]))
+        assert not q.kink
+        assert abs(q.value - (1 - np.tanh(x) ** 2)) <= q.room
+
+
+@pytest.mark.parametrize(("n", "seed"), [(200, 11), (1000, 0), (1000, 8), (1000, 13)])
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, "consistent"), (1.001, "refuted")])
+def test_quotients_do_not_refute_a_relu_that_has_a_kink_near_by(
+    n: int, seed: int, factor: float, expected: str
+) -> None:
+    r = np.random.default_rng(seed)
+    X, Y = r.standard_normal((n, 5)), r.standard_normal((n, 1))
+    p = {"W1": r.standard_normal((5, 16)), "b1": 0.1 * r.standard_normal(16), "W2": r.standard_normal((16, 1))}
+    p["b2"] = np.zeros(1)
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        z = x @ p["W1"] + p["b1"]
+        a = np.maximum(z, 0)
+        d = a @ p["W2"] + p["b2"] - y
+        g = 2 * d / d.size
+        dz = (g @ p["W2"].T) * (z > 0)
+        found = {"W1": x.T @ dz, "b1": dz.sum(0), "W2": a.T @ g, "b2": factor * g.sum(0)}
+        return np.nansum(d * d) / d.size, found  # which has no rule
+
+    assert check(mine, p, X, Y).verdict == expected
