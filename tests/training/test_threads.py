@@ -87,12 +87,15 @@ def test_two_threads_at_once_leave_all_as_it_was(early: str) -> None:
     for thread in both:
         thread.join()
     late = {"the first": "the second", "the second": "the first"}[early]
-    for when in (f"{early} before", f"{late} before", f"{late} behind"):
-        assert set(seen[when].values()) == {2}, when
+    for who in (early, late):  # a library of OpenMP that is loaded already may give a new thread a number of its own
+        assert 2 in seen[f"{who} before"].values()
     for when in (f"{early} inside", f"{late} inside", "the last inside"):
         assert set(seen[when].values()) == {1}, when
+    assert seen[f"{late} behind"] == seen[f"{late} before"]
     of_process = {name for name in seen[f"{early} behind"] if name.startswith("openblas")}
-    assert {n for name, n in seen[f"{early} behind"].items() if name not in of_process} == {2}
+    assert of_process
+    own = {name: n for name, n in seen[f"{early} behind"].items() if name not in of_process}
+    assert own.items() <= seen[f"{early} before"].items()
     assert set(threads().values()) == {2}
 
 
