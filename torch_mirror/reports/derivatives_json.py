@@ -17,7 +17,7 @@ from torch_mirror.tape.told import Fault, Row
 SCHEMA = 1
 
 
-def document(
+def as_json(
     subject: str, what: str, verdict: str, loss: float | None, seconds: float, rows: Sequence[Row],
     faults: Sequence[Fault], notes: Sequence[str],
 ) -> str:  # fmt: skip

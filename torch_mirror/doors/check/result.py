@@ -67,7 +67,7 @@ class Checked:
     def json(self) -> str:
         """All of it as strict JSON, as reports/check.schema.json describes it."""
         given = self.subject, self.what, self.verdict, self.loss, self.seconds
-        return derivatives_json.document(*given, self.rows, self.faults, self.notes)
+        return derivatives_json.as_json(*given, self.rows, self.faults, self.notes)
 
     def __str__(self) -> str:
         head = self._head()
