@@ -18,12 +18,14 @@ from reference.claim.tree import zip_with
 from reference.losses import SquaredError
 from reference.networks import two_layer_relu
 from reference.networks.two_layer_relu import TwoLayerReLU
+from reference.optimizers.adagrad import Adagrad
 from reference.optimizers.sgd import SGD
 from reference.traces import training
+from reference.traces.trace import Trace
 from torch_mirror.doors import strategies
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge import hearing
-from torch_mirror.judge.checks.own_run import judge_own_run, suspects
+from torch_mirror.judge.checks.own_run import judge_own_run, jumps, suspects
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training.session import session
 
@@ -162,6 +164,29 @@ def test_a_state_that_goes_wrong_behind_the_update_is_found(size: int, monkeypat
         assert (first.tensor, first.step, first.side, first.check) == ("v.W1", at, "numpy", "local")
 
 
+@pytest.mark.parametrize("wrong", [1.0, 1e-2])
+def test_a_state_that_goes_wrong_long_before_it_is_used_is_found(wrong: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its element has no gradient then: the parameters are right until it has one again."""
+    e = large(Adagrad(0.01))
+    x = e.x.copy()  # (20, 60)
+    x[:, 5] = 0
+    x[7, 5] = 1
+    e = replace(e, x=x, batches=Batches(2, seed=1), steps=30)
+    active = np.flatnonzero(reference.train(e).tensors["dW1"][:, :, 5].any(axis=-1))
+    silent = next(t for t in range(2, e.steps) if not {t - 1, t, t + 1} & set(active.tolist()) and t < active[-1])
+
+    def slip(s: Array) -> Array:
+        s = s.copy()
+        s[3, 5] += wrong
+        return s
+
+    monkeypatch.setattr(hearing, "segment_steps", lambda _: 100)
+    assert verify(e).verdict == "certified"
+    first = verified(monkeypatch, e, at_one_call("s.W1", silent, slip)).first
+    assert first is not None
+    assert (first.tensor, first.step, first.side, first.check) == ("s.W1", silent, "numpy", "local")
+
+
 # --- right runs -------------------------------------------------------------------------------------
 
 
@@ -183,6 +208,25 @@ def test_which_steps_are_looked_at() -> None:
     assert suspects(momentum, [8, 11]) == [8, 10, 11, 19]
     assert suspects(momentum, []) == [19]
     assert suspects(momentum.at(slice(0, 0)), []) == []
+
+
+def of_state(*s: list[float]) -> Trace:
+    """A trace of one state, (steps + 1, elements)."""
+    return Trace(len(s) - 1, {}, {}, {}, 0, {"s": np.array(s)})
+
+
+def test_where_the_distance_of_the_states_jumps() -> None:
+    right = of_state([1, 1], [1, 1], [1, 1], [1, 1])
+    assert jumps(right, right, {}) == ([], {})
+    assert jumps(right, of_state([1, 1], [1, 1 + 2**-10], [1, 1], [1, 1 + 2**-10]), {}) == ([0], {"s": 2**-10})
+    later = of_state([1, 1], [1 + 2**-10, 1], [1 + 2**-10 + 2**-9, 1], [1 + 2**-10 + 2**-9, 1 + 2**-8])
+    assert jumps(right, later, {}) == ([0, 2], {"s": 2**-8})  # of 2 ** -9 no more than twice what was looked at
+    assert jumps(right, later, {"s": 2**-8}) == ([], {"s": 2**-8})
+    assert jumps(right, of_state([1, 1], [1, 1 + 2**-52], [1, 1], [1, 1]), {}) == ([], {})  # a rounding
+    assert jumps(right, of_state([1, 1], [np.nan, 1], [np.nan, 2], [1, 1]), {}) == ([0], {"s": np.inf})
+    both = of_state([1, 1], [np.inf, 1], [np.inf, 1], [np.inf, 1])
+    assert jumps(both, both, {}) == ([], {})
+    assert jumps(right, both, {}) == ([0], {"s": np.inf})
 
 
 def test_the_rows_stand_in_the_order_of_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 ``hear`` adds a segment to what was found before, which is plain data; ``certificate`` makes the certificate of it.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from reference.claim.slots import gradient_of, names, parameter_gradients
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
 from torch_mirror.judge.checks.local import judge_locally
-from torch_mirror.judge.checks.own_run import judge_own_run, suspects
+from torch_mirror.judge.checks.own_run import judge_own_run, jumps, suspects
 from torch_mirror.judge.checks.start import judge_start
 from torch_mirror.judge.checks.trajectory import grown, judge_free_run
 from torch_mirror.judge.findings import Findings, Side, merge
@@ -57,6 +58,7 @@ class Hearing(NamedTuple):
 
     findings: Findings = Findings()
     own: Findings = Findings()            # of NumPy's own run beside the sampled steps, the last of which is the run's
+    jumps: Mapping[str, float] = {}       # by state of the optimizer, see ``own_run.jumps``; never written to
     motion: Motion = Motion()
     seen: Evidence | None = None          # of the first refutation
     givens: Givens | None = None          # what every step starts from, known from the first segment on
@@ -95,12 +97,15 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         grew += grown(part, distances)
         if part.steps[-1] == torch.first + torch.steps - 1:
             ends = float(distances.distance[-1])
-    own = merge([so_far.own, judge_own_run(e, numpy, suspects(numpy, grew), above, stacks=plan.stacks)])
+    jumped, largest = jumps(torch, numpy, so_far.jumps)
+    steps = sorted({*suspects(numpy, grew), *jumped})
+    own = merge([so_far.own, judge_own_run(e, numpy, steps, above, stacks=plan.stacks)])
     findings = merge(found)
     last = torch.first + torch.steps == e.steps
     return Hearing(
         findings,
         own,
+        largest,
         watch(e, so_far.motion, torch),
         so_far.seen or evidence(merge([findings, own]), torch, numpy),
         givens,

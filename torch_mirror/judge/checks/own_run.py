@@ -14,13 +14,19 @@ anew, from what its trace holds before it; what comes out the same to the last b
 and the rest is judged tensor by tensor.
 
 A state of the optimizer that went wrong behind the update shows in the parameters a step later. So the step before
-one that grew is looked at as well, and the last one of a segment, whose successor is in the next.
+one that grew is looked at as well, and the last one of a segment, whose successor is in the next. It shows later still
+where its element has no gradient for a while. So the two runs' states are held against each other, too. With s[t]
+torch's and q[t] NumPy's element of a state, a fault of one moment adds itself to |s - q| in that step, but for what the
+step does to the distance by itself. Of that the steps that were looked at tell how much it may be: a step is looked at
+where some element's distance grows by more than twice what it did in any step looked at before, and by more than a
+rounding of the tensor's largest element. What is never looked at has jumped by no more than that.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.objective import step
 from reference.claim.tree import named, rebuild
@@ -28,6 +34,35 @@ from reference.traces.trace import Trace
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.findings import Findings, merge
 from torch_mirror.judge.replay import judge_givens, parts
+
+
+def jumps(torch: Trace, numpy: Trace, known: Mapping[str, float]) -> tuple[list[int], dict[str, float]]:
+    """The steps after which a state's distance grew more than at any step looked at before, and how much it did.
+
+    known: by state, the largest growth of an element's distance at a step that was looked at.
+    """
+    steps, largest = set(), dict(known)
+    for name in numpy.states.keys() & torch.states.keys():
+        theirs, ours = torch.states[name], numpy.states[name]
+        if ours.dtype.kind != "f" or ours[0].size == 0:
+            continue
+        rounding = float(np.finfo(ours.dtype).eps)
+        before = _apart(theirs[0], ours[0])
+        for i in range(numpy.steps):
+            after = _apart(theirs[i + 1], ours[i + 1])
+            growth = float(np.fmax.reduce(after - before, axis=None))
+            before = after
+            if growth > 2 * largest.get(name, 0) and growth > rounding * float(np.abs(theirs[i + 1]).max()):
+                steps.add(numpy.first + i)
+                largest[name] = growth
+    return sorted(steps), largest
+
+
+def _apart(a: Array, b: Array) -> Array:
+    """The distance of each element: infinite where one of the two alone is finite, 0 where neither is."""
+    finite = np.isfinite(a), np.isfinite(b)
+    apart: Array = np.where(finite[0] == finite[1], np.where(finite[0], np.abs(a - b), 0), np.inf)
+    return apart
 
 
 def suspects(numpy: Trace, grown: Collection[int]) -> list[int]:
