@@ -1,0 +1,147 @@
+"""torch_mirror.parametrize: one test for each claim, precision and part of the verdict.
+
+After scikit-learn's parametrize_with_checks:
+
+    @torch_mirror.parametrize({"mine": my_experiment})
+    def test_mine(claim):
+        claim()
+
+makes tests ``mine-float64-forward``, ``mine-float64-loss`` and so on, so that ``pytest -k "mine and float32 and
+update"`` runs what it says. The run itself is judged once, whichever of its tests comes first.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+import torch_mirror
+from reference.claim.experiment import Experiment
+from reference.errors import InputError, UnknownNameError
+from torch_mirror.doors.check.result import Checked, Refuted
+from torch_mirror.judge.findings import Row
+from torch_mirror.judge.verdict import Certificate
+from torch_mirror.pytest_plugin.judging import Keep, demand_certificate, demand_checked
+
+PARTS = ("run", "forward", "loss", "gradients", "update")
+"""run: where it starts, how far the two runs end apart, whether anything moved. update: parameters and the
+optimizer's state. The other three are what a step computes before."""
+
+DTYPES = ("float64", "float32")
+
+_PART_OF = {"loss": "loss", "gradient": "gradients", "parameter": "update", "state": "update"}
+"""Of a tensor, by its role. Values, constants and data are of the forward pass."""
+
+
+def parametrize(
+    claims: Mapping[str, Any] | Sequence[Experiment],
+    *,
+    dtypes: Sequence[str] = DTYPES,
+    expected_failures: Mapping[str, str] | None = None,
+) -> pytest.MarkDecorator:
+    """A decorator of a test that takes ``claim`` and calls it.
+
+    claims: by name, or experiments that have one. A claim is an Experiment, which is judged in its own precision; a
+    function of a dtype's name ("float64") that makes one; or a function without arguments that returns what
+    ``torch_mirror.check`` or its like found, or the arguments of ``check`` in a tuple.
+    dtypes: the precisions in which functions make experiments.
+    expected_failures: why a test must be refuted, by its name ("mine-float32-update"). If it is certified, it fails.
+    Raises InputError or UnknownNameError where a claim is none of these, or a name is of no test.
+    """
+    if not isinstance(claims, Mapping):
+        claims = {_named(e): e for e in claims}
+    if not claims:
+        raise InputError("claims", "at least one claim", "none")
+    parts = {part.name: part for name, made in claims.items() for part in _parts(str(name), made, dtypes)}
+    failures = dict(expected_failures or {})
+    for name in failures:
+        if name not in parts:
+            raise UnknownNameError("test", name, parts)
+    marks = {name: [pytest.mark.xfail(reason=why, raises=Refuted, strict=True)] for name, why in failures.items()}
+    tests = [pytest.param(part, id=name, marks=marks.get(name, ())) for name, part in parts.items()]
+    return pytest.mark.parametrize("claim", tests, indirect=True)
+
+
+def _named(e: Any) -> str:
+    if not isinstance(e, Experiment):
+        raise InputError("claims", "experiments, or a dict that gives each claim a name", type(e).__name__)
+    return e.name
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is judged when it is first asked for."""
+
+    make: Callable[[], Experiment]
+
+    @cached_property
+    def verdict(self) -> tuple[Certificate, Mapping[str, str]]:
+        """The certificate, and the part that each tensor belongs to."""
+        e = self.make()
+        if not isinstance(e, Experiment):
+            raise InputError("claim", "a function of a dtype that returns an Experiment", type(e).__name__)
+        return torch_mirror.verify(e), {name: _PART_OF.get(slot.role, "forward") for name, slot in e.slots.items()}
+
+
+@dataclass(frozen=True)
+class OfRun:
+    """One part of the verdict on a run."""
+
+    name: str
+    run: Run
+    part: str
+
+    def judge(self, keep: Keep, *, rows: bool) -> None:
+        """Raises Refuted, or Unjudged."""
+        certificate, part_of = self.run.verdict
+        demand_certificate(_only(certificate, self.part, part_of), keep, name=self.name, rows=rows)
+
+
+@dataclass(frozen=True)
+class OfGradients:
+    """What check says of a function."""
+
+    name: str
+    made: Callable[[], Any]
+
+    def judge(self, keep: Keep, *, rows: bool) -> None:
+        """Raises Refuted, or Unjudged."""
+        found = self.made()
+        if isinstance(found, tuple):
+            found = torch_mirror.check(*found)
+        if not isinstance(found, Checked):
+            wanted = "a function that returns what torch_mirror.check found, or its arguments in a tuple"
+            raise InputError(f"claim {self.name!r}", wanted, type(found).__name__)
+        demand_checked(replace(found, subject=self.name), keep, rows=rows)
+
+
+Part = OfRun | OfGradients
+
+
+def _parts(name: str, made: Any, dtypes: Sequence[str]) -> Iterator[Part]:
+    if isinstance(made, Experiment):
+        run = Run(lambda: made)
+        yield from (OfRun(f"{name}-{made.dtype}-{part}", run, part) for part in PARTS)
+    elif callable(made) and not inspect.signature(made).parameters:
+        yield OfGradients(f"{name}-gradients", made)
+    elif callable(made):
+        for dtype in dtypes:
+            run = Run(lambda dtype=dtype: made(dtype))  # type: ignore[misc]  # mypy has no type for a default's lambda
+            yield from (OfRun(f"{name}-{dtype}-{part}", run, part) for part in PARTS)
+    else:
+        raise InputError(f"claim {name!r}", "an Experiment, or a function that makes a claim", type(made).__name__)
+
+
+def _only(c: Certificate, part: str, part_of: Mapping[str, str]) -> Certificate:
+    """What the certificate says of one part."""
+
+    def belongs(row: Row) -> bool:
+        of_run = row.check in {"start", "trajectory"} or row.tensor not in part_of
+        return (part == "run") if of_run else part_of[row.tensor] == part
+
+    rows = tuple(row for row in c.rows if belongs(row))
+    ruling = c.ruling if c.ruling and any(row.tensor == c.ruling.tensor for row in rows) else None
+    return replace(c, rows=rows, ruling=ruling, idle=c.idle if part == "run" else ())

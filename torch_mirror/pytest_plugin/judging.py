@@ -1,0 +1,71 @@
+"""What a test demands of a verdict: that it certifies. Else it raises what pytest shows."""
+
+from collections.abc import Callable, Iterable
+
+from torch_mirror.doors.check.result import Checked, Refuted
+from torch_mirror.judge.verdict import Certificate
+from torch_mirror.pytest_plugin.records import Record
+from torch_mirror.reports import text
+
+
+class Unjudged(Exception):  # noqa: N818 - what it is, as Refuted
+    """Something could not be judged, which is neither right nor wrong; the message says why and what would do."""
+
+
+Keep = Callable[[Record], None]
+
+
+def demand_checked(result: Checked, keep: Keep, *, rows: bool = False) -> Checked:
+    """The result, if it certifies. Raises Refuted or Unjudged, with every row if asked for."""
+    worst = max(result.rows, key=lambda row: row.worst, default=None)
+    coarsest = _coarsest((row.name, row.resolution) for row in result.rows)
+    verdict = result.verdict
+    keep(
+        Record(
+            claim=result.subject,
+            verdict=verdict if verdict in {"certified", "refuted"} else "undecided",
+            elements=sum(row.size for row in result.rows),
+            worst=float(worst.worst) if worst else 0.0,
+            worst_at=worst.name if worst else "",
+            resolution=coarsest[1],
+            resolution_at=coarsest[0],
+            seconds=result.seconds,
+        )
+    )
+    _demand(verdict, f"{result}\n{result.table()}" if rows else str(result))
+    return result
+
+
+def demand_certificate(certificate: Certificate, keep: Keep, *, name: str = "", rows: bool = False) -> Certificate:
+    """The certificate, if it is one. Raises Refuted or Unjudged, with every row if asked for.
+
+    name: of the claim, if not the experiment's.
+    """
+    c = certificate
+    coarsest = _coarsest((row.tensor, row.resolution) for row in c.rows)
+    keep(
+        Record(
+            claim=name or c.experiment,
+            verdict="undecided" if c.verdict == "vacuous" else c.verdict,
+            elements=int(c.judged),
+            worst=float(c.worst.ratio) if c.worst else 0.0,
+            worst_at=c.worst.tensor if c.worst else "",
+            resolution=coarsest[1],
+            resolution_at=coarsest[0],
+            seconds=c.seconds,
+        )
+    )
+    _demand(c.verdict, "\n".join([text.line(c), *text.details(c, rows=rows)]))
+    return c
+
+
+def _coarsest(rows: Iterable[tuple[str, float | None]]) -> tuple[str, float | None]:
+    known = [(name, float(resolution)) for name, resolution in rows if resolution is not None]
+    return max(known, key=lambda row: row[1], default=("", None))
+
+
+def _demand(verdict: str, said: str) -> None:
+    if verdict == "refuted":
+        raise Refuted(said)
+    if verdict != "certified":
+        raise Unjudged(said)

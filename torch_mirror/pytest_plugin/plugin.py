@@ -1,0 +1,209 @@
+"""What pytest calls: options, fixtures, and hooks that carry what was judged from the tests to the summary.
+
+``def test_mine(check): check(loss_and_gradients, parameters, X, y)`` passes where all is certified. It fails with the
+text of the verdict where something is refuted. What could not be judged is an error, and no pass.
+"""
+
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import torch_mirror
+from torch_mirror.pytest_plugin.records import PROPERTIES, Record
+from torch_mirror.pytest_plugin.summary import document, lines
+
+if TYPE_CHECKING:
+    from reference.claim.experiment import Experiment
+    from torch_mirror.doors.check.result import Checked
+    from torch_mirror.judge.verdict import Certificate
+    from torch_mirror.pytest_plugin.claims import Part
+
+JUDGED = pytest.StashKey[list[Record]]()
+"""What a test judged."""
+
+KEPT = "torch_mirror"
+"""The attribute of a report that holds what its test judged, and that pytest-xdist brings over from its workers."""
+
+UNJUDGED = "torch_mirror_unjudged"
+"""The attribute of a report that says that its test could not be judged."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("torch-mirror", "gradients and training runs written by hand")
+    group.addoption("--torch-mirror-json", metavar="PATH", type=Path, help="write what was judged in JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # pytest-xdist's workers send theirs
+        config.pluginmanager.register(Collected(config.getoption("--torch-mirror-json")), "torch_mirror_collected")
+
+
+class Collected:
+    """What the tests of this run judged; the plugin of one run, as pytest's hooks share state by their object alone."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.records: list[tuple[str, Record]] = []  # with the test that each is of
+        if path is not None:
+            _check_writable(path)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.records += [(report.nodeid, record) for record in getattr(report, KEPT, ())]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.records:
+            terminalreporter.section("torch-mirror")
+            for text in lines(self.records):
+                terminalreporter.write_line(text)
+
+    def pytest_sessionfinish(self) -> None:
+        if self.path is not None:
+            from reference.files import write_whole
+
+            write_whole("--torch-mirror-json", self.path, document(self.records))
+
+
+def _check_writable(path: Path) -> None:
+    from reference.errors import InputError
+    from reference.files import check_writable
+
+    try:
+        check_writable("--torch-mirror-json", path)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Hand on what was judged, and whether it could be."""
+    if call.excinfo is not None and not item.config.getoption("fulltrace"):
+        _leave_out_ours(call.excinfo)
+    report = yield
+    if call.when == "call" and JUDGED in item.stash:
+        setattr(report, KEPT, item.stash[JUDGED])
+    if call.when == "call" and call.excinfo is not None and issubclass(call.excinfo.type, _unjudged()):
+        setattr(report, UNJUDGED, True)
+    return report
+
+
+def _leave_out_ours(raised: pytest.ExceptionInfo[BaseException]) -> None:
+    """Of the frames that a failure shows, unless ours is the last: then the fault is ours, and all is needed."""
+    frames, entry = [], raised.value.__traceback__
+    while entry is not None:
+        frames.append(entry)
+        entry = entry.tb_next
+    if not frames or (_is_ours(frames[-1]) and not issubclass(raised.type, _meant())):
+        return
+    theirs = [frames[0], *(frame for frame in frames[1:] if not _is_ours(frame))]
+    for frame, following in zip(theirs, [*theirs[1:], None], strict=True):
+        frame.tb_next = following  # pytest cuts what it shows out of this chain
+
+
+def _is_ours(entry: TracebackType) -> bool:
+    name: str = entry.tb_frame.f_globals.get("__name__", "")
+    return name.startswith(("torch_mirror.", "reference.claim.", "reference.traces."))
+
+
+def _meant() -> tuple[type[BaseException], ...]:
+    """The errors that this package raises to say something."""
+    return _loaded({"torch_mirror.doors.check.result": "Refuted"}) + _unjudged()
+
+
+def _unjudged() -> tuple[type[BaseException], ...]:
+    """The errors that say that something could not be judged."""
+    return _loaded({"torch_mirror.pytest_plugin.judging": "Unjudged", "reference.errors": "TorchMirrorError"})
+
+
+def _loaded(homes: dict[str, str]) -> tuple[type[BaseException], ...]:
+    """These classes, by their modules; none of a module that nobody has imported, as nobody has raised it."""
+    return tuple(getattr(sys.modules[home], name) for home, name in homes.items() if home in sys.modules)
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """An error, as in a fixture, and no failure."""
+    return ("error", "E", "ERROR") if report.failed and getattr(report, UNJUDGED, False) else None
+
+
+# --- fixtures -----------------------------------------------------------------------------------------
+
+
+class Checks:
+    """``torch_mirror.check`` and its like, which must certify: each returns what it found, or raises."""
+
+    def __init__(self, keep: Callable[[Record], None], *, rows: bool) -> None:
+        self._keep, self._rows = keep, rows
+
+    def __call__(self, *arguments: Any, **options: Any) -> "Checked":
+        """As ``torch_mirror.check``. Raises Refuted where a gradient is wrong, Unjudged where it cannot be told."""
+        return self._by("check", arguments, options)
+
+    def layer(self, *arguments: Any, **options: Any) -> "Checked":
+        """As ``torch_mirror.check_layer``."""
+        return self._by("check_layer", arguments, options)
+
+    def step(self, *arguments: Any, **options: Any) -> "Checked":
+        """As ``torch_mirror.check_step``."""
+        return self._by("check_step", arguments, options)
+
+    def forward(self, *arguments: Any, **options: Any) -> "Checked":
+        """As ``torch_mirror.check_forward``."""
+        return self._by("check_forward", arguments, options)
+
+    def _by(self, door: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> "Checked":
+        from torch_mirror.pytest_plugin.judging import demand_checked
+
+        return demand_checked(getattr(torch_mirror, door)(*arguments, **options), self._keep, rows=self._rows)
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest) -> Checks:
+    """torch_mirror.check, which must certify: ``check(loss_and_gradients, parameters, X, y)``."""
+    return Checks(_keeper(request), rows=_rows(request))
+
+
+@pytest.fixture
+def verify(request: pytest.FixtureRequest) -> "Callable[..., Certificate]":
+    """torch_mirror.verify, which must certify: ``verify(experiment)``."""
+    keep, rows = _keeper(request), _rows(request)
+
+    def verified(experiment: "Experiment", **options: Any) -> "Certificate":
+        from torch_mirror.pytest_plugin.judging import demand_certificate
+
+        return demand_certificate(torch_mirror.verify(experiment, **options), keep, rows=rows)
+
+    return verified
+
+
+@pytest.fixture
+def claim(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """One part of a claim of ``torch_mirror.parametrize``: call it, and it is judged."""
+    part: Part | None = getattr(request, "param", None)
+    keep, rows = _keeper(request), _rows(request)
+
+    def judged() -> None:
+        if part is None:
+            wanted = "a test under @torch_mirror.parametrize(claims)"
+            pytest.fail(f"claim: expected {wanted}, got one without it", pytrace=False)
+        part.judge(keep, rows=rows)
+
+    return judged
+
+
+def _rows(request: pytest.FixtureRequest) -> bool:
+    """Whether a failure shows every row: under -vv."""
+    return request.config.get_verbosity() > 1
+
+
+def _keeper(request: pytest.FixtureRequest) -> Callable[[Record], None]:
+    """A function that keeps a record for the summary, and in the properties that a JUnit file shows."""
+    node = request.node
+
+    def keep(record: Record) -> None:
+        node.stash.setdefault(JUDGED, []).append(record)
+        node.user_properties += [(f"torch_mirror.{name}", str(record[name])) for name in PROPERTIES]
+
+    return keep
