@@ -7,6 +7,8 @@ from torch_mirror.doors.check.result import Checked as Checked
 from torch_mirror.doors.check.result import Refuted as Refuted
 from torch_mirror.doors.check.step import check_step as check_step
 from torch_mirror.doors.ensembles import verify_ensemble as verify_ensemble
+from torch_mirror.doors.like import batches_like as batches_like
+from torch_mirror.doors.like import parameters_like as parameters_like
 from torch_mirror.doors.minimised import minimised as minimised
 from torch_mirror.doors.verify import verify as verify
 from torch_mirror.judge.verdict import Certificate as Certificate
