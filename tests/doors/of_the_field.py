@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from tests.examples import (
+    batch_norm,
     char_rnn_globals,
     columns,
     convolution,
     dicts,
     layer_objects,
+    lstm,
     pairs,
     per_sample,
     two_layer_class,
@@ -27,6 +29,8 @@ NETWORKS: dict[str, tuple[ModuleType, Callable[[np.random.Generator], tuple[Any,
     "per_sample": (per_sample, lambda draw: (draw.standard_normal((4, 4, 1)), draw.standard_normal((4, 3, 1)))),
     "two_layer_class": (two_layer_class, lambda draw: (draw.standard_normal((7, 4)), draw.integers(0, 3, 7))),
     "char_rnn_globals": (char_rnn_globals, lambda draw: ([0, 1, 3, 2], [1, 3, 2, 1], draw.standard_normal((5, 1)))),
+    "lstm": (lstm, lambda draw: (draw.standard_normal((2, 5, 3)), draw.standard_normal(5))),
+    "batch_norm": (batch_norm, lambda draw: (draw.standard_normal((6, 3)), draw.standard_normal(6))),
     "convolution": (convolution, lambda draw: (draw.standard_normal((3, 1, 4, 4)), draw.standard_normal((3, 2)))),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ DRAWN = 6
 """Mistakes of each network."""
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "lstm"])  # whose causes take a second each
 def test_the_verdict_agrees_with_central_differences(name: str) -> None:
     module, make = NETWORKS[name]
     draw = random.Random(name)  # noqa: S311 - no secret
