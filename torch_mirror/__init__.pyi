@@ -10,6 +10,7 @@ from torch_mirror.doors.ensembles import verify_ensemble as verify_ensemble
 from torch_mirror.doors.like import batches_like as batches_like
 from torch_mirror.doors.like import parameters_like as parameters_like
 from torch_mirror.doors.minimised import minimised as minimised
+from torch_mirror.doors.recording import recording as recording
 from torch_mirror.doors.verify import verify as verify
 from torch_mirror.judge.verdict import Certificate as Certificate
 from torch_mirror.pytest_plugin.claims import parametrize as parametrize
