@@ -1,17 +1,22 @@
-"""Every command and every output in README.md is real."""
+"""Every command and every output in README.md and docs/ is real, and the site of docs/ is built without a warning."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from .readme import LANGUAGES, ROOT, Block, blocks, check
 
-README = blocks((ROOT / "README.md").read_text())
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OF_PAGE = {page.name: blocks(page.read_text()) for page in PAGES}
+README = OF_PAGE["README.md"]
 FIRST = next(block for block in README if block.language == "python")
+ALL = [pytest.param(block, id=f"{page}, line {block.line}") for page, some in OF_PAGE.items() for block in some]
 EACH_WAY = pytest.mark.parametrize("fresh", [False, True], ids=["here", "fresh"])
 
 
-@pytest.mark.parametrize("block", README, ids=lambda block: f"line {block.line}")
+@pytest.mark.parametrize("block", ALL)
 def test_a_block_is_true(block: Block, tmp_path: Path) -> None:
     """The first script is run as a reader runs it, with nothing imported before."""
     check(block, tmp_path, fresh=block is FIRST)
@@ -73,10 +78,26 @@ def test_that_a_false_block_is_noticed(markdown: str, tmp_path: Path, *, fresh: 
         check_all()
 
 
-def test_that_no_block_is_overlooked() -> None:
-    markdown = (ROOT / "README.md").read_text()
-    assert sum(line.lstrip().startswith("```") for line in markdown.splitlines()) == 2 * len(README)
-    assert {block.language for block in README} <= set(LANGUAGES)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_that_no_block_is_overlooked(page: Path) -> None:
+    fences = sum(line.lstrip().startswith("```") for line in page.read_text().splitlines())
+    assert fences == 2 * len(OF_PAGE[page.name])
+    assert {block.language for block in OF_PAGE[page.name]} <= set(LANGUAGES)
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    """mkdocs in its strict mode: every link leads somewhere, every page is in the menu."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {f"{page.stem}/index.html" for page in PAGES[1:] if page.stem != "index"} <= {
+        str(path.relative_to(tmp_path / "site")) for path in (tmp_path / "site").rglob("*.html")
+    }
+
+
+def test_every_page_stands_in_the_readme() -> None:
+    text = PAGES[0].read_text()
+    assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text] == ["index.md"]
 
 
 def test_that_an_open_block_is_noticed() -> None:

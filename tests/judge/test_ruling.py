@@ -7,7 +7,6 @@ is wrong in one equation, ``Miswritten``, against the right module in torch.
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -209,11 +208,11 @@ def test_that_a_right_backward_is_not_blamed(e: Experiment) -> None:
     assert (c.first, c.ruling) == (None, None)
 
 
-def test_the_readme_s_example(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = next(b.text for b in blocks((ROOT / "README.md").read_text()) if "class Mine" in b.text)
+def test_the_example_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = next(b.text for b in blocks((ROOT / "docs" / "training.md").read_text()) if "class Mine" in b.text)
     scope: dict[str, Any] = {"__name__": "example", "print": lambda *_, **__: None}
     monkeypatch.setitem(sys.modules, "example", sys)  # where dataclasses look for a class's module
-    exec(compile(script, str(Path("README.md")), "exec"), scope)  # noqa: S102 - the README's own script
+    exec(compile(script, "training.md", "exec"), scope)  # noqa: S102 - the page's own script
     r = ruling(scope["certificate"])
     assert (r.verdict, r.tensor, r.step) == (NOT_ITS_OWN, "dz1", 0)
     assert r.derivative is not None
