@@ -22,6 +22,7 @@ from reference.arrays import Array, Shapes, Sow, keep
 from reference.claim.batches import Batches
 from reference.claim.tree import named
 from reference.networks import two_layer_relu
+from reference.networks.cubic import Cubic
 from reference.networks.mlp import MLP
 from tests.judge.faults import KINK, REAL, STRUCTURAL, Fault, affine_gradient, hooked, planted, sow
 from tests.judge.test_faults import at_step, cases, real_experiments
@@ -206,6 +207,19 @@ def test_that_a_right_backward_is_not_blamed(e: Experiment) -> None:
     none = Mistake("none", "dz1", lambda v: v["da1"] * (1 - v["a1"] * v["a1"]), {})
     c = verify(miswritten(e, none), using=right_torch)
     assert (c.first, c.ruling) == (None, None)
+
+
+class Short(Cubic):
+    """A backward that lacks a factor: the radius of its gradient is too small by the same."""
+
+    def backward(self, p: Any, c: Any, dy: Array, sow: Sow = keep) -> Any:
+        return super().backward(p, c, dy, lambda name, v: sow(name, v / 2000 if name == "dW" else v))
+
+
+def test_a_factor_that_shrinks_the_radius_of_the_reference_s_gradient_is_no_excuse() -> None:
+    e = replace(experiments.load("cubic-sine"), steps=2)
+    r = ruling(verify(replace(e, network=Short()), using=lambda _: session(e)))
+    assert (r.verdict, r.tensor) == (NOT_ITS_OWN, "dW")
 
 
 def test_the_example_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,10 @@ from torch_mirror.judge.replay import as_ball
 
 
 class Rounding(NamedTuple):
-    """radius: of the tensor, shaped as it. share: the largest relative radius among the step's values and gradients."""
+    """radius: of the tensor, shaped as it. share: the largest relative radius among it, the step's values and gradients.
+
+    That of the tensor itself counts because its radius is as wrong as its numbers where the backward lacks a factor.
+    """
 
     radius: Array
     share: float
@@ -36,14 +39,14 @@ def rounding_of(case: Case, name: str, fmt: Format) -> Rounding:
     shares: list[float] = []
 
     def tell(sown: str, ball: Any, /) -> Any:
-        # nothing follows from a parameter's gradient: one that cancels says nothing of the others
+        # nothing follows from another parameter's gradient: one that cancels says nothing of this one
         if isinstance(ball, Ball) and sown not in parameter_gradients(case.experiment.slots):
             shares.append(_relative_radius(ball))
         return ball
 
     gradient = backward(case, name, rounded(fmt), tell)
     own = as_ball(gradient if case.kind == "gradient" else equation(case, rounded(fmt)), fmt)
-    return Rounding(own.radius, max(shares, default=0.0))
+    return Rounding(own.radius, max([*shares, _relative_radius(own)]))
 
 
 def of_other_forms(case: Case) -> Array | float:
