@@ -20,7 +20,7 @@ from torch_mirror.judge.replay import as_ball
 
 
 class Rounding(NamedTuple):
-    """radius: of the tensor, shaped as it. share: the largest relative radius among it, the step's values and gradients.
+    """radius: of the tensor, shaped as it. share: the largest relative radius of the step's tensors, this one included.
 
     That of the tensor itself counts because its radius is as wrong as its numbers where the backward lacks a factor.
     """

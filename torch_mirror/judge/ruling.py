@@ -23,14 +23,14 @@ rounded by in Python (a / n here, a * (1 / n) there), which what follows may amp
 whose operands are all rounded once, so that nothing passes for exact, and the radius that it has then has room for
 that. More than that, and it does not belong.
 
-The mirror's gradient. If B = D but for the error of D, the equation is right, and what contradicts it is wrong:
-a theorem. Otherwise D measures the mirror too, whose rounding needs an allowance, and no equation is left to
-derive one from. It is the largest radius of the reference's gradient on these balls; or, if that is more, the largest
-relative radius among the tensor, the values and gradients of the step (largest radius over largest value; another
-parameter's gradient is none of them, as nothing follows from it) times the largest gradient that the mirror has in that tensor. That the
-right gradient is no worse conditioned than the worst tensor of the step is an assumption. Where B is off by no more
-than the room for constants and the mirror by no more than its allowance, there is no telling; nor is there where both
-are off, as a backward pass that is not meant to be the derivative has both sides off.
+The mirror's gradient. If B = D but for the error of D, the equation is right, and what contradicts it is wrong: a
+theorem. Otherwise D measures the mirror too, whose rounding needs an allowance, and no equation is left to derive one
+from. It is the largest radius of the reference's gradient on these balls; or, if that is more, the largest relative
+radius among the tensor, the values and gradients of the step (largest radius over largest value; another parameter's
+gradient is none of them, as nothing follows from it) times the largest gradient that the mirror has in that tensor.
+That the right gradient is no worse conditioned than the worst tensor of the step is an assumption. Where B is off by no
+more than the room for constants and the mirror by no more than its allowance, there is no telling; nor is there where
+both are off, as a backward pass that is not meant to be the derivative has both sides off.
 
 A ruling is no part of the verdict: whatever is raised while it is sought becomes "no ruling", with the reason.
 
