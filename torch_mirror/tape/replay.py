@@ -5,6 +5,7 @@ own. What may differ is said by a Plan:
 
     widest    the format of leaves and constants; what Python has rounded (1 / n) carries that rounding
     given     values that others take as given: exact, with their own radius for themselves alone (segments.py)
+    rooms     radii that others take a given value with, where that is not to be exact
     forward   the forward pass: what is not of it takes a given value of it with that value's own radius
     outcome   of each mask that is open or at a tie: which way it goes (conventions.py)
 
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.arrays import Array
 from torch_mirror.balls.assignment import held
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.masks import Mask
@@ -29,6 +31,9 @@ from torch_mirror.tape.graph import DEEP, needed
 DOUBLE = format_of(np.dtype(np.float64))
 
 
+NO_ROOMS: Mapping[int, Array] = {}
+
+
 class Plan(NamedTuple):
     """What is to differ from the recording."""
 
@@ -36,6 +41,7 @@ class Plan(NamedTuple):
     given: frozenset[int] = frozenset()  # numbers of nodes
     forward: frozenset[int] | None = None  # likewise; None: everything is
     outcome: Callable[[Node, Mask], Mask] | None = None
+    rooms: Mapping[int, Array] = NO_ROOMS
 
 
 class Replay(NamedTuple):
@@ -80,6 +86,8 @@ def _made_again(x: Any, plan: Plan, made: dict[int, Any], constants: dict[int, A
     if node.number in plan.given and isinstance(new, Number):
         own = new
         new = _given(own)
+        if node.number in plan.rooms:
+            new = new.bounded(held(plan.rooms[node.number]))
         tape.note(new, "given", Kind.MOVES, _given, (own,))
         new.node.place = node.place
     return new
