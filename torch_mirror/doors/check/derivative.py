@@ -45,12 +45,14 @@ from torch_mirror.doors.check.runs import (
     steady,
 )
 from torch_mirror.doors.check.world import World, world_of
-from torch_mirror.tape import causes
+from torch_mirror.tape import causes, patterns
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
-from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.graph import MissingAdjointError, needed
 from torch_mirror.tape.scene import scene_of
+from torch_mirror.tape.surrogate import declarations
 from torch_mirror.tape.told import Fault, Row
+from torch_mirror.tape.zeros import flat_behind, why_zero
 
 
 def check(
@@ -110,7 +112,7 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
     own = own_run(claim, world, plain, seen)
     if own.astray:
         return _by_quotients(claim, world, plain, own.astray)
-    if seen.loss.node is None or not seen.loss.node.active:
+    if not _depends(seen):
         raise InputError(
             "the loss", "to be computed from the parameters that the function is given",
             "one that does not depend on them; a function of an object says net.params = p first",
@@ -141,7 +143,40 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
         rows = not_all_tried(seen, rows, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, causes.BUDGET))
-    return Found(rows, faults, (*notes, *_untold(wrong, faults), *_no_parameters(claim, given)))
+    rows = tuple(_with_reason(seen, name, row) for name, row in zip(order, rows, strict=True))
+    notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given))
+    return Found(rows, faults, (*notes, *_undeclared(seen, wrong, faults)))
+
+
+def _depends(seen: Followed) -> bool:
+    """Whether the loss is made of a parameter, be it through np.sign."""
+    made = {x.node.number for x in needed([seen.loss])} if seen.loss.node is not None else set()
+    return any(x.node is not None and x.node.number in made for x in seen.leaves.values())
+
+
+def _with_reason(seen: Followed, name: str, row: Row) -> Row:
+    """A row that is wrong where the derivative is 0 says why it is."""
+    if row.word != "WRONG" or row.pattern != patterns.NOTHING:
+        return row
+    return row._replace(pattern=f"{row.pattern}: {why_zero(seen.loss, seen.leaves[name])}")
+
+
+def _undeclared(seen: Followed, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
+    """The way out for a gradient that is not meant to be the derivative: straight-through, stopped or reversed."""
+    flat = any(flat_behind(seen.loss, seen.leaves[name]) for name in wrong)
+    if not (flat or any(_may_be_meant(fault) for fault in faults)):
+        return ()
+    meant = "straight-through, a gradient that is stopped or reversed"
+    return (f"wrong: not the derivative of this forward; if that is meant ({meant}), declare it: {DECLARED}",)
+
+
+DECLARED = "torch_mirror.surrogate"
+
+
+def _may_be_meant(fault: Fault) -> bool:
+    """A sign, a term that is left out, or what no edit explains."""
+    term = (cause.startswith("term ") and " left out of " in cause for cause in fault.causes)
+    return not fault.causes or any(term) or any("a factor -1 " in cause for cause in fault.causes)
 
 
 def _no_parameters(claim: Claim, given: dict[str, Any]) -> tuple[str, ...]:
@@ -178,7 +213,11 @@ def _place_in_the_pass(seen: Followed, name: str) -> int:
 
 
 def _by_quotients(claim: Claim, world: World, plain: Plain, why: str) -> Found:
-    rows = quotients.rows(claim, world, plain)
+    with declarations() as declared:
+        rows = quotients.rows(claim, world, plain)
+    if declared():
+        unknown = "the forward declares a derivative (surrogate), of which difference quotients know nothing"
+        return Found(tuple(Row(row.name, "undecided", row.size, why=unknown) for row in rows), notes=(why,))
     return Found(rows, notes=(why, "so it was looked at by difference quotients alone"))
 
 
