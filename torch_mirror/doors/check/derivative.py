@@ -32,6 +32,7 @@ from torch_mirror.doors.check.claimed import (
 from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.convened import convened, not_all_tried
 from torch_mirror.doors.check.elsewhere import elsewhere_of
+from torch_mirror.doors.check.leftover import left_over
 from torch_mirror.doors.check.own import own_run
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import (
@@ -42,7 +43,7 @@ from torch_mirror.doors.check.runs import (
     followed,
     plain_run,
     read_again,
-    steady,
+    unsteady,
 )
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import causes, patterns
@@ -74,9 +75,9 @@ def check(
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
-    written to, nor anything else that the function can reach. Raises InputError for what cannot be used, for a
-    function that gives other results at a second call, for a loss that is not finite, and what the function raises
-    by itself.
+    written to, nor anything else that the function can reach. A gradient that is added to from call to call, or that is
+    returned a call too late, is refuted. Raises InputError for what cannot be used, for a function that gives other
+    results at a second call in another way, for a loss that is not finite, and what the function raises by itself.
     """
     started = time.perf_counter()
     claim = claim_of(function, parameters, (*arrays, *data), loss=loss, gradients=gradients)
@@ -100,7 +101,12 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
     leaves = named(claim.parameters)
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
-    steady(claim, world, plain)  # after that: code that has run a few times more is recorded at other instructions
+    error = unsteady(claim, world, plain)  # after that: code that has run often is recorded at other instructions
+    if error is not None:
+        left = None if isinstance(seen, NotFollowed) else left_over(claim, world, wide)
+        if left is None:
+            raise error
+        return Found(left.rows, left.faults, (ONCE,))
     if not np.isfinite(plain.loss) and (isinstance(seen, NotFollowed) or not np.isfinite(seen.loss.value).all()):
         line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss)
         came = f"{plain.loss[()]} from {line}" if line else str(plain.loss[()])
@@ -123,6 +129,9 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
         return found._replace(rows=rows, notes=(*found.notes, *_decisions(seen), *own.notes))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
+
+
+ONCE = "the gradients at hand depend on the call before; mend that first, what else is wrong is looked at then"
 
 
 def _blinded(row: Row, why: str) -> Row:

@@ -76,8 +76,8 @@ MOVED = 2.0**-7
 """What is added to each parameter for the call in between."""
 
 
-def steady(claim: Claim, world: World, plain: Plain) -> None:
-    """Raises InputError for code that gives other results at a later call, with the first value that differs.
+def unsteady(claim: Claim, world: World, plain: Plain) -> InputError | None:
+    """What to raise of code that gives other results at a later call, with the first value that differs; None of other.
 
     It is called once with moved parameters, and then as before, with nothing put back in between but the state of
     random generators. What adds up gradients without zeroing them gives others then, and so does what returns those
@@ -94,7 +94,8 @@ def steady(claim: Claim, world: World, plain: Plain) -> None:
     pairs |= {gradient_name(name): (g, again.gradients[name]) for name, g in plain.gradients.items()}
     for name, (first, second) in pairs.items():
         if first is not None and second is not None and not np.array_equal(first, second, equal_nan=True):
-            raise _unsteady(name, first, second)
+            return _unsteady(name, first, second)
+    return None
 
 
 def _once(claim: Claim, generators: World, make: Callable[[Any], Any]) -> Plain:
@@ -149,8 +150,8 @@ def _followed(claim: Claim, world: World, dtype: Any, texts: float, *, everythin
             stand_in(world.namespaces, ball, dtype)
             loss, gradients = claim.run(p, *data)
             found = gradients_of(gradients, claim.names)
-            given = {name: None if g is None else _number(g, dtype) for name, g in found.items()}
-            return Followed(_number(loss, dtype), given, leaves, tape)
+            given = {name: None if g is None else as_number(g, dtype) for name, g in found.items()}
+            return Followed(as_number(loss, dtype), given, leaves, tape)
         except TorchMirrorError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the plain run has not raised it
@@ -206,7 +207,7 @@ def as_taken(seen: Followed) -> Followed:
     return Followed(other(seen.loss), gradients, leaves, again.tape)
 
 
-def _number(x: Any, dtype: Any) -> Number:
+def as_number(x: Any, dtype: Any) -> Number:
     """What the code returned, as a number: a ball, a mask, or an ordinary value, which is exact."""
     if isinstance(x, (Ball, Bools)):
         return x.settled()
