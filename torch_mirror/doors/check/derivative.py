@@ -26,6 +26,7 @@ from torch_mirror.doors.check.claimed import (
     claim_of,
     gradient_name,
     kept_as_parameters,
+    shared,
     sizes_of,
     spoken,
 )
@@ -153,7 +154,7 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, causes.BUDGET))
     rows = tuple(_with_reason(seen, name, row) for name, row in zip(order, rows, strict=True))
-    notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given))
+    notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given), *_shared(claim))
     return Found(rows, faults, (*notes, *_undeclared(seen, wrong, faults)))
 
 
@@ -186,6 +187,12 @@ def _may_be_meant(fault: Fault) -> bool:
     """A sign, a term that is left out, or what no edit explains."""
     term = (cause.startswith("term ") and " left out of " in cause for cause in fault.causes)
     return not fault.causes or any(term) or any("a factor -1 " in cause for cause in fault.causes)
+
+
+def _shared(claim: Claim) -> tuple[str, ...]:
+    pairs = shared(claim.parameters)
+    told = f"{', '.join(pairs)} share memory: looked at as if they did not, each by its own share of the derivative"
+    return (told,) if pairs else ()
 
 
 def _no_parameters(claim: Claim, given: dict[str, Any]) -> tuple[str, ...]:

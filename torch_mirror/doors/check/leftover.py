@@ -22,7 +22,8 @@ from torch_mirror.balls.recording import Recording, recording
 from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradient_name, gradients_of
 from torch_mirror.doors.check.runs import MOVED, as_number
 from torch_mirror.doors.check.standin import stand_in
-from torch_mirror.doors.check.world import World, replace_floats, untouched
+from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.world import World
 from torch_mirror.tape import compared
 from torch_mirror.tape.graph import needed
 from torch_mirror.tape.sweep import derivative, leaf

@@ -21,7 +21,8 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording, recording
 from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradient_name, gradients_of
 from torch_mirror.doors.check.standin import stand_in
-from torch_mirror.doors.check.world import World, is_theirs, replace_floats, untouched
+from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.world import World, is_theirs
 from torch_mirror.tape import conventions
 from torch_mirror.tape.replay import Plan, replay
 from torch_mirror.tape.sweep import leaf
@@ -112,8 +113,8 @@ def _unsteady(name: str, first: Any, second: Any) -> InputError:
     same = (first == second) | (np.isnan(first) & np.isnan(second))
     at = tuple(int(i) for i in np.argwhere(~same)[0])
     why = (
-        "the function draws anew at each call, or adds to what it has not set to 0, or returns what was left from the "
-        "call before; set it to 0 first, and draw from a generator with a seed"
+        "the function draws anew at each call, or takes what is next, or adds to what it has not set to 0, or returns "
+        "what was left from the call before; set it to 0 first, and draw from a generator with a seed"
     )
     place = f" at {list(at)}" if at else ""
     return InputError(what, f"{expected}{place}, {first[at]:.6g}", f"{second[at]:.6g}: {why}")

@@ -36,7 +36,8 @@ from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import line_of
 from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
-from torch_mirror.doors.check.world import replace_floats, untouched, world_of
+from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.edits.explain_updates import Later
 from torch_mirror.tape.told import Row
