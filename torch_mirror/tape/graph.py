@@ -46,3 +46,8 @@ def needed(values: Iterable[Any], through: Callable[[Node], bool] = lambda _: Tr
             behind = x.node.operands if through(x.node) else ()
             left.extend(a for a in behind if a.node is not None and a.node is not PENDING)
     return [found[i] for i in sorted(found)]
+
+
+def itself(x: Any) -> Any:
+    """What was made, with the radius of its own segment, where others take it as given (replay.py)."""
+    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x

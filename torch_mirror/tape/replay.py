@@ -26,7 +26,7 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import PENDING, Kind, Node, Recording, current, recording
 from torch_mirror.balls.take import everything
-from torch_mirror.tape.graph import DEEP, needed
+from torch_mirror.tape.graph import DEEP, itself, needed
 
 DOUBLE = format_of(np.dtype(np.float64))
 
@@ -98,11 +98,6 @@ def _as_read(reader: Node, old: Any, new: Any, plan: Plan) -> Any:
     if plan.forward is None or reader.number in plan.forward or old.node is None or old.node is PENDING:
         return new
     return itself(new) if old.node.number in plan.forward else new
-
-
-def itself(x: Any) -> Any:
-    """What was made, with its own radius, where others take it as given."""
-    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x
 
 
 def _given(x: Number) -> Number:

@@ -38,9 +38,9 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, Node, Recording
 from torch_mirror.tape.conventions import as_taken
-from torch_mirror.tape.graph import made_of, needed
+from torch_mirror.tape.graph import itself, made_of, needed
 from torch_mirror.tape.matching import Match, matches
-from torch_mirror.tape.replay import Plan, Replay, itself, replay
+from torch_mirror.tape.replay import Plan, Replay, replay
 from torch_mirror.tape.sweep import Derivatives, Sides, seeded
 
 PRODUCTS = ("matmul", "einsum")

@@ -158,7 +158,7 @@ def shared(parameters: Tree) -> tuple[str, ...]:
 
 def _overlap(a: Array, b: Array) -> bool:
     try:
-        return a is b or (np.may_share_memory(a, b) and np.shares_memory(a, b, max_work=MOST))
+        return a is b or (np.may_share_memory(a, b) and np.shares_memory(a, b, max_work=MOST))  # type: ignore[arg-type]  # NumPy takes any number
     except np.exceptions.TooHardError:
         return False
 

@@ -11,6 +11,7 @@ added to must not meet, at the third call, what it was at the first. Where neith
 code draws anew, or does something else; that is no gradient to be judged, and an error.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,8 +69,11 @@ def left_over(claim: Claim, world: World, dtype: Any) -> Left | None:
 
 
 def _four_calls(claim: Claim, world: World, dtype: Any) -> tuple[Recording, list[Call]]:
-    def ball(a: Any, moved: float = 0.0) -> Ball:
-        return Ball(np.array(a + a.dtype.type(moved), dtype))
+    def ball(a: Any) -> Ball:
+        return Ball(np.array(a, dtype))
+
+    def variable(a: Any, moved: float) -> Ball:
+        return leaf(ball(a + a.dtype.type(moved)))
 
     given = copies(claim.parameters), [data_as(d, np.copy) for d in claim.data]  # before the user's own are replaced
     with untouched(world), np.errstate(all="ignore"), recording() as tape:
@@ -77,7 +81,7 @@ def _four_calls(claim: Claim, world: World, dtype: Any) -> tuple[Recording, list
         stand_in(world.namespaces, ball, dtype)
         calls = []
         for moved in (0.0, MOVED, 0.0, MOVED):
-            p = copies(given[0], lambda a, by=moved: leaf(ball(a, by)))
+            p = copies(given[0], functools.partial(variable, moved=moved))
             leaves = {name: x.settled() for name, x in named(p).items()}
             loss, gradients = claim.run(p, *(data_as(d, ball) for d in given[1]))
             found = gradients_of(gradients, claim.names)

@@ -92,20 +92,16 @@ _PARTS: dict[type, tuple[str, ...]] = {
 def _of_container(x: Any, found: dict[str, list[Any]]) -> list[Any]:
     """What it holds; of a class of the user's, be it a kind of dict, that class and the attributes as well."""
     inside: list[Any] = []
-    for kind, field in _CONTAINERS.items():
-        if isinstance(x, kind):
-            found[field].append(x)
-            inside = list(x.values() if isinstance(x, dict) else x)
-    if isinstance(x, (tuple, frozenset)):
+    if isinstance(x, (dict, list, deque, set)):
+        found["dicts" if isinstance(x, dict) else "sets" if isinstance(x, set) else "sequences"].append(x)
+        inside = list(x.values() if isinstance(x, dict) else x)
+    elif isinstance(x, (tuple, frozenset)):
         inside = list(x)
     elif isinstance(x, Iterator):
         found["iterators"].append(x)
     if is_theirs(type(x).__module__):
         return [*inside, type(x), *_attributes(x, found)]
     return [*inside, *_attributes(x, found)] if isinstance(x, (SimpleNamespace, UserDict, UserList)) else inside
-
-
-_CONTAINERS: dict[type, str] = {dict: "dicts", list: "sequences", deque: "sequences", set: "sets"}
 
 
 def _attributes(x: Any, found: dict[str, list[Any]]) -> list[Any]:
