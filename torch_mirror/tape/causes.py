@@ -155,12 +155,18 @@ def _told(e: Explanation, s: Scene, mistake: Mistake, asked: Asked) -> tuple[tup
     return (), "; ".join([f"no single edit of the right equation explains it ({how})", *e.facts])
 
 
+LESS = 2
+"""Less simple causes that are told beside one: 1.5 may be N / 2 of N = 3, and N / (N - 1)."""
+
+
 def in_words(causes: Iterable[Cause], elements: Mapping[str, int], constants: Mapping[str, Constant]) -> str:
     """Several causes are told as one where each explains its own gradients, as of layers that one line computes."""
     causes = list(causes)
     words = ", and ".join(_with_number(cause.words, constants) for cause in causes)
     count = sum(elements[name] for cause in causes for name in cause.explains)
     fits = "it alone fits" if all(cause.alone for cause in causes) else "nothing simpler fits"
+    less = list(dict.fromkeys(words for cause in causes for words in cause.less))
+    fits += f", and less simple {', or '.join(less[:LESS])}" if less else ""
     proof = f"with it all {count:,} elements are within their radius, worst {max(c.worst for c in causes):.1g}"
     return f"{words} (proof: {proof}; {fits}, {causes[-1].tried:,} edits tried)"
 
