@@ -14,6 +14,7 @@ from torch_mirror.doors.recording import recording as recording
 from torch_mirror.doors.verify import verify as verify
 from torch_mirror.judge.verdict import Certificate as Certificate
 from torch_mirror.pytest_plugin.claims import parametrize as parametrize
+from torch_mirror.tape.surrogate import surrogate as surrogate
 from torch_mirror.training.loop import train as train
 from torch_mirror.training.session import Session as Session
 from torch_mirror.training.session import session as session

@@ -82,3 +82,19 @@ def test_what_does_not_fit_together_is_told() -> None:
         check_forward(port, module(), P, NAMES, X, values={"z": "9"})
     with pytest.raises(UnknownNameError, match="value of the function"):
         check_forward(port, module(), P, NAMES, X, values={"q": "0"})
+
+
+def test_a_column_is_named_as_a_session_names_it() -> None:
+    linear = torch.nn.Linear(3, 2).double()
+    p = {"W": np.arange(6.0).reshape(2, 3), "b": np.array([[1.0], [2.0]])}
+
+    def mine(p: Any, x: Any) -> Any:
+        return (p["W"] @ x.T + p["b"]).T
+
+    names = {"W": "weight", "b": "bias[:, None]"}
+    x = np.linspace(-1, 1, 12).reshape(4, 3)
+    assert check_forward(mine, linear, p, names, x).certified
+    assert check_forward(mine, linear, {**p, "b": 2 * p["b"]}, names, x).certified  # the module is given them
+    assert check_forward(lambda p, x: mine(p, x) + 1, linear, p, names, x).verdict == "refuted"
+    with pytest.raises(InputError, match="parameter W"):
+        check_forward(mine, linear, p, {**names, "W": "weight[:, None]"}, x)

@@ -230,8 +230,39 @@ def test_gradients_that_are_never_zeroed_are_told(called: int) -> None:
 
     for _ in range(called):
         mine({"W": W}, PIXELS, Y)
+    result = check(mine, {"W": W}, PIXELS, Y)
+    assert result.verdict == "refuted"
+    assert result.causes[0].startswith("a gradient that is added to at every call, and never set to 0 (proof: ")
+    assert [line.source for line in result.faults[0].wrong] == ["self.dW = (self.dW if add else 0) + 2 * x.T @ e"]
+    assert called or not net.dW.any()  # nothing of it is left
+
+
+def test_a_buffer_that_fades_is_not_taken_for_one_that_is_added_to() -> None:
+    """The planted fault: what is kept is 0.9 of it."""
+    kept = {"W": np.zeros((16, 5)), "b": np.zeros(5)}
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        e = x @ p["W"] + p["b"] - y
+        kept["W"] = 0.9 * kept["W"] + 2 * x.T @ e
+        return (e**2).sum(), {"W": kept["W"], "b": 2 * e.sum(0)}
+
     with pytest.raises(InputError, match=r"dW at a second call.* at \[0, 0\].*not set to 0"):
-        check(mine, {"W": W}, PIXELS, Y)
+        check(mine, {"W": W, "b": np.ones(5)}, PIXELS, Y)
+
+
+def test_beside_what_is_added_to_other_gradients_are_judged_as_they_are() -> None:
+    layer = Layer()
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        layer.W = p["W"]
+        e = layer.forward(x) + p["b"] - y
+        layer.backward(2 * e)
+        return (e**2).sum(), {"W": layer.grads["W"], "b": 2 * e.sum(0)}
+
+    result = check(mine, {"W": W, "b": np.ones(5)}, PIXELS, Y)
+    assert {row.name: row.word for row in result.rows} == {"dW": "WRONG", "db": "ok"}
+    assert [fault.gradients for fault in result.faults] == [("dW",)]
+    assert result.faults[0].wrong[0].source == 'self.grads["W"] += self.x.T @ dy'
 
 
 def test_the_gradients_of_the_call_before_are_told_at_the_same_numbers_too() -> None:
@@ -242,8 +273,9 @@ def test_the_gradients_of_the_call_before_are_told_at_the_same_numbers_too() -> 
         return net.loss(x, y, add=False), {"W": before}
 
     mine({"W": W}, PIXELS, Y)
-    with pytest.raises(InputError, match="left from the call before"):
-        check(mine, {"W": W}, PIXELS, Y)
+    result = check(mine, {"W": W}, PIXELS, Y)
+    assert result.verdict == "refuted"
+    assert result.causes[0].startswith("the gradient of the call before is returned (proof: ")
 
 
 def test_a_loss_that_draws_from_a_generator_of_its_own_is_told() -> None:

@@ -12,7 +12,8 @@ from tests.doors.of_the_field import NETWORKS, claim
 from tests.examples import char_rnn_globals, per_sample, two_layer_class
 from torch_mirror import Ball, check
 from torch_mirror.doors.check.standin import stand_in
-from torch_mirror.doors.check.world import untouched, world_of
+from torch_mirror.doors.check.untouched import untouched
+from torch_mirror.doors.check.world import world_of
 
 COUNT = 0
 BUFFER = np.zeros(3)

@@ -8,6 +8,7 @@ the user's line.
 """
 
 import ast
+import dis
 import linecache
 import sys
 from pathlib import Path
@@ -49,6 +50,19 @@ def called() -> str:
     if inner is not None and (name := _of_frame(inner)):
         return name
     return _as_written(frame) if frame else ""
+
+
+_REMAINDERS = (6, 19)
+"""What BINARY_OP is given for % and %= (CPython's opcode.h: NB_REMAINDER, NB_INPLACE_REMAINDER)."""
+
+
+def formats() -> bool:
+    """Whether the user's code asks from a %, as in ``"%.3f" % x``, by the instruction that it is at."""
+    frame, inner = _callers()
+    if frame is None or inner is not None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return dis.opname[code[at]] == "BINARY_OP" and code[at + 1] in _REMAINDERS
 
 
 def located(error: TypeError) -> TypeError:

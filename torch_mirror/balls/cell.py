@@ -212,13 +212,21 @@ class Ball(NDArrayOperatorsMixin):
         """Raises TypeError, unless the ball stands for a Python number.
 
         Nor does a radius of 0 help: math.tanh(x) of an exact x would compute with no radius, and be rounded all the
-        same. ``x.item()`` is a ball of no axes, and ``f"{x:.3f}"`` prints the centre.
+        same. ``x.item()`` is a ball of no axes, and ``f"{x:.3f}"`` and ``"%.3f" % x`` print the centre.
         """
         if self.content.number is not None and self.size == 1:
             return self.content.number
+        if self.size == 1 and callers.formats():
+            return float(self._printed())
         raise refused.no_number()
 
-    __int__ = __complex__ = __trunc__ = __float__
+    def __int__(self) -> int:
+        """Raises TypeError, as float does."""
+        if self.content.number is not None and self.size == 1:
+            return self.content.number  # type: ignore[return-value]  # Python says that a float is none
+        raise refused.no_number()
+
+    __complex__ = __trunc__ = __int__
 
     def __round__(self, digits: int = 0) -> "Ball":
         return self.round(digits)
@@ -241,13 +249,15 @@ class Ball(NDArrayOperatorsMixin):
 
         A recording notes it: text has no history, and what is made of it again would pass for a constant.
         """
-        if not spec:
-            return repr(self)
-        tape, value = current(), self.value[()]
+        return format(self._printed()[()], spec) if spec else repr(self)
+
+    def _printed(self) -> Array:
+        """The centre, as text has it."""
+        tape, value = current(), self.value
         if tape is not None:
             tape.formatted.append(caller())
             value = value * value.dtype.type(1 + tape.texts)
-        return format(value, spec)
+        return np.asarray(value)
 
     # --- what two evaluations of one step share ------------------------------------------------------------
 

@@ -27,7 +27,7 @@ NOT_ITS_OWN: Words = "the reference's backward does not belong to its own forwar
 NEITHER = (
     "neither the reference nor the mirror has the derivative of the reference's own forward: both are wrong, or it is "
     "not meant (a straight-through estimator, a gradient that is stopped or reversed), and then it does not tell them "
-    "apart"
+    "apart unless it is declared by torch_mirror.surrogate"
 )
 
 WITHIN = "rounding, or a branch that it leaves open, may take a right gradient as far from the derivative as these are"

@@ -149,8 +149,14 @@ def _told(e: Explanation, s: Scene, mistake: Mistake, asked: Asked) -> tuple[tup
         return tuple(in_words([cause], sizes, constants) for cause in first.causes), first.why
     if e.findings and set().union(*explained) == wanted and all(len(f.causes) == 1 for f in e.findings):
         return (in_words([f.causes[0] for f in e.findings], sizes, constants),), ""
+    if not e.tried and e.complete:
+        return (), ""  # the right equation is 0, as of np.sign
     how = f"{e.tried:,} were tried{'' if e.complete else ', and the time was up'}"
     return (), "; ".join([f"no single edit of the right equation explains it ({how})", *e.facts])
+
+
+LESS = 2
+"""Less simple causes that are told beside one: 1.5 may be N / 2 of N = 3, and N / (N - 1)."""
 
 
 def in_words(causes: Iterable[Cause], elements: Mapping[str, int], constants: Mapping[str, Constant]) -> str:
@@ -159,6 +165,8 @@ def in_words(causes: Iterable[Cause], elements: Mapping[str, int], constants: Ma
     words = ", and ".join(_with_number(cause.words, constants) for cause in causes)
     count = sum(elements[name] for cause in causes for name in cause.explains)
     fits = "it alone fits" if all(cause.alone for cause in causes) else "nothing simpler fits"
+    less = list(dict.fromkeys(words for cause in causes for words in cause.less))
+    fits += f", and less simple {', or '.join(less[:LESS])}" if less else ""
     proof = f"with it all {count:,} elements are within their radius, worst {max(c.worst for c in causes):.1g}"
     return f"{words} (proof: {proof}; {fits}, {causes[-1].tried:,} edits tried)"
 

@@ -9,6 +9,13 @@ Numbers that Python has computed are taken for exact by the radii, and are not: 
 0.1. Each may carry four roundings (replay.py says which), and so does its counterpart on the other side. A gradient
 all of whose elements are within gamma_8 max(|b|, |d|) beyond the radii is "ok", and said to be equal at working
 precision.
+
+A large element may be known to 15 digits beside a small one of which nothing is known: so each element is judged by
+its own size. Where both radii together exceed WIDE max(|b|, |d|) a factor 2 may pass, and the element is not judged:
+it is counted, and said. What the radius leaves below TINY is 0 to float64, and known to be.
+
+A gradient is undecided where most of its elements are not judged, or where one of them may hide an error that is WIDE
+of the largest element. What is left then is right to within WIDE of the largest element everywhere, or said.
 """
 
 from typing import Any, NamedTuple
@@ -20,6 +27,12 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
 from torch_mirror.tape import patterns
 from torch_mirror.tape.told import Row, Word
+
+WIDE = 2.0**-7
+"""Of its own size: an element whose radii are larger is not judged."""
+
+TINY = float(np.finfo(np.float64).tiny) * 2.0**53
+"""2^-969: what has underflowed is off by 2^-1022, and what is no larger than this may be a sum of such."""
 
 DEEPEST = 1024
 """Roundings, in units of u, that the evaluation of a radius itself may add up to: 128 rules of 8."""
@@ -45,11 +58,22 @@ class Both(NamedTuple):
             beyond = self._outside(gamma * np.maximum(np.abs(self.seen), np.abs(self.expected)))
         return self.outside if beyond.any() else beyond
 
+    @property
+    def unjudged(self) -> Array:
+        """Where nothing is outside, and the radii hide more than WIDE of the element's own size."""
+        return ~self.outside & hidden(self.seen, self.expected, self.allowed)
+
     def _outside(self, more: Array | float) -> Array:
         with np.errstate(invalid="ignore"):
             within = np.abs(self.seen - self.expected) <= self.allowed + more
         broken = ~np.isfinite(self.seen) & np.isfinite(self.expected) & np.isfinite(self.allowed)
         return broken | (~within & np.isfinite(self.allowed))
+
+
+def hidden(seen: Array, expected: Array, allowed: Array) -> Array:
+    """Where |seen - expected| may be more than WIDE of both: an infinite or unknown radius hides everything."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return ~(allowed <= np.maximum(WIDE * np.maximum(np.abs(seen), np.abs(expected)), TINY))
 
 
 def both(b: Number, d: Number) -> Both:
@@ -82,15 +106,18 @@ def of(name: str, pair: Both, context: dict[str, Any] | None = None) -> Row:
     ratio = _ratio(pair)
     worst = int(ratio.argmax()) if size else 0
     index = tuple(int(i) for i in np.unravel_index(worst, pair.seen.shape)) if size else ()
+    unjudged = pair.unjudged
     figures: dict[str, Any] = {"size": size, "outside": int(outside.sum()), "resolution": resolution(pair)}
+    figures["unjudged"] = int(unjudged.sum())
     if size:
         figures |= {"worst": float(ratio.flat[worst]), "index": index}
         figures |= {"seen": float(pair.seen[index]), "expected": float(pair.expected[index])}
     if outside.any():
         return Row(name, "WRONG", pattern=patterns.in_words(pair, outside, context or {}), **figures)
-    word, why = _decided(pair)
+    word, why = _decided(pair, unjudged)
     if word == "ok" and pair.outside.any():
-        why = "equal at working precision: what Python rounds, as in 1 / n, explains the difference"
+        rounded = "equal at working precision: what Python rounds, as in 1 / n, explains the difference"
+        why = f"{rounded}; {why}" if why else rounded
     return Row(name, word, why=why, **figures)
 
 
@@ -120,13 +147,16 @@ def resolution(pair: Both) -> float | None:
     return float(change.min()) + 2 * format_of(pair.seen.dtype).gamma(8) if change.size else None
 
 
-def _decided(pair: Both) -> tuple[Word, str]:
-    """ok, or undecided with the reason: half of the elements have a radius that exceeds the largest derivative."""
-    largest = float(np.abs(pair.expected).max(initial=0.0, where=np.isfinite(pair.expected)))
-    infinite = int((~np.isfinite(pair.allowed)).sum())
-    wide = int((~(pair.allowed <= largest)).sum()) if largest else infinite
+def _decided(pair: Both, unjudged: Array) -> tuple[Word, str]:
+    """ok, or undecided, with what is to be said of elements that are not judged."""
+    infinite, size = int((~np.isfinite(pair.allowed)).sum()), pair.seen.size
     if infinite:
-        return "undecided", f"{infinite} of {pair.seen.size} elements have no finite radius: something may overflow"
-    if 2 * wide > pair.seen.size:
-        return "undecided", f"the radius of {wide} of {pair.seen.size} elements exceeds the largest derivative"
-    return "ok", ""
+        return "undecided", f"{infinite} of {size} elements have no finite radius: something may overflow"
+    count = int(unjudged.sum())
+    if not count:
+        return "ok", ""
+    largest = float(np.maximum(np.abs(pair.expected), np.abs(pair.seen)).max(initial=0.0))
+    widest = float(pair.allowed[unjudged].max())
+    which = "the one element is" if size == 1 else f"{count:,} of {size:,} elements {'is' if count == 1 else 'are'}"
+    said = f"{which} not judged: a radius of up to {widest:.1g} is too large for {'it' if count == 1 else 'them'}"
+    return "undecided" if 2 * count > size or widest > WIDE * largest else "ok", said

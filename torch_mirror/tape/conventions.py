@@ -26,7 +26,7 @@ from torch_mirror.balls.choosing import SIDES, Side, absolute, copysign
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Node
-from torch_mirror.tape.graph import needed
+from torch_mirror.tape.graph import itself, needed
 from torch_mirror.tape.open import Open, meeting
 from torch_mirror.tape.replay import Plan, Replay, replay
 from torch_mirror.tape.sweep import Derivatives, Sides, derivative, seeded
@@ -176,9 +176,8 @@ def renumbered(again: Replay, root: Number, sides: Sides = "first") -> Derivativ
 
 def _chooser(x: Any) -> Node:
     """The node of what was made, itself, where others take it as given."""
-    node: Node = x.node
-    inner: Node = node.operands[0].node if node.operation == "given" else node
-    return inner
+    node: Node = itself(x).node
+    return node
 
 
 def _decided(mask: Mask, value: Array) -> Mask:

@@ -146,7 +146,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         x, axis=tuple(range(x.ndim)) if axis is None else axis, keepdims=keepdims),
     "max": lambda x, axis=None, *, keepdims=False: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
     "cumsum": np.add.accumulate, "cumprod": np.multiply.accumulate, "einsum": contracted, "power": _power,
-    "where": _where, "add.at": _added,
+    "where": _where, "add.at": _added, "held": lambda x: x, "surrogate": lambda value, _: value,
     **{name: getattr(np, name) for name in (
         "add", "subtract", "multiply", "divide", "negative", "matmul", "exp", "tanh", "log", "sqrt", "sin", "cos",
         "tan", "sinh", "cosh", "log1p", "expm1",

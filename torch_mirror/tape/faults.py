@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch_mirror.tape import compared, factors
 from torch_mirror.tape.factors import Sizes, snapped
-from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong, multiple
+from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong, is_right, multiple
 from torch_mirror.tape.scene import (
     Scene,
     View,
@@ -18,10 +18,11 @@ from torch_mirror.tape.scene import (
     name_of,
     number_of,
     numbers_in,
+    site_of,
     written,
 )
 from torch_mirror.tape.told import Fault, Line, Right
-from torch_mirror.tape.trails import made_of_some, nearest
+from torch_mirror.tape.trails import made_of_some, nearest, steps
 
 
 def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str], str], sizes: Sizes) -> Fault:
@@ -31,6 +32,8 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     own = match_of(v, value)
     missing = own is not None and not own.partial and own.number != place and equal(own.factor, guess.share)
     taken = value in s.forward  # for the derivative that is due
+    if missing and own is not None and _times_used(s, own.number, place):
+        value = _earliest(v, value, own.number)
     right = () if taken else (value,) if missing else last_right(v, value, guess.share)
     wrong = _users(s, value, explained) if missing or taken else _path(v, value, right)
     if missing and not taken:  # its own line may have forgotten the step, and those that use it as well
@@ -43,7 +46,9 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     ends = _right_lines(v, right, wrong, sizes, guess.share)
     # one factor is too much, and no value with another factor comes before
     if wrong and not note and all(r.factor for r in ends) and _one_factor(v, explained):
+        others = ", ".join(_put_right(v, explained))
         note = f"the factor may be put right anywhere from {wrong[0].place} to the return"
+        note += f"; for other gradients it is at {others}" if others else ""
     return Fault(
         tuple(spelled(name) for name in explained),
         ends,
@@ -71,6 +76,15 @@ def _one_factor(v: View, explained: list[str]) -> bool:
         return False
     without = {name: as_derivative(s.gradients[name], s.leaves[name].shape, snapped(c)) for name in explained}
     return not any(compared.row(name, g, derivative_by(s, v.derivatives, name)).outside for name, g in without.items())
+
+
+def _put_right(v: View, explained: list[str]) -> list[str]:
+    """Where other gradients, which are right, lose the factor that these have too much: ``nn.py:21``."""
+    s, c = v.scene, multiple(v, explained[0])
+    starts = [number_of(s.gradients[name]) for name in s.gradients if is_right(s, v.derivatives, name)]
+    found = [step for n in starts if c is not None and n is not None for step in steps(v, n, frozenset())]
+    lines = (line_of(s, step.number) for step in found if c is not None and equal(step.change * c, 1))
+    return list(dict.fromkeys(line.place for line in lines if line is not None))
 
 
 def last_right(v: View, end: int, share: float) -> tuple[int, ...]:
@@ -157,6 +171,10 @@ def _users(s: Scene, number: int, explained: Sequence[str]) -> tuple[Line, ...]:
 
 def _missing(s: Scene, have: int, place: int) -> str:
     """What lies between the derivative that is there and the one that is due."""
+    if times := _times_used(s, have, place):
+        line = line_of(s, have)
+        told = f"{written(s, have) or name_of(s, have)}{f' ({line.place})' if line else ''}"
+        return f"it is the share of one of the {times} times that {told} was run: those of the others are added nowhere"
     between = [n for n in numbers_in(s.tape.values[have]) if place < n <= have]
     between = [n for n in between if _made_of(s, n, place)]
     if len(between) > 3 or not between:
@@ -164,6 +182,22 @@ def _missing(s: Scene, have: int, place: int) -> str:
     told = ((written(s, n) or name_of(s, n), line_of(s, n)) for n in between)
     what = dict.fromkeys(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
     return f"it is computed nowhere: the step back through {', '.join(what)} is missing"
+
+
+def _earliest(v: View, value: int, place: int) -> int:
+    """The first value behind one that is the derivative by the same place, up to a factor."""
+    while True:
+        same = [n for n in nearest(v, value) if (m := match_of(v, n)) is not None and m.number == place]
+        if not same:
+            return value
+        value = same[0]
+
+
+def _times_used(s: Scene, have: int, place: int) -> int:
+    """How often the expression of a forward value was run that uses another value directly; 0 if once."""
+    several = [n for n in s.sites[site_of(s, have)] if n in s.forward]
+    using = [n for n in several if any(number_of(x) == place for x in s.tape.values[n].node.operands)]
+    return len(using) if have in using and len(using) > 1 else 0
 
 
 def _made_of(s: Scene, number: int, leaf: int) -> bool:

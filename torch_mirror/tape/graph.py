@@ -1,11 +1,11 @@
 """What a recorded value is made of: the part of the recording that leads to it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import PENDING
+from torch_mirror.balls.recording import PENDING, Node
 
 DEEP = 150
 """Values from which all radii are evaluated in order; of fewer only those that an adjoint asks for, by recursion."""
@@ -32,13 +32,22 @@ def made_of(root: Number) -> list[Number]:
     return [reached[i] for i in sorted(reached)]
 
 
-def needed(values: Iterable[Any]) -> list[Any]:
-    """The values and all that they are made of, in the order of the recording."""
+def needed(values: Iterable[Any], through: Callable[[Node], bool] = lambda _: True) -> list[Any]:
+    """The values and all that they are made of, in the order of the recording.
+
+    through: whether what a node is made of counts
+    """
     found: dict[int, Any] = {}
     left = [x for x in values if x.node is not None]
     while left:
         x = left.pop()
         if x.node.number not in found:
             found[x.node.number] = x
-            left.extend(a for a in x.node.operands if a.node is not None and a.node is not PENDING)
+            behind = x.node.operands if through(x.node) else ()
+            left.extend(a for a in behind if a.node is not None and a.node is not PENDING)
     return [found[i] for i in sorted(found)]
+
+
+def itself(x: Any) -> Any:
+    """What was made, with the radius of its own segment, where others take it as given (replay.py)."""
+    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x

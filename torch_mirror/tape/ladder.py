@@ -11,8 +11,9 @@ in any number of bits. Nor is anything doubled that did not become narrower: it 
 
 A pair is the derivative D and the user's value B. apart is the distance of their centres, room the sum of their
 radii; they are disjoint where apart > room, and then no rounding explains the difference, at any size. Width is the
-largest room, by the largest |D|. Above the working precision a formula is right or wrong, but for what Python has
-rounded before (replay.py), which has its radius on every rung.
+largest room, by the largest |D|; hidden are elements whose own room is too large for their own size (compared.py), and
+these are climbed for as well. Above the working precision a formula is right or wrong, but for what Python has rounded
+before (replay.py), which has its radius on every rung.
 
 Nothing is tried that would take longer than the budget by what it costs here: operations of Arb are counted before,
 and one takes COST seconds, times b / 256 where b is more. What was not tried says so, with what would do.
@@ -29,7 +30,7 @@ from reference.errors import InputError
 from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
-from torch_mirror.tape import arb
+from torch_mirror.tape import arb, compared
 from torch_mirror.tape.conventions import as_taken, renumbered
 from torch_mirror.tape.enclosures import derivatives, enclosed, enclosures
 from torch_mirror.tape.graph import needed
@@ -71,6 +72,19 @@ class Pair(NamedTuple):
         width = float(self.room.max()) / largest if largest else np.inf
         return width if np.isfinite(width) else np.inf
 
+    @property
+    def hidden(self) -> Array:
+        """The elements that are neither apart nor known to be near each other."""
+        return ~(self.apart > self.room) & compared.hidden(self.own, self.derivative, self.room)
+
+    @property
+    def hides(self) -> float:
+        """The largest room of a hidden element by its own size; 0 if there is none."""
+        at = self.hidden
+        with np.errstate(all="ignore"):
+            each = self.room[at] / np.maximum(np.abs(self.own), np.abs(self.derivative))[at]
+        return float(np.max(np.nan_to_num(each, nan=np.inf, posinf=np.inf), initial=0))
+
 
 class Rung(NamedTuple):
     """What came of a precision. tried: False if it would not have fitted the budget, and then pairs is empty."""
@@ -86,12 +100,21 @@ class Rung(NamedTuple):
     def width(self) -> float:
         return max((pair.width for pair in self.pairs.values()), default=float("inf"))
 
+    def tells(self, enough: float) -> bool:
+        """Whether every pair is narrower than that, and none of its elements is hidden."""
+        return self.width <= enough and not any(pair.hidden.any() for pair in self.pairs.values())
+
+    @property
+    def open(self) -> float:
+        """By how much, as a share, what is looked for is covered; infinite if that is not known."""
+        return max(self.width, *(pair.hides for pair in self.pairs.values()))
+
 
 def climb(
     loss: Any, held: Mapping[str, tuple[Any, Any]], side: Side = "first", *,
     enough: float = ENOUGH, seconds: float = SECONDS, most: int = OPERATIONS,
 ) -> Iterator[Rung]:  # fmt: skip
-    """The rungs, until every pair is narrower than ``enough`` or the budget, in seconds and operations, is spent.
+    """The rungs, until each pair is narrower than ``enough`` and hides nothing, or the budget is spent.
 
     held: by name a variable and the user's value of the derivative by it, both balls. Raises InputError for a value
     that is none, as nothing is known of how it was rounded.
@@ -104,8 +127,8 @@ def climb(
             begun = time.perf_counter()
             rung = Rung(fmt.dtype.name, fmt.precision, _on_balls(values, root, held, side, fmt), 0.0)
             yield rung._replace(seconds=time.perf_counter() - begun)
-            width, bits = rung.width, fmt.precision
-            if width <= enough:
+            width, bits = rung.open, fmt.precision
+            if rung.tells(enough):
                 return
     more = 256 if not np.isfinite(width) else max(128, int(np.log2(width)) + bits + SPARE)
     largest = float("inf")
@@ -128,14 +151,15 @@ def climb(
         rung = Rung(name, more, pairs, time.perf_counter() - begun)
         yield rung
         before, largest = largest, _largest(pairs, enough)
-        if rung.width <= enough or more >= MOST_BITS or (np.isfinite(largest) and largest > 2.0**-SPARE * before):
+        if rung.tells(enough) or more >= MOST_BITS or (np.isfinite(largest) and largest > 2.0**-SPARE * before):
             return
         more = min(2 * more, MOST_BITS)
 
 
 def _largest(pairs: Mapping[str, Pair], enough: float) -> float:
-    """The largest room among the pairs that are too wide."""
-    return max((float(pair.room.max(initial=0)) for pair in pairs.values() if pair.width > enough), default=0.0)
+    """The largest room of what is too wide: of a whole pair, or of its hidden elements."""
+    rooms = (pair.room if pair.width > enough else pair.room[pair.hidden] for pair in pairs.values())
+    return max((float(room.max(initial=0)) for room in rooms), default=0.0)
 
 
 def operations(values: list[Any]) -> dict[str, int]:

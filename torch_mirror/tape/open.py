@@ -4,7 +4,7 @@ It is open where the radii leave it open, and a tie where both sides are the sam
 is no branch of a function that has a derivative, and is not asked for.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def jumps(root: Number) -> tuple[Open, ...]:
     """What a number is made of and has no derivative here: floor, sign and kin at a jump, or with one within reach."""
     found = []
     with paused(), np.errstate(all="ignore"):
-        for x in needed([root]):
+        for x in _in_the_derivative(root):
             if x.node is not None and x.node.adjoint is Kind.ZERO and not isinstance(x.node.operands[0], Mask):
                 where = np.where(x.radius != 0, OPEN, np.where(_at_a_jump(x.node), TIE, DECIDED))
                 if where.any():
@@ -73,9 +73,14 @@ def meeting(root: Number) -> tuple[Open, ...]:
     """The comparisons that a number is made of, and where they are open."""
     found = []
     with np.errstate(all="ignore"):
-        for x in needed([root]):
+        for x in _in_the_derivative(root):
             if isinstance(x, Mask) and x.node is not None and x.node.operation in ORDERS:
                 where = np.broadcast_to(meet(*(Ball(a) for a in x.node.operands)), x.shape)
                 if where.any():
                     found.append(Open(x.node, where))
     return tuple(found)
+
+
+def _in_the_derivative(root: Number) -> list[Any]:
+    """What a number is made of, but for what only a held value is made of (surrogate.py)."""
+    return needed([root], through=lambda node: node.operation != "held")

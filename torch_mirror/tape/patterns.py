@@ -12,6 +12,9 @@ SHARP = 1e-3
 """Where more of the largest element is allowed than this share, nothing is told of multiples."""
 
 
+NOTHING = "the derivative is 0 everywhere, and yours is not"
+
+
 class Pair(Protocol):
     """A gradient and the derivative (compared.py)."""
 
@@ -54,7 +57,7 @@ def _constant(pair: Pair) -> str:
     if (np.abs(pair.seen) <= pair.allowed).all():
         return f"yours is 0 everywhere{' but for rounding' if pair.seen.any() else ''}, and the derivative is not"
     if not pair.expected.any():
-        return "the derivative is 0 everywhere: the loss does not depend on it"
+        return NOTHING
     c = constant(pair.seen, pair.expected, pair.allowed)
     if c is None:
         return ""

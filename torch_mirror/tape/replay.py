@@ -5,6 +5,7 @@ own. What may differ is said by a Plan:
 
     widest    the format of leaves and constants; what Python has rounded (1 / n) carries that rounding
     given     values that others take as given: exact, with their own radius for themselves alone (segments.py)
+    rooms     radii that others take a given value with, where that is not to be exact
     forward   the forward pass: what is not of it takes a given value of it with that value's own radius
     outcome   of each mask that is open or at a tie: which way it goes (conventions.py)
 
@@ -18,15 +19,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.arrays import Array
 from torch_mirror.balls.assignment import held
 from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import PENDING, Kind, Node, Recording, current, recording
 from torch_mirror.balls.take import everything
-from torch_mirror.tape.graph import DEEP, needed
+from torch_mirror.tape.graph import DEEP, itself, needed
 
 DOUBLE = format_of(np.dtype(np.float64))
+
+
+NO_ROOMS: Mapping[int, Array] = {}
 
 
 class Plan(NamedTuple):
@@ -36,6 +41,7 @@ class Plan(NamedTuple):
     given: frozenset[int] = frozenset()  # numbers of nodes
     forward: frozenset[int] | None = None  # likewise; None: everything is
     outcome: Callable[[Node, Mask], Mask] | None = None
+    rooms: Mapping[int, Array] = NO_ROOMS
 
 
 class Replay(NamedTuple):
@@ -80,6 +86,8 @@ def _made_again(x: Any, plan: Plan, made: dict[int, Any], constants: dict[int, A
     if node.number in plan.given and isinstance(new, Number):
         own = new
         new = _given(own)
+        if node.number in plan.rooms:
+            new = new.bounded(held(plan.rooms[node.number]))
         tape.note(new, "given", Kind.MOVES, _given, (own,))
         new.node.place = node.place
     return new
@@ -90,11 +98,6 @@ def _as_read(reader: Node, old: Any, new: Any, plan: Plan) -> Any:
     if plan.forward is None or reader.number in plan.forward or old.node is None or old.node is PENDING:
         return new
     return itself(new) if old.node.number in plan.forward else new
-
-
-def itself(x: Any) -> Any:
-    """What was made, with its own radius, where others take it as given."""
-    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x
 
 
 def _given(x: Number) -> Number:

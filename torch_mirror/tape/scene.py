@@ -12,7 +12,7 @@ import numpy as np
 
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Node, Recording, paused
+from torch_mirror.balls.recording import Kind, Node, Recording, paused
 from torch_mirror.tape import naming
 from torch_mirror.tape.graph import made_of
 from torch_mirror.tape.multiples import Index, Match, factor, index, match
@@ -272,8 +272,9 @@ def _times(d: Number, other: Number) -> float | None:
 
 
 def line_of(s: Scene, number: int) -> Line | None:
-    """The line of the user's code that made a value."""
-    place = s.tape.values[number].node.place
+    """The line of the user's code that made a value; none made a variable."""
+    node = s.tape.values[number].node
+    place = None if node.adjoint is Kind.LEAF else node.place
     return None if place is None else Line(place.file, place.line, place.source)
 
 

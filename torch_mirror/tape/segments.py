@@ -20,6 +20,11 @@ What this proves: each piece of the backward pass is the derivative of its piece
 that it started from. That the pieces together are near the derivative at the parameters follows for the formula (each
 piece is right for all numbers or for none, but for a coincidence at these), and not for the accumulated rounding,
 which is another question.
+
+A piece that disagrees may do so because of what it starts from. Stored values were rounded, and some formulas hold of
+exact ones alone: the gradient of a softmax sums to 0, of the stored numbers to 1e-17, which is much beside an element
+of 1e-100. ``loosened`` has each piece once more, from values with the radii of the pieces before: what is outside then,
+too, is wrong for every value within these.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,14 +32,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.arrays import Array
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, Node, Recording
 from torch_mirror.tape.conventions import as_taken
-from torch_mirror.tape.graph import made_of, needed
+from torch_mirror.tape.graph import itself, made_of, needed
 from torch_mirror.tape.matching import Match, matches
-from torch_mirror.tape.replay import Plan, Replay, itself, replay
+from torch_mirror.tape.replay import Plan, Replay, replay
 from torch_mirror.tape.sweep import Derivatives, Sides, seeded
 
 PRODUCTS = ("matmul", "einsum")
@@ -51,6 +57,7 @@ class Cut(NamedTuple):
     factor: float   # the user's value divided by the derivative
     ratio: float    # |user's - derivative| by the two radii, the largest of all elements: above 1, they do not agree
     width: float    # the two radii by the largest element of the value
+    room: Array     # the two radii
 
     @property
     def right(self) -> bool:
@@ -63,6 +70,8 @@ class Segments(NamedTuple):
     derivatives: Derivatives
     cuts: tuple[Cut, ...]
     again: Replay
+    plan: Plan
+    proposed: Mapping[int, Match]
 
     def own(self, x: Any) -> Ball:
         """A value of the user's backward with the radius of its segment; a ball that is constant as it is."""
@@ -95,8 +104,16 @@ def segments(
             proposed[number] = Match(derivative.settled().node.number, 1.0)
     products = _products(forward, own)
     given = frozenset(proposed) | {m.value for m in proposed.values()} | products
-    again = replay(tape.values, Plan(given=given, forward=frozenset(x.node.number for x in made), outcome=as_taken))
-    return _cut(tape, again, root, proposed, side)
+    plan = Plan(given=given, forward=frozenset(x.node.number for x in made), outcome=as_taken)
+    return _cut(tape, plan, root, proposed, side)
+
+
+def loosened(tape: Recording, found: Segments) -> Segments:
+    """The same pieces, each from values with the radii that were found for these, and not from exact ones."""
+    made, cuts = found.again.made, {cut.backward.number: cut.room for cut in found.cuts if cut.right}
+    rooms = {n: np.asarray(_itself(x).radius) for n in found.plan.given if isinstance(x := made.get(n), Number)}
+    plan = found.plan._replace(rooms=rooms | cuts)
+    return _cut(tape, plan, found.derivatives.loss, found.proposed, found.derivatives.side)
 
 
 def _computes(node: Any) -> bool:
@@ -113,7 +130,8 @@ def _products(forward: list[Number], own: list[Number]) -> frozenset[int]:
     return frozenset(x.node.number for x in (*first, *same) if x.node is not None)
 
 
-def _cut(tape: Recording, again: Replay, root: Number, proposed: Mapping[int, Match], side: Sides) -> Segments:
+def _cut(tape: Recording, plan: Plan, root: Number, proposed: Mapping[int, Match], side: Sides) -> Segments:
+    again = replay(tape.values, plan)
     old = {again.made[n].node.number: n for n in range(len(tape.values)) if n in again.made}
     cuts: list[Cut] = []
 
@@ -124,13 +142,15 @@ def _cut(tape: Recording, again: Replay, root: Number, proposed: Mapping[int, Ma
         user = _itself(again.made[match.value])
         cut = _compared(tape.values[old[node.number]].node, tape.values[match.value].node, match.factor, user, g)
         cuts.append(cut)
-        return _over(user, match.factor) if cut.right else g
+        if cut.right:
+            return _over(user, match.factor, plan.rooms.get(match.value))
+        return g
 
     new = again.at(root)
     theirs = side if isinstance(side, str) else {_itself(again.made[n]).node.number: s for n, s in side.items()}  # type: ignore[union-attr]  # it is recorded
     d = seeded(new, theirs, restart)
     by_old = {old[n]: g for n, g in d.numbers.items() if n in old}
-    return Segments(Derivatives(root, by_old, d.open, side), tuple(cuts), again)
+    return Segments(Derivatives(root, by_old, d.open, side), tuple(cuts), again, plan, proposed)
 
 
 def _compared(forward: Node, backward: Node, factor: float, user: Number, g: Number) -> Cut:
@@ -140,15 +160,17 @@ def _compared(forward: Node, backward: Node, factor: float, user: Number, g: Num
     room = user.radius + abs(factor) * g.radius * (1 + 4 * u) + 4 * u * np.abs(factor * g.value) + user.format.tiny
     ratio = np.where(apart == 0, 0, apart / room)
     largest = float(np.abs(user.value).max(initial=0))
-    return Cut(forward, backward, factor, float(np.max(ratio, initial=0)), float(np.max(room)) / max(largest, 1e-300))
+    width = float(np.max(room)) / max(largest, 1e-300)
+    return Cut(forward, backward, factor, float(np.max(ratio, initial=0)), width, np.asarray(room))
 
 
-def _over(user: Number, factor: float) -> Number:
-    """The stored value, divided by the factor."""
-    if abs(factor) == 1:
+def _over(user: Number, factor: float, room: Array | None) -> Number:
+    """The stored value, divided by the factor; room: its radius, if it is not to be exact."""
+    if abs(factor) == 1 and room is None:
         return user.constant(user.value * user.value.dtype.type(factor))
-    value = user.value / user.value.dtype.type(factor)
-    return Number(value, 4 * user.format.u * np.abs(value) + user.format.tiny, user.format)
+    u, value = user.format.u, user.value / user.value.dtype.type(factor)
+    rounded = 0 if abs(factor) == 1 else 4 * u * np.abs(value) + user.format.tiny
+    return Number(value, rounded + (0 if room is None else room / abs(factor) * (1 + 4 * u)), user.format)
 
 
 def _itself(x: Any) -> Number:

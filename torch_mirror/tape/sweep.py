@@ -30,7 +30,7 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, current, paused
 from torch_mirror.balls.take import everything
-from torch_mirror.tape.graph import DEEP, MissingAdjointError, made_of
+from torch_mirror.tape.graph import DEEP, MissingAdjointError, itself, made_of
 from torch_mirror.tape.moves import Sum, join_of, scattered, turned_back, written_through
 from torch_mirror.tape.open import Open, chosen, jumps, meeting
 
@@ -150,14 +150,9 @@ def _by(node: Node, i: int, x: Number, g: Number, y: Number, side: Sides) -> Num
     if isinstance(adjoint, Choice):
         named["side"] = side if isinstance(side, str) else side.get(node.number, "first")
         adjoint = adjoint.by
-    operands = (a if isinstance(a, Mask) else Ball(_own(a)) for a in node.operands)
+    operands = (a if isinstance(a, Mask) else Ball(itself(a)) for a in node.operands)
     d = adjoint[i](Ball(g), Ball(y), *operands, *node.arguments, **named)
     return fitted(d, x.shape).settled()
-
-
-def _own(x: Number) -> Number:
-    """An operand that was taken as given, with the radius of its own segment (replay.py)."""
-    return x.node.operands[0] if x.node is not None and x.node.operation == "given" else x
 
 
 def _moved_back(node: Node, i: int, x: Number, g: Number, found: dict[int, Any]) -> None:

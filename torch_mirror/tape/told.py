@@ -36,6 +36,7 @@ class Row(NamedTuple):
     expected: float = 0.0            # the derivative there
     pattern: str = ""                # in which way they differ, in words
     why: str = ""                    # what else a reader must know: why it is undecided, what was looked at
+    unjudged: int = 0                # elements of which a radius hides more than WIDE of their size (compared.py)
 
 
 class Right(NamedTuple):

@@ -53,14 +53,19 @@ def places(module: nn.Module, names: Mapping[str, str], wanted: Mapping[str, Any
         told = names.get(name, name)
         if not isinstance(told, str):
             raise InputError(f"name of parameter {name}", "one of the module's state dict, as text", repr(told))
-        layout = next((suffix for suffix in LAYOUTS if told.endswith(suffix)), "")
-        where = told.removesuffix(layout)
-        if where not in own:
-            where = next((other for other in own if other.replace(COMPILED, "") == where), where)
+        where, layout = parted(told, own)
         if where not in own:
             raise _unknown(name, told, where, module)
         found[name] = Place(own[where], where, layout)
     return found
+
+
+def parted(told: str, own: Iterable[str]) -> tuple[str, str]:
+    """``0.weight.T`` as the module's own name, of those given, and the layout; a name that is none as it was told."""
+    layout = next((suffix for suffix in LAYOUTS if told.endswith(suffix)), "")
+    where, names = told.removesuffix(layout), list(own)
+    compiled = (other for other in names if other.replace(COMPILED, "") == where)
+    return (where if where in names else next(compiled, where)), layout
 
 
 def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> None:

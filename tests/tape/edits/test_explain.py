@@ -21,12 +21,12 @@ from tests.tape.edits.networks import (
     TZ1,
 )  # fmt: skip
 from tests.tape.edits.planted import Fault, Point, Sizes, recorded, run
+from tests.tape.edits.scaled import explain_gradients
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
 from torch_mirror.tape.edits import explain as module
 from torch_mirror.tape.edits.explain import explain
-from torch_mirror.tape.edits.explain_gradients import explain_gradients
 from torch_mirror.tape.edits.gradients import gradient_equation
 from torch_mirror.tape.edits.recorded import value_equation
 from torch_mirror.tape.edits.told import Explanation

@@ -1,11 +1,13 @@
 """What the user brings: a loss, its gradients by hand, parameters and data; and how a gradient finds its parameter."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.arrays import Array
 from reference.claim.tree import Tree, named, zip_with
 from reference.errors import InputError
 
@@ -105,12 +107,34 @@ def gradients_of(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
     came = _leaves(result)
     found: dict[str, Any] = {}
     for name in names:
-        spelled = [other for other in dict.fromkeys((name, f"d{name}", _with_d(name))) if other in came]
-        found[name] = came.pop(spelled[0]) if spelled else None
+        several = dict.fromkeys((name, f"d{name}", _with_d(name)))
+        spelled = next((other for other in several if other in came), "")
+        listed = (a for other in several if (a := _listed(came, other)) is not None)
+        found[name] = came.pop(spelled) if spelled else next(listed, None)
     if came or all(g is None for g in found.values()):
         expected = f"a tree like the parameters, with a gradient of {', '.join(names)} under the same name or with a d"
         raise InputError("gradients", expected, _came(result, came, found))
     return found
+
+
+def _listed(came: dict[str, Any], name: str) -> Any:
+    """A gradient in lists of numbers, or of rows, as an array; the leaves that these are are taken out."""
+    alone = name == ALONE and all(part.isdigit() for key in came for part in key.split("."))
+    at = {key: key.removeprefix(f"{name}.").split(".") for key in came if alone or key.startswith(f"{name}.")}
+    places = {key: tuple(map(int, parts)) for key, parts in at.items() if all(part.isdigit() for part in parts)}
+    if not places or len({(len(place), np.shape(came[key])) for key, place in places.items()}) > 1:
+        return None
+    shape = tuple(1 + max(place) for place in zip(*places.values(), strict=True))
+    if math.prod(shape) != len(places):
+        return None
+    numbers = [came.pop(key) for key in sorted(places, key=places.__getitem__)]
+    ball = next((x for x in numbers if hasattr(x, "settled")), None)
+    made: Any = np.array(numbers) if ball is None else np.array(numbers, like=ball)
+    return made.reshape(shape + made.shape[1:])
+
+
+ALONE = "p"
+"""The name of parameters that are one array (tree.py)."""
 
 
 def _came(result: Any, left: Mapping[str, Any], found: Mapping[str, Any]) -> str:
@@ -124,6 +148,23 @@ def _came(result: Any, left: Mapping[str, Any], found: Mapping[str, Any]) -> str
     if any(g is not None for g in found.values()):
         return f"{', '.join(left)} as well, which {'is' if len(left) == 1 else 'are'} no parameter: leave it out"
     return ", ".join(left) or type(result).__name__
+
+
+def shared(parameters: Tree) -> tuple[str, ...]:
+    """Pairs of parameters that share memory, W and V: to us they are two."""
+    leaves = [(name, a) for name, a in named(parameters).items() if isinstance(a, np.ndarray)]
+    return tuple(f"{y} and {x}" for i, (x, a) in enumerate(leaves) for y, b in leaves[:i] if _overlap(a, b))
+
+
+def _overlap(a: Array, b: Array) -> bool:
+    try:
+        return a is b or (np.may_share_memory(a, b) and np.shares_memory(a, b, max_work=MOST))  # type: ignore[arg-type]  # NumPy takes any number
+    except np.exceptions.TooHardError:
+        return False
+
+
+MOST = 10_000
+"""Solutions that may be looked at to tell whether two views overlap."""
 
 
 def kept_as_parameters(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,6 +4,10 @@ Radii grow with depth. Where the user's backward holds the derivative by a value
 starts anew from there (segments.py): that is cheap, and tells of each piece whether it is the derivative of its piece.
 What is still too wide is evaluated again in longdouble and then in as many bits as it takes (ladder.py). A gradient
 that is 0 on both sides is looked at as well: it may have been rounded to 0. If it is 0, it could not have failed.
+
+Each element is judged by what tells most of it, by the smallest radius. What no look has told is counted (compared.py).
+What only pieces that start from exact values object to, and not pieces that start from rounded ones (segments.py), is
+left to the ladder.
 """
 
 from collections.abc import Mapping
@@ -18,14 +22,15 @@ from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.result import COARSE
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
+from torch_mirror.tape.compared import Both
 from torch_mirror.tape.ladder import Pair, Rung, climb
 from torch_mirror.tape.scene import Scene, as_derivative, scene_of
-from torch_mirror.tape.segments import WIDE, Segments, segments
+from torch_mirror.tape.segments import Segments, loosened, segments
 from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Row
 
-BLIND = WIDE
-"""A resolution above this is no verdict, as little as a cut of segments that wide is."""
+BLIND = compared.WIDE
+"""A resolution above this is no verdict, as little as an element is judged whose radii are that wide."""
 
 
 class Closer(NamedTuple):
@@ -37,8 +42,9 @@ class Closer(NamedTuple):
 
 
 def is_open(row: Row) -> bool:
-    """Whether a closer look may tell more: undecided, coarse, or 0 on both sides, which may have been rounded to 0."""
-    return row.word == "undecided" or (row.word == "ok" and (row.resolution is None or row.resolution > COARSE))
+    """Whether a closer look may tell more: undecided, in some elements not judged, coarse, or 0 on both sides."""
+    coarse = row.resolution is None or row.resolution > COARSE
+    return row.word == "undecided" or (row.word == "ok" and (coarse or row.unjudged > 0))
 
 
 def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
@@ -46,18 +52,24 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
     found = dict(rows)
     open_rows = [name for name in _open(found) if seen.gradients[name] is not None]
     pieces = segments(seen.tape, Ball(seen.loss), d.side)
+    rounded: Segments | None = None
+    pairs = {name: compared.both(_given(seen, name), d.by(Ball(seen.leaves[name])).settled()) for name in open_rows}
     for name in open_rows:
-        own, leaf = pieces.own(Ball(_given(seen, name))).settled(), seen.leaves[name]
-        by = pieces.derivatives.by(Ball(leaf)).settled()
-        found[name] = _finer(found[name], compared.row(gradient_name(name), own, by, {name: leaf.value}))
-    told = [name for name in open_rows if found[name] is not rows[name] and found[name].word != "undecided"]
+        own, by = pieces.own(Ball(_given(seen, name))), pieces.derivatives.by(Ball(seen.leaves[name]))
+        piece = compared.both(own.settled(), by.settled())
+        if piece.outside.any():
+            rounded = rounded or loosened(seen.tape, pieces)
+            piece = _unless_rounded(piece, rounded, Ball(_given(seen, name)), Ball(seen.leaves[name]))
+        pairs[name] = _finer(pairs[name], piece)
+        found[name] = _row(seen, name, pairs[name])
+    told = [name for name in open_rows if _tells_more(found[name], rows[name])]
     notes = _told(told, "judged piece by piece, each from your own gradient before it; end to end radii are too large")
     left = [name for name in _open(found) if name in open_rows and not _exactly_0(seen, d, name)]
     if left and isinstance(d.side, str):
         held = {name: (Ball(seen.leaves[name]), Ball(_given(seen, name))) for name in left}
         rungs = list(climb(Ball(seen.loss), held, d.side))
         for name in held:
-            found[name] = _by_rungs(found[name], rungs, name)
+            found[name] = _by_rungs(_row(seen, name, _finer(pairs[name], _of_rungs(rungs, name))), rungs, name)
             if found[name].word == "undecided" and not np.isfinite(d.by(held[name][0]).value).all():
                 found[name] = found[name]._replace(why=_not_finite(d))
         notes += _told([n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
@@ -78,13 +90,29 @@ def _given(seen: Followed, name: str) -> Number:
     return g
 
 
-def _finer(before: Row, after: Row) -> Row:
-    """The row that tells more; one that is wrong has been seen to be."""
-    if before.word == "undecided" or after.word == "WRONG":
-        return after
-    if after.word == "ok" and (after.resolution or np.inf) < (before.resolution or np.inf):
-        return after
-    return before
+def _row(seen: Followed, name: str, pair: Both) -> Row:
+    return compared.of(gradient_name(name), pair, {name: seen.leaves[name].value})
+
+
+def _finer(before: Both, after: Both) -> Both:
+    """Of each element the look that tells more; one that is wrong has been seen to be."""
+    later = (after.allowed < before.allowed) | after.outside
+    return Both(*(np.where(later, b, a) for a, b in zip(before, after, strict=True)))
+
+
+def _unless_rounded(piece: Both, rounded: Segments, own: Ball, leaf: Ball) -> Both:
+    """If the rounding of what the piece starts from explains every difference, the piece tells nothing of these."""
+    pair = compared.both(rounded.own(own).settled(), rounded.derivatives.by(leaf).settled())
+    if (piece.outside & pair.outside).any():
+        return piece
+    return piece._replace(allowed=np.where(piece.outside, np.inf, piece.allowed))
+
+
+def _tells_more(after: Row, before: Row) -> bool:
+    if after.word == "undecided":
+        return False
+    finer = (after.resolution or np.inf) < (before.resolution or np.inf)
+    return after.word != before.word or after.unjudged < before.unjudged or finer
 
 
 def _exactly_0(seen: Followed, d: Derivatives, name: str) -> bool:
@@ -128,28 +156,30 @@ def _last(rungs: list[Rung]) -> Rung:
     return [rung for rung in rungs if rung.tried][-1]
 
 
-def _by_rungs(row: Row, rungs: list[Rung], name: str) -> Row:
-    """What the highest rung says; if that is nothing, what was tried."""
+def _of_rungs(rungs: list[Rung], name: str) -> Both:
+    """What the highest rung says; where both meet by ``apart``, which is known better than the rounded centres."""
     pair = _last(rungs).pairs[name]
-    own, expected = np.asarray(pair.own, np.float64), np.asarray(pair.derivative, np.float64)
-    again = compared.of(row.name, compared.Both(own, expected, np.asarray(pair.room, np.float64)))
+    own, expected, room = (np.asarray(a, np.float64) for a in (pair.own, pair.derivative, pair.room))
+    return Both(np.where(pair.apart <= pair.room, expected, own), expected, room)
+
+
+def _by_rungs(again: Row, rungs: list[Rung], name: str) -> Row:
+    """The row, with what was tried where that tells nothing."""
+    pair = _last(rungs).pairs[name]
     tried = "tried: " + ", ".join(f"{rung.name} {rung.why}".strip() for rung in rungs)
-    if again.word == "undecided" and _is_0(pair):
+    if again.word != "WRONG" and _is_0(pair):
         return again._replace(word="ok", resolution=None, why="")
     if again.word == "undecided":
         return again._replace(why=f"{again.why}; {tried}")
-    if pair.ratio <= 1 and again.word == "WRONG":  # apart is known better than the centres, rounded to float64
-        return again._replace(word="ok", outside=0, worst=pair.ratio, pattern="")
+    if again.unjudged:
+        return again._replace(why=f"{again.why}, which may be 0; {tried}")
     return again._replace(why=tried) if again.word == "ok" and (again.resolution or 0) > BLIND else again
 
 
 def _is_0(pair: Pair) -> bool:
     """Whether both may be 0 at every element: with the bits of the last rung, that is what they are to float64."""
-    return bool(((np.abs(pair.derivative) <= pair.room) & (np.abs(pair.own) <= pair.room) & (pair.room <= TINY)).all())
-
-
-TINY = float(np.finfo(np.float64).tiny)
-"""The smallest normal number of float64: what is below it is 0 to the user's code."""
+    largest = np.maximum(np.abs(pair.derivative), np.abs(pair.own))
+    return bool(((largest <= pair.room) & (pair.room <= compared.TINY)).all())
 
 
 def _empty(rows: Mapping[str, Row]) -> tuple[dict[str, Row], tuple[str, ...]]:

@@ -26,12 +26,14 @@ from torch_mirror.doors.check.claimed import (
     claim_of,
     gradient_name,
     kept_as_parameters,
+    shared,
     sizes_of,
     spoken,
 )
 from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.convened import convened, not_all_tried
 from torch_mirror.doors.check.elsewhere import elsewhere_of
+from torch_mirror.doors.check.leftover import left_over
 from torch_mirror.doors.check.own import own_run
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import (
@@ -42,15 +44,17 @@ from torch_mirror.doors.check.runs import (
     followed,
     plain_run,
     read_again,
-    steady,
+    unsteady,
 )
 from torch_mirror.doors.check.world import World, world_of
-from torch_mirror.tape import causes
+from torch_mirror.tape import causes, patterns
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
-from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.graph import MissingAdjointError, needed
 from torch_mirror.tape.scene import scene_of
+from torch_mirror.tape.surrogate import declarations
 from torch_mirror.tape.told import Fault, Row
+from torch_mirror.tape.zeros import flat_behind, why_zero
 
 
 def check(
@@ -72,9 +76,9 @@ def check(
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
-    written to, nor anything else that the function can reach. Raises InputError for what cannot be used, for a
-    function that gives other results at a second call, for a loss that is not finite, and what the function raises
-    by itself.
+    written to, nor anything else that the function can reach. A gradient that is added to from call to call, or that is
+    returned a call too late, is refuted. Raises InputError for what cannot be used, for a function that gives other
+    results at a second call in another way, for a loss that is not finite, and what the function raises by itself.
     """
     started = time.perf_counter()
     claim = claim_of(function, parameters, (*arrays, *data), loss=loss, gradients=gradients)
@@ -98,7 +102,12 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
     leaves = named(claim.parameters)
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
-    steady(claim, world, plain)  # after that: code that has run a few times more is recorded at other instructions
+    error = unsteady(claim, world, plain)  # after that: code that has run often is recorded at other instructions
+    if error is not None:
+        left = None if isinstance(seen, NotFollowed) else left_over(claim, world, wide)
+        if left is None:
+            raise error
+        return Found(left.rows, left.faults, (ONCE,))
     if not np.isfinite(plain.loss) and (isinstance(seen, NotFollowed) or not np.isfinite(seen.loss.value).all()):
         line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss)
         came = f"{plain.loss[()]} from {line}" if line else str(plain.loss[()])
@@ -110,7 +119,7 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
     own = own_run(claim, world, plain, seen)
     if own.astray:
         return _by_quotients(claim, world, plain, own.astray)
-    if seen.loss.node is None or not seen.loss.node.active:
+    if not _depends(seen):
         raise InputError(
             "the loss", "to be computed from the parameters that the function is given",
             "one that does not depend on them; a function of an object says net.params = p first",
@@ -121,6 +130,9 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
         return found._replace(rows=rows, notes=(*found.notes, *_decisions(seen), *own.notes))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
+
+
+ONCE = "the gradients at hand depend on the call before; mend that first, what else is wrong is looked at then"
 
 
 def _blinded(row: Row, why: str) -> Row:
@@ -141,7 +153,46 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
         rows = not_all_tried(seen, rows, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, causes.BUDGET))
-    return Found(rows, faults, (*notes, *_untold(wrong, faults), *_no_parameters(claim, given)))
+    rows = tuple(_with_reason(seen, name, row) for name, row in zip(order, rows, strict=True))
+    notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given), *_shared(claim))
+    return Found(rows, faults, (*notes, *_undeclared(seen, wrong, faults)))
+
+
+def _depends(seen: Followed) -> bool:
+    """Whether the loss is made of a parameter, be it through np.sign."""
+    made = {x.node.number for x in needed([seen.loss])} if seen.loss.node is not None else set()
+    return any(x.node is not None and x.node.number in made for x in seen.leaves.values())
+
+
+def _with_reason(seen: Followed, name: str, row: Row) -> Row:
+    """A row that is wrong where the derivative is 0 says why it is."""
+    if row.word != "WRONG" or row.pattern != patterns.NOTHING:
+        return row
+    return row._replace(pattern=f"{row.pattern}: {why_zero(seen.loss, seen.leaves[name])}")
+
+
+def _undeclared(seen: Followed, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
+    """The way out for a gradient that is not meant to be the derivative: straight-through, stopped or reversed."""
+    flat = any(flat_behind(seen.loss, seen.leaves[name]) for name in wrong)
+    if not (flat or any(_may_be_meant(fault) for fault in faults)):
+        return ()
+    meant = "straight-through, a gradient that is stopped or reversed"
+    return (f"wrong: not the derivative of this forward; if that is meant ({meant}), declare it: {DECLARED}",)
+
+
+DECLARED = "torch_mirror.surrogate"
+
+
+def _may_be_meant(fault: Fault) -> bool:
+    """A sign, a term that is left out, or what no edit explains."""
+    term = (cause.startswith("term ") and " left out of " in cause for cause in fault.causes)
+    return not fault.causes or any(term) or any("a factor -1 " in cause for cause in fault.causes)
+
+
+def _shared(claim: Claim) -> tuple[str, ...]:
+    pairs = shared(claim.parameters)
+    told = f"{', '.join(pairs)} share memory: looked at as if they did not, each by its own share of the derivative"
+    return (told,) if pairs else ()
 
 
 def _no_parameters(claim: Claim, given: dict[str, Any]) -> tuple[str, ...]:
@@ -178,7 +229,11 @@ def _place_in_the_pass(seen: Followed, name: str) -> int:
 
 
 def _by_quotients(claim: Claim, world: World, plain: Plain, why: str) -> Found:
-    rows = quotients.rows(claim, world, plain)
+    with declarations() as declared:
+        rows = quotients.rows(claim, world, plain)
+    if declared():
+        unknown = "the forward declares a derivative (surrogate), of which difference quotients know nothing"
+        return Found(tuple(Row(row.name, "undecided", row.size, why=unknown) for row in rows), notes=(why,))
     return Found(rows, notes=(why, "so it was looked at by difference quotients alone"))
 
 

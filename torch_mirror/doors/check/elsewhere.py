@@ -11,7 +11,8 @@ from reference.errors import InputError
 from torch_mirror.doors.check.claimed import Claim, sizes_of
 from torch_mirror.doors.check.convened import convened
 from torch_mirror.doors.check.runs import NotFollowed, as_taken, followed
-from torch_mirror.doors.check.world import untouched, world_of
+from torch_mirror.doors.check.untouched import untouched
+from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape.causes import Elsewhere
 from torch_mirror.tape.scene import scene_of
 

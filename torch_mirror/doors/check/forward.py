@@ -31,9 +31,11 @@ from torch_mirror.doors.check.claimed import copies, data_as
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import line_of
 from torch_mirror.doors.check.standin import stand_in
-from torch_mirror.doors.check.world import replace_floats, untouched, world_of
+from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.told import Row
+from torch_mirror.training.places import LAYOUTS, parted
 
 
 def check_forward(
@@ -48,7 +50,8 @@ def check_forward(
 
     function:   (p, *inputs) -> the output, an array; or (output, {name: value}) with values of other layers
     names:      of each parameter's leaf the module's name for it, ``0.weight``; ``0.weight.T`` where torch has it
-                transposed. What is not named stays as the module has it, and is told
+                transposed, ``0.bias[:, None]`` for a column, as a session takes them. What is not named stays as the
+                module has it, and is told
     inputs:     arrays, which the module takes as tensors in the same order
     values:     of names among the function's values the submodule whose output it is
 
@@ -72,20 +75,23 @@ def _twin(module: nn.Module, leaves: Mapping[str, Array], names: Mapping[str, st
     for name, array in leaves.items():
         if name not in names:
             raise UnknownNameError("parameter without a name in the module:", name, names)
-        theirs = names[name].removesuffix(".T")
+        theirs, layout = parted(names[name], own)
         if theirs not in own:
             raise UnknownNameError("parameter of the module", theirs, own)
-        given = array.T if names[name].endswith(".T") else array
-        if given.shape != tuple(own[theirs].shape):
-            raise InputError(f"parameter {name} as {names[name]}", f"shape {tuple(own[theirs].shape)}", given.shape)
+        if layout and own[theirs].ndim != LAYOUTS[layout].axes:
+            raise InputError(f"parameter {name}", f"no {layout} of shape {tuple(own[theirs].shape)}", names[name])
+        target = LAYOUTS[layout].view(own[theirs]) if layout else own[theirs]
+        if array.shape != tuple(target.shape):
+            raise InputError(f"parameter {name} as {names[name]}", f"shape {tuple(target.shape)}", array.shape)
         with torch.no_grad():
-            own[theirs].copy_(torch.tensor(given))
+            target.copy_(torch.tensor(array))
     return twin
 
 
 def _unnamed(module: nn.Module, names: Mapping[str, str]) -> tuple[str, ...]:
-    named_too = {name.removesuffix(".T") for name in names.values()}
-    left = [name for name, _ in (*module.named_parameters(), *module.named_buffers()) if name not in named_too]
+    own = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
+    named_too = {parted(name, own)[0] for name in names.values()}
+    left = [name for name in own if name not in named_too]
     return (f"as the module has it, named by nothing: {', '.join(left)}",) if left else ()
 
 

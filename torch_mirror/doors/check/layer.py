@@ -16,7 +16,8 @@ import numpy as np
 from reference.errors import InputError
 from torch_mirror.doors.check.derivative import check
 from torch_mirror.doors.check.result import Checked
-from torch_mirror.doors.check.world import untouched, world_of
+from torch_mirror.doors.check.untouched import untouched
+from torch_mirror.doors.check.world import world_of
 
 
 def check_layer(

@@ -51,21 +51,30 @@ def own_run(claim: Claim, world: World, plain: Plain, seen: Followed) -> Own:
         found: Followed | NotFollowed = seen
     else:
         known = narrowest.itemsize > np.dtype(np.float16).itemsize
-        found = followed(claim, world, narrowest) if known else NotFollowed(None, f"no radius is known of {narrowest}")
+        found = followed(claim, world, narrowest if known else np.dtype(np.float32))
+        if not known and (isinstance(found, NotFollowed) or broken or _by_which(results, plain, found)):
+            found = NotFollowed(None, f"no radius is known of {narrowest}")  # and those of float32 explain nothing
     if broken:
         where = "" if isinstance(found, NotFollowed) else _overflows(found.tape)
         return Own(blind=f"your own run in {narrowest} gives {broken}{where}")
     if isinstance(found, NotFollowed):
         why = f"the numbers of your own run in {narrowest} were compared with nothing: {found.why}"
         return Own(blind=why, notes=("the formulas are judged, and not the numbers of your own run",))
-    narrow = {r.name: r.ball for r in _results(plain, found)}
-    for r in results:
-        beside = narrow.get(r.name)
-        if beside is not None and not (beside.shape == r.ball.shape and _explained(r, beside.radius, beside.format.u)):
-            why = "the code looks at types, casts to a narrower dtype or draws anew"
-            what = f"{r.name} is another number in your own run than in the same run on balls"
-            return Own(f"{what}, beyond rounding: {why}")
+    if name := _by_which(results, plain, found):
+        why = "the code looks at types, casts to a narrower dtype or draws anew"
+        what = f"{name} is another number in your own run than in the same run on balls"
+        return Own(f"{what}, beyond rounding: {why}")
     return Own()
+
+
+def _by_which(results: list[Beside], plain: Plain, narrow: Followed) -> str:
+    """The first result that radii of the narrow run do not explain; empty if there is none."""
+    balls = {r.name: r.ball for r in _results(plain, narrow)}
+    for r in results:
+        ball = balls.get(r.name)
+        if ball is not None and not (ball.shape == r.ball.shape and _explained(r, ball.radius, ball.format.u)):
+            return r.name
+    return ""
 
 
 def narrowest_of(claim: Claim, world: World, plain: Plain) -> np.dtype[Any]:

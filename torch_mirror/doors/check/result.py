@@ -18,8 +18,8 @@ class Checked:
     """The verdict on gradients written by hand, or on another thing that check_* looked at.
 
     rows are in the order in which the backward pass computes them. certified: no element of any gradient is outside,
-    and the radii are small enough to tell. consistent: the code could not be followed, and difference quotients
-    at some elements agree; that proves nothing.
+    and the radii are small enough to tell; elements of which they are not are counted and said. consistent: the code
+    could not be followed, and difference quotients at some elements agree; that proves nothing.
     """
 
     subject: str                     # what was looked at: the function's name
@@ -48,6 +48,11 @@ class Checked:
     def resolution(self) -> float | None:
         """A change of any whole gradient by this relative amount would have been seen; of those that are not 0."""
         return max((row.resolution for row in self.rows if row.resolution is not None), default=None)
+
+    @property
+    def unjudged(self) -> int:
+        """Elements of which a radius hides too much; the rows say of which tensors."""
+        return sum(row.unjudged for row in self.rows)
 
     @property
     def causes(self) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ class Checked:
             "refuted": f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not {self.what}{_following(victims)}",
             "undecided": f"it could not be told of everything whether it is {self.what}",
             "consistent": f"nothing contradicts that each is {self.what}, and nothing proves it",
-            "certified": f"each is {self.what}{_coarsely(self.resolution)}",
+            "certified": f"each is {self.what}{_coarsely(self.resolution)}{_but_for(self.unjudged)}",
         }[self.verdict]
         counts = f"{tensors} tensor{'' if tensors == 1 else 's'}, {elements:,} elements"
         return f"{self.subject}: {self.verdict}, {said} ({counts})"
@@ -98,6 +103,10 @@ COARSE = 2.0**-20
 def _coarsely(resolution: float | None) -> str:
     coarse = resolution is not None and resolution > COARSE
     return f", as far as it could be told: only a change of {resolution:.0e} would have been seen" if coarse else ""
+
+
+def _but_for(unjudged: int) -> str:
+    return f", but for {unjudged:,} element{'' if unjudged == 1 else 's'} that could not be told" if unjudged else ""
 
 
 def _following(victims: set[str]) -> str:

@@ -21,7 +21,8 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording, recording
 from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradient_name, gradients_of
 from torch_mirror.doors.check.standin import stand_in
-from torch_mirror.doors.check.world import World, is_theirs, replace_floats, untouched
+from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.world import World, is_theirs
 from torch_mirror.tape import conventions
 from torch_mirror.tape.replay import Plan, replay
 from torch_mirror.tape.sweep import leaf
@@ -76,8 +77,8 @@ MOVED = 2.0**-7
 """What is added to each parameter for the call in between."""
 
 
-def steady(claim: Claim, world: World, plain: Plain) -> None:
-    """Raises InputError for code that gives other results at a later call, with the first value that differs.
+def unsteady(claim: Claim, world: World, plain: Plain) -> InputError | None:
+    """What to raise of code that gives other results at a later call, with the first value that differs; None of other.
 
     It is called once with moved parameters, and then as before, with nothing put back in between but the state of
     random generators. What adds up gradients without zeroing them gives others then, and so does what returns those
@@ -94,7 +95,8 @@ def steady(claim: Claim, world: World, plain: Plain) -> None:
     pairs |= {gradient_name(name): (g, again.gradients[name]) for name, g in plain.gradients.items()}
     for name, (first, second) in pairs.items():
         if first is not None and second is not None and not np.array_equal(first, second, equal_nan=True):
-            raise _unsteady(name, first, second)
+            return _unsteady(name, first, second)
+    return None
 
 
 def _once(claim: Claim, generators: World, make: Callable[[Any], Any]) -> Plain:
@@ -111,8 +113,8 @@ def _unsteady(name: str, first: Any, second: Any) -> InputError:
     same = (first == second) | (np.isnan(first) & np.isnan(second))
     at = tuple(int(i) for i in np.argwhere(~same)[0])
     why = (
-        "the function draws anew at each call, or adds to what it has not set to 0, or returns what was left from the "
-        "call before; set it to 0 first, and draw from a generator with a seed"
+        "the function draws anew at each call, or takes what is next, or adds to what it has not set to 0, or returns "
+        "what was left from the call before; set it to 0 first, and draw from a generator with a seed"
     )
     place = f" at {list(at)}" if at else ""
     return InputError(what, f"{expected}{place}, {first[at]:.6g}", f"{second[at]:.6g}: {why}")
@@ -149,8 +151,8 @@ def _followed(claim: Claim, world: World, dtype: Any, texts: float, *, everythin
             stand_in(world.namespaces, ball, dtype)
             loss, gradients = claim.run(p, *data)
             found = gradients_of(gradients, claim.names)
-            given = {name: None if g is None else _number(g, dtype) for name, g in found.items()}
-            return Followed(_number(loss, dtype), given, leaves, tape)
+            given = {name: None if g is None else as_number(g, dtype) for name, g in found.items()}
+            return Followed(as_number(loss, dtype), given, leaves, tape)
         except TorchMirrorError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the plain run has not raised it
@@ -206,7 +208,7 @@ def as_taken(seen: Followed) -> Followed:
     return Followed(other(seen.loss), gradients, leaves, again.tape)
 
 
-def _number(x: Any, dtype: Any) -> Number:
+def as_number(x: Any, dtype: Any) -> Number:
     """What the code returned, as a number: a ball, a mask, or an ordinary value, which is exact."""
     if isinstance(x, (Ball, Bools)):
         return x.settled()

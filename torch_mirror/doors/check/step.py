@@ -11,6 +11,9 @@ Both run on balls from the same numbers, in float64 or wider, each on its own pa
 user's optimizer hides in an object or in its module goes along. The gradients of each step are the given ones times
 numbers that are drawn, so that a step that only forgets what was before is seen. At the first step at which the two
 parameters do not meet within their radii the user's update is another formula, and no rounding explains it.
+
+How finely an element is judged is told by how far the steps have moved it: of a parameter of 1e17, which no step of
+0.1 moves in float64, nothing is known.
 """
 
 import time
@@ -33,7 +36,8 @@ from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import line_of
 from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
-from torch_mirror.doors.check.world import replace_floats, untouched, world_of
+from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.edits.explain_updates import Later
 from torch_mirror.tape.told import Row
@@ -124,6 +128,7 @@ class Compared(NamedTuple):
 def _compared(theirs: Own, ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str]) -> Compared:
     rows: dict[str, Row] = {}
     first: First | None = None
+    beginning = named(p)
     mine, my_state = p, ours.init(p)
     yours, your_state = p, theirs.init(p)
     for t, g in enumerate(drawn):
@@ -136,12 +141,16 @@ def _compared(theirs: Own, ours: Any, p: Tree, drawn: list[Tree], states: Mappin
         for name, (x, y, start) in pairs.items():
             if rows.get(name) is None or rows[name].word != "WRONG":
                 rows[name] = _row(name, x.settled(), _settled(y), start, t)
+                if rows[name].word == "ok" and name in beginning:
+                    rows[name] = _by_the_way(rows[name], x, y, beginning[name])
         seen = {name: _settled(y) for name, (_, y, _) in pairs.items()}
         if first is not None and len(first.later) < FOLLOWED:
             first = first._replace(later=(*first.later, Later(g, seen)))
         elif first is None and any(row.word == "WRONG" for row in rows.values()):
             nothing = zip_with(lambda _, a: np.zeros_like(a), g)
             first = First(t, before, g, state, drawn[t - 1] if t else nothing, seen)
+    if all(row.word == "ok" and row.resolution is None for row in rows.values()):
+        rows = {name: row._replace(word="undecided") for name, row in rows.items()}
     return Compared(rows, first)
 
 
@@ -171,3 +180,11 @@ def _row(name: str, x: Number, y: Number, start: Any, t: int) -> Row:
         row = row._replace(pattern=said or row.pattern)
     said = row.pattern.replace("the derivative", "the right one").replace("derivative", "the right one")
     return row._replace(pattern=f"from step {t + 1} on: {said}")
+
+
+def _by_the_way(row: Row, x: Any, y: Any, beginning: Any) -> Row:
+    """A row that is ok, as finely as the whole way from the beginning is known."""
+    pair = compared.both(*((Ball(_settled(a)) - beginning).settled() for a in (y, x)))
+    way = compared.of(row.name, pair)
+    why = way.why if way.resolution is not None else "nothing has moved it: it could not have failed"
+    return way._replace(why=why, worst=row.worst, index=row.index, seen=row.seen, expected=row.expected)

@@ -6,9 +6,7 @@ A network is often an object beside the function, or names of its module:
         net.params = p                    # after this the user's object holds what we handed in
         return net.loss(x, y)
 
-``untouched`` puts everything back as it was: entries of dicts and lists, attributes, names of the module, the elements
-of arrays, the state of random generators. So each of our runs starts from the same state, draws the same numbers, and
-leaves nothing of ours behind, even where it ends in an error.
+What is done with it says untouched.py.
 
 What is reached is what the code names: the functions, classes and objects behind the names in its byte code, what
 is inside of these, and so on. Modules of Python and of the known libraries are not entered.
@@ -17,10 +15,9 @@ is inside of these, and so on. Modules of Python and of the known libraries are 
 import functools
 import random
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from collections import UserDict, UserList, deque
+from collections.abc import Iterator
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,9 +27,6 @@ LIBRARIES = frozenset({
     "hypothesis", "IPython", "ipykernel", "jax", "tensorflow", "flint", "mpmath", *sys.stdlib_module_names,
 })  # fmt: skip
 """Whose modules are nobody's network."""
-
-COPIED = 1 << 28
-"""Bytes of arrays that are copied; further ones are read-only while the user's code runs."""
 
 Namespace = dict[str, Any]
 
@@ -48,8 +42,9 @@ class World(NamedTuple):
     classes: tuple[type, ...]
     cells: tuple[CellType, ...]               # variables of an enclosing function
     arrays: tuple[Any, ...]
-    generators: tuple[Any, ...]               # NumPy's and Python's
-    named: tuple[tuple[Namespace, str], ...]  # arrays that are names of a module
+    generators: tuple[Any, ...]               # NumPy's and Python's, of random numbers
+    iterators: tuple[Any, ...]                # what ``next`` takes from
+    named: tuple[tuple[Namespace, str], ...]  # arrays and iterators that are names of a module
 
 
 def world_of(*roots: Any) -> World:
@@ -95,18 +90,18 @@ _PARTS: dict[type, tuple[str, ...]] = {
 
 
 def _of_container(x: Any, found: dict[str, list[Any]]) -> list[Any]:
-    if isinstance(x, dict):
-        found["dicts"].append(x)
-        return [*x.values(), *_attributes(x, found)]
-    if isinstance(x, (list, deque)):
-        found["sequences"].append(x)
-        return [*x, *_attributes(x, found)]
-    if isinstance(x, set):
-        found["sets"].append(x)
-        return list(x)
-    if isinstance(x, (tuple, frozenset)):
-        return list(x)
-    return [type(x), *_attributes(x, found)] if is_theirs(type(x).__module__) else []
+    """What it holds; of a class of the user's, be it a kind of dict, that class and the attributes as well."""
+    inside: list[Any] = []
+    if isinstance(x, (dict, list, deque, set)):
+        found["dicts" if isinstance(x, dict) else "sets" if isinstance(x, set) else "sequences"].append(x)
+        inside = list(x.values() if isinstance(x, dict) else x)
+    elif isinstance(x, (tuple, frozenset)):
+        inside = list(x)
+    elif isinstance(x, Iterator):
+        found["iterators"].append(x)
+    if is_theirs(type(x).__module__):
+        return [*inside, type(x), *_attributes(x, found)]
+    return [*inside, *_attributes(x, found)] if isinstance(x, (SimpleNamespace, UserDict, UserList)) else inside
 
 
 def _attributes(x: Any, found: dict[str, list[Any]]) -> list[Any]:
@@ -130,14 +125,14 @@ def _of_function(f: FunctionType, found: dict[str, list[Any]]) -> list[Any]:
     inside: list[Any] = [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values(), getattr(f, "__wrapped__", None)]
     for cell in f.__closure__ or ():
         found["cells"].append(cell)
-        inside += _content(cell)
+        inside += content(cell)
     if is_theirs(space.get("__name__", "")):
         _note_namespace(space, found)
         inside += _named(space, names, found)
     return inside
 
 
-def _content(cell: CellType) -> list[Any]:
+def content(cell: CellType) -> list[Any]:
     try:
         return [cell.cell_contents]
     except ValueError:  # a variable that has no value yet
@@ -154,7 +149,7 @@ def _named(space: Namespace, names: frozenset[str], found: dict[str, list[Any]])
             if is_theirs(value.__name__) and not any(within is known for known in found["namespaces"]):
                 _note_namespace(within, found)
                 inside += _named(within, names, found)
-        elif isinstance(value, np.ndarray):
+        elif isinstance(value, (np.ndarray, Iterator)):
             found["named"].append((space, name))
         inside.append(value)
     return inside
@@ -182,126 +177,3 @@ def _names(code: CodeType) -> frozenset[str]:
 def is_theirs(module: str | None) -> bool:
     """Whether a module of that name is the user's."""
     return bool(module) and str(module).split(".")[0] not in LIBRARIES
-
-
-# --- as it was ----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def untouched(world: World) -> Iterator[None]:
-    """Whatever is done within the block to what the world holds, it is as it was afterwards."""
-    with ExitStack() as stack:
-        for restore in _restorers(world):
-            stack.callback(restore)
-        yield
-
-
-def _restorers(world: World) -> Iterator[Callable[[], None]]:
-    for entries in (*world.dicts, *world.namespaces):
-        yield functools.partial(_restore_dict, entries, dict(entries))
-    for x, name in world.slots:
-        yield functools.partial(_restore_slot, x, name, *([getattr(x, name)] if hasattr(x, name) else []))
-    for sequence in world.sequences:
-        yield functools.partial(_restore_sequence, sequence, list(sequence))
-    for members in world.sets:
-        yield functools.partial(_restore_set, members, set(members))
-    for kind in world.classes:
-        yield functools.partial(_restore_class, kind, dict(vars(kind)))
-    for cell in world.cells:
-        yield functools.partial(_restore_cell, cell, _content(cell))
-    for generator in (*world.generators, np.random.mtrand._rand, random._inst):  # noqa: SLF001 - what np.random.rand and random.random draw from
-        yield _of_generator(generator)
-    left = COPIED
-    for array in world.arrays:
-        if array.flags.writeable:
-            left -= array.nbytes
-            yield functools.partial(_restore_array, array, array.copy()) if left >= 0 else _locked(array)
-
-
-def _restore_dict(entries: dict[Any, Any], saved: dict[Any, Any]) -> None:
-    for key in entries.keys() - saved.keys():
-        del entries[key]
-    for key, value in saved.items():
-        if key not in entries or entries[key] is not value:
-            entries[key] = value
-
-
-def _restore_slot(x: Any, name: str, *saved: Any) -> None:
-    if saved:
-        object.__setattr__(x, name, saved[0])
-    elif hasattr(x, name):
-        object.__delattr__(x, name)
-
-
-def _restore_sequence(sequence: Any, saved: list[Any]) -> None:
-    if len(sequence) != len(saved) or any(a is not b for a, b in zip(sequence, saved, strict=True)):
-        sequence.clear()
-        sequence.extend(saved)
-
-
-def _restore_set(members: set[Any], saved: set[Any]) -> None:
-    members.clear()
-    members |= saved
-
-
-def _restore_class(kind: type, saved: dict[str, Any]) -> None:
-    for name in vars(kind).keys() - saved.keys():
-        delattr(kind, name)
-    for name, value in saved.items():
-        if vars(kind).get(name) is not value and not name.startswith("__"):
-            setattr(kind, name, value)
-
-
-def _restore_cell(cell: CellType, saved: list[Any]) -> None:
-    if saved:
-        cell.cell_contents = saved[0]
-    elif _content(cell):
-        del cell.cell_contents
-
-
-def _restore_array(array: Any, saved: Any) -> None:
-    if array.tobytes() != saved.tobytes():
-        array[...] = saved
-
-
-def _locked(array: Any) -> Callable[[], None]:
-    array.flags.writeable = False
-    return functools.partial(setattr, array.flags, "writeable", True)
-
-
-def _of_generator(g: Any) -> Callable[[], None]:
-    if isinstance(g, np.random.Generator):
-        return functools.partial(setattr, g.bit_generator, "state", g.bit_generator.state)
-    if isinstance(g, np.random.RandomState):
-        return functools.partial(g.set_state, g.get_state(legacy=False))
-    return functools.partial(g.setstate, g.getstate())
-
-
-# --- arrays of another kind -----------------------------------------------------------------------------------
-
-
-def replace_floats(world: World, make: Callable[[Any], Any]) -> None:
-    """Put make(a) in the place of every float array, within ``untouched``; one for each array, wherever it stands.
-
-    An array in a tuple stays, as nothing can be put there.
-    """
-    made = {id(a): make(a) for a in world.arrays if a.dtype.kind == "f"}
-
-    def other(a: Any) -> Any:
-        return made.get(id(a), a)
-
-    for entries in world.dicts:
-        for key, value in entries.items():
-            entries[key] = other(value)
-    for space, name in world.named:
-        space[name] = other(space[name])
-    for x, name in world.slots:
-        if hasattr(x, name):
-            object.__setattr__(x, name, other(getattr(x, name)))
-    for sequence in world.sequences:
-        members = [other(value) for value in sequence]
-        sequence.clear()
-        sequence.extend(members)
-    for cell in world.cells:
-        for value in _content(cell):
-            cell.cell_contents = other(value)

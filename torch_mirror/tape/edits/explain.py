@@ -127,7 +127,8 @@ def fits_of(case: Case, until: float, lasts: Callable[[Case, Fit], bool] | None 
     everywhere = sites(case)
     reaching = [site for site in everywhere if all((site.node, name) in case.shape.way for name in case.wrong)]
     tried = 0
-    for where, whole in ((reaching, True), (everywhere, False)):
+    phases = ((reaching, True), (everywhere, False))
+    for where, whole in phases[: 1 if len(case.wrong) == 1 else 2]:  # of one output some is all
         turns = repeated(candidates(case, where))
         for edits in turns:
             found = _lasting(case, search(case, edits, until, whole=whole), until, lasts)

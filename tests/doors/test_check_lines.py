@@ -1,0 +1,71 @@
+"""Which line is told, and what is said beside a cause, where a loop adds up or a division comes last."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from torch_mirror import Checked, check
+from torch_mirror.reports import derivatives
+from torch_mirror.tape import causes
+
+draw = np.random.default_rng(0).normal
+P = {"W": draw(size=(4, 3)), "b": draw(size=3), "V": draw(size=(3, 2))}
+X, T = draw(size=(7, 4)), draw(size=(7, 2))
+
+
+def text(result: Checked) -> str:
+    return "\n".join(derivatives.lines(result.rows, result.faults, result.notes))
+
+
+def per_sample(p: Any, xs: Any, ts: Any) -> Any:
+    """The planted fault: db is that of the last sample."""
+    loss, dW, dV, db = 0.0, np.zeros((4, 3)), np.zeros((3, 2)), np.zeros(3)
+    for x, t in zip(xs, ts, strict=True):
+        z = x @ p['W'] + p['b']  # noqa: Q000 - as the text below has it
+        a = np.tanh(z)
+        e = a @ p["V"] - t
+        loss = loss + (e * e).sum()
+        delta = (p["V"] @ (2 * e)) * (1 - a * a)
+        dW, dV = dW + np.outer(x, delta), dV + np.outer(a, 2 * e)
+        db = delta
+    return loss / len(xs), {"W": dW / len(xs), "b": db / len(xs), "V": dV / len(xs)}
+
+
+def test_of_a_sum_that_a_loop_forgets_the_share_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causes, "BUDGET", 0.0)  # no edit makes a sum of one of its terms
+    result = check(per_sample, P, X, T)
+    (fault,) = result.faults
+    assert fault.gradients == ("db",)
+    assert fault.right[0].line.source.startswith("delta = ")
+    assert [line.source[:11] for line in fault.wrong][-1] == "return loss"
+    assert "the share of one of the 7 times that x @ p['W'] + p['b']" in text(result)
+    assert "those of the others are added nowhere" in text(result)
+
+
+def test_where_other_gradients_lose_a_factor_is_told() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        n = len(x)
+        a = np.tanh(x @ p["W"] + p["b"])
+        e = a @ p["V"] - t
+        dz = (2 * e @ p["V"].T) * (1 - a * a)
+        dW = x.T @ dz / n
+        return (e**2).sum() / n, {"W": dW, "b": dz.sum(0), "V": a.T @ (2 * e) / n}
+
+    result = check(mine, P, X, T)
+    (fault,) = result.faults
+    assert fault.gradients == ("db",)
+    assert "to the return; for other gradients it is at test_check_lines.py:" in fault.note
+
+
+def test_names_of_a_number_that_are_less_simple_are_told() -> None:
+    """3/2 is N / 2 for a batch of 3, and N / (N - 1), the mistake of a biased variance."""
+
+    def mine(p: Any, x: Any) -> Any:
+        d = x @ p
+        return (d**2).sum() / len(x), 1.5 * x.T @ (2 * d) / len(x)
+
+    result = check(mine, draw(size=(4, 2)), draw(size=(3, 4)))
+    assert "a factor 1.5" in result.causes[0]
+    assert "and less simple a factor" in result.causes[0]
+    assert "x.shape[0]/(x.shape[0] - 1)" in result.causes[0]
