@@ -1,4 +1,4 @@
-"""Room for the roundings of a bound itself and for underflow: ordinary numbers do not need it, these are made for it."""
+"""Room for the roundings of a bound itself and for underflow, which ordinary numbers do not need."""
 
 from fractions import Fraction
 from typing import Any
