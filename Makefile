@@ -1,6 +1,7 @@
 # make verify   set up .venv, then certify every experiment
 # make test     the same set-up, then the whole test suite, in WORKERS processes
 # make lowest   the whole test suite with the lowest releases that pyproject.toml names, in .venv-lowest
+# make mutants  the same set-up, then small faults planted in the code, one at a time, which the tests must notice: hours
 # make lint     the same set-up, then ruff and mypy
 # make bench    the same set-up, then speed, as ratios (tests/benchmarks/__init__.py says more)
 #
@@ -12,7 +13,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: verify test lowest lint bench clean
+.PHONY: verify test lowest mutants lint bench clean
 
 verify: .venv/installed
 	$(BIN)/torch-mirror verify
@@ -22,6 +23,10 @@ test: .venv/installed
 
 lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal
+
+# MUTANTS: further options; tests/mutants.py says which.
+mutants: .venv/installed
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 # The trailing comments that give shapes are aligned by hand, so ruff checks and does not format.
 lint: .venv/installed
@@ -44,4 +49,4 @@ bench: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-lowest
+	rm -rf .venv .venv-lowest .mutants

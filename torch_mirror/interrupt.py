@@ -1,7 +1,7 @@
 """Ctrl-C, from the first moment on: what a command loads before anything else, so next to nothing is imported here."""
 
+import _signal as signal  # type: ignore[import-not-found]  # signal adds enumerations: 20 ms of loading, to 2
 import os
-import signal
 
 INTERRUPTED = 130
 """What a shell reports for a command that Ctrl-C ended; 1 would say that something was refuted."""
@@ -26,7 +26,7 @@ def ignore() -> None:
     on_interrupt(signal.SIG_IGN)
 
 
-def on_interrupt(handler: "signal._HANDLER") -> None:
+def on_interrupt(handler: object) -> None:
     """Set what Ctrl-C does, but where whoever started the program had it ignored (``nohup``), and in a thread."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         return

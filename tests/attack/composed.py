@@ -106,7 +106,8 @@ def split_and_joined(x: Any) -> Any:
     a, b = np.hsplit(x, 2)
     c, d = (v[0] for v in np.dsplit(np.concatenate([b, a], axis=1)[None], 2))
     top, bottom = np.vsplit(np.stack([c, d])[:, 0], 2)
-    first, second = np.unstack(np.concatenate([top, bottom]))
+    both = np.concatenate([top, bottom])
+    first, second = np.unstack(both) if hasattr(np, "unstack") else both  # of NumPy 2.1
     return np.append(first, np.block([[second], [first]]), axis=0)
 
 

@@ -105,6 +105,14 @@ def test_ctrl_c_while_it_runs(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out.json", "old")]
 
 
+def test_next_to_nothing_loads_before_ctrl_c_is_ours() -> None:
+    """Until then it would be a traceback of ours. -S: what other packages have Python load at its start is theirs."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import torch_mirror.__main__; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert "torch_mirror.interrupt" in ended.stdout.split()
+    assert not {"enum", "functools", "re", "typing", "pathlib"} & {*ended.stdout.split()}
+
+
 def as_in_a_terminal() -> None:
     """Ctrl-C is not ignored, as it is in what a script has started in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

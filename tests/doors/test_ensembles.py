@@ -246,6 +246,15 @@ def test_a_fault_of_one_member_is_refuted_there(k: int) -> None:
     assert {f.step for f in certificate.refutations} == {0}
 
 
+def test_a_nan_of_one_member_behind_the_first_is_refuted_there() -> None:
+    e, k = ensemble(), 5
+    special = torch.tensor(e.x[k, :, 0])
+    nan = faults.hooked("layer1", lambda _e, _m, x, z: torch.where((x[:, :1] == special).any(), torch.nan, z))
+    certificate = verify_ensemble(e, nan)
+    assert certificate.verdict == "refuted"
+    assert {f.member for f in certificate.refutations} == {k}
+
+
 RULINGS: dict[str, tuple[str, Words, str]] = {
     "factor 2 missing": ("dW1", "the mirror strays", ""),
     "mask missing": ("dW1", "the mirror strays", ""),

@@ -143,7 +143,14 @@ def moved(e: Experiment) -> bool:
     return all((a[0] != a[-1]).any() for a in trace.parameters.values())
 
 
+def eighths(e: Experiment) -> bool:
+    """Whether all of the data are, with which sums and products are exact."""
+    return not (e.x * 8 % 1).any()
+
+
 CASES: dict[str, Callable[[Experiment], bool]] = {
+    "numbers with all their bits in use": lambda e: not eighths(e),
+    "dyadic numbers": lambda e: bool(e.x.any()) and eighths(e),
     "one sample": lambda e: len(e.x) == 1,
     "more samples": lambda e: len(e.x) > 4,
     "mini-batches in order": lambda e: e.batches is not None and e.batches.seed is None and e.batches.size < len(e.x),
@@ -224,6 +231,8 @@ def test_users_networks_bring_their_own_start(data: st.DataObject) -> None:
 # --- ensembles ------------------------------------------------------------------------------------------
 
 ENSEMBLES: dict[str, Callable[[Ensemble], bool]] = {
+    "numbers with all their bits in use": lambda e: bool((e.x * 8 % 1).any()),
+    "dyadic numbers": lambda e: bool(e.x.any()) and not (e.x * 8 % 1).any(),
     "one member": lambda e: e.members == 1,
     "many members": lambda e: e.members == 64,
     "float32": lambda e: e.dtype == np.float32,

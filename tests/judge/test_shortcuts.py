@@ -123,6 +123,18 @@ def test_a_few_of_the_terms_are_no_more_than_all(seed: int, terms: int, exponent
         assert (some > 0).any()
 
 
+def test_few_products_that_somebody_flushes_to_0_are_within_their_radius() -> None:
+    """All are below the normal numbers, where gamma of their sum is nothing and the term for underflow all."""
+    draw = np.random.default_rng(0)
+    x, w = draw.normal(size=(3, 90, 5)) * 2.0**-520, draw.normal(size=(3, 5, 150)) * 2.0**-510
+    equation: Ball = Ball(x) @ Ball(w)
+    flushed = np.where(draw.random(equation.shape) < 0.02, 0.0, equation.value)
+    row = compare(flushed, equation, HERE, roomy=True).rows[0]
+    assert row.first is None
+    assert row.worst is not None
+    assert 0 < row.worst.ratio < 1
+
+
 # --- resolution of every entry ------------------------------------------------------------------------------
 
 

@@ -69,6 +69,23 @@ def test_a_network_that_keeps_to_it_is_certified() -> None:
     assert certify(e, reference.train(e), "numpy").verdict == "certified"
 
 
+class Copying(Regression):
+    """Returns copies of the gradients that it sowed."""
+
+    def backward(self, p: Any, cache: Any, dy: Any, sow: Any = keep) -> Any:
+        return Parameters(*map(np.array, super().backward(p, cache, dy, sow)))
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+def test_copies_of_the_gradients_are_the_gradients_and_nan_is_equal_to_itself(*, diverged: bool) -> None:
+    """A run that has diverged is for the judge; the rehearsal has nothing to object."""
+    affine = (lambda x, p: np.log(-np.abs(x @ p.W.mT + p.b[..., None, :]))) if diverged else Regression.affine
+    e = replace(experiment(), network=Copying(affine))
+    with np.errstate(invalid="ignore"):
+        trace = reference.train(e)
+    assert np.isnan(trace["dW"]).all() == np.isnan(trace["z"]).all() == diverged
+
+
 def without(name: str) -> tuple[str, ...]:
     return tuple(n for n in Regression().names if n != name)
 

@@ -229,7 +229,7 @@ TABLE: dict[Any, Row] = {
     np.allclose: Row(selection.allclose, DECISION),
     np.array_equal: Row(selection.array_equal, DECISION),
     np.lib.stride_tricks.sliding_window_view: Row(placing.sliding_window_view, MOVES),
-    np.unstack: Row(placing.unstack, MOVES),
+    **({np.unstack: Row(placing.unstack, MOVES)} if hasattr(np, "unstack") else {}),  # from NumPy 2.1 on
     np.nonzero: Row(placing.nonzero, DECISION),
     np.flatnonzero: Row(placing.flatnonzero, DECISION),
     np.count_nonzero: Row(placing.count_nonzero, DECISION),

@@ -34,6 +34,18 @@ def test_exactness_is_decided_for_each_element() -> None:
     assert (np.einsum("ij,jk->ik", x, y).radius > 0).tolist() == [[False, True], [True, True]]
 
 
+@pytest.mark.parametrize("rounded", [0, 1])
+@pytest.mark.parametrize("text", ["ij,jk->ik", "ij,jk->", "ij,kl->il"])
+def test_a_rounded_operand_makes_no_exact_sum(text: str, rounded: int) -> None:
+    """Few bits at the centre of either are no proof: another evaluation has others. Two numbers e apart show it."""
+    e = 2.0**-40
+    arrays = [np.array([[1.0, 2.0], [0.5, 1.0]]), np.array([[1.0, 0.5], [2.0, 1.0]])]
+    operands: list[Any] = [Ball(a, np.full(a.shape, e) if i == rounded else 0.0) for i, a in enumerate(arrays)]
+    moved = [a + e if i == rounded else a for i, a in enumerate(arrays)]
+    ball = np.einsum(text, *operands)
+    assert (np.abs(np.einsum(text, *moved) - ball.value) <= ball.radius).all()
+
+
 @pytest.mark.parametrize(("text", "shapes"), [
     ("ij,jk->ik", ((3, 0), (0, 2))), ("i,i", ((0,), (0,))), ("ij->j", ((0, 2),)), ("ij,jk->ik", ((0, 3), (3, 2))),
 ])  # fmt: skip
