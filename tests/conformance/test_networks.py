@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import reference
+from tests.unruled import unruled
 import torch_mirror
 from reference.arrays import Array, Sow, keep
 from reference.claim.batches import Batches
@@ -131,7 +132,8 @@ def a_planted_factor_is_refuted_in_numpy(row: Row, dtype: DTypeName) -> None:
     e = experiment(row, dtype, steps=2)
     for gradient in names(e.slots, "gradient"):
         trace = reference.train(e, plant=planted.scaled(gradient, step=1))
-        assert located(certify(e, trace, "numpy")) == (gradient, 1, "numpy", "local")
+        with unruled():
+            assert located(certify(e, trace, "numpy")) == (gradient, 1, "numpy", "local")
 
 
 def a_planted_factor_is_refuted_in_torch(row: Row, dtype: DTypeName) -> None:
@@ -139,7 +141,8 @@ def a_planted_factor_is_refuted_in_torch(row: Row, dtype: DTypeName) -> None:
     e = experiment(row, dtype, steps=2)
     for gradient in names(e.slots, "gradient"):
         trace = torch_mirror.train(e, using=planted.hooked(str(e.slots[gradient].of), step=1)(e))
-        assert located(certify(e, trace)) == (gradient, 1, "torch", "local")
+        with unruled():
+            assert located(certify(e, trace)) == (gradient, 1, "torch", "local")
 
 
 def located(judged: Certificate) -> tuple[Any, ...]:
