@@ -29,8 +29,8 @@ def unruled() -> Iterator[None]:
 
 
 @contextmanager
-def unexplained() -> Iterator[None]:
-    """Within the block the time for the causes of a check is up at once."""
+def unexplained(seconds: float = 0.0) -> Iterator[None]:
+    """Within the block the time for the causes of a check is up at once, or after so many seconds of the processor."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(causes, "BUDGET", 0.0)
+        patch.setattr(causes, "BUDGET", seconds)
         yield
