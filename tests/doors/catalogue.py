@@ -60,10 +60,11 @@ def words(result: Checked) -> set[str]:
     return {re.sub(r"[-+\d./e ]+ \(here (.*?)(, N the batch)?\) ", r" \1 ", cause) for cause in bare}
 
 
-def grade(here: Checked, there: Checked) -> Grade:
-    one, other = words(here), words(there)
+def grade(here: Checked, there: Callable[[], Checked]) -> Grade:
+    """Of the causes that are named here; there: checks at the other point, which is asked only where there are some."""
+    one = words(here)
     if not one:
         return "none"
-    if not one & other:
+    if not one & words(there()):
         return "wrong"
     return "right" if len(one) == 1 else "tie"

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def graded(source: str, faults: Sequence[Fault], sizes: Sizes = APART) -> Counte
     for fault in faults:
         here = checked(source, fault, sizes, 0)
         if here.verdict == "refuted":
-            found[grade(here, checked(source, fault, OTHER, 50))] += 1
+            found[grade(here, partial(checked, source, fault, OTHER, 50))] += 1
             text = str(here)
             assert len(text.splitlines()) <= 20, text
             assert "cause" in text or "computed from no parameter" in text, text
@@ -59,10 +60,10 @@ def test_a_cause_by_chance_would_be_graded_wrong() -> None:
     """The grading has teeth: N and the outputs are 5 here, and 10 and 7 there."""
     (fault,) = [f for f in SOFTMAX_FAULTS if f.name == "1/N left out"]
     here, there = checked(SOFTMAX, fault, EQUAL, 0), checked(SOFTMAX, fault, OTHER, 50)
-    assert grade(here, there) == "tie"
+    assert grade(here, lambda: there) == "tie"
     (first,) = here.faults
     by_chance = dataclasses.replace(here, faults=(first._replace(causes=("a factor 5 (here W1.shape[1]) at d(z3)",)),))
-    assert grade(by_chance, there) == "wrong"
+    assert grade(by_chance, lambda: there) == "wrong"
 
 
 # --- another point --------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from reference.errors import InputError
 from tests.doors.mutants import distance, mutant
 from tests.doors.of_the_field import NETWORKS
+from tests.unruled import unexplained
 from torch_mirror import check
 
 DRAWN = 6
@@ -33,7 +34,8 @@ def test_the_verdict_agrees_with_central_differences(name: str) -> None:
         except Exception:  # noqa: BLE001, S112 - a mistake that does not run is none of ours
             continue
         try:
-            result = check(changed.loss, p, *data)
+            with unexplained(0.2):  # of a drawn mistake the search need not end, and it must not raise
+                result = check(changed.loss, p, *data)
         except InputError as error:
             assert "does not depend" in str(error) or "one number" in str(error), said  # noqa: PT017 - others are wrong
             continue
