@@ -7,7 +7,8 @@ import pytest
 
 from reference import SGD
 from torch_mirror import Checked, check, check_layer, check_step
-from torch_mirror.tape import causes, compared, enclosures
+from torch_mirror.doors.check import closer
+from torch_mirror.tape import causes, compared, enclosures, ladder
 
 
 def covered(factors: Any, big: Any) -> Any:
@@ -79,6 +80,34 @@ def test_small_elements_that_stay_open_are_counted_in_the_first_line(monkeypatch
     assert "but for 1 element that could not be told" in str(result).splitlines()[0]
     assert "1 of 3 elements is not judged" in result.rows[0].why
     assert '"unjudged": 1' in result.json()
+
+
+def saturated(p: Any, x: Any) -> Any:
+    """A softmax whose gradient sums to 0, and as it is stored to 1e-17, beside elements of 1e-30."""
+    z = x @ p
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    h = e / e.sum(axis=1, keepdims=True)
+    d = np.array([1.0, -0.7, 0.3]) * np.ones_like(h)
+    return (h * d).sum(), x.T @ (h * (d - (d * h).sum(axis=1, keepdims=True)))
+
+
+SATURATED = np.array([[100.0, 0.0, 30.0], [0.0, 3.0, 1.0]]), np.array([[1.0, 0.5], [1.0, -0.25]])
+
+
+def test_what_pieces_object_to_because_of_what_they_start_from_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(saturated, *SATURATED).certified
+    monkeypatch.setattr(closer, "_unless_rounded", lambda piece, *_: piece)  # the planted hole
+    assert check(saturated, *SATURATED).verdict == "refuted"
+
+
+def test_a_hidden_element_is_climbed_for_and_told_from_one_that_is_apart() -> None:
+    d, room = np.array([1.0, 1e-3, 1e-3, 0.0]), np.array([1e-9, 1e-2, 1e-2, 1e-310])
+    pair = ladder.Pair(d, np.array([0.0, 0.0, 0.5, 0.0]), room, d)
+    assert pair.hidden.tolist() == [False, True, False, False]
+    assert pair.hides == 10
+    rung = ladder.Rung("float64", 53, {"W": pair}, 0.0)
+    assert not rung.tells(1.0)
+    assert rung._replace(pairs={"W": pair._replace(room=1e-9 * room)}).tells(1.0)
 
 
 def test_of_a_layer_as_well() -> None:

@@ -173,8 +173,9 @@ def _missing(s: Scene, have: int, place: int) -> str:
     """What lies between the derivative that is there and the one that is due."""
     if times := _times_used(s, have, place):
         line = line_of(s, have)
-        told = f"{written(s, have) or name_of(s, have)}{f' ({line.place})' if line else ''}"
-        return f"it is the share of one of the {times} times that {told} was run: those of the others are added nowhere"
+        where = f"{written(s, have) or name_of(s, have)}{f' ({line.place})' if line else ''}"
+        share = f"it is the share of one of the {times} times that {where} was run"
+        return f"{share}: those of the others are added nowhere"
     between = [n for n in numbers_in(s.tape.values[have]) if place < n <= have]
     between = [n for n in between if _made_of(s, n, place)]
     if len(between) > 3 or not between:

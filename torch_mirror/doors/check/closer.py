@@ -34,17 +34,22 @@ BLIND = compared.WIDE
 
 
 class Closer(NamedTuple):
-    """rows: by the names of the parameters. scene: for blame, where pieces were looked at that tell more."""
+    """rows: by the names of the parameters. scene: for blame, of the pieces where these tell more of a gradient."""
 
     rows: dict[str, Row]
     notes: tuple[str, ...]
-    scene: Scene
+    scene: Scene | None
 
 
 def is_open(row: Row) -> bool:
-    """Whether a closer look may tell more: undecided, in some elements not judged, coarse, or 0 on both sides."""
+    """Whether a closer look may tell more: of the whole, or of elements that are not judged."""
+    return _is_wide(row) or (row.word == "ok" and row.unjudged > 0)
+
+
+def _is_wide(row: Row) -> bool:
+    """Undecided, coarse, or 0 on both sides, which may have been rounded to 0."""
     coarse = row.resolution is None or row.resolution > COARSE
-    return row.word == "undecided" or (row.word == "ok" and (coarse or row.unjudged > 0))
+    return row.word == "undecided" or (row.word == "ok" and coarse)
 
 
 def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
@@ -74,7 +79,9 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
                 found[name] = found[name]._replace(why=_not_finite(d))
         notes += _told([n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
     found, empty = _empty({name: _blind(row) for name, row in found.items()})
-    return Closer(found, (*notes, *empty), _scene(seen, d, pieces))
+    wide = any(_is_wide(row) for row in rows.values())
+    pieced = wide or any(found[name].word == "WRONG" != rows[name].word for name in rows)
+    return Closer(found, (*notes, *empty), _scene(seen, d, pieces) if pieced else None)
 
 
 def _not_finite(d: Derivatives) -> str:

@@ -51,7 +51,7 @@ from torch_mirror.tape import causes, patterns
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
 from torch_mirror.tape.graph import MissingAdjointError, needed
-from torch_mirror.tape.scene import scene_of
+from torch_mirror.tape.scene import Scene, scene_of
 from torch_mirror.tape.surrogate import declarations
 from torch_mirror.tape.told import Fault, Row
 from torch_mirror.tape.zeros import flat_behind, why_zero
@@ -144,11 +144,11 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
     d, rows, notes, complete = convened(seen, order)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
+    scene: Scene | None = None
     if any(map(is_open, rows)):
         near = closer(seen, d, dict(zip(order, rows, strict=True)))
         rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
-    else:
-        scene = scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
+    scene = scene or scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
     if not complete:
         rows = not_all_tried(seen, rows, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
