@@ -227,3 +227,19 @@ def test_no_torch_is_imported() -> None:
         "assert r.certified, str(r); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("optimizer", "ours"), [
+    (torch.optim.SGD([torch.zeros(1)], 0.2, momentum=0.9, nesterov=True), SGD(0.2, momentum=0.9, nesterov=True)),
+    (torch.optim.Adam([torch.zeros(1)], 0.2, eps=1e-3), Adam(0.2, eps=1e-3)),
+    (torch.optim.AdamW([torch.zeros(1)], 0.2, weight_decay=0.3), AdamW(0.2, weight_decay=0.3)),
+    (torch.optim.RMSprop([torch.zeros(1)], 0.2, centered=True), RMSprop(0.2, centered=True)),
+    (torch.optim.Adagrad([torch.zeros(1)], 0.2, lr_decay=0.1), Adagrad(0.2, lr_decay=0.1)),
+])  # fmt: skip
+def test_torch_s_optimizer_is_ours_with_its_options(optimizer: Any, ours: Any) -> None:
+    assert step.known(optimizer) == ours
+
+
+def test_torch_s_other_optimizers_are_told_as_such() -> None:
+    with pytest.raises(InputError, match=r"optimizer: expected an object with init\(\) and step\(\).*, got Adamax"):
+        check_step(plain, torch.optim.Adamax([torch.zeros(1)]), P, G)

@@ -83,3 +83,12 @@ def test_a_view_of_labels_is_written_through() -> None:
 def test_what_has_no_rule_is_named(call: Callable[[Any], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call(Ball(np.ones((2, 2))))
+
+
+@pytest.mark.parametrize("shapes", [((), (3,)), ((3,), ()), ((), ())])
+def test_inner_with_a_number_is_a_product(shapes: Any) -> None:
+    a, b = (np.full(shape, 0.3) for shape in shapes)
+    x, y = (Ball(v) for v in (a, b))
+    inner: Any = np.inner(x, y)  # type: ignore[arg-type]  # a ball is no array to mypy
+    assert inner.shape == np.inner(a, b).shape
+    assert (np.abs(inner.value - np.inner(a, b)) <= inner.radius).all()

@@ -10,6 +10,7 @@ import pytest
 from tests.attack.adversary import F32, F64, at_200_bits, rational, worst
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.rules import elementwise
 
 
 def test_a_quotient_whose_divisor_may_nearly_vanish() -> None:
@@ -62,3 +63,19 @@ def test_a_product_may_underflow_on_its_way(fmt: Format) -> None:
         orders = [x[list(o)].prod(axis=0) for o in ([0, 1, 2, 3, 4], [0, 2, 3, 1, 4], [3, 0, 1, 2, 4])]
         assert worst(ball, rational(x).prod(axis=0), orders) <= 1
         assert np.isinf(Ball(np.array([fmt.huge, 2, 0.1], fmt.dtype)).prod().radius)
+
+
+def test_some_exact_products_among_many_are_found() -> None:
+    """Of many a few are asked first; here all of those but the first are exact, and so is every other one."""
+    size = 2 * elementwise.MANY
+    x = np.where(np.arange(size) % 2, 0.1, 0.5)
+    x[0] = 0.1
+    radius = (Ball(x) * Ball(x.copy())).radius
+    assert ((radius == 0) == (x == 0.5)).all()
+
+
+def test_a_product_whose_evaluations_may_overflow_though_the_operand_s_do_not() -> None:
+    """The operand may be 0.6 of the largest number, as two evaluations of it may lie R = 2 radii apart."""
+    x = Ball(np.zeros(1), np.array([0.3 * F64.huge]))
+    with np.errstate(over="ignore"):
+        assert np.isinf((x * 2).radius).all()
