@@ -4,7 +4,7 @@ Each step starts from torch's own state before it, exact operands, and goes on w
 state: so a radius is that of one equation, and the first wrong tensor is the one whose equation is wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,6 +101,22 @@ def of_numpy(optimizer: Any, step: Step, t: int | None = None) -> dict[str, Arra
 
     optimizer.step(step.p, step.g, step.state, step.t if t is None else t, note)
     return seen
+
+
+def together(steps: Sequence[Step], lead: tuple[int, ...] = (-1,)) -> Step:
+    """The steps stacked, in an array of that shape, as a judge evaluates them."""
+
+    def stacked(*trees: Any) -> Any:
+        return zip_with(lambda _, *rows: np.stack(rows).reshape(*lead, *rows[0].shape), *trees)
+
+    return Step(
+        stacked(*(step.p for step in steps)),
+        stacked(*(step.g for step in steps)),
+        {key: stacked(*(step.state[key] for step in steps)) for key in steps[0].state},
+        np.array([step.t for step in steps]).reshape(lead),
+        {name: np.stack([step.seen[name] for step in steps]).reshape(*lead, *a.shape)
+         for name, a in steps[0].seen.items()},
+    )  # fmt: skip
 
 
 class Judged(NamedTuple):
