@@ -14,12 +14,13 @@ import numpy as np
 
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of
-from reference.claim.tree import named, rebuild
+from reference.claim.tree import named, rebuild, zip_with
 from reference.optimizers.adagrad import Adagrad
 from reference.optimizers.adam import Adam
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from reference.traces.trace import Trace
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import claim_of, sizes_of, spoken
 from torch_mirror.doors.check.runs import Followed, as_taken, followed
@@ -90,11 +91,19 @@ def causes_of_update(experiment: Experiment, trace: Trace, step: int = 0) -> tup
     e, at = experiment, _at(experiment, trace, step)
     if not isinstance(e.optimizer, (SGD, Adam, RMSprop, Adagrad)):
         return ()
-    seen = {name: Number(a) for name, a in at.after.items() if np.isfinite(a).all()}  # NaN: torch has no such state
     g, before = (rebuild(e.parameters, gradients) if gradients else None for gradients in (at.gradients, at.previous))
     with np.errstate(all="ignore"):
+        before_it = {key: _balls(tree) for key, tree in at.state.items()}
+        p, state = e.optimizer.step(_balls(at.p), _balls(g), before_it, step)
+        right = {**named(p), **named(state)}
+        held = {name: a for name, a in at.after.items() if np.isfinite(a).all()}  # NaN: torch has no such state
+        seen = {name: Number(a, right[name].settled().radius) for name, a in held.items()}
         told = explain_update(e.optimizer, at.p, g, at.state, step, seen, before, BUDGET)
     return _in_words(told, {name: x.value.size for name, x in seen.items()}, {})
+
+
+def _balls(tree: Any) -> Any:
+    return zip_with(lambda _, a: Ball(a), tree)
 
 
 def _at(e: Experiment, trace: Trace, step: int) -> _At:

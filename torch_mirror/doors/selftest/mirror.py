@@ -5,7 +5,7 @@ sides. The module, the loss and the optimizer stay the user's own objects; what 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from reference.experiments import rounded
 from torch_mirror.doors.mirror_causes import causes_of_gradients
 from torch_mirror.doors.selftest.backward import Point, Using, moved
 from torch_mirror.doors.selftest.graded import graded, in_short
-from torch_mirror.doors.selftest.planting import Planting, Target, planting
+from torch_mirror.doors.selftest.planting import Planting, Target, differ, planting
 from torch_mirror.doors.selftest.told import Named, Trial
 from torch_mirror.doors.selftest.wrongs import Wrong
 from torch_mirror.doors.verify import verify
@@ -114,8 +114,13 @@ def _loss(criterion: Callable[..., Tensor], plant: Planting) -> Callable[..., Te
     return wrong
 
 
-def trials(of: dict[str, Experiment], wrong: Wrong, target: Target, using: Using) -> Iterator[Trial]:
-    """The mistake in the mirror, in each dtype; its cause is looked for once, in float64: the formula is the same."""
+def trials(
+    of: dict[str, Experiment], wrong: Wrong, target: Target, using: Using, rooms: Mapping[str, Mapping[str, float]]
+) -> Iterator[Trial]:
+    """The mistake in the mirror, in each dtype; its cause is looked for once, in float64: the formula is the same.
+
+    rooms: of each dtype how much of each tensor it may round away
+    """
     wide = rounded(next(iter(of.values())), "float64")
     named: tuple[Named, str] | None = None
     for dtype, e in of.items():
@@ -127,7 +132,7 @@ def trials(of: dict[str, Experiment], wrong: Wrong, target: Target, using: Using
 
         try:
             certificate = verify(e, using=wrongly)
-            row = _row(certificate, wrong, target, plant)
+            row = _row(certificate, wrong, target, plant, rooms[dtype].get(target.tensor, 0.0))
             if row.changes and wrong.where not in ("value", "loss"):
                 named = named or _named(wide, wrong, target, using)
                 row = row._replace(named=named[0], cause=named[1])
@@ -161,8 +166,8 @@ def _goes_on(e: Experiment, wrong: Wrong, target: Target, using: Using) -> bool:
     return any(right[name].tobytes() != wrongs[name].tobytes() for name in own)
 
 
-def _row(c: Certificate, wrong: Wrong, target: Target, plant: Planting) -> Trial:
-    differs = any(np.asarray(m.right).tobytes() != np.asarray(m.wrong).tobytes() for m in plant.made)
+def _row(c: Certificate, wrong: Wrong, target: Target, plant: Planting, room: float) -> Trial:
+    differs = differ(plant.made, room)
     first = "" if c.first is None else c.first.tensor
     said = "" if c.ruling is None else c.ruling.verdict
     forward = wrong.where in ("value", "loss")  # of two forwards neither is the right one: neither may be blamed

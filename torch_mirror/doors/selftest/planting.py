@@ -5,7 +5,7 @@ one with another gradient, a function in one that changes what comes out; so it 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from reference.claim.objective import Function, matched
 from reference.claim.slots import gradient_of
 from reference.claim.tree import named, zip_with
 from reference.traces.training import train
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.format import format_of
 from torch_mirror.balls.recording import Place, caller
 from torch_mirror.doors.selftest.wrongs import Seen, Wrong
 
@@ -154,7 +156,10 @@ class _Loss:
 
 
 def through(plant: Planting, sow: Sow = keep, parts: frozenset[str] = frozenset()) -> Sow:
-    """The sow of a run that makes the mistake, in front of another one. parts: names that are ``dW1.data`` in the run."""
+    """The sow of a run that makes the mistake, in front of another one.
+
+    parts: names that are sown as ``dW1.data`` in the run
+    """
 
     def passed(name: str, value: Any, /) -> Any:
         value = sow(name, plant.change(f"{name}.data" if name in parts else name, value))
@@ -201,3 +206,31 @@ def chosen(e: Experiment, wrong: Wrong, first: int, batch: int = 0) -> Target | 
         if any(np.asarray(m.right).tobytes() != np.asarray(m.wrong).tobytes() for m in plant.made):
             return target
     return None
+
+
+def room_of(e: Experiment) -> Mapping[str, float]:
+    """How much of each tensor its dtype may round away in a step: the largest radius over the largest value."""
+    fmt, room = format_of(e.dtype), dict[str, float]()
+
+    def noted(name: str, value: Any, /) -> Any:
+        x = value.settled() if hasattr(value, "settled") else None
+        if x is not None and x.size:
+            largest = float(np.abs(x.value).max()) or 1.0
+            room[name] = float(np.asarray(x.radius).max()) / largest
+        return value
+
+    data = e.seen(e.objective.prepare(e.data), 0)
+    with np.errstate(all="ignore"):
+        e.objective.gradients(zip_with(lambda _, a: Ball(a.copy(), 0, fmt), e.parameters), data, noted)
+    return room
+
+
+def differ(made: list[Made], room: float) -> bool:
+    """Whether a mistake made another array somewhere, by more than that share of its largest element."""
+    return any(_differs(np.asarray(m.right), np.asarray(m.wrong), room) for m in made)
+
+
+def _differs(right: Any, wrong: Any, room: float) -> bool:
+    with np.errstate(all="ignore"):
+        allowed = room * np.abs(right).max(initial=0)
+        return bool((~(np.abs(wrong - right) <= allowed)).any())

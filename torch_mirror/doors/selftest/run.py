@@ -23,7 +23,7 @@ from torch_mirror.doors.check.derivative import check
 from torch_mirror.doors.mirror_causes import function_of
 from torch_mirror.doors.selftest import backward, mirror, source, trace, updates
 from torch_mirror.doors.selftest.backward import Point, Using, off_zero, point_of
-from torch_mirror.doors.selftest.planting import chosen
+from torch_mirror.doors.selftest.planting import chosen, room_of
 from torch_mirror.doors.selftest.steps import STEPS
 from torch_mirror.doors.selftest.told import SelfTest, Trial
 from torch_mirror.doors.selftest.wrongs import GRADIENTS, LEFT_OVER, VALUES
@@ -47,8 +47,8 @@ def selftest(
 
     network: a reference.Experiment, of which a few steps are run; or a function (p, *data) -> (loss, gradients), with p
     and the data behind it, as ``check`` takes them: then there is no other side, and no update.
-    using: makes the torch module, loss and optimizer, as for ``verify``; of a network without a mirror NumPy's side alone
-    is tested. dtypes: of the runs; the numbers are rounded to each. progress: called with each trial.
+    using: makes the torch module, loss and optimizer, as for ``verify``; of a network without a mirror only the
+    side of NumPy is tested. dtypes: of the runs; the numbers are rounded to each. progress: called with each trial.
     Raises InputError for what is neither, and what the network itself raises.
     """
     started = time.perf_counter()
@@ -92,6 +92,7 @@ def _honest(e: Experiment, using: Using | None) -> str:
 
 def _of_experiment(of: dict[str, Experiment], using: Using | None) -> Iterator[Trial]:
     first = next(iter(of.values()))
+    rooms = {dtype: room_of(e) for dtype, e in of.items()}
     for i, wrong in enumerate((*GRADIENTS, *LEFT_OVER, *VALUES)):
         target = chosen(first, wrong, i)
         if target is None:
@@ -100,9 +101,9 @@ def _of_experiment(of: dict[str, Experiment], using: Using | None) -> Iterator[T
         if wrong in GRADIENTS:
             yield from backward.trials(of, wrong, target, using)
         else:
-            yield from trace.trials(of, wrong, target)
+            yield from trace.trials(of, wrong, target, rooms)
         if using is not None and mirror.can_be_planted(first, using, target):
-            yield from mirror.trials(of, wrong, target, using)
+            yield from mirror.trials(of, wrong, target, using, rooms)
     for step in STEPS:
         yield from updates.trials(of, step, using)
     points = {dtype: point_of(e) for dtype, e in of.items()}

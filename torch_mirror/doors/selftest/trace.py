@@ -4,10 +4,8 @@ The run's trace is judged by ``certify``.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-
-import numpy as np
 
 import reference
 from reference.claim.experiment import Experiment
@@ -17,13 +15,18 @@ from torch_mirror.doors.certify import certify
 from torch_mirror.doors.mirror_causes import causes_of_gradients
 from torch_mirror.doors.selftest.backward import Point, moved
 from torch_mirror.doors.selftest.graded import graded, in_short
-from torch_mirror.doors.selftest.planting import Target, planting, through
+from torch_mirror.doors.selftest.planting import Target, differ, planting, through
 from torch_mirror.doors.selftest.told import Named, Trial
 from torch_mirror.doors.selftest.wrongs import Wrong
 
 
-def trials(of: dict[str, Experiment], wrong: Wrong, target: Target) -> Iterator[Trial]:
-    """The mistake in the run, in each dtype; what follows from it goes on with it."""
+def trials(
+    of: dict[str, Experiment], wrong: Wrong, target: Target, rooms: Mapping[str, Mapping[str, float]]
+) -> Iterator[Trial]:
+    """The mistake in the run, in each dtype; what follows from it goes on with it.
+
+    rooms: of each dtype how much of each tensor it may round away
+    """
     named: tuple[Named, str] | None = None
     for dtype, one in of.items():
         started = time.perf_counter()
@@ -34,7 +37,7 @@ def trials(of: dict[str, Experiment], wrong: Wrong, target: Target) -> Iterator[
         except InputError as error:
             yield Trial("tensor", wrong.name, "numpy", dtype, target.tensor, changes=True, said=f"refused: {error}")
             continue
-        differs = any(np.asarray(m.right).tobytes() != np.asarray(m.wrong).tobytes() for m in plant.made)
+        differs = differ(plant.made, rooms[dtype].get(target.tensor, 0.0))
         said, first = "" if c.ruling is None else c.ruling.verdict, "" if c.first is None else c.first.tensor
         row = Trial(
             "tensor", wrong.name, "numpy", dtype, target.tensor, differs, c.verdict == "refuted",
