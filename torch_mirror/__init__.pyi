@@ -8,6 +8,7 @@ from torch_mirror.doors.check.result import Refuted as Refuted
 from torch_mirror.doors.check.step import check_step as check_step
 from torch_mirror.doors.ensembles import verify_ensemble as verify_ensemble
 from torch_mirror.doors.minimised import minimised as minimised
+from torch_mirror.doors.reproduce import reproduce as reproduce
 from torch_mirror.doors.selftest.run import selftest as selftest
 from torch_mirror.doors.selftest.told import SelfTest as SelfTest
 from torch_mirror.doors.verify import verify as verify

@@ -140,6 +140,26 @@ def selftest(context: click.Context, /, networks: tuple[str, ...], dtype: str, j
     context.exit(0 if all(one.passed for one in tests) else 1)
 
 
+@cli.command()
+@click.argument("network", metavar="FILE:OBJECT")
+@click.option("-o", "--output", "path", type=click.Path(path_type=Path), metavar="PATH", help="The script's file.")
+def reproduce(network: str, path: Path | None) -> None:
+    """Make a script of NumPy alone that shows a wrong gradient.
+
+    FILE:OBJECT is an object of a Python file, as for selftest. The script holds the code of the network, the smallest
+    sizes and simplest numbers at which the gradient is still wrong, and the derivative; it ends in an AssertionError.
+    It is printed, or written to PATH. Exit status 2 where no gradient is wrong.
+    """
+    with errors_without_traceback():
+        subject = _subject(network)
+        from torch_mirror import reproduce as of
+
+        raise_as_usual()
+        text = of(*subject, path=path)
+        if path is None:
+            say(text.rstrip())
+
+
 def _subject(text: str) -> "tuple[object, ...]":
     """What is tested: an experiment by its name, or an object of a file. Raises InputError for anything else."""
     from reference import experiments

@@ -10,13 +10,14 @@ import linecache
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.claim.experiment import Experiment
-from reference.errors import TorchMirrorError
+from reference.errors import InputError, TorchMirrorError
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import claim_of
@@ -171,14 +172,22 @@ def _trial(
         told = any(line.file == planted.code.co_filename and line.number in edit.lines for line in lines)
         said = ""
         if e is not None and using is not None:
-            ruling = verify(e, using=using).ruling
-            said = "" if ruling is None else ruling.verdict
+            said = _side(e, using)
     return row._replace(
         changes=True, refuted=c.verdict == "refuted", located=told,
         right_side=c.verdict == "refuted" and said in ("", NOT_ITS_OWN), named=named,
         where=", ".join(dict.fromkeys(line.place for line in lines[:3])), said=said, cause=in_short(c.causes),
         seconds=time.perf_counter() - started,
     )  # fmt: skip
+
+
+def _side(e: Experiment, using: Using) -> str:
+    """What is said of the side by verify, to which the experiment is new: its code is another one now."""
+    try:
+        ruling = verify(replace(e), using=using).ruling
+    except InputError:
+        return ""  # what the edited code hands on is refused before anything is trained
+    return "" if ruling is None else ruling.verdict
 
 
 def _graded(c: Any, elsewhere: Callable[[], tuple[str, ...]]) -> Named:
