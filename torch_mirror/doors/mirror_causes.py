@@ -114,8 +114,16 @@ def _at(e: Experiment, trace: Trace, step: int) -> _At:
         own = {name: str(gradient_of(e.slots, name)) for name in names}
         return {name: trace.tensors[g][k].copy() for name, g in own.items() if k >= 0 and g in trace.tensors}
 
-    p = e.parameters_of({name: trace.parameters[name][i].copy() for name in names})
-    state = rebuild(e.optimizer.init(e.parameters), {name: a[i].copy() for name, a in trace.states.items()})
+    def parameters(k: int) -> Any:
+        return e.parameters_of({name: trace.parameters[name][k].copy() for name in names})
+
+    p, state = parameters(i), e.optimizer.init(e.parameters)
+    held = {name: a[i].copy() for name, a in trace.states.items()}
+    if all(np.isfinite(a).all() for a in held.values()) and set(held) == set(named(state)):
+        state = rebuild(state, held)
+    else:  # torch's optimizer keeps none: that of the right one, from the gradients that there were
+        for k in range(i):
+            _, state = e.optimizer.step(parameters(k), rebuild(e.parameters, gradients(k)), state, trace.first + k)
     after = {name: a[i + 1].copy() for name, a in {**trace.parameters, **trace.states}.items()}
     data = tuple(e.seen(e.objective.prepare(e.data), step))
     return _At(p, state, data, gradients(i), gradients(i - 1), after)

@@ -1,6 +1,7 @@
 """What a command names as FILE:OBJECT: something of the user's own, taken from a Python file."""
 
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from reference.errors import InputError
 
 
 def load(text: str) -> Any:
-    """The object of ``network.py:experiment``; dots go further in. A function without arguments is called for it.
+    """The object of ``network.py:experiment``; dots go further in. A function that needs no argument is called for it.
 
     The file runs once, as a module of its own name, and may import what lies beside it. Raises InputError for a file or
     an object that is not there, and for what the file or the function raises.
@@ -46,8 +47,11 @@ def _module(path: Path) -> Any:
 
 
 def _takes_nothing(function: Any) -> bool:
-    code = getattr(function, "__code__", None)
-    return code is not None and code.co_argcount + code.co_kwonlyargcount == 0
+    try:
+        arguments = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return all(a.default is not a.empty or a.kind in (a.VAR_POSITIONAL, a.VAR_KEYWORD) for a in arguments)
 
 
 def _called(text: str, function: Any) -> Any:

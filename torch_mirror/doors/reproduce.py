@@ -48,7 +48,7 @@ def reproduce(network: Any, *arguments: Any, path: str | Path | None = None) -> 
     claim = claim_of(function, case.parameters, case.data)
     rows = wrong_rows(claim, case)
     if not rows:
-        raise InputError("what is to be reproduced", "a gradient that check refutes", "none that is wrong")
+        raise InputError("what is to be reproduced", "a gradient of which check refutes a number", "none that is wrong")
     name = next(iter(rows))
     case = smaller(claim, case, name)
     to = nothing()

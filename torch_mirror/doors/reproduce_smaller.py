@@ -57,8 +57,9 @@ def wrong_rows(claim: Claim, case: Case, *, kinks: bool = True) -> dict[str, Row
 
 def _is_off(row: Row, own: Any) -> bool:
     """Whether the plain run is outside, too: the script knows no balls."""
-    number = float(np.asarray(own)[row.index])
-    return not abs(number - row.expected) <= room_of(row)
+    if np.ndim(own) != len(row.index):  # of another shape: no element is the wrong one
+        return False
+    return not abs(float(np.asarray(own)[row.index]) - row.expected) <= room_of(row)
 
 
 def badness(row: Row | None) -> float:
@@ -67,7 +68,8 @@ def badness(row: Row | None) -> float:
         return 0.0
     if not np.isfinite(row.seen):
         return np.inf
-    return abs(row.seen - row.expected) / max(abs(row.seen), abs(row.expected))
+    largest = max(abs(row.seen), abs(row.expected))
+    return abs(row.seen - row.expected) / largest if largest else 0.0  # both are 0 where the shape is what is wrong
 
 
 def smaller(claim: Claim, case: Case, name: str) -> Case:

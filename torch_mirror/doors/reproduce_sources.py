@@ -72,12 +72,12 @@ def copy_function(to: Copied, function: FunctionType) -> str:
 
 
 def _copy_name(to: Copied, module: str, name: str) -> None:
+    source = _source_of(module)
     thing = vars(sys.modules[module]).get(name)
     if name in to.things:
         if to.things[name] is not thing:
             raise InputError(f"what {name} is", "one thing, for a script of one file", f"another in {module}")
         return
-    source = _source_of(module)
     for node in _statements(ast.parse(source).body):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             if _copy_import(to, module, name, node):

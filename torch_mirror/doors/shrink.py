@@ -41,23 +41,18 @@ def smallest(experiment: E, fails: Callable[[E], bool], evaluations: int = 1000)
     """
     best, left = experiment, evaluations
 
-    def still(candidate: E) -> bool:
-        nonlocal left
-        left -= 1
-        return left >= 0 and fails(candidate)
-
     def accepted(candidate: E) -> bool:
-        nonlocal best
-        if not still(candidate):
+        nonlocal best, left
+        left -= 1
+        if left < 0 or not fails(candidate):
             return False
         best = candidate
         return True
 
     if isinstance(experiment, Ensemble):
         _fewer_members(experiment, accepted)
-    given = numbers(best)
-    found = simplest(given, lambda arrays: still(_with(best, arrays)), evaluations)
-    return best if found is given else _with(best, found)
+    simplest(numbers(best), lambda arrays: accepted(_with(best, arrays)), evaluations)
+    return best  # the last that was accepted
 
 
 Arrays: TypeAlias = dict[str, Array]

@@ -1,5 +1,6 @@
 """Faults in the user's own backward pass, judged by ``check``, and beside the mirror by ``verify``."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -63,7 +64,9 @@ def moved(point: Point) -> Point:
 def checked(e: Experiment, wrong: Wrong, target: Target, point: Point) -> tuple[Checked, list[Made]]:
     """What ``check`` says of the network with the mistake at a point, and what the mistake made."""
     plant = planting(wrong, target)
-    return check(function_of(planted(e, plant)), point.parameters, *point.data), plant.made
+    function = function_of(planted(e, plant))
+    functools.update_wrapper(function, function_of(e))  # so that check finds the user's own modules behind it
+    return check(function, point.parameters, *point.data), plant.made
 
 
 def trials(of: dict[str, Experiment], wrong: Wrong, target: Target, using: Using | None) -> Iterator[Trial]:

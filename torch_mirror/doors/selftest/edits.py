@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 class Edit(NamedTuple):
     """words: what was done; line: where; tree: of the whole file, edited.
 
-    lines: on which it shows: those of the statement, and of what uses its result in the same function; a statement of
-    which a name is left computes nothing that could be seen
+    lines: on which it may show: those of the statement, and of what uses its result, or makes what it uses, in the same
+    function; a statement of which a name is left computes nothing that could be seen
     """
 
     words: str
@@ -45,23 +45,26 @@ def edits_of(source: str, lines: Collection[int]) -> list[Edit]:
                     if text == was:
                         continue
                     told = f"{words}: {_short(was)}"
-                    shows = frozenset(span) | _uses(tree, statement)
+                    shows = frozenset(span) | _near(tree, statement)
                     made = Edit(told, statement.lineno, shows, _with(tree, node, other))
                     kinds.setdefault(kind, []).append(made)
     rounds = zip_longest(*kinds.values())
     return [edit for row in rounds for edit in row if edit is not None]
 
 
-def _uses(tree: ast.Module, statement: ast.stmt) -> frozenset[int]:
-    """The lines that use what a statement assigns, in the innermost function that it is in."""
+def _near(tree: ast.Module, statement: ast.stmt) -> frozenset[int]:
+    """The lines that use what a statement assigns, and those that assign what it uses, in the innermost function."""
     homes = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and any(n is statement for n in ast.walk(f))]
-    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-    names = {t.id for t in targets if isinstance(t, ast.Name)}
+    own = [n for n in ast.walk(statement) if isinstance(n, ast.Name)]
+    made = {n.id for n in own if isinstance(n.ctx, ast.Store)}
+    used = {n.id for n in own if isinstance(n.ctx, ast.Load)}
     home = max(homes, key=lambda f: f.lineno, default=None)
     if home is None:
         return frozenset()
-    loads = (n for n in ast.walk(home) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-    return frozenset(n.lineno for n in loads if n.id in names and n.lineno > statement.lineno)
+    names = [n for n in ast.walk(home) if isinstance(n, ast.Name)]
+    behind = {n.lineno for n in names if isinstance(n.ctx, ast.Load) and n.id in made and n.lineno > statement.lineno}
+    before = {n.lineno for n in names if isinstance(n.ctx, ast.Store) and n.id in used and n.lineno < statement.lineno}
+    return frozenset(behind | before)
 
 
 def _short(text: str) -> str:

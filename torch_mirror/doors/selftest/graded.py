@@ -23,14 +23,19 @@ def words(causes: Collection[str]) -> set[str]:
     return {re.sub(r"[-+\d./e ]+ \(here (.*?)(, N the batch)?\) ", r" \1 ", cause) for cause in bare}
 
 
+def _edits(causes: Collection[str]) -> set[str]:
+    """The words without what the derivative is by: those by z and by z + b are one, and either may be told."""
+    return {re.sub(r"d\(.*\)", "d(.)", cause) for cause in words(causes)}
+
+
 def graded(here: Collection[str], elsewhere: Callable[[], Collection[str]]) -> Named:
     """The grade of the causes here; those elsewhere are asked for only where there are some."""
-    one = words(here)
+    one = _edits(here)
     if not one:
         return "not named"
-    if not one & words(elsewhere()):
+    if not one & _edits(elsewhere()):
         return "wrong"
-    return "named" if len(one) == 1 else "tie"
+    return "named" if len(words(here)) == 1 else "tie"
 
 
 def in_short(causes: Collection[str]) -> str:

@@ -41,8 +41,9 @@ class Made(NamedTuple):
     place: Place | None  # the line that computed the tensor
 
 
-class Planting(NamedTuple):
-    """A mistake for one run.
+@dataclass(frozen=True)
+class Planting:
+    """A mistake for one run. ``check`` puts back all that a user's code can reach, but nothing in a class of ours.
 
     change: (name, value) to the value, or to what stands in its place
     note:   is told every value by name as the step goes on with it, the parameters first
@@ -192,12 +193,13 @@ def function_with(own: Function, plant: Planting) -> Callable[..., Any]:
 def chosen(e: Experiment, wrong: Wrong, first: int, batch: int = 0) -> Target | None:
     """The tensor to plant a kind of mistake in: of those where it changes a bit, the first from a place on; or none.
 
+    One of several elements is taken, if there is one: a single number is a multiple of any other.
     batch: the samples of a step, where the experiment does not know them
     """
     possible = targets(e, wrong)
-    for i in range(len(possible)):
-        target = possible[(first + i) % len(possible)]
-        target = target._replace(batch=batch or target.batch)
+    turned = [possible[(first + i) % len(possible)] for i in range(len(possible))]
+    for one in sorted(turned, key=lambda t: int(np.prod(e.slots[t.tensor].shape)) == 1):
+        target = one._replace(batch=batch or one.batch)
         plant = planting(wrong, target)
         if wrong.steps > 1 or wrong.where in ("value", "loss"):
             train(replace(e, steps=wrong.steps), plant=through(plant))

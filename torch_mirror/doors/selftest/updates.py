@@ -129,7 +129,8 @@ def _mirrors(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> tuple[
     def causes(e: Experiment) -> tuple[str, ...]:
         trace = train(e, using=stepped_by(e, using(e), made))
         found = certify(e, trace).first
-        return () if found is None else causes_of_update(e, trace, found.step)
+        steps = () if found is None else range(found.step, e.steps)  # a state that is not there shows in the step after
+        return next((causes for step in steps if (causes := causes_of_update(e, trace, step))), ())
 
     return _graded(wrong, causes(wide), lambda: causes(_elsewhere(wide)))
 
