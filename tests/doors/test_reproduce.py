@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reference.claim.experiment import Experiment
 from reference.errors import InputError
@@ -19,8 +21,10 @@ from reference.optimizers.sgd import SGD
 from tests.doors.of_the_field import claim
 from tests.doors.planting import planted
 from tests.examples import dicts, layer_objects, per_sample
+from tests.judge import faults
 from torch_mirror.doors import cli
 from torch_mirror.doors.check.claimed import claim_of
+from torch_mirror.doors.minimised import minimised
 from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.reproduce_smaller import Case, badness, smaller, wrong_rows
 
@@ -43,6 +47,24 @@ def experiment(network: TwoLayerReLU | None = None) -> Experiment:
     r = np.random.default_rng(0)
     W1, W2, x, t = (r.standard_normal(s).astype("float32") for s in ((4, 3), (2, 4), (5, 3), (5, 2)))
     return Experiment(network or Wrong(3, 4, 2), Parameters(W1, W2), x, t, SquaredError("mean"), SGD(0.1), 1)
+
+
+def of_hypothesis() -> str:
+    """What a failing property's exception says."""
+
+    @minimised
+    @settings(max_examples=2, database=None)
+    @given(st.just(experiment()))
+    def is_right(e: Experiment) -> None:
+        y, cache = e.network.forward(e.parameters, e.x)
+        dy = e.loss.gradient(y, e.t)
+        right = TwoLayerReLU.backward(e.network, e.parameters, cache, dy)
+        assert np.array_equal(e.network.backward(e.parameters, cache, dy).W2, right.W2)
+
+    with pytest.raises(AssertionError) as failed:
+        is_right()
+    text: str = failed.value.__notes__[-1].partition("\n\n")[2]
+    return text
 
 
 class Scale(NamedTuple):
@@ -81,20 +103,22 @@ print(json.dumps(sorted({m.partition(".")[0] for m in set(sys.modules) - before}
 
 def test_every_script_fails_alone_as_the_network_does(tmp_path: Path) -> None:
     texts = {name: reproduce(*claim(name, planted(*fault))) for name, fault in PLANTED.items()}
-    texts |= {"closure": reproduce(*in_closure()), "experiment": reproduce(experiment())}
-    paths = [tmp_path / f"{name}.py" for name in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
+    texts |= {"closure": reproduce(*in_closure()), "experiment": reproduce(experiment()), "hypothesis": of_hypothesis()}
+    mirror = reproduce(experiment(TwoLayerReLU(3, 4, 2)), using=faults.halved)
+    paths = [tmp_path / f"{name}.py" for name in (*texts, "mirror")]
+    for path, text in zip(paths, (*texts.values(), mirror), strict=True):
         path.write_text(text)
     command = [sys.executable, "-I", "-c", RUN, *map(str, paths)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    *rows, modules = [json.loads(line) for line in ran.stdout.splitlines()]
+    *rows, (of_mirror, _), modules = [json.loads(line) for line in ran.stdout.splitlines()]
     for name, (said, out) in zip(texts, rows, strict=True):
         assert "is right" in said, f"{name}: {said}"
-        assert len(texts[name]) < 9000
+        assert len(texts[name]) < 12_000
         lines = [float(line.rpartition(" ")[2]) for line in out.splitlines()]
         seen, derivative, quotient = lines
         assert abs(quotient - derivative) < abs(seen - derivative) / 100, f"{name}: {out}"
+    assert of_mirror.startswith("dy is")
     assert "data0 = np.zeros((1, 1))" in texts["dicts"]
     assert not {"torch", "torch_mirror", "reference", "tests"} & {*modules}
 

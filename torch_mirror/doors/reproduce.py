@@ -3,11 +3,14 @@
     print(torch_mirror.reproduce(loss_and_gradients, p, x, y))        # the arguments of check
     torch_mirror.reproduce(experiment, path="case.py")                # of reference.Experiment, as verify takes it
 
+    torch_mirror.reproduce(experiment, using=mine)                    # where it is the torch side that is wrong
+
 The script needs NumPy alone. It holds the functions that compute the loss and the gradients, the smallest sizes and
 simplest numbers at which one of these is still wrong, and the derivative there, with how far rounding may be from it.
 It prints a difference quotient beside them, and ends in an AssertionError.
 """
 
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -27,12 +30,19 @@ from torch_mirror.doors.reproduce_smaller import Case, in_double, room_of, small
 from torch_mirror.doors.reproduce_sources import Copied, copy_function, literal, nothing
 
 
-def reproduce(network: Any, *arguments: Any, path: str | Path | None = None) -> str:
+def reproduce(
+    network: Any,
+    *arguments: Any,
+    using: Callable[[Experiment], Any] | None = None,
+    path: str | Path | None = None,
+) -> str:
     """The text of a script that shows a wrong gradient; with ``path`` it is also written there.
 
     network: a function (p, *data) -> (loss, gradients) with p and the data behind it, as ``check`` takes them; or a
-    reference.Experiment, whose first step is looked at. Raises InputError where no gradient is wrong there, where the
-    code cannot be followed, or where something that it needs cannot be copied, such as a lambda.
+    reference.Experiment, whose first step is looked at. using: as for ``verify``; where the reference's own gradients
+    are right, the script shows what the mirror has in the place of the first tensor that is wrong in it.
+    Raises InputError where nothing is wrong, where the code cannot be followed, or where something that it needs cannot
+    be copied, such as a lambda.
     """
     experiment = network if isinstance(network, Experiment) else None
     if experiment is not None:
@@ -47,6 +57,9 @@ def reproduce(network: Any, *arguments: Any, path: str | Path | None = None) -> 
     case = in_double(case)
     claim = claim_of(function, case.parameters, case.data)
     rows = wrong_rows(claim, case)
+    if not rows and experiment is not None and using is not None:
+        text = _of_mirror(experiment, using)
+        return text if path is None else _written(text, path)
     if not rows:
         raise InputError("what is to be reproduced", "a gradient of which check refutes a number", "none that is wrong")
     name = next(iter(rows))
@@ -55,8 +68,23 @@ def reproduce(network: Any, *arguments: Any, path: str | Path | None = None) -> 
     call = _experiment(to, experiment) if experiment is not None else _called(to, function)
     text = _script(to, claim, case, name, call)
     _check_script(text)
-    if path is not None:
-        write_whole("path", Path(path), text)
+    return text if path is None else _written(text, path)
+
+
+def _written(text: str, path: str | Path) -> str:
+    write_whole("path", Path(path), text)
+    return text
+
+
+def _of_mirror(e: Experiment, using: Callable[[Experiment], Any]) -> str:
+    """Torch is imported here alone."""
+    from torch_mirror.doors import reproduce_mirror  # noqa: PLC0415 - as said
+
+    found = reproduce_mirror.strayed(e, using)
+    if found is None:
+        raise InputError("what is to be reproduced", "a gradient or value that verify refutes", "none that is wrong")
+    text = reproduce_mirror.script(nothing(), e, found)
+    _check_script(text)
     return text
 
 
