@@ -11,6 +11,9 @@ from torch_mirror.doors.like import batches_like as batches_like
 from torch_mirror.doors.like import parameters_like as parameters_like
 from torch_mirror.doors.minimised import minimised as minimised
 from torch_mirror.doors.recording import recording as recording
+from torch_mirror.doors.reproduce import reproduce as reproduce
+from torch_mirror.doors.selftest.run import selftest as selftest
+from torch_mirror.doors.selftest.told import SelfTest as SelfTest
 from torch_mirror.doors.verify import verify as verify
 from torch_mirror.judge.verdict import Certificate as Certificate
 from torch_mirror.pytest_plugin.claims import parametrize as parametrize

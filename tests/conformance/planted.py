@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import torch
 from torch import Tensor, nn
 
 from reference.arrays import Array, Sow
 from reference.claim.experiment import Experiment
-from reference.claim.tree import named, rebuild, zip_with
+from reference.claim.tree import named
 from reference.errors import InputError
 from torch_mirror.by_name import file_of
+from torch_mirror.doors.selftest.by_hand import ByHand
 from torch_mirror.optimizers import optimizer_of, states_of
 from torch_mirror.training.places import places
 from torch_mirror.training.session import Session, session
@@ -58,27 +58,6 @@ def hooked(of: str, step: int, factor: float = FACTOR) -> Callable[[Experiment],
         return right
 
     return using
-
-
-class ByHand(torch.optim.Optimizer):
-    """Steps of the reference's optimizer in torch's place: of one that torch lacks, such as Adam without correction."""
-
-    def __init__(self, optimizer: Any, weights: dict[str, nn.Parameter], p: Any, keys: dict[str, str]) -> None:
-        super().__init__(weights.values(), {"lr": 0.0})
-        self.optimizer, self.weights, self.keys, self.t = optimizer, weights, keys, 0
-        self.p = zip_with(lambda _, a: a.copy(), p)
-        self.own = optimizer.init(self.p)
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # nobody passes a closure
-        gradients = {name: w.grad.numpy().copy() for name, w in self.weights.items() if w.grad is not None}
-        self.p, self.own = self.optimizer.step(self.p, rebuild(self.p, gradients), self.own, self.t)
-        self.t += 1
-        for name, w in self.weights.items():
-            w.data.copy_(torch.from_numpy(named(self.p)[name]))
-            for part, key in self.keys.items():
-                state = named(self.own.get(part, {})).get(name)  # a part may be of some parameters only
-                if state is not None:
-                    self.state[w][key] = torch.from_numpy(state.copy())
 
 
 def by_hand(optimizer: Any) -> Callable[[Experiment], Session]:

@@ -1,11 +1,9 @@
 """The catalogue of planted faults (tests/tape/edits) as somebody would bring it: through check and check_step.
 
 A cause that is named at one point is right if the same words are named at another one, of other sizes, numbers and
-settings: what only happens to be equal here has another name there. A number before its name, ``6 (here N)``, is no
-part of the words.
+settings: what only happens to be equal here has another name there.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from tests.tape.edits.planted import Fault, Sizes, numbers, planted
 from torch_mirror import Checked
+from torch_mirror.doors.selftest import graded
 
 Grade = Literal["right", "tie", "none", "wrong"]
 
@@ -56,8 +55,7 @@ def update_of(written: Any, fault: Fault | None) -> tuple[Callable[..., Any], Ca
 
 def words(result: Checked) -> set[str]:
     """The causes without their proofs, and without the numbers that they give names to."""
-    bare = (cause.split(" (proof")[0] for cause in result.causes)
-    return {re.sub(r"[-+\d./e ]+ \(here (.*?)(, N the batch)?\) ", r" \1 ", cause) for cause in bare}
+    return graded.words(result.causes)
 
 
 def grade(here: Checked, there: Callable[[], Checked]) -> Grade:

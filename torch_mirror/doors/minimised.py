@@ -5,7 +5,8 @@
     def test_mine(experiment): ...
 
 Hypothesis shrinks the shapes and options, and then the numbers, which come from a seed, are minimised
-(torch_mirror.doors.shrink). What comes out is attached to the exception as a note, as Python to paste.
+(torch_mirror.doors.shrink). What comes out is attached to the exception as a note, as Python to paste; and where the
+network's own gradient is wrong, a script that shows it by itself (torch_mirror.doors.reproduce).
 
 Needs hypothesis, which is not among this package's own requirements.
 """
@@ -14,6 +15,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -23,6 +25,7 @@ from hypothesis import strategies as st
 from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
 from reference.errors import InputError
+from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.shrink import numbers, smallest
 from torch_mirror.doors.source import source_of
 
@@ -103,13 +106,15 @@ def _tell(error: Exception, inner: Callable[..., Any], failure: Failure, values:
         calls += 1
         return _outcome(inner, values | {name: candidate}) == failure
 
-    example = smallest(values[name], fails)
+    example: Any = smallest(values[name], fails)
     arrays = numbers(example).values()
     count = sum(np.count_nonzero(a) for a in arrays)
     error.add_note(
         f"the same failure with the simplest numbers ({count} of {sum(a.size for a in arrays)} are not 0; "
         f"{calls} calls):\n\n{source_of(example, name)}\n"
     )
+    with suppress(InputError):  # where its own gradients are right, or its code cannot be copied
+        error.add_note(f"a script of NumPy alone that shows a wrong gradient:\n\n{reproduce(example)}")
 
 
 def _outcome(inner: Callable[..., Any], values: Values) -> Failure | None:

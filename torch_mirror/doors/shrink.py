@@ -10,7 +10,7 @@ Isolating Failure-Inducing Input, 2002).
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -49,12 +49,34 @@ def smallest(experiment: E, fails: Callable[[E], bool], evaluations: int = 1000)
         best = candidate
         return True
 
-    def simplify(simpler: Callable[[Array], Array]) -> None:
-        places = [(name, int(i)) for name, a in numbers(best).items() for i in np.flatnonzero(simpler(a) != a)]
-        _try(places, lambda some: accepted(_with(best, some, simpler)))
-
     if isinstance(experiment, Ensemble):
         _fewer_members(experiment, accepted)
+    simplest(numbers(best), lambda arrays: accepted(_with(best, arrays)), evaluations)
+    return best  # the last that was accepted
+
+
+Arrays: TypeAlias = dict[str, Array]
+
+
+def simplest(arrays: Arrays, fails: Callable[[Arrays], bool], evaluations: int = 1000) -> Arrays:
+    """Arrays of the same names and shapes, with numbers as simple as they may be; the same dict where none is simpler.
+
+    fails: what must stay true; it is asked ``evaluations`` times at most.
+    """
+    best, left = arrays, evaluations
+
+    def accepted(candidate: Arrays) -> bool:
+        nonlocal best, left
+        left -= 1
+        if left < 0 or not fails(candidate):
+            return False
+        best = candidate
+        return True
+
+    def simplify(simpler: Callable[[Array], Array]) -> None:
+        places = [(name, int(i)) for name, a in best.items() for i in np.flatnonzero(simpler(a) != a)]
+        _try(places, lambda some: accepted(_simpler(best, some, simpler)))
+
     before = None
     while before is not best:
         before = best
@@ -68,11 +90,16 @@ def numbers(experiment: Experiment | Ensemble) -> dict[str, Array]:
     return {"x": experiment.x, "t": experiment.t, **named(experiment.parameters)}
 
 
-def _with(experiment: E, places: list[tuple[str, int]], simpler: Callable[[Array], Array]) -> E:
-    """The experiment with simpler numbers at these places: an array's name and a flat position in it."""
-    arrays = {name: a.copy() for name, a in numbers(experiment).items()}
+def _simpler(arrays: Arrays, places: list[tuple[str, int]], simpler: Callable[[Array], Array]) -> Arrays:
+    """The arrays with simpler numbers at these places: an array's name and a flat position in it."""
+    found = {name: a.copy() for name, a in arrays.items()}
     for name, i in places:
-        arrays[name].flat[i] = simpler(arrays[name].flat[i])
+        found[name].flat[i] = simpler(found[name].flat[i])
+    return found
+
+
+def _with(experiment: E, arrays: Arrays) -> E:
+    """The experiment with other numbers."""
     p = rebuild(experiment.parameters, arrays)
     return replace(experiment, parameters=p, x=arrays["x"], t=arrays["t"])
 

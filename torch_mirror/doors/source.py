@@ -53,7 +53,7 @@ DEFAULTS = {"name": "unnamed", "seed": None, "batches": None, "penalty": None, "
 
 def _value(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return _array(value)
+        return array(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         fields = ", ".join(f"{field}={_value(v)}" for field, v in zip(value._fields, value, strict=True))
         return f"{type(value).__name__}({fields})"
@@ -64,8 +64,10 @@ def _value(value: Any) -> str:
     return repr(value)
 
 
-def _array(a: Array) -> str:
-    """The shortest decimals that tell the numbers of the dtype apart."""
+def array(a: Array) -> str:
+    """The shortest decimals that tell the numbers of the dtype apart; whole numbers and bools as they are."""
+    if a.dtype.kind != "f":
+        return f"np.array({a.tolist()}, dtype=np.{a.dtype})"
     if not a.any() and not np.signbit(a).any():
         return f"np.zeros({a.shape}{_dtype(a)})"
     shortest = np.array([float(str(v)) for v in a.flat]).reshape(a.shape)

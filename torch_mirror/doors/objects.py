@@ -1,0 +1,65 @@
+"""What a command names as FILE:OBJECT: something of the user's own, taken from a Python file."""
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from reference.errors import InputError
+
+
+def load(text: str) -> Any:
+    """The object of ``network.py:experiment``; dots go further in. A function that needs no argument is called for it.
+
+    The file runs once, as a module of its own name, and may import what lies beside it. Raises InputError for a file or
+    an object that is not there, and for what the file or the function raises.
+    """
+    file, _, name = text.rpartition(":")
+    path = Path(file)
+    if not file or not name:
+        raise InputError("what is to be looked at", "the name of an experiment, or FILE:OBJECT", repr(text))
+    if not path.is_file():
+        raise InputError(f"file {file}", "a Python file", "none that is there" if not path.exists() else "a folder")
+    found: Any = _module(path)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            public = [own for own in vars(found) if not own.startswith("_")] if hasattr(found, "__dict__") else []
+            raise InputError(f"object {name} of {file}", f"one of {', '.join(public) or 'none'}", "none of that name")
+        found = getattr(found, part)
+    return _called(text, found) if callable(found) and not isinstance(found, type) and _takes_nothing(found) else found
+
+
+def _module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"file {path}", "a Python file, whose name ends in .py", path.suffix or "none")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # as dataclasses and pickles look themselves up
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"file {path}", "to run", _said(error)) from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
+
+
+def _takes_nothing(function: Any) -> bool:
+    try:
+        arguments = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return all(a.default is not a.empty or a.kind in (a.VAR_POSITIONAL, a.VAR_KEYWORD) for a in arguments)
+
+
+def _called(text: str, function: Any) -> Any:
+    try:
+        return function()
+    except Exception as error:
+        raise InputError(f"{text}()", "an experiment, or what check takes", _said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

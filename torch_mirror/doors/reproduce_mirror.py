@@ -1,0 +1,152 @@
+"""A mirror that strays as a script of NumPy alone: torch's number is in it, and the equation that it contradicts.
+
+A torch program cannot be copied as a network in NumPy can: what makes it is a function of somebody's session. But what
+it gave is known, and so is the point at which it did; the script evaluates the reference's own equations there.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.claim.experiment import Experiment
+from reference.claim.objective import Function, Silent
+from reference.claim.slots import names
+from reference.claim.tree import named, rebuild, zip_with
+from reference.errors import InputError
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.format import format_of
+from torch_mirror.doors.reproduce_sources import Copied, literal
+from torch_mirror.doors.shrink import smallest
+from torch_mirror.doors.verify import verify
+from torch_mirror.judge.findings import Finding
+from torch_mirror.training.loop import train
+from torch_mirror.training.session import Session
+
+EVALUATIONS = 60
+"""Runs of both sides, for simpler numbers."""
+
+
+class Strayed(NamedTuple):
+    """A step of torch's run: where it starts, what it sees, and the tensor that is wrong in it.
+
+    room: how far the equations' own numbers may be from each other's, from the same start
+    """
+
+    tensor: str
+    step: int
+    parameters: Any
+    data: tuple[Any, ...]
+    seen: Any
+    room: float
+
+
+def strayed(experiment: Experiment, using: Callable[[Experiment], Session]) -> Strayed | None:
+    """The first wrong value or gradient of the mirror's, in a run as small as it may be; None where none is."""
+    e = experiment
+    first = _first(e, using)
+    if first is None:
+        return None
+
+    def fails(candidate: Experiment) -> bool:
+        found = _first(candidate, using)
+        return found is not None and found.tensor == first.tensor and _far(found) >= _far(first) / 2
+
+    e = replace(e, steps=first.step + 1)
+    e = smallest(_of_fewer(e, fails), fails, EVALUATIONS)
+    found = _first(e, using) or first
+    t = found.step
+    trace = train(e, using=using(e))
+    p = rebuild(e.parameters, {name: trace.parameters[name][t].copy() for name in named(e.parameters)})
+    data = tuple(e.seen(e.objective.prepare(e.data), t))
+    return Strayed(found.tensor, t, p, data, trace.tensors[found.tensor][t].copy(), _room(e, p, data, found.tensor))
+
+
+def _first(e: Experiment, using: Callable[[Experiment], Session]) -> Finding | None:
+    """The first finding, if it is of a tensor that a step's equations give."""
+    try:
+        found = verify(e, using=using).first
+    except InputError:  # of fewer samples the mirror may not run
+        return None
+    known = names(e.slots, "value", "gradient", "loss")
+    return found if found is not None and found.side != "numpy" and found.tensor in known else None
+
+
+def _far(f: Finding) -> float:
+    """How far the element is from what the equation gives, relative to the larger of both."""
+    if not np.isfinite(f.seen):
+        return np.inf
+    return abs(f.seen - f.expected) / (max(abs(f.seen), abs(f.expected)) or 1.0)
+
+
+def _of_fewer(e: Experiment, fails: Callable[[Experiment], bool]) -> Experiment:
+    """The experiment with fewer samples, where all are seen at each step."""
+    if e.batches is not None or e.accumulate != 1:
+        return e
+    for n in (1, 2, 4, 8, 16, 32):
+        if n < e.samples:
+            x, t = (zip_with(lambda _, a, n=n: a[:n], part) for part in (e.x, e.t))
+            candidate = replace(e, x=x, t=t)
+            if fails(candidate):
+                return candidate
+    return e
+
+
+def _room(e: Experiment, p: Any, data: tuple[Any, ...], tensor: str) -> float:
+    """Twice the largest radius of the tensor: both sides are within one of the exact number."""
+    fmt, found = format_of(e.dtype), dict[str, float]()
+
+    def note(name: str, value: Any, /) -> Any:
+        if hasattr(value, "settled"):
+            found[name] = 2 * float(np.asarray(value.settled().radius).max(initial=0))
+        return value
+
+    with np.errstate(all="ignore"):
+        e.objective.gradients(zip_with(lambda _, a: Ball(a.copy(), 0, fmt), p), data, note)
+        if tensor == "loss" and tensor not in found:
+            return found.get("y", 0.0) * data[0].size  # of the largest sum over y that a loss may be
+    return found.get(tensor, 0.0)
+
+
+def script(to: Copied, e: Experiment, found: Strayed) -> str:
+    """The text of the script. Raises InputError for a network that tells none of its values."""
+    if isinstance(e.objective, Function) or isinstance(e.network, Silent) or e.penalty is not None:
+        raise InputError("a network to copy", "one whose forward and backward take sow, without penalty", "another")
+    to.texts["_network"] = f"_network = {literal(to, e.network)}"
+    to.texts["_loss"] = f"_loss = {literal(to, e.loss)}"
+    p, (x, t), seen = literal(to, found.parameters), (literal(to, d) for d in found.data), literal(to, found.seen)
+    return SCRIPT.format(tensor=found.tensor, step=found.step, copied=str(to).strip(), p=p, x=x, t=t, seen=seen,
+                         room=repr(found.room))  # fmt: skip
+
+
+SCRIPT = '''"""{tensor} of the torch mirror is not what the reference's equations give. It needs NumPy alone."""
+
+from __future__ import annotations
+
+{copied}
+
+# step {step} of the smallest run that still fails
+p = {p}
+x = {x}
+t = {t}
+torch_has = {seen}
+
+values = {{}}
+
+
+def sow(name, value):
+    values[name] = value
+    return value
+
+
+y, cache = _network.forward(p, x, sow)
+values["loss"] = _loss.value(y, t)
+values["dy"] = _loss.gradient(y, t)
+_network.backward(p, cache, values["dy"], sow)
+expected = values["{tensor}"]
+rounding = {room}  # how far two right programs may be from each other
+print("torch has", torch_has)
+print("expected ", expected)
+assert (abs(torch_has - expected) <= rounding).all(), f"{tensor} is {{torch_has}}, where {{expected}} is right"
+'''

@@ -1,0 +1,1 @@
+"""selftest: would a fault be found in this network? Faults are planted in it, one at a time, and judged."""

@@ -1,0 +1,43 @@
+"""Whether a cause that was named is the right one: it is, if the same words are true at other numbers, too.
+
+What only happens to be equal at one point has another name at another. A number before its name, ``6 (here N)``, and
+the proof behind it are no part of the words.
+"""
+
+import re
+from collections.abc import Callable, Collection
+
+from torch_mirror.doors.selftest.told import Named
+
+NOT_FINITE = "has a NaN or an infinity"
+"""What is said of the tensor in which one is born, and is its cause."""
+
+
+NAMELESS = re.compile(r", and a factor .* \(a number without a name\)")
+"""An edit with a free number beside it fits by its number; that is no name of a cause."""
+
+
+def words(causes: Collection[str]) -> set[str]:
+    """The causes without their proofs, and without the numbers that they give names to."""
+    bare = (cause.split(" (proof")[0] for cause in causes if not NAMELESS.search(cause))
+    return {re.sub(r"[-+\d./e ]+ \(here (.*?)(, N the batch)?\) ", r" \1 ", cause) for cause in bare}
+
+
+def _edits(causes: Collection[str]) -> set[str]:
+    """The words without what the derivative is by: those by z and by z + b are one, and either may be told."""
+    return {re.sub(r"d\(.*\)", "d(.)", cause) for cause in words(causes)}
+
+
+def graded(here: Collection[str], elsewhere: Callable[[], Collection[str]]) -> Named:
+    """The grade of the causes here; those elsewhere are asked for only where there are some."""
+    one = _edits(here)
+    if not one:
+        return "not named"
+    if not one & _edits(elsewhere()):
+        return "wrong"
+    return "named" if len(words(here)) == 1 else "tie"
+
+
+def in_short(causes: Collection[str]) -> str:
+    """The causes for a line of a table."""
+    return " | ".join(cause.split(" (proof")[0] for cause in causes)
