@@ -12,6 +12,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of, names, parameter_gradients
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
+from torch_mirror.judge.checks.doubtful import judge_doubts, one_step
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.own_run import judge_own_run, suspects
 from torch_mirror.judge.checks.start import judge_start
@@ -62,6 +63,8 @@ class Hearing(NamedTuple):
     givens: Givens | None = None          # what every step starts from, known from the first segment on
     ends: float | None = None             # distance of the two runs after the last step
     ends_relative: float | None = None    # the same over the norm of NumPy's parameters
+    torch: tuple[Trace, ...] = ()         # the sampled steps of its run, one by one, for doubts
+    numpy: tuple[Trace, ...] = ()
 
     @property
     def all(self) -> Findings:
@@ -73,7 +76,7 @@ def plan_of(experiment: Experiment) -> Plan:
     """The plan of an experiment's hearing."""
     e = experiment
     small = numbers_a_step(e) <= SMALL
-    sample = _spread(e.steps, SAMPLES if small else 1 + e.steps // 1000)
+    sample = sample_of(e, e.steps)
     return Plan(small, sample, min(segment_steps(e), max(e.steps, 1)), stacking_flaw(e))
 
 
@@ -106,11 +109,26 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         givens,
         ends,
         ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none where no step was taken
+        (*so_far.torch, *_kept(torch, plan.sample)),
+        (*so_far.numpy, *_kept(numpy, plan.sample)),
     )
 
 
-def hear_alone(experiment: Experiment, so_far: Hearing, trace: Trace, side: Side, *, stacks: bool) -> Hearing:
-    """With a segment of a trace that is judged by its own equations alone."""
+def _kept(trace: Trace, sample: Array) -> list[Trace]:
+    """The sampled steps among those of a trace."""
+    return [one_step(trace, t) for t in sample.tolist() if trace.first <= t < trace.first + trace.steps]
+
+
+def with_doubts(experiment: Experiment, heard: Hearing, *, stacks: bool) -> Findings:
+    """All that was found, with the doubts about the sampled steps."""
+    found = judge_doubts(experiment, heard.torch, "torch", heard.all, stacks=stacks)
+    return judge_doubts(experiment, heard.numpy, "numpy", found, stacks=stacks)
+
+
+def hear_alone(
+    experiment: Experiment, so_far: Hearing, trace: Trace, side: Side, sample: Array, *, stacks: bool
+) -> Hearing:
+    """With a segment of a trace that is judged by its own equations alone; sample: the steps to look at for doubts."""
     e, found, givens = experiment, [so_far.findings], so_far.givens
     if givens is None:
         of_features, givens = judge_givens(e, trace, side)
@@ -119,7 +137,10 @@ def hear_alone(experiment: Experiment, so_far: Hearing, trace: Trace, side: Side
         found = [merge([*found, judge_locally(e, part, side)])]
     findings = merge(found)
     seen = so_far.seen or evidence(findings, trace, trace)
-    return Hearing(findings, motion=watch(e, so_far.motion, trace), seen=seen, givens=givens)
+    one, other = (*so_far.torch, *so_far.numpy, *_kept(trace, sample)), ()
+    torch, numpy = (one, other) if side == "torch" else (other, one)
+    motion = watch(e, so_far.motion, trace)
+    return Hearing(findings, motion=motion, seen=seen, givens=givens, torch=torch, numpy=numpy)
 
 
 def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list[Findings]:
@@ -136,6 +157,12 @@ def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list
         (part,) = parts(e, one, givens, stacks=plan.stacks)
         alike.setdefault(e.batch_length(t) if plan.stacks else -t, []).append(part)
     return found + [judge_locally(e, together(some), "numpy", above, every=plan.small) for some in alike.values()]
+
+
+def sample_of(experiment: Experiment, steps: int) -> Array:
+    """The steps, of so many, that are looked at more closely than the others."""
+    small = numbers_a_step(experiment) <= SMALL
+    return _spread(steps, SAMPLES if small else 1 + steps // 1000)
 
 
 def _spread(steps: int, count: int) -> Array:

@@ -100,7 +100,7 @@ def _held(e: Experiment, part: Part, rows: Sequence[Row]) -> dict[str, Row]:
     forms = forms_of(e, part, gradients) if gradients else {}
     seen = {**part.tensors, **part.after}
     if any(row.tensor in part.after for row in rows):
-        forms |= _of_update(e, part)
+        forms |= of_update(e, part)
 
     def again(row: Row) -> Row:
         where = Where(row.tensor, row.side, row.check, part.steps)
@@ -144,7 +144,7 @@ def _growth(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, 
     return grown
 
 
-def _of_update(e: Experiment, part: Part) -> dict[str, Forms]:
+def of_update(e: Experiment, part: Part) -> dict[str, Forms]:
     """The equations of the parameters and states after the steps, whose constants may be complements."""
     with np.errstate(all="ignore"):
         own = _evaluated(e, part, {})
