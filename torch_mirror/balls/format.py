@@ -31,7 +31,7 @@ class Format(NamedTuple):
         return k * self.u / (1 - k * self.u) if k * self.u < 1 else float("inf")
 
     def deviation(self, k: int) -> float:
-        """u sqrt((k + 1) / 3), which times its largest partial sum is a standard deviation of a sum of k (rules/sums.py)."""
+        """u sqrt((k + 1) / 3): times the largest partial sum, a standard deviation of a sum of k (rules/sums.py)."""
         return self.u * math.sqrt((k + 1) / 3)
 
 

@@ -39,7 +39,7 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     sample = trace.first + sample_of(e, trace.steps)
     for segment in _pieces(trace, segment_steps(e)):
         heard = hear_alone(e, heard, segment, side, sample, stacks=flaw is None)
-    findings = with_doubts(e, heard, stacks=flaw is None)
+    findings = with_doubts(e, heard, side, stacks=flaw is None)
     return certificate(
         e, trace.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
         notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started,

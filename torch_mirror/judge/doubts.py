@@ -1,9 +1,9 @@
 """Doubt: what speaks against a tensor although each of its elements is within its radius.
 
 The radius of a long sum is that of its worst order and its worst roundings, gamma_K, which real errors never come near:
-a row left out of a batch of 10,000, inputs rounded to bf16 or 1 + 1e-6 times everything is inside it in float32. So a
-tensor is looked at once more, under an assumption: **roundings are independent of each other, and as often up as down**.
-What only that speaks against is a doubt, with its probability, and never a refutation.
+a row left out of a batch of 10,000, inputs rounded to bf16 or 1 + 1e-6 times everything is inside it in float32. So
+a tensor is looked at once more, under an assumption: **roundings are independent of each other, and as often up as
+down**. What only that speaks against is a doubt, with its probability, and never a refutation.
 
 Let x be what the equation gives on the trace's own operands, in a wider precision, and s = seen - x the error, which is
 known then. Each element has a *drift* q, what the rules of everything but sums allow in the worst case (these roundings
@@ -82,8 +82,9 @@ class Sample(NamedTuple):
 
     def at(self, where: Array) -> "Sample":
         """Some of its elements."""
-        arrays = (a[where] for a in self[:6])
-        return Sample(*arrays, rows=[labels[where] for labels in self.rows], u=self.u, whole=self.whole)
+        seen, exact, drift, deviation, form, own = (a[where] for a in self[:6])
+        rows = [labels[where] for labels in self.rows]
+        return Sample(seen, exact, drift, deviation, form, own, rows, self.u, self.whole)
 
 
 def doubt_of(sample: Sample, rows: int) -> Doubt | None:
@@ -97,7 +98,8 @@ def doubt_of(sample: Sample, rows: int) -> Doubt | None:
         element = _doubt("element", *_element(some, len(distinct.first)), tests)
         if not some.whole:
             return element
-        factor, size = (_doubt(*one, tests) for one in (("factor", *_factor(some, distinct)), ("size", *_size(some, distinct))))
+        factor = _doubt("factor", *_factor(some, distinct), tests)
+        size = _doubt("size", *_size(some, distinct), tests)
     return factor or element or size
 
 
@@ -179,7 +181,8 @@ def _factor(s: Sample, distinct: _Distinct) -> tuple[float, float]:
     if not total > 0:
         return 1 + along / norm, 0.0
     if s.form.any():
-        return 1 + along / norm, max(_one_sided(_summed(labels, y)) for labels in (distinct.labels, *s.rows))
+        together = distinct.labels, *map(_numbered, s.rows)
+        return 1 + along / norm, max(_one_sided(_summed(labels, y)) for labels in together)
     squares = float(np.sum(_summed(distinct.labels, y) ** 2))
     spread = float(np.sum(_summed(distinct.labels, w * size * s.deviation) ** 2))
     return 1 + along / norm, math.log(4) - total**2 / (2 * min(squares, spread) if spread else 2 * squares)
@@ -190,6 +193,12 @@ def _summed(labels: Array, y: Array) -> Array:
     return np.bincount(labels, y.astype(float))
 
 
+def _numbered(labels: Array) -> Array:
+    """The same labels, from 0 on without gaps."""
+    numbered: Array = np.unique(labels, return_inverse=True)[1]
+    return numbered
+
+
 def _known(y: Array, distinct: _Distinct) -> float:
     """The size of a sum that is known to be none of roundings by KNOWN deviations; else 0."""
     total, squares = float(y.sum()), float(np.sum(_summed(distinct.labels, y) ** 2))
@@ -197,7 +206,7 @@ def _known(y: Array, distinct: _Distinct) -> float:
 
 
 def _one_sided(sums: Array) -> float:
-    """The logarithm of the probability that sums of normal errors of one size have so much of their length in common."""
+    """The logarithm of the probability that sums of normal errors, of one size, are as one-sided as these."""
     sums = sums[sums != 0]
     g = len(sums)
     share = float(sums.sum()) ** 2 / (g * float(np.sum(sums**2)))

@@ -63,8 +63,7 @@ class Hearing(NamedTuple):
     givens: Givens | None = None          # what every step starts from, known from the first segment on
     ends: float | None = None             # distance of the two runs after the last step
     ends_relative: float | None = None    # the same over the norm of NumPy's parameters
-    torch: tuple[Trace, ...] = ()         # the sampled steps of its run, one by one, for doubts
-    numpy: tuple[Trace, ...] = ()
+    sample: tuple[Trace, ...] = ()        # steps of torch's run, or of the one that is heard alone, to look for doubts
 
     @property
     def all(self) -> Findings:
@@ -109,8 +108,7 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         givens,
         ends,
         ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none where no step was taken
-        (*so_far.torch, *_kept(torch, plan.sample)),
-        (*so_far.numpy, *_kept(numpy, plan.sample)),
+        (*so_far.sample, *_kept(torch, plan.sample)),
     )
 
 
@@ -119,10 +117,12 @@ def _kept(trace: Trace, sample: Array) -> list[Trace]:
     return [one_step(trace, t) for t in sample.tolist() if trace.first <= t < trace.first + trace.steps]
 
 
-def with_doubts(experiment: Experiment, heard: Hearing, *, stacks: bool) -> Findings:
-    """All that was found, with the doubts about the sampled steps."""
-    found = judge_doubts(experiment, heard.torch, "torch", heard.all, stacks=stacks)
-    return judge_doubts(experiment, heard.numpy, "numpy", found, stacks=stacks)
+def with_doubts(experiment: Experiment, heard: Hearing, side: Side, *, stacks: bool) -> Findings:
+    """All that was found, with the doubts about the sampled steps. side: of the run that they are of.
+
+    Of NumPy's run beside torch's there are none: it is what the reference's own code makes.
+    """
+    return judge_doubts(experiment, heard.sample, side, heard.all, stacks=stacks)
 
 
 def hear_alone(
@@ -137,10 +137,8 @@ def hear_alone(
         found = [merge([*found, judge_locally(e, part, side)])]
     findings = merge(found)
     seen = so_far.seen or evidence(findings, trace, trace)
-    one, other = (*so_far.torch, *so_far.numpy, *_kept(trace, sample)), ()
-    torch, numpy = (one, other) if side == "torch" else (other, one)
-    motion = watch(e, so_far.motion, trace)
-    return Hearing(findings, motion=motion, seen=seen, givens=givens, torch=torch, numpy=numpy)
+    sampled = (*so_far.sample, *_kept(trace, sample))
+    return Hearing(findings, motion=watch(e, so_far.motion, trace), seen=seen, givens=givens, sample=sampled)
 
 
 def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list[Findings]:

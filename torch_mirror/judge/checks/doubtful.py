@@ -1,15 +1,15 @@
 """Doubts about a trace's tensors, each by its own equation, at a sample of the steps: doubts.py says what one is.
 
-The sampled steps are evaluated with radii that are one deviation of a sum (balls/rules/sums.py), in the run's precision
-or, of float32, in float64. Most tensors are cleared by that: no error is above it, and no factor above SAME units. The
-others are looked at in a wider precision, where the error of the trace alone is known; without one (longdouble is no
-wider than float64 everywhere) there are no doubts. Two radii, of one and of two deviations, tell what sums bring from
-what everything else does. Of a gradient or an update of torch's that then is doubted, it is asked what another form of it may
-round; and of every one, what the reference's own code makes of the same operands.
+A tensor is first looked at by the radii of one deviation of a sum (balls/rules/sums.py), in the run's precision or, of
+float32, in float64. Most are cleared by that: see ``_cleared``. Of the others a second radius, of two deviations,
+tells what sums bring from what everything else does. What is doubted then is looked at once more in a wider
+precision, where the error of the trace alone is known; without one (longdouble is no wider than float64 everywhere)
+there are no doubts. Of a gradient or an update of torch's it is asked what another form of it may round, and of every
+tensor what the reference's own code makes of the same operands.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,15 +23,11 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.forms import forms_of, of_update
 from torch_mirror.judge.doubts import SAME, Sample, doubt_of
-from torch_mirror.judge.findings import Findings, Row, Side
-from torch_mirror.judge.replay import Part, as_ball, evaluate, judge_givens, lifted, loss_of, parts, together
+from torch_mirror.judge.findings import Doubt, Findings, Side
+from torch_mirror.judge.replay import Givens, Part, as_ball, evaluate, judge_givens, lifted, loss_of, parts, together
 
-
-class _Steps(NamedTuple):
-    """Sampled steps of one length, in the run's precision and in the wider one."""
-
-    own: Part
-    wide: Part
+CLEAR = 4.0
+"""Deviations that no error of a sum may exceed for it to be cleared at once: fewer than would be a doubt."""
 
 
 def judge_doubts(e: Experiment, sample: Sequence[Trace], side: Side, found: Findings, *, stacks: bool) -> Findings:
@@ -39,19 +35,48 @@ def judge_doubts(e: Experiment, sample: Sequence[Trace], side: Side, found: Find
 
     Of a tensor that is refuted or undecided nothing more is said. side: of the traces.
     """
-    wanted = [row for row in found.rows if (row.check, row.side) == ("local", side) and not row.first and row.decides]
-    rows = {row.tensor: row._replace(sought=len(sample)) for row in wanted if row.tensor in e.slots}
-    if not sample or not rows:
+
+    def looked_at(row: Any) -> bool:
+        return (row.check, row.side) == ("local", side) and not row.first and row.decides and row.tensor in once
+
+    once = {*names(e.slots, "value", "gradient", "loss", "parameter", "state")}
+    wanted = [row.tensor for row in found.rows if looked_at(row)]
+    if not sample or not wanted:
         return found
     with np.errstate(all="ignore"):
-        steps = [_Steps(*pair) for pair in _alike(e, sample, stacks=stacks)]
-        left = _left(e, steps, rows) if side == "torch" else _others(e, steps, rows)
-        wider = np.finfo(_wider(e)).eps < np.finfo(e.dtype).eps
-        for name in left if wider else ():
-            rows[name] = rows[name]._replace(doubt=_doubt(e, steps, rows[name], len(rows)))
-    return Findings(
-        tuple(rows.get(row.tensor, row) if (row.check, row.side) == ("local", side) else row for row in found.rows)
+        doubts = _doubts(e, sample, wanted, side, stacks=stacks)
+    rows = (
+        row._replace(sought=len(sample), doubt=doubts.get(row.tensor)) if looked_at(row) else row for row in found.rows
     )
+    return Findings(tuple(rows))
+
+
+def _doubts(
+    e: Experiment, sample: Sequence[Trace], wanted: Sequence[str], side: Side, *, stacks: bool
+) -> dict[str, Doubt]:
+    """The doubts about these tensors, by name."""
+    wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
+    first = np.dtype(np.float64)
+    steps = _alike(e, sample, first, stacks=stacks)
+    one = [_evaluated(e, part, 1.0) for part in steps]
+    left = [name for name in wanted if not _cleared(e, steps, one, name)]
+    samples = _samples(e, steps, one, left)
+    left = [name for name, sample in samples.items() if doubt_of(sample, len(wanted))]
+    if not left or not format_of(wider).u < format_of(e.dtype).u:
+        return {}
+    if wider != first:
+        steps = _alike(e, sample, wider, stacks=stacks)
+        samples = _samples(e, steps, [_evaluated(e, part, 1.0) for part in steps], left)
+    again = [_again(e, part) for part in _alike(e, sample, e.dtype, stacks=stacks)]
+    doubts: dict[str, Doubt] = {}
+    for name in left:
+        own = np.concatenate([np.asarray(values[name]).reshape(-1) for values in again])
+        form = _forms(e, steps, name) if side == "torch" else 0.0
+        looked_at = samples[name]._replace(own=own.astype(wider), form=samples[name].form + form)
+        doubt = doubt_of(looked_at, len(wanted))
+        if doubt:
+            doubts[name] = doubt
+    return doubts
 
 
 def one_step(trace: Trace, t: int) -> Trace:
@@ -61,92 +86,76 @@ def one_step(trace: Trace, t: int) -> Trace:
     return Trace(1, one.constants, p, of_step, one.first, s)
 
 
-def _wider(e: Experiment) -> np.dtype[Any]:
-    return np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
-
-
-def _alike(e: Experiment, sample: Sequence[Trace], *, stacks: bool) -> Iterator[tuple[Part, Part]]:
-    """The steps, those of one length together where they stack."""
-    alike: dict[int, list[tuple[Part, Part]]] = {}
+def _alike(e: Experiment, sample: Sequence[Trace], dtype: np.dtype[Any], *, stacks: bool) -> list[Part]:
+    """The steps in that precision, those of one length together where they stack."""
+    alike: dict[int, list[Part]] = {}
+    givens: Givens | None = None
     for trace in sample:
-        pair = []
-        for one in (trace, trace.astype(_wider(e))):
-            _, givens = judge_givens(e, one, "numpy")  # the side is only told in what is found
-            pair += list(parts(e, one, givens, stacks=stacks))
-        alike.setdefault(e.batch_length(trace.first) if stacks else -trace.first - 1, []).append((pair[0], pair[1]))
-    for pairs in alike.values():
-        own, wide = zip(*pairs, strict=True)
-        yield together(own), together(wide)
+        one = trace if dtype == e.dtype else trace.astype(dtype)
+        if givens is None:
+            _, givens = judge_givens(e, one, "torch")  # the side is told in what is found, and it is judged elsewhere
+        (part,) = parts(e, one, givens, stacks=stacks)
+        alike.setdefault(e.batch_length(trace.first) if stacks else -trace.first - 1, []).append(part)
+    return [together(some) for some in alike.values()]
 
 
-def _held(part: Part, rows: Mapping[str, Row]) -> dict[str, Array]:
-    return {n: a for n, a in {**part.tensors, **part.after}.items() if n in rows and a.dtype.kind == "f"}
+def _held(part: Part, name: str) -> Array:
+    """What the trace has of a tensor that it holds."""
+    return part.after[name] if name in part.after else part.tensors[name]
 
 
-# --- cleared at once ------------------------------------------------------------------------------------
+def _cleared(e: Experiment, steps: Sequence[Part], one: Sequence[Mapping[str, Ball]], name: str) -> bool:
+    """Whether none of the three signs of a doubt can come, by the radii r = q + d of one deviation.
 
-
-def _left(e: Experiment, steps: Sequence[_Steps], rows: Mapping[str, Row]) -> list[str]:
-    """The tensors with an error above its radius of one deviation, or with a factor above SAME units.
-
-    Without either none of the three signs of a doubt can come: see doubts.py.
+    None does where no error is above its r and no factor above SAME units. Where the tensor is one sum of exact
+    operands q is 0, and then errors may be up to CLEAR r, if their root mean square is at most r.
     """
-    u = format_of(e.dtype).u
-    outside: set[str] = set()
-    along, norm = dict.fromkeys(rows, 0.0), dict.fromkeys(rows, 0.0)
-    for own, wide in steps:
-        part = wide if e.dtype == np.float32 else own
-        balls = _evaluated(e, part, 1.0)
-        for name, seen in _held(part, rows).items():
-            x = balls[name].value
-            r = balls[name].slack * (1 + 64 * u) * balls[name].radius
-            error = seen - x
-            if not (np.abs(error) <= r).all():
-                outside.add(name)
-            weighted = x / (r + u * np.abs(x) + format_of(e.dtype).tiny) ** 2
-            along[name] += float(np.vdot(weighted, error))
-            norm[name] += float(np.vdot(weighted, x))
-    return [name for name in rows if name in outside or not abs(along[name]) <= SAME * u * norm[name]]
+    u, tiny = format_of(e.dtype).u, format_of(e.dtype).tiny
+    along = norm = squares = 0.0
+    worst, size, sums = 0.0, 0, True
+    for part, balls in zip(steps, one, strict=True):
+        ball, seen = balls[name], _held(part, name)
+        x = ball.value
+        r = ball.slack * (1 + 64 * u) * ball.radius + tiny
+        error = seen - x
+        ratio = error / r
+        worst, size = max(worst, float(np.abs(ratio).max(initial=0))), size + x.size
+        squares += float(np.vdot(ratio, ratio))
+        sums = sums and ball.open is not None and ball.open.at is not None
+        weighted = ratio / r
+        along, norm = along + float(np.vdot(weighted, x)), norm + float(np.vdot(x / r, x / r))
+    within = worst <= CLEAR and squares <= size if sums else worst <= 1
+    return within and (abs(along) <= SAME * u * norm)
 
 
-def _others(e: Experiment, steps: Sequence[_Steps], rows: Mapping[str, Row]) -> list[str]:
-    """The tensors that the reference's code does not make of the same operands, to the last bit."""
-    differ = set()
-    for own, _ in steps:
-        again = _again(e, own)
-        differ |= {n for n, a in _held(own, rows).items() if not np.array_equal(a, again[n], equal_nan=True)}
-    return [name for name in rows if name in differ]
+def _samples(
+    e: Experiment, steps: Sequence[Part], one: Sequence[Mapping[str, Ball]], wanted: Sequence[str]
+) -> dict[str, Sample]:
+    """What is known of these tensors, the reference's own evaluation apart, for which the exact value stands."""
+    two = [_evaluated(e, part, 2.0) for part in steps] if wanted else []
+    return {name: _sample(e, steps, one, two, name) for name in wanted}
 
 
-# --- looked at more closely ----------------------------------------------------------------------------
-
-
-def _doubt(e: Experiment, steps: Sequence[_Steps], row: Row, rows: int) -> Any:
-    sample = _sample(e, steps, row.tensor)
-    doubt = doubt_of(sample, rows)
-    if doubt is None or row.side == "numpy":
-        return doubt
-    with_forms = _with_forms(e, steps, row.tensor, sample)
-    return doubt if with_forms is None else doubt_of(with_forms, rows)
-
-
-def _sample(e: Experiment, steps: Sequence[_Steps], name: str) -> Sample:
-    columns: list[list[Array]] = [[] for _ in range(7)]
+def _sample(
+    e: Experiment,
+    steps: Sequence[Part],
+    one: Sequence[Mapping[str, Ball]],
+    two: Sequence[Mapping[str, Ball]],
+    name: str,
+) -> Sample:
+    columns: list[tuple[Array, ...]] = []
     labels = 0
-    for own, wide in steps:
-        one, two, again = _evaluated(e, wide, 1.0)[name], _evaluated(e, wide, 2.0)[name], _again(e, own)[name]
-        deviation = np.maximum(two.radius - one.radius, 0)
-        seen = {**wide.tensors, **wide.after}[name]
-        row, column = _labels(seen.shape)
-        arrays = seen, one.value, np.maximum(one.radius - deviation, 0), deviation, again, row + labels, column + labels
-        for all_of_it, a in zip(columns, arrays, strict=True):
-            all_of_it.append(np.asarray(a).reshape(-1))
-        labels += seen.size
-    seen, x, drift, deviation, again, row, column = (np.concatenate(some) for some in columns)
-    rows = [np.unique(a, return_inverse=True)[1] for a in (row, column)]
-    whole = all(n in steps[0].own.tensors for n in names(e.slots, "value", "gradient"))
-    again = again.astype(x.dtype)
-    return Sample(seen, x, drift, deviation, np.zeros_like(x), again, rows, format_of(e.dtype).u, whole)
+    for part, first, second in zip(steps, one, two, strict=True):
+        r = first[name].slack * first[name].radius
+        deviation = np.maximum(first[name].slack * second[name].radius - r, 0)
+        row, column = (own + labels for own in _labels(r.shape))
+        labels += r.size
+        columns.append((_held(part, name), first[name].value, np.maximum(r - deviation, 0), deviation, row, column))
+    seen, x, drift, deviation, row, column = (
+        np.concatenate([np.reshape(a, -1) for a in some]) for some in zip(*columns, strict=True)
+    )
+    whole = all(n in steps[0].tensors for n in names(e.slots, "value", "gradient"))
+    return Sample(seen, x, drift, deviation, np.zeros_like(x), x, (row, column), format_of(e.dtype).u, whole)
 
 
 def _labels(shape: tuple[int, ...]) -> tuple[Array, Array]:
@@ -159,22 +168,22 @@ def _labels(shape: tuple[int, ...]) -> tuple[Array, Array]:
     return first, last
 
 
-def _with_forms(e: Experiment, steps: Sequence[_Steps], name: str, sample: Sample) -> Sample | None:
-    """With what another form of a gradient or update may round beside; None of what has none."""
+def _forms(e: Experiment, steps: Sequence[Part], name: str) -> Array | float:
+    """What another form of a gradient or an update may round beside its own; 0 of what has none."""
     found = []
-    for _, wide in steps:
+    for part in steps:
         try:
-            if name in wide.after:
-                forms = of_update(e, wide)[name]
+            if name in part.after:
+                forms = of_update(e, part)[name]
             elif e.slots[name].role == "gradient":
-                forms = forms_of(e, wide, [name])[name]
+                forms = forms_of(e, part, [name])[name]
             else:
-                return None
+                return 0.0
         except TorchMirrorError:
-            return None
-        found.append(np.maximum(forms.other.radius - forms.own.radius, 0).reshape(-1))
-    form = np.concatenate(found)
-    return sample._replace(form=np.where(np.isfinite(form), form, np.inf)) if form.any() else None
+            return 0.0
+        more = forms.other.radius - forms.own.radius
+        found.append(np.where(np.isfinite(more), np.maximum(more, 0), np.inf).reshape(-1))
+    return np.concatenate(found)
 
 
 def _evaluated(e: Experiment, part: Part, spread: float) -> dict[str, Ball]:
