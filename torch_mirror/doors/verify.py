@@ -45,7 +45,7 @@ def verify(
             told |= {*torch}
             if progress and torch.steps:
                 progress(torch.steps)
-        findings = with_doubts(e, heard, "torch", stacks=plan.stacks)
+        findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
     return certificate(
         e, e.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,

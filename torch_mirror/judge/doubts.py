@@ -21,17 +21,21 @@ seen = alpha x, with alpha - 1 beyond b / |x|. Its first bound needs no deviatio
 often up as down, the sum over the root of the sum of squares is sub-Gaussian whatever their sizes are. Hence it sees
 alpha - 1 = 1e-6 where d is much larger. b is there as a right program may round a constant in another place (2 / N).
 
+**Errors in common.** Most of a drift is no error that all elements have: of many roundings a COMMON-th part at most is
+taken to be, b = max(q / COMMON, SAME u |x|), and where that is above 3 SAME u |x| an element has no part in it. Others
+may be common to a row or a column, as those of a mean are. So what s / x exceeds b / |x| by, and be it LARGE u,
+is summed up over each row, and over each column, and the sums s_1 ... s_G must be one-sided: for normal errors of one
+size the share c^2 = (sum)^2 / (G sum of squares) has P(c or more) <= (1 - c^2)^((G - 1) / 2), a cap's in a sphere.
+
+**Another form** of a right gradient (checks/forms.py) may round more, by a *form* allowance f. It is added to q for
+element and size. Where its own roundings are part of f, and not those of its operands alone, the factor is sought among
+errors in common only, and b has a share of f, too. Elements of which rounding leaves too little, f above
+|x| / RESOLVED, have no part in it: there 1 - a^2 is 0 for a at 1, which is one-sided.
+
 **Where the assumption fails.** It is not believed but tried: the reference's own equation, evaluated in the run's
 precision on the same operands, has errors of its own. Numbers that repeat (a column of 0.1 beside constant gradients)
 make each rounding that of the one before, and there that evaluation strays as far. So the limits are raised to TWICE
 what it shows, and b by FOUR times the factor that it has, where it has one by the same measure (KNOWN).
-
-**Another form** of a right gradient (checks/forms.py) may round more, by a *form* allowance f. It is added to q for
-element and size. Of the factor it is no part: an equation that is right has errors on both sides of it. But they may
-be common to a row or a column, as those of a mean are. So y is summed up over each row, and over each column, and the
-sums s_1 ... s_G must be one-sided: for normal errors of one size the share c^2 = (sum)^2 / (G sum of squares) has
-P(c or more) <= (1 - c^2)^((G - 1) / 2), the share of a cap in a sphere. Elements of which rounding leaves too little, f
-above |x| / RESOLVED, have no part in it: there 1 - a^2 is 0 for a at 1, which is one-sided.
 
 Sources: Hsu, Kakade and Zhang, A tail inequality for quadratic forms of subgaussian random vectors, Electron. Commun.
 Probab. 17 (2012). Efron, Student's t-test under symmetry conditions, J. Amer. Statist. Assoc. 64 (1969), and de la
@@ -46,10 +50,13 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.arrays import Array
-from torch_mirror.judge.findings import Doubt
+from torch_mirror.judge.findings import Doubt, Sign
 
 PROBABILITY = 1e-6
 """Of a doubt anywhere in a run of right code, if roundings are as assumed: shared out among the rows and the signs."""
+
+LEAST = 1e-300
+"""What is less probable is told as this."""
 
 SAME = 4
 """Units roundoff that a right program's constants may differ by, all over a tensor."""
@@ -63,6 +70,12 @@ FOUR = 4.0
 KNOWN = 3.0
 """Deviations from which the reference's own factor is one."""
 
+COMMON = 8.0
+"""The roundings of which one may be common to all elements of a tensor: of a form's sixteen there are two."""
+
+LARGE = 64.0
+"""Units roundoff, relative, from which an error counts as no larger where errors in common are sought."""
+
 RESOLVED = 16.0
 """Times the allowance of another form that an element must be, to have part in a factor."""
 
@@ -75,6 +88,7 @@ class Sample(NamedTuple):
     drift: Array           # q
     deviation: Array       # d
     form: Array            # f; 0 where the reference's own form holds
+    common: Array          # of q and f what all elements may share
     own: Array             # the reference's own evaluation in the run's precision
     rows: Sequence[Array]  # labels that an element shares with what may have errors in common: its row, its column
     u: float               # of the run's precision
@@ -82,33 +96,36 @@ class Sample(NamedTuple):
 
     def at(self, where: Array) -> "Sample":
         """Some of its elements."""
-        seen, exact, drift, deviation, form, own = (a[where] for a in self[:6])
+        seen, exact, drift, deviation, form, common, own = (a[where] for a in self[:7])
         rows = [labels[where] for labels in self.rows]
-        return Sample(seen, exact, drift, deviation, form, own, rows, self.u, self.whole)
+        return Sample(seen, exact, drift, deviation, form, common, own, rows, self.u, self.whole)
 
 
-def doubt_of(sample: Sample, rows: int) -> Doubt | None:
-    """What speaks against a tensor, one of so many that are looked at; the factor first, which says the most."""
+def doubt_of(sample: Sample, rows: int, below: float = PROBABILITY) -> Doubt | None:
+    """What speaks against a tensor, one of so many that are looked at; the factor first, which says the most.
+
+    below: the probability of what is told.
+    """
     finite = np.isfinite(sample.seen) & np.isfinite(sample.exact) & np.isfinite(sample.drift + sample.deviation)
     some = sample.at(finite & ((sample.seen != sample.exact) | (sample.drift + sample.deviation > 0)))
     if not some.seen.size:
         return None
     tests, distinct = 3 * rows, _distinct(some)
     with np.errstate(all="ignore"):
-        element = _doubt("element", *_element(some, len(distinct.first)), tests)
+        element = _doubt("element", *_element(some, len(distinct.first)), tests, below)
         if not some.whole:
             return element
-        factor = _doubt("factor", *_factor(some, distinct), tests)
-        size = _doubt("size", *_size(some, distinct), tests)
+        factor = _doubt("factor", *_factor(some, distinct), tests, below)
+        size = _doubt("size", *_size(some, distinct), tests, below)
     return factor or element or size
 
 
-def _doubt(sign: str, figure: float, log_probability: float, tests: int) -> Doubt | None:
-    """The doubt, if what was seen is improbable enough in so many tests."""
+def _doubt(sign: Sign, figure: float, log_probability: float, tests: int, below: float) -> Doubt | None:
+    """The doubt, if what was seen is improbable enough in so many tests; no probability is told below LEAST."""
     log_probability += math.log(tests)
-    if not log_probability < math.log(PROBABILITY):
+    if not log_probability < math.log(below):
         return None
-    return Doubt(sign, figure, math.exp(max(log_probability, -690.0)))  # type: ignore[arg-type]  # one of the three
+    return Doubt(sign, figure, math.exp(max(log_probability, math.log(LEAST))))
 
 
 class _Distinct(NamedTuple):
@@ -164,44 +181,37 @@ def _size(s: Sample, distinct: _Distinct) -> tuple[float, float]:
 
 def _factor(s: Sample, distinct: _Distinct) -> tuple[float, float]:
     """seen / x, fitted, and the logarithm of the probability that it comes of roundings."""
-    in_part = (s.exact != 0) & (s.form <= np.abs(s.exact) / RESOLVED)
+    in_part = (s.form <= np.abs(s.exact) / RESOLVED) & (s.common <= 3 * SAME * s.u * np.abs(s.exact)) & (s.exact != 0)
     if not in_part.any():
         return 1.0, 0.0
-    distinct = _Distinct(distinct.first, distinct.labels[in_part])
-    s = s.at(in_part)
+    s, kinds = s.at(in_part), distinct.labels[in_part]
     size = np.abs(s.exact)
     w = 1 / (s.deviation + s.drift + s.form + s.u * size) ** 2
     w /= w.max()
     error, own = (np.sign(s.exact) * (a - s.exact) for a in (s.seen, s.own))
     along, norm = float(np.sum(w * size * error)), float(np.sum(w * size**2))
     sign = 1.0 if along >= 0 else -1.0
-    same = np.maximum(s.drift, SAME * s.u * size) + FOUR * size * _known(w * size * own, distinct) / norm
-    y = w * size * (sign * error - same)
-    total = float(y.sum())
-    if not total > 0:
-        return 1 + along / norm, 0.0
-    if s.form.any():
-        together = distinct.labels, *map(_numbered, s.rows)
-        return 1 + along / norm, max(_one_sided(_summed(labels, y)) for labels in together)
-    squares = float(np.sum(_summed(distinct.labels, y) ** 2))
-    spread = float(np.sum(_summed(distinct.labels, w * size * s.deviation) ** 2))
-    return 1 + along / norm, math.log(4) - total**2 / (2 * min(squares, spread) if spread else 2 * squares)
+    same = s.u * SAME * size + FOUR * size * _known(w * size * own, kinds) / norm
+
+    apart = w * size * (sign * error - np.maximum(same, s.drift))
+    common = np.clip((sign * error - np.maximum(same, s.common)) / size, -LARGE * s.u, LARGE * s.u)
+    log_probability = math.log(2) + max(_one_sided(_summed(labels, common)) for labels in (kinds, *s.rows))
+    if float(apart.sum()) > 0 and not (s.form.any() and s.common.any()):
+        squares, spread = (float(np.sum(_summed(kinds, a) ** 2)) for a in (apart, w * size * s.deviation))
+        least = squares if s.form.any() or not spread else min(squares, spread)
+        log_probability = min(log_probability, math.log(4) - float(apart.sum()) ** 2 / (2 * least))
+    return 1 + along / norm, log_probability + math.log(2)
 
 
 def _summed(labels: Array, y: Array) -> Array:
     """The sums of y over what shares a label; float64 will do for what is squared next."""
-    return np.bincount(labels, y.astype(float))
+    numbered = np.unique(labels, return_inverse=True)[1]
+    return np.bincount(numbered, y.astype(float))
 
 
-def _numbered(labels: Array) -> Array:
-    """The same labels, from 0 on without gaps."""
-    numbered: Array = np.unique(labels, return_inverse=True)[1]
-    return numbered
-
-
-def _known(y: Array, distinct: _Distinct) -> float:
+def _known(y: Array, labels: Array) -> float:
     """The size of a sum that is known to be none of roundings by KNOWN deviations; else 0."""
-    total, squares = float(y.sum()), float(np.sum(_summed(distinct.labels, y) ** 2))
+    total, squares = float(y.sum()), float(np.sum(_summed(labels, y) ** 2))
     return abs(total) if total**2 > KNOWN**2 * squares else 0.0
 
 

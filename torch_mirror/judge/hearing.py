@@ -31,11 +31,16 @@ SAMPLES = 16
 takes a hundred times as long there: one step, and one more for every thousand."""
 
 
+KEPT = 1_000_000
+"""Numbers that one step computes, up to which four steps at least are kept."""
+
+
 class Plan(NamedTuple):
     """How a run is heard, which its size and its equations decide."""
 
     small: bool       # radii are propagated end to end at every step
     sample: Array     # the steps of NumPy's run that are judged by themselves
+    kept: Array       # the steps of torch's run that are kept, to be looked at for doubts
     size: int         # steps of a segment
     flaw: str | None  # why the steps are evaluated one by one, if they are
 
@@ -75,8 +80,19 @@ def plan_of(experiment: Experiment) -> Plan:
     """The plan of an experiment's hearing."""
     e = experiment
     small = numbers_a_step(e) <= SMALL
-    sample = sample_of(e, e.steps)
-    return Plan(small, sample, min(segment_steps(e), max(e.steps, 1)), stacking_flaw(e))
+    sample = _spread(e.steps, _few(e, e.steps))
+    return Plan(small, sample, steps_kept(e, e.steps), min(segment_steps(e), max(e.steps, 1)), stacking_flaw(e))
+
+
+def _few(experiment: Experiment, steps: int) -> int:
+    """How many steps are looked at more closely than the others."""
+    return SAMPLES if numbers_a_step(experiment) <= SMALL else 1 + steps // 1000
+
+
+def steps_kept(experiment: Experiment, steps: int) -> Array:
+    """The steps, of so many, that are kept: what is doubtful at few is looked at in all of them."""
+    few, numbers = _few(experiment, steps), numbers_a_step(experiment)
+    return _spread(steps, max(few, 4) if numbers <= KEPT else few)
 
 
 def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, numpy: Trace) -> Hearing:
@@ -108,7 +124,7 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         givens,
         ends,
         ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none where no step was taken
-        (*so_far.sample, *_kept(torch, plan.sample)),
+        (*so_far.sample, *_kept(torch, plan.kept)),
     )
 
 
@@ -117,12 +133,13 @@ def _kept(trace: Trace, sample: Array) -> list[Trace]:
     return [one_step(trace, t) for t in sample.tolist() if trace.first <= t < trace.first + trace.steps]
 
 
-def with_doubts(experiment: Experiment, heard: Hearing, side: Side, *, stacks: bool) -> Findings:
-    """All that was found, with the doubts about the sampled steps. side: of the run that they are of.
+def with_doubts(experiment: Experiment, heard: Hearing, steps: int, side: Side, *, stacks: bool) -> Findings:
+    """All that was found, with the doubts about a sample of so many steps. side: of the run that they are of.
 
     Of NumPy's run beside torch's there are none: it is what the reference's own code makes.
     """
-    return judge_doubts(experiment, heard.sample, side, heard.all, stacks=stacks)
+    few = _few(experiment, steps)
+    return judge_doubts(experiment, heard.sample, few, side, heard.all, stacks=stacks)
 
 
 def hear_alone(
@@ -155,12 +172,6 @@ def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list
         (part,) = parts(e, one, givens, stacks=plan.stacks)
         alike.setdefault(e.batch_length(t) if plan.stacks else -t, []).append(part)
     return found + [judge_locally(e, together(some), "numpy", above, every=plan.small) for some in alike.values()]
-
-
-def sample_of(experiment: Experiment, steps: int) -> Array:
-    """The steps, of so many, that are looked at more closely than the others."""
-    small = numbers_a_step(experiment) <= SMALL
-    return _spread(steps, SAMPLES if small else 1 + steps // 1000)
 
 
 def _spread(steps: int, count: int) -> Array:

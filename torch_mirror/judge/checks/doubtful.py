@@ -22,7 +22,7 @@ from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.forms import forms_of, of_update
-from torch_mirror.judge.doubts import SAME, Sample, doubt_of
+from torch_mirror.judge.doubts import COMMON, SAME, Sample, doubt_of
 from torch_mirror.judge.findings import Doubt, Findings, Side
 from torch_mirror.judge.replay import Givens, Part, as_ball, evaluate, judge_givens, lifted, loss_of, parts, together
 
@@ -30,9 +30,16 @@ CLEAR = 4.0
 """Deviations that no error of a sum may exceed for it to be cleared at once: fewer than would be a doubt."""
 
 
-def judge_doubts(e: Experiment, sample: Sequence[Trace], side: Side, found: Findings, *, stacks: bool) -> Findings:
+LIKELY = 0.01
+"""The probability below which more steps are looked at, where there are some."""
+
+
+def judge_doubts(
+    e: Experiment, sample: Sequence[Trace], few: int, side: Side, found: Findings, *, stacks: bool
+) -> Findings:
     """What was found, with what was sought and found in a sample of the steps: one trace each.
 
+    few: of the sample, the last steps, at which every tensor is looked at; at the others only what is doubtful there.
     Of a tensor that is refuted or undecided nothing more is said. side: of the traces.
     """
 
@@ -44,36 +51,38 @@ def judge_doubts(e: Experiment, sample: Sequence[Trace], side: Side, found: Find
     if not sample or not wanted:
         return found
     with np.errstate(all="ignore"):
-        doubts = _doubts(e, sample, wanted, side, stacks=stacks)
+        doubts = _doubts(e, sample, few, wanted, side, stacks=stacks)
     rows = (
-        row._replace(sought=len(sample), doubt=doubts.get(row.tensor)) if looked_at(row) else row for row in found.rows
+        row._replace(sought=len(sample[-few:]), doubt=doubts.get(row.tensor)) if looked_at(row) else row for row in found.rows
     )
     return Findings(tuple(rows))
 
 
 def _doubts(
-    e: Experiment, sample: Sequence[Trace], wanted: Sequence[str], side: Side, *, stacks: bool
+    e: Experiment, sample: Sequence[Trace], few: int, wanted: Sequence[str], side: Side, *, stacks: bool
 ) -> dict[str, Doubt]:
     """The doubts about these tensors, by name."""
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
     first = np.dtype(np.float64)
-    steps = _alike(e, sample, first, stacks=stacks)
-    one = [_evaluated(e, part, 1.0) for part in steps]
-    left = [name for name in wanted if not _cleared(e, steps, one, name)]
-    samples = _samples(e, steps, one, left)
-    left = [name for name, sample in samples.items() if doubt_of(sample, len(wanted))]
+    steps = _alike(e, sample[-few:], first, stacks=stacks)
+    single = [_evaluated(e, part, 1.0) for part in steps]
+    left = [name for name in wanted if not _cleared(e, steps, single, name)]
+    samples = _samples(e, steps, single, left)
+    left = [name for name, one in samples.items() if doubt_of(one, len(wanted), LIKELY)]
     if not left or not format_of(wider).u < format_of(e.dtype).u:
         return {}
-    if wider != first:
+    if wider != first or len(sample) > few:
         steps = _alike(e, sample, wider, stacks=stacks)
         samples = _samples(e, steps, [_evaluated(e, part, 1.0) for part in steps], left)
     again = [_again(e, part) for part in _alike(e, sample, e.dtype, stacks=stacks)]
     doubts: dict[str, Doubt] = {}
     for name in left:
         own = np.concatenate([np.asarray(values[name]).reshape(-1) for values in again])
-        form = _forms(e, steps, name) if side == "torch" else 0.0
-        looked_at = samples[name]._replace(own=own.astype(wider), form=samples[name].form + form)
-        doubt = doubt_of(looked_at, len(wanted))
+        one = samples[name]._replace(own=own.astype(wider))
+        if side == "torch":
+            form, common = _forms(e, steps, name)
+            one = one._replace(form=one.form + form, common=one.common + common)
+        doubt = doubt_of(one, len(wanted))
         if doubt:
             doubts[name] = doubt
     return doubts
@@ -155,7 +164,8 @@ def _sample(
         np.concatenate([np.reshape(a, -1) for a in some]) for some in zip(*columns, strict=True)
     )
     whole = all(n in steps[0].tensors for n in names(e.slots, "value", "gradient"))
-    return Sample(seen, x, drift, deviation, np.zeros_like(x), x, (row, column), format_of(e.dtype).u, whole)
+    none = np.zeros_like(x)
+    return Sample(seen, x, drift, deviation, none, drift / COMMON, x, (row, column), format_of(e.dtype).u, whole)
 
 
 def _labels(shape: tuple[int, ...]) -> tuple[Array, Array]:
@@ -168,9 +178,14 @@ def _labels(shape: tuple[int, ...]) -> tuple[Array, Array]:
     return first, last
 
 
-def _forms(e: Experiment, steps: Sequence[Part], name: str) -> Array | float:
-    """What another form of a gradient or an update may round beside its own; 0 of what has none."""
-    found = []
+def _forms(e: Experiment, steps: Sequence[Part], name: str) -> tuple[Array | float, Array | float]:
+    """What another form may round beside a gradient's or an update's own, and what of it all elements may share.
+
+    Both 0 of what has no other form. A constant of an update is the same for all; of the roundings of a form one in
+    COMMON is, as of one's own; those of operands are not, which a sum or a product brings from other tensors.
+    """
+    more: list[Array] = []
+    common: list[Array] = []
     for part in steps:
         try:
             if name in part.after:
@@ -178,12 +193,14 @@ def _forms(e: Experiment, steps: Sequence[Part], name: str) -> Array | float:
             elif e.slots[name].role == "gradient":
                 forms = forms_of(e, part, [name])[name]
             else:
-                return 0.0
+                return 0.0, 0.0
         except TorchMirrorError:
-            return 0.0
-        more = forms.other.radius - forms.own.radius
-        found.append(np.where(np.isfinite(more), np.maximum(more, 0), np.inf).reshape(-1))
-    return np.concatenate(found)
+            return 0.0, 0.0
+        wider = forms.other.radius - forms.own.radius
+        more.append(np.where(np.isfinite(wider), np.maximum(wider, 0), np.inf).reshape(-1))
+        share = np.minimum(more[-1], np.broadcast_to(forms.same, wider.shape).reshape(-1) / COMMON)
+        common.append(more[-1] if name in part.after else share)
+    return np.concatenate(more), np.concatenate(common)
 
 
 def _evaluated(e: Experiment, part: Part, spread: float) -> dict[str, Ball]:
