@@ -7,6 +7,7 @@ flushed subnormal loses less than ``tiny``, the smallest normal number.
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 2.1, 2.2 and 3.1.
 """
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -23,10 +24,15 @@ class Format(NamedTuple):
     precision: int
     grid: int  # exponent of the smallest normal number
     complements: bool = False  # whether a Python number c may stand for 1 - c', as 0.001 does for 1 - 0.999
+    spread: float | None = None  # how many standard deviations of a sum its radius is, where it is not the worst case
 
     def gamma(self, k: int) -> float:
         """gamma_k = k u / (1 - k u), which bounds k roundings in a row; infinite where k u >= 1."""
         return k * self.u / (1 - k * self.u) if k * self.u < 1 else float("inf")
+
+    def deviation(self, k: int) -> float:
+        """u sqrt((k + 1) / 3): times the largest partial sum, a standard deviation of a sum of k (rules/sums.py)."""
+        return self.u * math.sqrt((k + 1) / 3)
 
 
 @cache

@@ -12,7 +12,7 @@ from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
 from torch_mirror.judge.findings import Side
-from torch_mirror.judge.hearing import Hearing, certificate, hear_alone, notes
+from torch_mirror.judge.hearing import Hearing, certificate, hear_alone, notes, steps_kept, with_doubts
 from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate
@@ -36,10 +36,12 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch") -> Certi
     _check_place(e, trace)
     _check_trace(e, trace)
     flaw, heard = stacking_flaw(e), Hearing()
+    sample = trace.first + steps_kept(e, trace.steps)
     for segment in _pieces(trace, segment_steps(e)):
-        heard = hear_alone(e, heard, segment, side, stacks=flaw is None)
+        heard = hear_alone(e, heard, segment, side, sample, stacks=flaw is None)
+    findings = with_doubts(e, heard, trace.steps, side, stacks=flaw is None)
     return certificate(
-        e, trace.steps, heard.findings, heard.motion, ruling=ruling(e, heard.seen),
+        e, trace.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
         notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from reference.claim.slots import names
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
-from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of
+from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
 from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
@@ -45,8 +45,9 @@ def verify(
             told |= {*torch}
             if progress and torch.steps:
                 progress(torch.steps)
+        findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
     return certificate(
-        e, e.steps, heard.all, heard.motion, ruling=ruling(e, heard.seen),
+        e, e.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
         seconds=time.perf_counter() - started,

@@ -33,6 +33,22 @@ class Finding(NamedTuple):
     member: int | None = None  # of an ensemble
 
 
+Sign = Literal["factor", "element", "size"]
+"""What a doubt goes by (doubts.py). factor: the whole tensor is so many times what its equation gives. element: one
+error is too many standard deviations. size: all errors together are."""
+
+
+class Doubt(NamedTuple):
+    """What speaks against a tensor that is within its radius: no refutation, as it rests on an assumption.
+
+    The assumption: roundings are independent of each other, and as often up as down.
+    """
+
+    sign: Sign
+    figure: float       # factor: seen / expected. element: its error; size: the root mean square of all; in deviations
+    probability: float  # that this, or more, comes up anywhere in a run of right code, if the assumption holds
+
+
 class Row(NamedTuple):
     """What one check found of one tensor, over all steps that it looked at.
 
@@ -63,6 +79,8 @@ class Row(NamedTuple):
     zero: bool = True                # whether the tensor was 0 at every step
     forms: int = 0                   # elements outside their radius and inside that of another form (checks/forms.py)
     beyond: float = 0.0              # the largest error / radius of these, by the radius of the reference's own form
+    sought: int = 0                  # tensors of steps that were looked at for a doubt, a sample of all
+    doubt: Doubt | None = None       # what was found there
 
     @property
     def looked_at(self) -> int:
@@ -109,6 +127,11 @@ class Findings(NamedTuple):
     def first(self) -> Finding | None:
         """The first wrong tensor: the earliest step, and within it the first row."""
         return next(iter(self.refutations), None)
+
+    @property
+    def doubts(self) -> tuple[Row, ...]:
+        """The rows with a doubt, in their order."""
+        return tuple(row for row in self.rows if row.doubt)
 
     @property
     def undecided(self) -> tuple[str, ...]:
@@ -172,4 +195,6 @@ def _joined(rows: list[Row]) -> Row:
         zero=all(row.zero for row in rows),
         forms=sum(row.forms for row in rows),
         beyond=max(row.beyond for row in rows),
+        sought=sum(row.sought for row in rows),
+        doubt=min((row.doubt for row in rows if row.doubt), key=lambda d: d.probability, default=None),
     )

@@ -13,6 +13,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of, names, parameter_gradients
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
+from torch_mirror.judge.checks.doubtful import judge_doubts, one_step
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.own_run import judge_own_run, jumps, suspects
 from torch_mirror.judge.checks.start import judge_start
@@ -31,11 +32,16 @@ SAMPLES = 16
 takes a hundred times as long there: one step, and one more for every thousand."""
 
 
+KEPT = 1_000_000
+"""Numbers that one step computes, up to which four steps at least are kept."""
+
+
 class Plan(NamedTuple):
     """How a run is heard, which its size and its equations decide."""
 
     small: bool       # radii are propagated end to end at every step
     sample: Array     # the steps of NumPy's run that are judged by themselves
+    kept: Array       # the steps of torch's run that are kept, to be looked at for doubts
     size: int         # steps of a segment
     flaw: str | None  # why the steps are evaluated one by one, if they are
 
@@ -64,6 +70,7 @@ class Hearing(NamedTuple):
     givens: Givens | None = None          # what every step starts from, known from the first segment on
     ends: float | None = None             # distance of the two runs after the last step
     ends_relative: float | None = None    # the same over the norm of NumPy's parameters
+    sample: tuple[Trace, ...] = ()        # steps of torch's run, or of the one that is heard alone, to look for doubts
 
     @property
     def all(self) -> Findings:
@@ -75,8 +82,19 @@ def plan_of(experiment: Experiment) -> Plan:
     """The plan of an experiment's hearing."""
     e = experiment
     small = numbers_a_step(e) <= SMALL
-    sample = _spread(e.steps, SAMPLES if small else 1 + e.steps // 1000)
-    return Plan(small, sample, min(segment_steps(e), max(e.steps, 1)), stacking_flaw(e))
+    sample = _spread(e.steps, _few(e, e.steps))
+    return Plan(small, sample, steps_kept(e, e.steps), min(segment_steps(e), max(e.steps, 1)), stacking_flaw(e))
+
+
+def _few(experiment: Experiment, steps: int) -> int:
+    """How many steps are looked at more closely than the others."""
+    return SAMPLES if numbers_a_step(experiment) <= SMALL else 1 + steps // 1000
+
+
+def steps_kept(experiment: Experiment, steps: int) -> Array:
+    """The steps, of so many, that are kept: what is doubtful at few is looked at in all of them."""
+    few, numbers = _few(experiment, steps), numbers_a_step(experiment)
+    return _spread(steps, max(few, 4) if numbers <= KEPT else few)
 
 
 def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, numpy: Trace) -> Hearing:
@@ -111,11 +129,28 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         givens,
         ends,
         ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none where no step was taken
+        (*so_far.sample, *_kept(torch, plan.kept)),
     )
 
 
-def hear_alone(experiment: Experiment, so_far: Hearing, trace: Trace, side: Side, *, stacks: bool) -> Hearing:
-    """With a segment of a trace that is judged by its own equations alone."""
+def _kept(trace: Trace, sample: Array) -> list[Trace]:
+    """The sampled steps among those of a trace."""
+    return [one_step(trace, t) for t in sample.tolist() if trace.first <= t < trace.first + trace.steps]
+
+
+def with_doubts(experiment: Experiment, heard: Hearing, steps: int, side: Side, *, stacks: bool) -> Findings:
+    """All that was found, with the doubts about a sample of so many steps. side: of the run that they are of.
+
+    Of NumPy's run beside torch's there are none: it is what the reference's own code makes.
+    """
+    few = _few(experiment, steps)
+    return judge_doubts(experiment, heard.sample, few, side, heard.all, stacks=stacks)
+
+
+def hear_alone(
+    experiment: Experiment, so_far: Hearing, trace: Trace, side: Side, sample: Array, *, stacks: bool
+) -> Hearing:
+    """With a segment of a trace that is judged by its own equations alone; sample: the steps to look at for doubts."""
     e, found, givens = experiment, [so_far.findings], so_far.givens
     if givens is None:
         of_features, givens = judge_givens(e, trace, side)
@@ -124,7 +159,8 @@ def hear_alone(experiment: Experiment, so_far: Hearing, trace: Trace, side: Side
         found = [merge([*found, judge_locally(e, part, side)])]
     findings = merge(found)
     seen = so_far.seen or evidence(findings, trace, trace)
-    return Hearing(findings, motion=watch(e, so_far.motion, trace), seen=seen, givens=givens)
+    sampled = (*so_far.sample, *_kept(trace, sample))
+    return Hearing(findings, motion=watch(e, so_far.motion, trace), seen=seen, givens=givens, sample=sampled)
 
 
 def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list[Findings]:

@@ -8,6 +8,23 @@ grid, the radius is 0 (exactness.fits_grid).
 
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 3.1 and 4.2: the
 bound gamma_K holds for every order, and a fused multiply-add only omits roundings.
+
+Where the format has a ``spread`` s, the radius is not that of the worst case but s standard deviations:
+
+    radius    sum of e + s u sqrt((K + 1) / 3) M + (2 K + 1) tiny,    M = (sum of A + |value|) / 2
+
+To first order the error of a sum is the sum of d_k S_k over its K - 1 additions, S_k the partial sums and |d_k| <= u,
+and of d_k t_k over its products t_k, in any order and blocking. With P and N what the positive and the negative terms
+add up to, any partial sum, of whichever terms, is between -N and P, and max(P, N) = (P + N + |P - N|) / 2 = M.
+The squares of the terms add up to P^2 + N^2 <= 2 M^2 at most. So if the roundings are independent and uniform
+between two neighbours, which have variances of at most (u S_k)^2 / 3, that of the error is at most (K + 1) u^2 M^2 / 3,
+and as uniform numbers are strictly sub-Gaussian, it exceeds s standard deviations with a probability of 2 exp(-s^2 / 2)
+at most. What the operands bring, and every other rule, stays that of the worst case.
+
+Source: Higham and Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41 (2019), and
+Ipsen and Zhou, Probabilistic error analysis for inner products, SIAM J. Matrix Anal. Appl. 41 (2020): lambda sqrt(K) u
+for independent roundings of mean 0. Arbel, Marchal and Nguyen, On strict sub-Gaussianity, ESAIM: Probability and
+Statistics 24 (2020): of the uniform distribution.
 """
 
 from typing import Any
@@ -28,7 +45,7 @@ def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
     """The ball of a sum; closed where it is recorded, as nobody's other order of its terms is asked about there."""
 
     def rule(take: Take) -> Any:
-        return take(_radius(total, like.format))
+        return take(_radius(total, like.format) if like.format.spread is None else _spread(total, value, like.format))
 
     return like.derived(value, rule, total if recording.current() is None else None)
 
@@ -43,6 +60,15 @@ def _radius(total: OpenSum, fmt: Format) -> Array:
     if not float(np.max(bound, initial=0)) < gamma * fmt.huge / 2:
         e = np.where(bound < gamma * fmt.huge / 2, e, np.inf)
     return e
+
+
+def _spread(total: OpenSum, value: Array, fmt: Format) -> Array:
+    """So many standard deviations of the sum, fmt.spread, beside what its operands bring: the module's docstring."""
+    half = fmt.spread * fmt.deviation(total.terms) / 2 if fmt.spread is not None else 0.0
+    bound = total.bound(half)
+    e = bound + half * np.abs(value) + (2 * total.terms + 1) * fmt.tiny
+    grid = total.grid() if total.grid else None
+    return e if grid is None else np.where(fits_grid(bound / half, grid, fmt), 0, e)
 
 
 def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | None:

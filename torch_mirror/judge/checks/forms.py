@@ -74,6 +74,7 @@ class Forms(NamedTuple):
 
     own: Ball    # on exact operands
     other: Ball  # what any other form may give
+    same: Array | float = 0.0  # of the wider radius what is in the gradient's own roundings, and not in its operands
 
 
 def judge_other_forms(e: Experiment, part: Part, found: Findings) -> Findings:
@@ -100,7 +101,7 @@ def _held(e: Experiment, part: Part, rows: Sequence[Row]) -> dict[str, Row]:
     forms = forms_of(e, part, gradients) if gradients else {}
     seen = {**part.tensors, **part.after}
     if any(row.tensor in part.after for row in rows):
-        forms |= _of_update(e, part)
+        forms |= of_update(e, part)
 
     def again(row: Row) -> Row:
         where = Where(row.tensor, row.side, row.check, part.steps)
@@ -120,7 +121,10 @@ def forms_of(e: Experiment, part: Part, wanted: Collection[str]) -> dict[str, Fo
         except NOT_ON_THESE:
             grown = {name: np.zeros_like(own[name].value) for name in wanted}
         extra = cancelled(e, part, values, wanted)
-        return {name: Forms(own[name], _wider(own[name], grown[name], extra.get(name))) for name in wanted}
+        return {
+            name: Forms(own[name], _wider(own[name], grown[name], extra.get(name)), extra.get(name, 0.0))
+            for name in wanted
+        }
 
 
 def _wider(own: Ball, grown: Array | float, extra: Array | None) -> Ball:
@@ -144,7 +148,7 @@ def _growth(e: Experiment, part: Part, radii: Mapping[str, Array]) -> dict[str, 
     return grown
 
 
-def _of_update(e: Experiment, part: Part) -> dict[str, Forms]:
+def of_update(e: Experiment, part: Part) -> dict[str, Forms]:
     """The equations of the parameters and states after the steps, whose constants may be complements."""
     with np.errstate(all="ignore"):
         own = _evaluated(e, part, {})
