@@ -94,7 +94,7 @@ def right(x: Array, error: Array) -> Array:
 
 
 def test_independent_errors_raise_no_doubt() -> None:
-    for n in (1, 3, 20, 1000, 100_000):
+    for n in (1, 3, 20, 1000, 20_000):
         assert doubt_of(sample(right, n), 50) is None
 
 
@@ -221,7 +221,7 @@ def fewer_bits(a: Array, bits: int) -> Array:
 
 @pytest.mark.parametrize("far", [0.0, 10.0])
 def test_a_row_dropped_and_one_sample_less_in_the_mean_are_doubted(far: float) -> None:
-    e = layers(10_000, (12, 8, 3), far=far)
+    e = layers(10_000, (12, 6, 2), far=far)
     dz1 = reference.train(e).tensors["dz1"][0].astype(float)
     assert the_doubt(certificate(e), "dW1") is None
     for wrong in (lambda dW: dW - np.outer(dz1[-1], e.x[-1]), lambda dW: dW * (10_000 / 9_999)):

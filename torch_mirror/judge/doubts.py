@@ -20,7 +20,7 @@ The first two are about sums alone: 3 q is what the check itself lets pass of ev
 a reference that may be q from x. The second is the tail of a sum of squares of independent sub-Gaussian variables. The
 third asks whether seen = alpha x, with alpha - 1 beyond b / |x|. Its first bound needs no deviation: if errors beyond b
 are as often up as down, the sum over the root of the sum of squares is sub-Gaussian whatever their sizes are. Hence it
-sees alpha - 1 = 1e-6 where d is much larger. b is there as a right program may round a constant in another place (2 / N).
+sees alpha - 1 = 1e-6 where d is much larger. b is there as a right program may round a constant elsewhere (2 / N).
 
 **Errors in common.** Most of a drift is no error that all elements have: of many roundings a COMMON-th part at most is
 taken to be, b = max(q / COMMON, SAME u |x|), and where that is above 3 SAME u |x| an element has no part in it. Others
