@@ -18,7 +18,7 @@ from reference import experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError
 from torch_mirror.doors.cli import cli
-from torch_mirror.judge.findings import Finding, Row
+from torch_mirror.judge.findings import Doubt, Finding, Row
 from torch_mirror.judge.verdict import Certificate
 
 WRONG = Finding(4e3, 3, "dW", "torch", "local", (0, 2), 1.5, 1.25, 2.0**-14, 1.1259e15, 2, 10)
@@ -34,11 +34,14 @@ class Judge:
     asked: list[Experiment] = field(default_factory=list)
     answer: Callable[[Certificate], Certificate] = lambda certificate: certificate
 
-    def __call__(self, e: Experiment, progress: Callable[[int], None] | None = None) -> Certificate:
+    def __call__(
+        self, e: Experiment, progress: Callable[[int], None] | None = None, *, strict: bool = False
+    ) -> Certificate:
         self.asked.append(e)
         if progress is not None:
             progress(e.steps)
-        return self.answer(Certificate(e.name, str(e.dtype), e.seed, e.steps, (ROW,), end_distance=0.0))
+        rows = (ROW,)
+        return self.answer(Certificate(e.name, str(e.dtype), e.seed, e.steps, rows, end_distance=0.0, strict=strict))
 
 
 @pytest.fixture
@@ -104,6 +107,16 @@ def test_the_exit_status_is_the_verdict(judge: Judge, answer: dict[str, object],
     assert result.exit_code == status
     assert result.stdout.splitlines()[0].endswith("  " + verdict)
     assert result.stdout.splitlines()[-1].endswith("  certified"), "the others are verified all the same"
+
+
+def test_a_doubt_fails_if_it_is_to(judge: Judge) -> None:
+    doubted = ROW._replace(sought=7, doubt=Doubt("factor", 1.000001, 1e-9))
+    judge.answer = lambda certificate: replace(certificate, rows=(doubted,))
+    for options, verdict, status in (([], "certified", 0), (["--strict"], "doubted", 1)):
+        result = CliRunner().invoke(cli, ["verify", "cubic-sine", "--dtype", "float32", *options])
+        line, why, *_ = result.output.splitlines()
+        assert (result.exit_code, line.rpartition("  ")[2]) == (status, verdict)
+        assert why.startswith("    doubt: W, numpy: 1.000001 times what its equation gives; the probability")
 
 
 def test_a_refuted_run_is_explained(judge: Judge) -> None:

@@ -21,7 +21,7 @@ from torch_mirror.doors import strategies
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.compare import Where, compare
-from torch_mirror.judge.findings import Check, Finding, Findings, Row, Side, merge
+from torch_mirror.judge.findings import Check, Doubt, Finding, Findings, Row, Side, merge
 from torch_mirror.judge.verdict import Certificate
 
 HERE = Where("z", "torch", "local", range(3))
@@ -46,7 +46,8 @@ def rows() -> st.SearchStrategy[Row]:
             comparisons=draw(counts), judged=draw(counts), vacuous=draw(counts), infinite=draw(counts),
             worst=draw(some), under=draw(st.floats(0, 1)), first=draw(some),
             resolution=draw(st.none() | st.floats(0)), zero=draw(st.booleans()),
-            forms=draw(counts), beyond=draw(st.floats(0)),
+            forms=draw(counts), beyond=draw(st.floats(0)), sought=draw(counts),
+            doubt=draw(st.none() | st.builds(Doubt, st.just("size"), st.just(1.0), st.floats(0, 1))),
         )  # fmt: skip
 
     return row()
@@ -60,7 +61,7 @@ def test_merging_keeps_every_count_the_worst_and_the_first(some: list[Row], at: 
     merged = merge(Findings((row,)) for row in some)
     keys = [(row.tensor, row.check, row.side) for row in some]
     assert [(row.tensor, row.check, row.side) for row in merged.rows] == list(dict.fromkeys(keys))
-    for name in ("comparisons", "judged", "vacuous", "infinite", "forms"):
+    for name in ("comparisons", "judged", "vacuous", "infinite", "forms", "sought"):
         assert sum(getattr(row, name) for row in merged.rows) == sum(getattr(row, name) for row in some)
     for row, key in zip(merged.rows, dict.fromkeys(keys), strict=True):
         own = [one for one, other in zip(some, keys, strict=True) if other == key]
@@ -69,6 +70,8 @@ def test_merging_keeps_every_count_the_worst_and_the_first(some: list[Row], at: 
         assert row.resolution == max((r.resolution for r in own if r.resolution is not None), default=None)
         assert (row.under, row.zero) == (max(r.under for r in own), all(r.zero for r in own))
         assert row.beyond == max(r.beyond for r in own)
+        doubts = [r.doubt for r in own if r.doubt]
+        assert row.doubt == min(doubts, key=lambda d: d.probability, default=None)
     assert merge([merge(Findings((row,)) for row in some[:at]), Findings(tuple(some[at:]))]) == merged
     c = Certificate("mine", "float64", 0, 1, merged.rows)
     assert (c.tensors, c.judged, c.vacuous) == (merged.tensors, merged.judged, merged.vacuous)
@@ -117,6 +120,17 @@ def test_what_voids_a_verdict(found: tuple[Row, ...], verdict: str, undecided: t
     certificate = Certificate("mine", "float64", 0, 3, found)
     assert (certificate.verdict, certificate.undecided) == (verdict, undecided)
     assert replace(certificate, idle=("no step was taken",)).verdict in ("refuted", "vacuous")
+
+
+def test_a_doubt_fails_only_what_is_strict_and_else_certified() -> None:
+    doubted = ROW._replace(sought=3, doubt=Doubt("factor", 1.000001, 1e-9))
+    c = Certificate("mine", "float64", 0, 3, (ROW, doubted))
+    assert (c.verdict, c.doubts) == ("certified", (doubted,))
+    assert replace(c, strict=True).verdict == "doubted"
+    assert replace(c, strict=True, rows=(ROW,)).verdict == "certified"
+    assert replace(c, strict=True, idle=("no step was taken",)).verdict == "vacuous"
+    refuted = ROW._replace(first=finding(ROW, 2.0, 1))
+    assert replace(c, strict=True, rows=(refuted, doubted)).verdict == "refuted"
 
 
 def test_a_radius_beyond_the_largest_value_of_its_entry_decides_nothing() -> None:

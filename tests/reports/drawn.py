@@ -5,7 +5,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from torch_mirror.judge.findings import Finding, Row
+from torch_mirror.judge.findings import Doubt, Finding, Row
 from torch_mirror.judge.verdict import Certificate, Ruling
 
 WRONG = Finding(4e3, 3, "dW", "torch", "local", (0, 2), 1.5, 1.25, 2.0**-14, 1.1259e15, 2, 10)
@@ -33,8 +33,13 @@ def rows() -> st.SearchStrategy[Row]:
         tensor=NAMES, comparisons=COUNTS, judged=COUNTS, vacuous=COUNTS, infinite=COUNTS,
         worst=st.none() | findings(), under=st.floats(0, 1), first=st.none() | findings(),
         resolution=st.none() | st.floats(0), zero=st.booleans() | st.booleans().map(np.bool_),
-        forms=COUNTS, beyond=st.floats(0),
+        forms=COUNTS, beyond=st.floats(0), sought=COUNTS, doubt=st.none() | doubts(),
     )  # fmt: skip
+
+
+def doubts() -> st.SearchStrategy[Doubt]:
+    """Any doubt at all."""
+    return st.builds(Doubt, figure=st.floats(), probability=st.floats(0, 1) | st.floats(0, 1).map(np.float64))
 
 
 def rulings() -> st.SearchStrategy[Ruling]:
@@ -65,4 +70,5 @@ def certificates() -> st.SearchStrategy[Certificate]:
         end_distance_relative=st.none() | st.floats(),
         seconds=st.floats(),
         ruling=st.none() | rulings(),
+        strict=st.booleans(),
     )

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from reference.errors import InputError
 from tests.reports.drawn import WRONG, certificates
-from torch_mirror.judge.findings import Check, Row, Side
+from torch_mirror.judge.findings import Check, Doubt, Row, Side, Sign
 from torch_mirror.judge.verdict import Certificate, Verdict, Words
 from torch_mirror.reports import json as report
 
 VERSIONS, THREADS = {"python": "3.11"}, {"torch": 1}
 SCHEMA: dict[str, Any] = json.loads(files("torch_mirror.reports").joinpath("schema.json").read_text())
-RUN = Certificate("mine", "float64", 0, 9, (Row("dW", "local", "torch", 9, 90, first=WRONG, resolution=math.inf),))
+DOUBT = Doubt("factor", 1.000001, 1e-9)
+RUN = Certificate(
+    "mine", "float64", 0, 9, (Row("dW", "local", "torch", 9, 90, first=WRONG, resolution=math.inf, doubt=DOUBT),)
+)
 TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "null": type(None), "boolean": bool}
 
 
@@ -144,6 +147,7 @@ def test_the_schema_knows_every_word_of_the_verdicts() -> None:
     for name in ("row", "finding"):
         assert known[name]["properties"]["check"]["enum"] == list(get_args(Check))
         assert known[name]["properties"]["side"]["enum"] == list(get_args(Side))
+    assert known["doubt"]["properties"]["sign"]["enum"] == list(get_args(Sign))
     assert SCHEMA["properties"]["schema"]["const"] == report.SCHEMA
 
 

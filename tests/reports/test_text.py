@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from tests.reports.drawn import LATER, LOSS, WRONG, certificates
-from torch_mirror.judge.findings import Finding, Row
+from torch_mirror.judge.findings import Doubt, Finding, Row, Sign
 from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.reports import text
 
@@ -136,3 +136,27 @@ def test_rulings_in_words(ruling: Ruling, lines: list[str]) -> None:
     written = text.details(certificate(WRONG, ruling=ruling))
     assert written[3:] == lines
     assert max(map(len, written)) <= 120
+
+
+@pytest.mark.parametrize(
+    ("sign", "figure", "probability", "said"),
+    [
+        ("factor", 1.000001000123, 2e-30, "dW, torch: 1.000001 times what its equation gives; the probability that"),
+        ("element", 14.5178, 4.9e-42, "an element is 14.5 standard deviations of its rounding away from its equation"),
+        ("size", 3.25, 1e-300, "its errors are 3.25 times as large as those of independent roundings; the probability"),
+    ],
+)
+def test_a_doubt_is_said_with_its_probability(sign: Sign, figure: float, probability: float, said: str) -> None:
+    row = ROW._replace(sought=16, doubt=Doubt(sign, figure, probability))
+    c = certificate(rows=(row, ROW._replace(tensor="db")))
+    first, *rest = text.details(c)
+    assert first.startswith("    doubt: dW, torch: ")
+    assert said in first
+    assert first.endswith({2e-30: "at most 2e-30", 4.9e-42: "at most 5e-42", 1e-300: "below 1e-300"}[probability])
+    assert rest == [
+        "      it is within its radius, which allows for the worst that rounding may do, and so not refuted;",
+        "      a factor that does not belong there, a sample left out or numbers of fewer digits would look like this",
+        "      (sought at 16 of 1000 steps; strict=True, or --strict, lets it fail)",
+    ]
+    assert text.line(replace(c, strict=True)).endswith("  doubted")
+    assert text.details(replace(c, strict=True))[-1] == "      (sought at 16 of 1000 steps; strict, so that it fails)"

@@ -27,7 +27,7 @@ DTYPES = ("float64", "float32")
 REPORTS = {"json": "Write a report in JSON."}
 """What a run can be written as: ``--json PATH``, the text that ``document`` of torch_mirror/reports/json.py makes."""
 
-COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow"}
+COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow", "doubted": "yellow"}
 COMPLETION = "_TORCH_MIRROR_COMPLETE"
 """What a shell sets that asks click how a line may go on."""
 
@@ -58,6 +58,7 @@ def cli() -> None:
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
+@click.option("--strict", is_flag=True, help="Fail where there is a doubt, too: what roundings hardly explain.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what each check found of each tensor.")
 @click.pass_context
 def verify(
@@ -68,6 +69,7 @@ def verify(
     steps: int | None,
     seed: int,
     *,
+    strict: bool,
     verbose: bool,
     **paths: Path | None,
 ) -> None:
@@ -75,7 +77,7 @@ def verify(
 
     Each experiment (default: all) is trained by NumPy and by PyTorch from the same weights, and every
     tensor of every step is judged against its equation. One line each; exit status 0 if all are
-    certified, 1 if one is refuted or vacuous, 2 for bad usage or input.
+    certified, 1 if one is refuted or vacuous or, with --strict, doubted, 2 for bad usage or input.
     """
     if not any(variable in os.environ for variable in VARIABLES):
         os.environ |= dict.fromkeys(VARIABLES, "1")  # of use only before NumPy and torch load
@@ -97,7 +99,7 @@ def verify(
         import torch_mirror.doors.verify  # noqa: F401 - now, while Ctrl-C ends the process without an exception
 
         raise_as_usual()
-        certificates = _run(chosen, dtypes, steps, seed, verbose=verbose)
+        certificates = _run(chosen, dtypes, steps, seed, strict=strict, verbose=verbose)
         for name, path in wanted.items():
             _write(name, path, certificates)
     context.exit(0 if all(c.verdict == "certified" for c in certificates) else 1)
@@ -203,7 +205,7 @@ def run(arguments: Sequence[str] | None = None, command: click.Command = cli, na
 
 
 def _run(
-    names: list[str], dtypes: Sequence[str], steps: int | None, seed: int, *, verbose: bool
+    names: list[str], dtypes: Sequence[str], steps: int | None, seed: int, *, strict: bool, verbose: bool
 ) -> "list[Certificate]":
     """Verify each experiment in each dtype, and print each line as soon as it is known."""
     from dataclasses import replace
@@ -219,7 +221,7 @@ def _run(
             experiment = experiments.load(name, dtype=dtype, seed=seed)
             if steps is not None:
                 experiment = replace(experiment, steps=steps)
-            certificate = _verify(experiment, f"{name} {dtype}")
+            certificate = _verify(experiment, f"{name} {dtype}", strict=strict)
             text = report.line(certificate, width)
             verdict = certificate.verdict
             say(text.removesuffix(verdict) + click.style(verdict, fg=COLOURS[verdict]), color=colour)
@@ -229,12 +231,12 @@ def _run(
     return certificates
 
 
-def _verify(experiment: "Experiment", label: str) -> "Certificate":
+def _verify(experiment: "Experiment", label: str, *, strict: bool) -> "Certificate":
     """Verify one experiment, under a bar."""
     from torch_mirror import verify
 
     with bar(experiment.steps, label) as advance:
-        return verify(experiment, progress=advance)
+        return verify(experiment, progress=advance, strict=strict)
 
 
 @contextmanager

@@ -25,11 +25,15 @@ def verify(
     experiment: Experiment,
     progress: Callable[[int], None] | None = None,
     using: Callable[[Experiment], Session] = session,
+    *,
+    strict: bool = False,
 ) -> Certificate:
     """Certify torch's training run, and NumPy's, against the reference's equations.
 
     progress: called with the number of further steps finished.
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
+    strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
+    then "doubted".
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
@@ -50,7 +54,7 @@ def verify(
         e, e.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started, strict=strict,
     )  # fmt: skip
 
 

@@ -11,15 +11,16 @@ may be the same all over a tensor: a constant's, a table's), and a *deviation* d
 times the largest partial sum (balls/rules/sums.py). Then three things are improbable; n is the number of elements that
 differ, as equal ones (of units that start alike) are one, up to a sign and a power of two.
 
-    element   |s| > q + l d of some element. Its probability is 2 n exp(-l^2 / 2) at most.
-    size      the sum of ((|s| - q)+ / d)^2 exceeds n + 2 sqrt(n t) + 2 t. Its probability is exp(-t) at most.
+    element   |s| > 3 q + l d of some element. Its probability is 2 n exp(-l^2 / 2) at most.
+    size      the sum of ((|s| - 3 q)+ / d)^2 exceeds n + 2 sqrt(n t) + 2 t. Its probability is exp(-t) at most.
     factor    with weights w, the sum of y = w |x| (s sign(x) - b), b = max(q, SAME u |x|), exceeds l times the root of
               the sum of y^2, or l times that of (w x d)^2. Its probability is exp(-l^2 / 2) at most, for each sign.
 
-The second is the tail of a sum of squares of independent sub-Gaussian variables. The third asks whether
-seen = alpha x, with alpha - 1 beyond b / |x|. Its first bound needs no deviation: if errors beyond b are as
-often up as down, the sum over the root of the sum of squares is sub-Gaussian whatever their sizes are. Hence it sees
-alpha - 1 = 1e-6 where d is much larger. b is there as a right program may round a constant in another place (2 / N).
+The first two are about sums alone: 3 q is what the check itself lets pass of everything else, 2 q between the trace and
+a reference that may be q from x. The second is the tail of a sum of squares of independent sub-Gaussian variables. The
+third asks whether seen = alpha x, with alpha - 1 beyond b / |x|. Its first bound needs no deviation: if errors beyond b
+are as often up as down, the sum over the root of the sum of squares is sub-Gaussian whatever their sizes are. Hence it
+sees alpha - 1 = 1e-6 where d is much larger. b is there as a right program may round a constant elsewhere (2 / N).
 
 **Errors in common.** Most of a drift is no error that all elements have: of many roundings a COMMON-th part at most is
 taken to be, b = max(q / COMMON, SAME u |x|), and where that is above 3 SAME u |x| an element has no part in it. Others
@@ -57,6 +58,9 @@ PROBABILITY = 1e-6
 
 LEAST = 1e-300
 """What is less probable is told as this."""
+
+PASSES = 3.0
+"""Drifts from the exact value that the check lets pass."""
 
 SAME = 4
 """Units roundoff that a right program's constants may differ by, all over a tensor."""
@@ -158,10 +162,9 @@ def _limit(n: int) -> float:
 
 
 def _deviations(s: Sample, seen: Array) -> Array:
-    """Of each element its error beyond drift and form, in deviations; infinite where that is 0 and the error is not."""
-    beyond = np.maximum(np.abs(seen - s.exact) - (s.drift + s.form) * (1 + 64 * s.u), 0)
-    ratio: Array = np.divide(beyond, s.deviation, out=np.where(beyond > 0, np.inf, 0.0).astype(beyond.dtype),
-                             where=s.deviation > 0)  # fmt: skip
+    """Of each element its error beyond drift and form, in deviations; 0 of one that is no sum."""
+    beyond = np.maximum(np.abs(seen - s.exact) - PASSES * s.drift - s.form, 0)
+    ratio: Array = np.divide(beyond, s.deviation, out=np.zeros_like(beyond), where=s.deviation > 0)
     return ratio
 
 

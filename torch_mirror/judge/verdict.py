@@ -48,7 +48,7 @@ class Ruling(NamedTuple):
     note: str = ""                   # what else a reader must know: why there is no ruling, what was exceeded
 
 
-Verdict = Literal["certified", "refuted", "vacuous"]
+Verdict = Literal["certified", "refuted", "vacuous", "doubted"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Certificate:
     """What was judged of a run, and the verdict.
 
     rows are in the order in which a step evaluates their tensors; the totals are read from them.
-    idle says, in words, why nothing at all could have failed.
+    idle says, in words, why nothing at all could have failed. strict: whether a doubt is enough to fail.
     """
 
     experiment: str
@@ -70,6 +70,7 @@ class Certificate:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     ruling: Ruling | None = None                # of the arbiter on the first wrong tensor
+    strict: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -77,10 +78,18 @@ class Certificate:
 
         A tensor voids the verdict if no check that looked at all of it decides: each has an infinite radius
         there, or most of its elements are vacuous. What a check could not decide and another one could voids nothing.
+        What else would be certified is doubted, if there is a doubt and strict.
         """
         if any(row.first for row in self.rows):
             return "refuted"
-        return "vacuous" if self.idle or not self.judged or self.undecided else "certified"
+        if self.idle or not self.judged or self.undecided:
+            return "vacuous"
+        return "doubted" if self.strict and self.doubts else "certified"
+
+    @property
+    def doubts(self) -> tuple[Row, ...]:
+        """The rows with a doubt (doubts.py), in the order of evaluation."""
+        return Findings(self.rows).doubts
 
     @property
     def first(self) -> Finding | None:

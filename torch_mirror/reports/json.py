@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
 from reference.errors import InputError
-from torch_mirror.judge.findings import Check, Finding, Row, Side
+from torch_mirror.judge.findings import Check, Doubt, Finding, Row, Side, Sign
 from torch_mirror.judge.verdict import Certificate, Ruling, Words
 
 SCHEMA = 1
@@ -57,6 +57,7 @@ def as_json(c: Certificate) -> dict[str, Any]:
         "dtype": c.dtype,
         "seed": c.seed,
         "steps": int(c.steps),
+        "strict": bool(c.strict),
         **_derived(c),
         "end_distance": number(c.end_distance),
         "end_distance_relative": number(c.end_distance_relative),
@@ -84,6 +85,7 @@ def _derived(c: Certificate) -> dict[str, Any]:
         "judged": int(c.judged),
         "vacuous": int(c.vacuous),
         "undecided": list(c.undecided),
+        "doubts": [row.tensor for row in c.doubts],
         "worst": _finding_as_json(c.worst),
         "refutations": [_finding_as_json(f) for f in c.refutations],
     }
@@ -105,7 +107,13 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "zero": bool(row.zero),
         "forms": int(row.forms),
         "beyond": number(row.beyond),
+        "sought": int(row.sought),
+        "doubt": None if row.doubt is None else _doubt_as_json(row.doubt),
     }
+
+
+def _doubt_as_json(d: Doubt) -> dict[str, Any]:
+    return {"sign": d.sign, "figure": number(d.figure), "probability": number(d.probability)}
 
 
 def _finding_as_json(f: Finding | None) -> dict[str, Any] | None:
@@ -141,7 +149,7 @@ _Reader = Callable[[str, Any], Any]
 
 def _certificate(place: str, value: Any) -> Certificate:
     fields: dict[str, _Reader] = {
-        "experiment": _text, "dtype": _text, "seed": _optional(_integer), "steps": _integer,
+        "experiment": _text, "dtype": _text, "seed": _optional(_integer), "steps": _integer, "strict": _truth,
         "rows": _tuple(_row), "idle": _tuple(_text),
         "end_distance": _optional(_float), "end_distance_relative": _optional(_float), "seconds": _float,
         "notes": _tuple(_text), "ruling": _optional(_ruling),
@@ -161,8 +169,14 @@ def _row(place: str, value: Any) -> Row:
         "comparisons": _integer, "judged": _integer, "vacuous": _integer, "infinite": _integer,
         "worst": _optional(_finding), "under": _float, "first": _optional(_finding),
         "resolution": _optional(_float), "zero": _truth, "forms": _integer, "beyond": _float,
+        "sought": _integer, "doubt": _optional(_doubt),
     }  # fmt: skip
     return Row(**_fields(place, value, fields))
+
+
+def _doubt(place: str, value: Any) -> Doubt:
+    fields: dict[str, _Reader] = {"sign": _one_of(Sign), "figure": _float, "probability": _float}
+    return Doubt(**_fields(place, value, fields))
 
 
 def _finding(place: str, value: Any) -> Finding:

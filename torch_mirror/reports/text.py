@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable
 
-from torch_mirror.judge.findings import Finding, Row
+from torch_mirror.judge.doubts import LEAST
+from torch_mirror.judge.findings import Doubt, Finding, Row
 from torch_mirror.judge.verdict import Certificate, Ruling
 
 _DIGITS = {"float32": 9, "float64": 17}
@@ -28,8 +29,8 @@ def line(c: Certificate, width: int = 0) -> str:
 def details(c: Certificate, *, rows: bool = False) -> list[str]:
     """What else a reader needs, as indented lines: why a run is not certified, the notes, and the rows if asked for.
 
-    None of a certified run without notes. The table's last column is a row's resolution: a change of the whole
-    tensor by this relative amount would have been refuted at every entry looked at.
+    None of a certified run without notes and doubts. The table's last column is a row's resolution: a change of the
+    whole tensor by this relative amount would have been refuted at every entry looked at.
     """
     lines = []
     if c.first is not None:
@@ -43,6 +44,7 @@ def details(c: Certificate, *, rows: bool = False) -> list[str]:
         lines += [f"vacuous: {reason}" for reason in [*_undecided(c), *c.idle]]
         if not (c.judged or c.vacuous or c.idle):
             lines.append("vacuous: no element was judged")
+    lines += doubts(c)
     return [f"    {text}" for text in [*lines, *c.notes, *(table(c.rows) if rows else ())]]
 
 
@@ -53,6 +55,33 @@ def _undecided(c: Certificate) -> list[str]:
     reasons = [f"the radius of {_count(infinite, 'element')} is infinite"] if infinite else []
     wide = dict.fromkeys(row.tensor for row in rows if row.vacuous > row.judged and not row.infinite)
     return reasons + [f"most radii of {tensor} exceed its largest value" for tensor in wide]
+
+
+def doubts(c: Certificate) -> list[str]:
+    """What speaks against a tensor that is within its radius, and what that means: nothing where nothing does."""
+    lines = [f"doubt: {row.tensor}, {row.side}: {_doubted(row.doubt)}" for row in c.doubts if row.doubt]
+    if not lines:
+        return []
+    sought = max(row.sought for row in c.doubts)
+    strict = "strict, so that it fails" if c.strict else "strict=True, or --strict, lets it fail"
+    many = "it is" if len(lines) == 1 else "each of them is"
+    return [
+        *lines,
+        f"  {many} within its radius, which allows for the worst that rounding may do, and so not refuted;",
+        "  a factor that does not belong there, a sample left out or numbers of fewer digits would look like this",
+        f"  (sought at {sought} of {_count(int(c.steps), 'step')}; {strict})",
+    ]
+
+
+def _doubted(doubt: Doubt) -> str:
+    """What was seen, and how improbable it is."""
+    seen = {
+        "factor": f"{doubt.figure:.10g} times what its equation gives",
+        "element": f"an element is {doubt.figure:.3g} standard deviations of its rounding away from its equation",
+        "size": f"its errors are {doubt.figure:.3g} times as large as those of independent roundings",
+    }[doubt.sign]
+    odds = f"below {LEAST:.0e}" if doubt.probability <= LEAST else f"at most {doubt.probability:.0e}"
+    return f"{seen}; the probability that independent roundings do that is {odds}"
 
 
 def table(rows: Iterable[Row]) -> list[str]:

@@ -52,8 +52,9 @@ def judge_doubts(
         return found
     with np.errstate(all="ignore"):
         doubts = _doubts(e, sample, few, wanted, side, stacks=stacks)
+    sought = len(sample[-few:])
     rows = (
-        row._replace(sought=len(sample[-few:]), doubt=doubts.get(row.tensor)) if looked_at(row) else row for row in found.rows
+        row._replace(sought=sought, doubt=doubts.get(row.tensor)) if looked_at(row) else row for row in found.rows
     )
     return Findings(tuple(rows))
 
