@@ -393,10 +393,10 @@ def test_the_mean_of_a_list_of_losses_is_certified() -> None:
     assert check(mine, {"W": W}, PIXELS, Y).certified
 
 
-def test_a_print_that_takes_a_number_apart_is_told_with_the_way_out() -> None:
+def test_what_takes_a_number_apart_is_told_with_the_way_out() -> None:
     def mine(p: Any, x: Any, y: Any) -> Any:
         loss, gradients = linear(p, x, y)
-        assert "%d" % loss  # noqa: UP031 - as people print
+        assert complex(loss)
         return loss, gradients
 
     assert 'f"{x:.3f}" prints it' in str(check(mine, {"W": W}, PIXELS, Y))
