@@ -8,7 +8,7 @@ import pytest
 from reference import SGD
 from torch_mirror import Checked, check, check_layer, check_step
 from torch_mirror.doors.check import closer
-from torch_mirror.tape import causes, compared, enclosures, ladder
+from torch_mirror.tape import causes, compared, enclosures, ladder, segments
 
 
 def covered(factors: Any, big: Any) -> Any:
@@ -82,8 +82,34 @@ def test_small_elements_that_stay_open_are_counted_in_the_first_line(monkeypatch
     assert '"unjudged": 1' in result.json()
 
 
+def behind(factors: Any, seed: int) -> Checked:
+    """A derivative by z that is covered as above; x z' is made of it, and is known as well as it."""
+    draw = np.random.default_rng(seed)
+    p, x = np.append(draw.uniform(1, 2, 3) * 1e12, draw.uniform(1, 2, 3)), draw.uniform(1, 2, 6)
+    b = np.append(np.zeros(3), draw.uniform(1, 2, 3) * 2.0 ** draw.integers(50, 56))
+    w = draw.uniform(1, 2, 6)
+
+    def mine(p: Any, x: Any) -> Any:
+        z = x * p
+        dz = factors * 2 * z
+        return (z**2).sum() + (z * b * w).sum() - (z * w * b).sum(), x * dz
+
+    return check(mine, p, x)
+
+
+FAULTY = np.array([1, 1, 1, 3.5, 1, 1.5])
+
+
+def test_a_value_of_which_nothing_is_known_is_not_taken_for_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causes, "BUDGET", 0.0)
+    assert all(behind(1.0, seed).certified for seed in range(6))
+    assert all(behind(FAULTY, seed).verdict == "refuted" for seed in (15, 19, 33))
+    monkeypatch.setattr(segments, "_where_told", lambda stored, *_: stored)  # the planted hole
+    assert all(behind(FAULTY, seed).certified for seed in (15, 19, 33))
+
+
 def saturated(p: Any, x: Any) -> Any:
-    """A softmax whose gradient sums to 0, and as it is stored to 1e-17, beside elements of 1e-30."""
+    """A softmax whose gradient sums to 0, and as it is stored to 1e-17, which is much beside its other elements."""
     z = x @ p
     e = np.exp(z - z.max(axis=1, keepdims=True))
     h = e / e.sum(axis=1, keepdims=True)
@@ -91,7 +117,7 @@ def saturated(p: Any, x: Any) -> Any:
     return (h * d).sum(), x.T @ (h * (d - (d * h).sum(axis=1, keepdims=True)))
 
 
-SATURATED = np.array([[100.0, 0.0, 30.0], [0.0, 3.0, 1.0]]), np.array([[1.0, 0.5], [1.0, -0.25]])
+SATURATED = np.array([[28.0, 0.0, 1.0], [0.0, 100.0, 3.0]]), np.eye(2)
 
 
 def test_what_pieces_object_to_because_of_what_they_start_from_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:

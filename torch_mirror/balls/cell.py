@@ -221,9 +221,11 @@ class Ball(NDArrayOperatorsMixin):
         raise refused.no_number()
 
     def __int__(self) -> int:
-        """Raises TypeError, as float does."""
+        """Raises TypeError, as float does; ``"%d" % x`` prints."""
         if self.content.number is not None and self.size == 1:
             return self.content.number  # type: ignore[return-value]  # Python says that a float is none
+        if self.size == 1 and callers.formats():
+            return int(self._printed())
         raise refused.no_number()
 
     __complex__ = __trunc__ = __int__

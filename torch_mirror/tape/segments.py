@@ -12,9 +12,10 @@ So
                 to 1, their 1 - h is 0 and the exact one is 1e-28, which only the radius of h explains
 
 A match is a cut only if the derivative of its segment and the user's value agree within the two radii, and these tell
-anything (WIDE). So each cut is itself a verdict: given the values behind it, the user's value is the derivative, up
-to the rounding of a segment. What is then compared at the parameters is no more than the last segment of each. A
-segment that does not agree is listed, with the place, and no cut is made there.
+anything (WIDE). Of elements of which they do not (compared.py), the derivative goes on with its radius: a value that
+may be anything there is not taken for right. So each cut is itself a verdict: given the values behind it, the user's
+value is the derivative, up to the rounding of a segment. What is then compared at the parameters is no more than the
+last segment of each. A segment that does not agree is listed, with the place, and no cut is made there.
 
 What this proves: each piece of the backward pass is the derivative of its piece of the forward pass at the numbers
 that it started from. That the pieces together are near the derivative at the parameters follows for the formula (each
@@ -37,6 +38,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, Node, Recording
+from torch_mirror.tape import compared
 from torch_mirror.tape.conventions import as_taken
 from torch_mirror.tape.graph import itself, made_of, needed
 from torch_mirror.tape.matching import Match, matches
@@ -142,9 +144,10 @@ def _cut(tape: Recording, plan: Plan, root: Number, proposed: Mapping[int, Match
         user = _itself(again.made[match.value])
         cut = _compared(tape.values[old[node.number]].node, tape.values[match.value].node, match.factor, user, g)
         cuts.append(cut)
-        if cut.right:
-            return _over(user, match.factor, plan.rooms.get(match.value))
-        return g
+        if not cut.right:
+            return g
+        stored = _over(user, match.factor, plan.rooms.get(match.value))
+        return _where_told(stored, g, compared.hidden(user.value, match.factor * g.value, cut.room))
 
     new = again.at(root)
     theirs = side if isinstance(side, str) else {_itself(again.made[n]).node.number: s for n, s in side.items()}  # type: ignore[union-attr]  # it is recorded
@@ -162,6 +165,14 @@ def _compared(forward: Node, backward: Node, factor: float, user: Number, g: Num
     largest = float(np.abs(user.value).max(initial=0))
     width = float(np.max(room)) / max(largest, 1e-300)
     return Cut(forward, backward, factor, float(np.max(ratio, initial=0)), width, np.asarray(room))
+
+
+def _where_told(stored: Number, g: Number, hidden: Array) -> Number:
+    """The stored value; but the derivative, with its radius, at elements of which the radii hide too much."""
+    if not hidden.any():
+        return stored
+    value, radius = (np.where(hidden, a, b) for a, b in ((g.value, stored.value), (g.radius, stored.radius)))
+    return Number(value, radius, stored.format)
 
 
 def _over(user: Number, factor: float, room: Array | None) -> Number:
