@@ -2,7 +2,7 @@
 
 Rulings and causes are looked for when the verdict stands, and cannot change it: a ruling evaluates the network once
 more, in fractions or by Arb, and a search for causes tries thousands of edits, which takes ten times as long as the
-verdict. What they say is asked in tests/judge/test_ruling.py and tests/doors/test_check_causes.py, and their neighbours.
+verdict. What they say is asked in tests/judge/test_ruling.py, tests/doors/test_check_causes.py and their neighbours.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import pytest
 
 from torch_mirror.judge import ruling
 from torch_mirror.judge.findings import Finding
+from torch_mirror.judge.verdict import Ruling
 from torch_mirror.tape import causes
 
 
@@ -20,8 +21,8 @@ from torch_mirror.tape import causes
 def unruled() -> Iterator[None]:
     """Within the block a certificate's ruling, where it has one, is that it was not asked for."""
 
-    def none(_experiment: Any, _trace: Any, finding: Finding) -> ruling.Ruling:
-        return ruling.Ruling("no ruling", finding.tensor, finding.step, finding.index, note="not asked for")
+    def none(_experiment: Any, _trace: Any, finding: Finding) -> Ruling:
+        return Ruling("no ruling", finding.tensor, finding.step, finding.index, note="not asked for")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ruling, "rule_on", none)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import reference
-from tests.unruled import unruled
 import torch_mirror
 from reference.arrays import Array, Sow, keep
 from reference.claim.batches import Batches
@@ -28,6 +27,7 @@ from tests.conformance.cases import DTypeName, cases
 from tests.conformance.networks import BATCHES, NETWORKS, Row, experiment
 from tests.conformance.traces import assert_equal, saved_and_loaded
 from tests.reference.networks.mirrored import Given, assert_mirrored
+from tests.unruled import unruled
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.verify import verify

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import reference
-from tests.unruled import unruled
 import torch_mirror
 from reference.arrays import Sow, keep
 from reference.claim.batches import Batches
@@ -33,6 +32,7 @@ from tests.conformance.optimizers import (
     run,
 )
 from tests.conformance.traces import assert_equal, saved_and_loaded
+from tests.unruled import unruled
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.ensembles import verify_ensemble
 from torch_mirror.doors.verify import verify

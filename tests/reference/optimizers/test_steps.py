@@ -26,7 +26,17 @@ from tests.conformance.optimizers import (
     biases,
     name_of,
 )
-from tests.reference.optimizers.trajectories import SHAPES, STEPS, P, gradients, judged, of_numpy, of_torch, start, together
+from tests.reference.optimizers.trajectories import (
+    SHAPES,
+    STEPS,
+    P,
+    gradients,
+    judged,
+    of_numpy,
+    of_torch,
+    start,
+    together,
+)
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact
 from torch_mirror.optimizers import optimizer_of, states_of
