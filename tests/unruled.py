@@ -2,7 +2,7 @@
 
 Rulings and causes are looked for when the verdict stands, and cannot change it: a ruling evaluates the network once
 more, in fractions or by Arb, and a search for causes tries thousands of edits, which takes ten times as long as the
-verdict. What they say is asked in tests/judge/test_ruling.py and tests/doors/test_check_causes.py, and beside them.
+verdict. What they say is asked in tests/judge/test_ruling.py, tests/doors/test_check_causes.py and their neighbours.
 """
 
 from collections.abc import Iterator

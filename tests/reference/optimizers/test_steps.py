@@ -238,17 +238,18 @@ def test_a_step_counted_wrongly_is_outside(optimizer: Any, off: int) -> None:
 @pytest.mark.parametrize("optimizer", ALL, ids=name_of)
 def test_a_gradient_times_two_is_outside(optimizer: Any) -> None:
     """Where the norm is clipped anyway a factor is none, and a value at its bound stays there."""
-    for step in of_torch(optimizer, "float64"):
-        twice = step._replace(g=zip_with(lambda _, dw: 2 * dw, step.g))
-        if "Clipped" not in str(optimizer):
-            assert judged(optimizer, step, of_numpy(optimizer, twice)).outside
+    steps = together(list(of_torch(optimizer, "float64")))
+    twice = steps._replace(g=zip_with(lambda _, dw: 2 * dw, steps.g))
+    if "Clipped" not in str(optimizer):
+        assert judged(optimizer, steps, of_numpy(optimizer, twice)).steps == {*range(STEPS)}
 
 
 @pytest.mark.parametrize("optimizer", ALL, ids=name_of)
 def test_a_state_that_is_not_carried_on_is_outside(optimizer: Any) -> None:
-    for step in of_torch(optimizer, "float64"):
-        anew = step._replace(state=optimizer.init(step.p))
-        assert bool(judged(optimizer, step, of_numpy(optimizer, anew)).outside) == (step.t > 0)
+    """At each step but the first, which starts from such a state."""
+    steps = list(of_torch(optimizer, "float64"))
+    anew = together([step._replace(state=optimizer.init(step.p)) for step in steps])
+    assert judged(optimizer, together(steps), of_numpy(optimizer, anew)).steps == {*range(1, STEPS)}
 
 
 def test_gradients_have_rows_of_zeros() -> None:

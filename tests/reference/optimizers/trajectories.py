@@ -120,24 +120,34 @@ def together(steps: Sequence[Step], lead: tuple[int, ...] = (-1,)) -> Step:
 
 
 class Judged(NamedTuple):
-    """The tensors outside; those whose radius is infinite somewhere; the largest error / radius."""
+    """Where tensors are outside, by name; those whose radius is infinite somewhere; the largest error / radius."""
 
-    outside: list[str]
+    wrong: dict[str, Array]
     vacuous: list[str]
     worst: float
+
+    @property
+    def outside(self) -> list[str]:
+        """The tensors that are outside, in their order."""
+        return list(self.wrong)
+
+    @property
+    def steps(self) -> set[int]:
+        """Of stacked steps, the rows in which some tensor is outside."""
+        return {int(row) for mask in self.wrong.values() for row in np.nonzero(mask)[0]}
 
 
 def judged(optimizer: Any, step: Step, seen: dict[str, Array] | None = None) -> Judged:
     """The reference's step on balls, held up to what was seen; it goes on with that."""
     seen = step.seen if seen is None else seen
-    outside, vacuous, worst = [], [], [0.0]
+    wrong, vacuous, worst = dict[str, Array](), list[str](), [0.0]
 
     def sow(name: str, ball: Any, /) -> Any:
         assert seen[name].shape == ball.shape, name
         assert seen[name].dtype == ball.dtype, name
         bound, error = allowed(ball), np.abs(seen[name] - ball.value)
-        if not (error <= bound).all():
-            outside.append(name)
+        if not (inside := error <= bound).all():
+            wrong[name] = ~inside
         if not np.isfinite(bound).all():
             vacuous.append(name)
         worst.append(float(np.max(np.where(error > 0, error / bound, 0))))
@@ -149,4 +159,4 @@ def judged(optimizer: Any, step: Step, seen: dict[str, Array] | None = None) -> 
     with np.errstate(all="ignore"):
         state = {key: balls(tree) for key, tree in step.state.items()}
         optimizer.step(balls(step.p), balls(step.g), state, step.t, sow)
-    return Judged(outside, vacuous, max(worst))
+    return Judged(wrong, vacuous, max(worst))
