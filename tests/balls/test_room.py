@@ -11,6 +11,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exactness import exact_product
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.rules import products, sums
+from torch_mirror.balls.rules.elementwise import FUNCTION_ROUNDINGS
 from torch_mirror.judge.compare import DEEPEST, allowed
 
 
@@ -88,3 +89,13 @@ def test_the_radius_of_a_root_is_what_two_arguments_that_far_apart_make_of_it() 
     rounding = 2 * F64.u * np.sqrt(x + ball.slack * e)
     assert (ball.radius >= apart).all()
     assert (ball.radius <= (apart + rounding) * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTION_ROUNDINGS if name not in {"pow", "erf", "expit"}])
+def test_of_an_exact_number_a_function_s_radius_is_its_roundings_at_any_size(name: str) -> None:
+    """k u |f(x)|, near 0 and far from it: an attack in bulk asks for the largest error / radius of all alone."""
+    x = np.array([1e-6, 1e-3, 0.1, 0.5, 0.9]) + (1 if name == "arccosh" else 0)
+    ball: Any = getattr(np, name)(Ball(x))
+    least = FUNCTION_ROUNDINGS[name] * F64.u * np.abs(ball.value)
+    assert (ball.radius >= least).all()
+    assert (ball.radius <= (least + F64.tiny) * (1 + 1e-12)).all()

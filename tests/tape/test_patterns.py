@@ -59,6 +59,14 @@ def test_a_pattern_is_told_in_words(change: Any, pattern: str) -> None:
     assert told(change).startswith(pattern)
 
 
+def test_how_many_are_wrong_is_told_where_it_is_not_all() -> None:
+    ratios = 3 + np.arange(36).reshape(6, 6) / 7
+    assert told(lambda g: g * ratios) == "yours / derivative from 3 to 8"
+    some = np.add.outer(np.arange(6), np.arange(6)) % 3 == 0
+    said = told(lambda g: g * np.where(some, ratios, 1))
+    assert said == "yours / derivative from 3 to 7.86; 12 of 36 elements are wrong"
+
+
 def test_a_transposed_square_gradient_is_told() -> None:
     def mine(p: Any, x: Any) -> Any:
         y = np.tanh(x @ p)

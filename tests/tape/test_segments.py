@@ -7,6 +7,7 @@ import pytest
 
 from tests.tape.networks import Taped, by_tanh, softmax_network, tanh_network, taped
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
 from torch_mirror.tape import segments as module
 from torch_mirror.tape.matching import Match, matches, plain_factor
@@ -134,3 +135,12 @@ def test_a_match_is_of_all_elements_and_a_factor_of_1_comes_first() -> None:
     assert found == {99: Match(names[3], 1.0)}
     assert matches({99: x.settled()}, [tape.values[2]]) == {99: Match(2, 2.0)}
     assert matches({99: x.settled()}, [tape.values[1], tape.values[4]]) == {}
+
+
+def test_a_cut_is_as_far_off_as_its_worst_element_and_where_nothing_is_not_at_all() -> None:
+    """6 = 3 x 2 exactly; 6 + 1/4 with radius 1/4 beside 3 x 2 with radius 1/12 is half of what both allow together."""
+    node: Any = None
+    user, g = Number(np.array([6.0, 6.0])), Number(np.array([2.0, 2.0]))
+    assert module._compared(node, node, 3.0, user, g).ratio == 0
+    user, g = Number(np.array([6.25, 6.0]), np.full(2, 0.25)), Number(np.array([2.0, 2.0]), np.full(2, 1 / 12))
+    assert abs(module._compared(node, node, -3.0, user, Number(-g.value, g.radius)).ratio - 0.5) < 1e-12
