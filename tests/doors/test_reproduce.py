@@ -20,7 +20,7 @@ from reference.networks.two_layer_relu import Parameters, TwoLayerReLU
 from reference.optimizers.sgd import SGD
 from tests.doors.of_the_field import claim
 from tests.doors.planting import planted
-from tests.examples import dicts, layer_objects, per_sample
+from tests.examples import dicts, per_sample
 from tests.judge import faults
 from torch_mirror.doors import cli
 from torch_mirror.doors.check.claimed import claim_of
@@ -30,7 +30,6 @@ from torch_mirror.doors.reproduce_smaller import Case, badness, smaller, wrong_r
 
 PLANTED = {
     "dicts": (dicts, 'grads["b1"] = np.sum(dhidden, axis=0)', 'grads["b1"] = 0.5 * np.sum(dhidden, axis=0)'),
-    "layer_objects": (layer_objects, "grad = layer.backward(grad)", "grad = 2 * layer.backward(grad)"),
     "per_sample": (per_sample, ".transpose(), delta) * sp", ".transpose(), delta)"),
 }  # fmt: skip
 
@@ -103,7 +102,7 @@ print(json.dumps(sorted({m.partition(".")[0] for m in set(sys.modules) - before}
 
 def test_every_script_fails_alone_as_the_network_does(tmp_path: Path) -> None:
     texts = {name: reproduce(*claim(name, planted(*fault))) for name, fault in PLANTED.items()}
-    texts |= {"closure": reproduce(*in_closure()), "experiment": reproduce(experiment()), "hypothesis": of_hypothesis()}
+    texts |= {"closure": reproduce(*in_closure()), "hypothesis": of_hypothesis()}
     mirror = reproduce(experiment(TwoLayerReLU(3, 4, 2)), using=faults.halved)
     paths = [tmp_path / f"{name}.py" for name in (*texts, "mirror")]
     for path, text in zip(paths, (*texts.values(), mirror), strict=True):

@@ -4,15 +4,18 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from reference import claim
 from reference.claim.experiment import Experiment
 from reference.claim.objective import Function
 from reference.claim.tree import zip_with
 from reference.errors import InputError
 from torch_mirror.balls.format import format_of
+from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.derivative import check
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.mirror_causes import function_of
@@ -125,15 +128,21 @@ def _of(
     row = Trial("tensor", wrong.name, "numpy", dtype, target.tensor, changes)
     if not changes:
         return row
-    lines = [line for fault in c.faults for line in fault.wrong]
+    told = [line for fault in c.faults for line in fault.wrong]
+    lines = [line for line in told if not _hands_over(line.file)]
     place = made[0].place
     refuted = c.verdict == "refuted"
+    if place is None or _hands_over(place.file):  # a mistake in what is handed over is in no line of the user's
+        own, first = gradient_name(target.of), {fault.gradients[0] for fault in c.faults}
+        located = own in first if own in {r.name for r in c.rows} else bool(first)
+    else:
+        located = any((line.file, line.number) == (place.file, place.line) for line in lines)
     return row._replace(
         refuted=refuted,
-        located=place is None or any((line.file, line.number) == (place.file, place.line) for line in lines),
+        located=located,
         right_side=refuted,  # of a backward pass alone there is no other
         named=_named(c, wrong, elsewhere),
-        where=_where("", lines),
+        where=_where("" if lines else ", ".join(fault.gradients[0] for fault in c.faults), lines),
         cause=in_short(c.causes),
     )
 
@@ -165,6 +174,11 @@ def _named(c: Checked, wrong: Wrong, elsewhere: Callable[[], tuple[str, ...]]) -
     if not c.causes and any(NOT_FINITE in fault.why for fault in c.faults):
         return "named"
     return graded(c.causes, elsewhere)
+
+
+def _hands_over(file: str) -> bool:
+    """Whether a file is of those between a network and whoever calls it, in which nobody computes anything."""
+    return Path(file).parent == Path(claim.__file__).parent
 
 
 def _where(tensor: str, lines: list[Line]) -> str:

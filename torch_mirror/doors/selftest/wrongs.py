@@ -139,8 +139,13 @@ def _two_times(v: Any, seen: Seen) -> Any:
 
 
 def over_all_axes(v: Any, _: Seen) -> Any:
-    """A bias's gradient summed over units, too."""
-    return np.broadcast_to(np.sum(v, axis=-1, keepdims=True), v.shape) if v.ndim == 1 and v.size > 1 else None
+    """A bias's gradient summed over units, too. Not where that is 0 but for rounding, as behind a softmax it is."""
+    if v.ndim != 1 or v.size < 2:
+        return None
+    numbers = v.settled().value if hasattr(v, "settled") else v
+    if abs(numbers.sum()) <= numbers.size * np.finfo(numbers.dtype).eps * np.abs(numbers).sum():
+        return None
+    return np.broadcast_to(np.sum(v, axis=-1, keepdims=True), v.shape)
 
 
 def averaged(v: Any, seen: Seen) -> Any:
