@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import pytest
 
 import torch_mirror
 from reference import SGD, experiments
-from torch_mirror.pytest_plugin import judging
+from torch_mirror.judge.findings import Doubt, Row
+from torch_mirror.judge.verdict import Certificate
+from torch_mirror.pytest_plugin import judging, summary
+from torch_mirror.pytest_plugin.records import Record
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -169,6 +173,34 @@ def test_verify(verify):
     assert verify(replace(experiments.load("two-layer-linear"), steps=2)).verdict == "certified"
 """
     assert counts(run(pytester, text)) == {"passed": 3}
+
+
+DOUBTED = Row("dW1", "local", "torch", 1, 8, zero=False, doubt=Doubt("factor", 1.000001, 1e-20))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_doubt_fails_where_strict_asks_for_it(strict: bool) -> None:  # noqa: FBT001 - what is tested
+    kept = list[Record]()
+    certificate = Certificate("mine", "float32", None, 1, (DOUBTED,), strict=strict)
+    with pytest.raises(judging.Doubted, match="dW1") if strict else nullcontext():
+        judging.demand_certificate(certificate, kept.append)
+    assert (kept[0]["verdict"], kept[0]["doubts"]) == ("doubted" if strict else "certified", 1)
+    assert "doubts (--torch-mirror-strict makes them fail): here" in summary.lines([("here", kept[0])])
+
+
+def test_strict_reaches_every_door(pytester: pytest.Pytester) -> None:
+    text = CLAIMS + """
+def test_of_verify(verify):
+    assert verify(linear("float64")).strict
+
+@torch_mirror.parametrize({"linear": linear}, dtypes=["float64"])
+def test_claim(claim, monkeypatch):
+    seen = []
+    monkeypatch.setattr("torch_mirror.pytest_plugin.claims.demand_certificate", lambda c, *_, **__: seen.append(c))
+    claim()
+    assert seen[0].strict
+"""
+    assert counts(run(pytester, text, "--torch-mirror-strict")) == {"passed": 6}
 
 
 # --- torch_mirror.parametrize -------------------------------------------------------------------------

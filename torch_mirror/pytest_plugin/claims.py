@@ -94,10 +94,11 @@ class OfRun:
     run: Run
     part: str
 
-    def judge(self, keep: Keep, *, rows: bool) -> None:
+    def judge(self, keep: Keep, *, rows: bool, strict: bool) -> None:
         """Raises Refuted, or Unjudged."""
         certificate, part_of = self.run.verdict
-        demand_certificate(_only(certificate, self.part, part_of), keep, name=self.name, rows=rows)
+        part = _only(replace(certificate, strict=strict), self.part, part_of)
+        demand_certificate(part, keep, name=self.name, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class OfGradients:
     name: str
     made: Callable[[], Any]
 
-    def judge(self, keep: Keep, *, rows: bool) -> None:
+    def judge(self, keep: Keep, *, rows: bool, strict: bool) -> None:
         """Raises Refuted, or Unjudged."""
         found = self.made()
         if isinstance(found, tuple):

@@ -12,6 +12,10 @@ class Unjudged(Exception):  # noqa: N818 - what it is, as Refuted
     """Something could not be judged, which is neither right nor wrong; the message says why and what would do."""
 
 
+class Doubted(AssertionError):  # noqa: N818 - as above
+    """Something is certified and doubted, and --torch-mirror-strict asks for more; the message says what of it."""
+
+
 Keep = Callable[[Record], None]
 
 
@@ -24,6 +28,7 @@ def demand_checked(result: Checked, keep: Keep, *, rows: bool = False) -> Checke
         Record(
             claim=result.subject,
             verdict=verdict if verdict in {"certified", "refuted"} else "undecided",
+            doubts=0,  # of formulas there is none: they are judged in as many bits as it takes
             elements=sum(row.size for row in result.rows),
             worst=float(worst.worst) if worst else 0.0,
             worst_at=worst.name if worst else "",
@@ -37,7 +42,7 @@ def demand_checked(result: Checked, keep: Keep, *, rows: bool = False) -> Checke
 
 
 def demand_certificate(certificate: Certificate, keep: Keep, *, name: str = "", rows: bool = False) -> Certificate:
-    """The certificate, if it is one. Raises Refuted or Unjudged, with every row if asked for.
+    """The certificate, if it is one. Raises Refuted, Doubted or Unjudged, with every row if asked for.
 
     name: of the claim, if not the experiment's.
     """
@@ -47,6 +52,7 @@ def demand_certificate(certificate: Certificate, keep: Keep, *, name: str = "", 
         Record(
             claim=name or c.experiment,
             verdict="undecided" if c.verdict == "vacuous" else c.verdict,
+            doubts=len(c.doubts),
             elements=int(c.judged),
             worst=float(c.worst.ratio) if c.worst else 0.0,
             worst_at=c.worst.tensor if c.worst else "",
@@ -67,5 +73,7 @@ def _coarsest(rows: Iterable[tuple[str, float | None]]) -> tuple[str, float | No
 def _demand(verdict: str, said: str) -> None:
     if verdict == "refuted":
         raise Refuted(said)
+    if verdict == "doubted":
+        raise Doubted(said)
     if verdict != "certified":
         raise Unjudged(said)

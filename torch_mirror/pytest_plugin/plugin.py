@@ -28,6 +28,8 @@ JUDGED = pytest.StashKey[list[Record]]()
 KEPT = "torch_mirror"
 """The attribute of a report that holds what its test judged, and that pytest-xdist brings over from its workers."""
 
+STRICT = "--torch-mirror-strict"
+
 UNJUDGED = "torch_mirror_unjudged"
 """The attribute of a report that says that its test could not be judged."""
 
@@ -35,6 +37,7 @@ UNJUDGED = "torch_mirror_unjudged"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("torch-mirror", "gradients and training runs written by hand")
     group.addoption("--torch-mirror-json", metavar="PATH", type=Path, help="write what was judged in JSON")
+    group.addoption(STRICT, action="store_true", help="fail where there is a doubt, too: what roundings hardly explain")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -168,9 +171,10 @@ def check(request: pytest.FixtureRequest) -> Checks:
 @pytest.fixture
 def verify(request: pytest.FixtureRequest) -> "Callable[..., Certificate]":
     """torch_mirror.verify, which must certify: ``verify(experiment)``."""
-    keep, rows = _keeper(request), _rows(request)
+    keep, rows, strict = _keeper(request), _rows(request), request.config.getoption(STRICT)
 
     def verified(experiment: "Experiment", **options: Any) -> "Certificate":
+        options = {"strict": strict, **options}
         from torch_mirror.pytest_plugin.judging import demand_certificate
 
         return demand_certificate(torch_mirror.verify(experiment, **options), keep, rows=rows)
@@ -182,13 +186,13 @@ def verify(request: pytest.FixtureRequest) -> "Callable[..., Certificate]":
 def claim(request: pytest.FixtureRequest) -> Callable[[], None]:
     """One part of a claim of ``torch_mirror.parametrize``: call it, and it is judged."""
     part: Part | None = getattr(request, "param", None)
-    keep, rows = _keeper(request), _rows(request)
+    keep, rows, strict = _keeper(request), _rows(request), request.config.getoption(STRICT)
 
     def judged() -> None:
         if part is None:
             wanted = "a test under @torch_mirror.parametrize(claims)"
             pytest.fail(f"claim: expected {wanted}, got one without it", pytrace=False)
-        part.judge(keep, rows=rows)
+        part.judge(keep, rows=rows, strict=strict)
 
     return judged
 

@@ -7,7 +7,8 @@ class Record(TypedDict):
     """One verdict."""
 
     claim: str                # what was judged: the function's or the experiment's name
-    verdict: Literal["certified", "refuted", "undecided"]
+    verdict: Literal["certified", "refuted", "undecided", "doubted"]
+    doubts: int               # tensors that are within their radius, and not as rounding errors are
     elements: int             # judged
     worst: float              # the largest error / radius
     worst_at: str             # the tensor that has it
@@ -16,7 +17,7 @@ class Record(TypedDict):
     seconds: float
 
 
-PROPERTIES: tuple[Literal["claim", "verdict", "elements", "worst", "resolution"], ...] = (
-    "claim", "verdict", "elements", "worst", "resolution",
+PROPERTIES: tuple[Literal["claim", "verdict", "elements", "worst", "resolution", "doubts"], ...] = (
+    "claim", "verdict", "elements", "worst", "resolution", "doubts",
 )  # fmt: skip
 """What a JUnit file shows of each."""

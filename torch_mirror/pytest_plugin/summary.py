@@ -10,11 +10,15 @@ SCHEMA = 1
 
 
 def lines(records: Sequence[tuple[str, Record]]) -> list[str]:
-    """Three lines: how many claims and elements, the worst error by its radius, and the coarsest resolution."""
+    """How many claims and elements, where there are doubts, the worst error by its radius, the coarsest resolution."""
     verdicts = [record["verdict"] for _, record in records]
-    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("certified", "refuted", "undecided") if v in verdicts)
+    words = ("certified", "refuted", "undecided", "doubted")
+    counts = ", ".join(f"{verdicts.count(word)} {word}" for word in words if word in verdicts)
     elements = sum(record["elements"] for _, record in records)
     said = [f"{_number(len(records), 'claim')}: {counts}; {_number(elements, 'element')} judged"]
+    doubtful = [test for test, record in records if record["doubts"]]
+    if doubtful:
+        said.append(f"doubts (--torch-mirror-strict makes them fail): {', '.join(dict.fromkeys(doubtful))}")
     right = [(test, record) for test, record in records if record["verdict"] == "certified"]
     if not right:
         return said
