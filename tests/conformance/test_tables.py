@@ -19,7 +19,7 @@ from tests.conformance.networks import NETWORKS
 from tests.conformance.optimizers import OPTIMIZERS, WRONG
 from torch_mirror import losses, networks, optimizers
 from torch_mirror.by_name import class_of, file_of
-from torch_mirror.doors.cli import REPORTS
+from torch_mirror.doors.console import REPORTS
 from torch_mirror.optimizers import CLIPS
 
 REFERENCE, TORCH_MIRROR = (Path(package.__path__[0]) for package in (reference, torch_mirror))
@@ -146,4 +146,4 @@ def test_every_report_of_a_run_has_its_option() -> None:
     """A file of torch_mirror/reports with a ``document`` is one, and so is no other."""
     texts = {file: (TORCH_MIRROR / "reports" / f"{file}.py").read_text() for file in files(TORCH_MIRROR / "reports")}
     written = {file for file, text in texts.items() if "\ndef document(" in text}
-    assert written == set(REPORTS), 'add "x": "Write a report in X." to REPORTS in torch_mirror/doors/cli.py'
+    assert written == set(REPORTS), 'add "x": "Write a report in X." to REPORTS in torch_mirror/doors/console.py'

@@ -15,7 +15,7 @@ import numpy as np
 from reference import experiments
 from reference.errors import InputError
 from reference.files import check_writable, write_whole
-from torch_mirror.doors.cli import DTYPES, bar, errors_without_traceback, say
+from torch_mirror.doors.console import DTYPES, bar, errors_without_traceback, say
 from torch_mirror.figures.measure import RTOLS, Error, Measured, measure, radii
 from torch_mirror.interrupt import raise_as_usual
 

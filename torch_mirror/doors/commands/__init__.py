@@ -1,0 +1,1 @@
+"""The commands of ``torch-mirror``, a file each."""

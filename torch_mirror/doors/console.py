@@ -1,0 +1,88 @@
+"""What every command does with its lines, files and errors.
+
+Whatever computes is imported when it is needed, so that ``--help`` is immediate and the number of threads can be
+settled before NumPy and torch load.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from torch_mirror.interrupt import INTERRUPTED
+from torch_mirror.training.threads import VARIABLES
+
+DTYPES = ("float64", "float32")
+REPORTS = {"json": "Write a report in JSON."}
+"""What a run can be written as: ``--json PATH``, the text that ``document`` of torch_mirror/reports/json.py makes."""
+
+
+class BadInput(click.ClickException):
+    """One message on standard error and exit status 2, which click keeps for bad usage."""
+
+    exit_code = 2
+
+
+def report_options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each of REPORTS, which takes the path of its file."""
+    for name, what in reversed(REPORTS.items()):
+        path = click.Path(path_type=Path)
+        command = click.option(f"--{name}", f"{name}_path", type=path, metavar="PATH", help=what)(command)
+    return command
+
+
+def settle_threads() -> None:
+    """One thread each for NumPy and torch, unless a variable says otherwise; of use only before these load."""
+    if not any(variable in os.environ for variable in VARIABLES):
+        os.environ |= dict.fromkeys(VARIABLES, "1")
+
+
+def check_paths(paths: "dict[str, Path | None]") -> "dict[str, Path]":
+    """The reports that are wanted, by option. Raises InputError for a path that could not be written."""
+    from reference.files import check_writable
+
+    wanted = {name: path for name, path in paths.items() if path is not None}
+    for name, path in wanted.items():
+        check_writable(f"--{name}", path)
+    return wanted
+
+
+@contextmanager
+def bar(steps: int, label: str) -> Iterator[Callable[[int], None]]:
+    """A function to call with the steps done; on a terminal they show in a bar that disappears in the end."""
+    from tqdm import tqdm
+
+    with tqdm(total=steps, desc=label, unit="step", leave=False, disable=None, dynamic_ncols=True) as shown:
+        # disable=None: silent unless standard error is a terminal
+
+        def advance(steps: int) -> None:
+            shown.update(steps)
+
+        yield advance
+
+
+def say(text: str, *, color: bool | None = None) -> None:
+    """Print a line. Raises InputError where it cannot be written."""
+    from reference.errors import InputError
+
+    try:
+        click.echo(text, color=color)
+    except OSError as error:
+        raise InputError("standard output", "to be writable", error.strerror) from error
+
+
+@contextmanager
+def errors_without_traceback() -> Iterator[None]:
+    """Turn what a user can cause into one line on standard error and an exit status of its own."""
+    from reference.errors import TorchMirrorError
+
+    try:
+        yield
+    except TorchMirrorError as error:
+        raise BadInput(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
