@@ -6,8 +6,9 @@ From end to end radii grow with depth. A pair that is too wide to tell anything 
 evaluated again (replay.py, enclosures.py), without the user's code, one rung higher. Radii are proportional to the
 unit roundoff, to first order: a relative radius w at p bits takes log2(w) + p bits more than the SPARE = 60 that are
 to be left. Where that is not known, as where a radius has overflowed or both sides are rounded to 0, the bits are
-doubled from 256 on. No further than MOST_BITS: float64 ends at 2^-1074, and what is undefined, as 0 / 0 is, stays so
-in any number of bits. Nor is anything doubled that did not become narrower: it was rounded before.
+doubled from 256 on, or as many as tell 0 from what is none to float64. No further than MOST_BITS: float64 ends at
+2^-1074, and what is undefined, as 0 / 0 is, stays so in any number of bits. Nor is anything doubled that did not become
+narrower: it was rounded before.
 
 A pair is the derivative D and the user's value B. apart is the distance of their centres, room the sum of their
 radii; they are disjoint where apart > room, and then no rounding explains the difference, at any size. Width is the
@@ -153,7 +154,15 @@ def climb(
         before, largest = largest, _largest(pairs, enough)
         if rung.tells(enough) or more >= MOST_BITS or (np.isfinite(largest) and largest > 2.0**-SPARE * before):
             return
-        more = min(2 * more, MOST_BITS)
+        more = min(_next(more, largest, seconds - (time.perf_counter() - start), rung.seconds), MOST_BITS)
+
+
+def _next(bits: int, largest: float, left: float, took: float) -> int:
+    """Twice the bits; or as many as leave 0 of what may be 0, if there are seconds left by what so many bits took."""
+    if not 0 < largest < np.inf:
+        return 2 * bits
+    nothing = bits + int(np.log2(largest) - np.log2(compared.TINY)) + 8
+    return nothing if nothing > 2 * bits and took * nothing / bits < left else 2 * bits
 
 
 def _largest(pairs: Mapping[str, Pair], enough: float) -> float:
