@@ -1,7 +1,7 @@
 # make verify   set up .venv, then certify every experiment
 # make test     the same set-up, then the whole test suite, in WORKERS processes
 # make lowest   the whole test suite with the lowest releases that pyproject.toml names, in .venv-lowest
-# make mutants  the same set-up, then small faults planted in the code, one at a time, which the tests must notice: hours
+# make mutants  the same set-up, then small faults planted in the code, one at a time, which the tests must notice
 # make lint     the same set-up, then ruff and mypy
 # make bench    the same set-up, then speed, as ratios (tests/benchmarks/__init__.py says more)
 #
