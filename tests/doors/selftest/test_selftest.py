@@ -1,6 +1,7 @@
 """Faults are planted on both sides and found; a tool that looks away from them is seen to."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from torch_mirror.doors import cli, objects
 from torch_mirror.doors.mirror_causes import function_of
 from torch_mirror.doors.selftest import backward, mirror, run, source, trace, updates, wrongs
 from torch_mirror.doors.selftest.edits import KINDS
+from torch_mirror.doors.selftest.graded import graded
 from torch_mirror.doors.selftest.planting import chosen, room_of
 from torch_mirror.doors.selftest.steps import STEPS
 from torch_mirror.doors.selftest.told import SelfTest, Trial
@@ -191,6 +193,19 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         result = CliRunner().invoke(cli.cli, ["selftest", text])
         assert result.exit_code == 2, text
         assert why.replace("an Experiment", "Experiment") in result.output
+
+
+def test_a_cause_is_right_if_it_is_named_at_other_numbers_too() -> None:
+    def there(*causes: str) -> Callable[[], tuple[str, ...]]:
+        return lambda: causes
+
+    one = "a factor 0.2 (here 1/N, N the batch) at d(z1) (proof: with it all 3 elements are within their radius)"
+    assert graded((one,), there("a factor 0.5 (here 1/N, N the batch) at d(z1 + b1)")) == "named"
+    assert graded((one,), there("a factor 0.2 (here 1/hidden) at d(z1)")) == "wrong"
+    assert graded((one, "a factor 1/5 at d(z1)"), there(one)) == "tie"
+    assert graded((one,), there()) == graded((), there(one)) == "not named"
+    numerology = "eps for lr, and a factor 744137 (a number without a name) there"
+    assert graded((numerology,), there(numerology)) == "not named"
 
 
 def test_what_is_no_network_is_refused() -> None:

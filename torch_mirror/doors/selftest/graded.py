@@ -29,11 +29,15 @@ def _edits(causes: Collection[str]) -> set[str]:
 
 
 def graded(here: Collection[str], elsewhere: Callable[[], Collection[str]]) -> Named:
-    """The grade of the causes here; those elsewhere are asked for only where there are some."""
+    """The grade of the causes here; those elsewhere are asked for only where there are some.
+
+    Where nothing is named elsewhere, as the time was up, it is neither borne out nor contradicted: not named.
+    """
     one = _edits(here)
-    if not one:
+    other = _edits(elsewhere()) if one else set[str]()
+    if not one or not other:
         return "not named"
-    if not one & _edits(elsewhere()):
+    if not one & other:
         return "wrong"
     return "named" if len(words(here)) == 1 else "tie"
 
