@@ -3,10 +3,16 @@
 import importlib.util
 import inspect
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reference.errors import InputError
+from reference.errors import InputError, TorchMirrorError
+
+OURS = Path(__file__).resolve().parents[1]
+"""The folder of this package."""
 
 
 def load(text: str) -> Any:
@@ -28,6 +34,21 @@ def load(text: str) -> Any:
             raise InputError(f"object {name} of {file}", f"one of {', '.join(public) or 'none'}", "none of that name")
         found = getattr(found, part)
     return _called(text, found) if callable(found) and not isinstance(found, type) and _takes_nothing(found) else found
+
+
+@contextmanager
+def running(text: str) -> Iterator[None]:
+    """Say of what the user's own code raises that it is theirs, and where. Ours is let through: it is our fault."""
+    try:
+        yield
+    except TorchMirrorError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        if Path(last.filename).resolve().is_relative_to(OURS):
+            raise
+        place = f"{Path(last.filename).name}, line {last.lineno}"
+        raise InputError(text, "code that runs", f"{_said(error)} ({place})") from error
 
 
 def _module(path: Path) -> Any:

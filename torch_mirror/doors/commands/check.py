@@ -56,9 +56,11 @@ def _one(text: str, found: object) -> "Checked":
     from reference.errors import InputError
     from torch_mirror import check as judge
     from torch_mirror.doors.check.result import Checked
+    from torch_mirror.doors.objects import running
 
     if isinstance(found, tuple) and len(found) > 1 and callable(found[0]):
-        return judge(*found)
+        with running(text):
+            return judge(*found)
     if not isinstance(found, Checked):
         expected = "a tuple (function, parameters, *data), what check returned, or a dict of these"
         raise InputError(text, expected, type(found).__name__)

@@ -111,6 +111,7 @@ def _judged(runs: list[Run], steps: int | None, *, strict: bool, verbose: bool) 
     from dataclasses import replace
 
     from torch_mirror import verify as judge
+    from torch_mirror.doors.objects import running
     from torch_mirror.reports import text as report
 
     width = max(len(run.name) for run in runs)
@@ -120,7 +121,7 @@ def _judged(runs: list[Run], steps: int | None, *, strict: bool, verbose: bool) 
         experiment, using = run.make()
         if steps is not None:
             experiment = replace(experiment, steps=steps)
-        with bar(experiment.steps, run.label) as advance:
+        with bar(experiment.steps, run.label) as advance, running(run.label):
             certificate = judge(experiment, progress=advance, strict=strict, **using)
         text = report.line(certificate, width)
         verdict = certificate.verdict
