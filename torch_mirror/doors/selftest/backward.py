@@ -124,8 +124,8 @@ def _by_check(dtypes: list[str], wrong: Wrong, target: Target, judged: Judged) -
 def _of(
     c: Checked, made: list[Made], dtype: str, wrong: Wrong, target: Target, elsewhere: Callable[[], tuple[str, ...]]
 ) -> Trial:
-    own = [m for m in made if not hasattr(m.right, "settled")]  # of the run in the dtype itself
-    changes = differ(own, 0.0) and any(beyond_rounding(m, dtype) for m in made)
+    arrays = [m for m in made if not hasattr(m.right, "settled")]  # of the run in the dtype itself
+    changes = differ(arrays, 0.0) and any(beyond_rounding(m, dtype) for m in made)
     row = Trial("tensor", wrong.name, "numpy", dtype, target.tensor, changes)
     if not changes:
         return row
