@@ -75,6 +75,12 @@ def test_the_second_order_is_there() -> None:
     assert (rational(ball.radius) <= formula * (1 + Fraction(2.0**-40))).all()
 
 
+def test_a_difference_below_the_normal_numbers_may_be_flushed() -> None:
+    """1.5 tiny - tiny is tiny / 2 or 0, as the environment has it, though no bit is lost."""
+    ball: Any = Ball(np.array([1.5 * F64.tiny])) - Ball(np.array([F64.tiny]))
+    assert ball.radius[0] >= F64.tiny / 2 == ball.value[0]
+
+
 def test_the_radius_of_a_sign_is_2_where_it_is_open_and_0_elsewhere() -> None:
     x: Any = Ball(np.array([3.0, 0.5, -1.0, 0.0, 5.0]), np.array([1.0, 1.0, 0.0, 0.0, np.inf]))
     assert np.sign(x).radius.tolist() == [0.0, 2.0, 0.0, 0.0, np.inf]
