@@ -20,6 +20,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.tree import named, rebuild
 
 E = TypeVar("E", Experiment, Ensemble)
+C = TypeVar("C")
 
 def _rounded(decimals: int, a: Array) -> Array:
     return np.round(a, decimals)
@@ -39,20 +40,23 @@ def smallest(experiment: E, fails: Callable[[E], bool], evaluations: int = 1000)
     fails: what must stay true; it is asked ``evaluations`` times at most. The result is the experiment
     itself where nothing simpler fails. Shapes, options and everything but start and data stay as they are.
     """
-    best, left = experiment, evaluations
+    best, fewer = experiment, _at_most(evaluations, fails)
 
     def accepted(candidate: E) -> bool:
-        nonlocal best, left
-        left -= 1
-        if left < 0 or not fails(candidate):
-            return False
-        best = candidate
-        return True
+        nonlocal best
+        best = candidate if (one := fewer(candidate)) else best
+        return one
 
     if isinstance(experiment, Ensemble):
         _fewer_members(experiment, accepted)
     simplest(numbers(best), lambda arrays: accepted(_with(best, arrays)), evaluations)
     return best  # the last that was accepted
+
+
+def _at_most(evaluations: int, fails: Callable[[C], bool]) -> Callable[[C], bool]:
+    """The same question, which is answered with no from some number of evaluations on."""
+    left = iter(range(evaluations))
+    return lambda candidate: next(left, None) is not None and fails(candidate)
 
 
 Arrays: TypeAlias = dict[str, Array]
@@ -63,15 +67,12 @@ def simplest(arrays: Arrays, fails: Callable[[Arrays], bool], evaluations: int =
 
     fails: what must stay true; it is asked ``evaluations`` times at most.
     """
-    best, left = arrays, evaluations
+    best, fewer = arrays, _at_most(evaluations, fails)
 
     def accepted(candidate: Arrays) -> bool:
-        nonlocal best, left
-        left -= 1
-        if left < 0 or not fails(candidate):
-            return False
-        best = candidate
-        return True
+        nonlocal best
+        best = candidate if (one := fewer(candidate)) else best
+        return one
 
     def simplify(simpler: Callable[[Array], Array]) -> None:
         places = [(name, int(i)) for name, a in best.items() for i in np.flatnonzero(simpler(a) != a)]

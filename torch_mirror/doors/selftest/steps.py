@@ -61,10 +61,11 @@ def _schedule_late(optimizer: Any) -> Any:
     return optimizer._replace(lr=(lr[0], *lr[:-1]))
 
 
-class Except(NamedTuple):
-    """The optimizer, which forgets the last of several parameters."""
+class Otherwise(NamedTuple):
+    """The optimizer, whose step is made of its own in a wrong way: wrong(step, p, g, state, t) -> (p, state)."""
 
     optimizer: Any
+    wrong: Callable[..., tuple[Any, Any]]
 
     @property
     def elementwise(self) -> bool:
@@ -74,45 +75,28 @@ class Except(NamedTuple):
         return self.optimizer.init(p)
 
     def step(self, p: Any, g: Any, state: Any, t: Any, sow: Sow = keep) -> tuple[Any, Any]:
-        after, state = self.optimizer.step(p, g, state, t)
-        last = list(named(p))[-1]
-        before = named(p)
-        after = zip_with(lambda name, w: before[name] if name == last else w, after)
+        after, state = self.wrong(self.optimizer.step, p, g, state, t)
         return zip_with(sow, after), zip_with(sow, state)
 
 
-class Twice(NamedTuple):
-    """The optimizer, which steps twice."""
-
-    optimizer: Any
-
-    @property
-    def elementwise(self) -> bool:
-        return bool(getattr(self.optimizer, "elementwise", False))
-
-    def init(self, p: Any) -> Any:
-        return self.optimizer.init(p)
-
-    def step(self, p: Any, g: Any, state: Any, t: Any, sow: Sow = keep) -> tuple[Any, Any]:
-        after, state = self.optimizer.step(*self.optimizer.step(p, g, state, t)[:1], g, state, t)
-        return zip_with(sow, after), zip_with(sow, state)
+def _all_but_the_last(step: Any, p: Any, g: Any, state: Any, t: Any) -> tuple[Any, Any]:
+    """It forgets the last of several parameters."""
+    after, state = step(p, g, state, t)
+    before = named(p)
+    last = list(before)[-1]
+    return zip_with(lambda name, w: before[name] if name == last else w, after), state
 
 
-class Ahead(NamedTuple):
-    """The optimizer, whose count of steps is one too high: its bias corrections are those of the next step."""
+def _twice(step: Any, p: Any, g: Any, state: Any, t: Any) -> tuple[Any, Any]:
+    once, _ = step(p, g, state, t)
+    twice: tuple[Any, Any] = step(once, g, state, t)
+    return twice
 
-    optimizer: Any
 
-    @property
-    def elementwise(self) -> bool:
-        return bool(getattr(self.optimizer, "elementwise", False))
-
-    def init(self, p: Any) -> Any:
-        return self.optimizer.init(p)
-
-    def step(self, p: Any, g: Any, state: Any, t: Any, sow: Sow = keep) -> tuple[Any, Any]:
-        result: tuple[Any, Any] = self.optimizer.step(p, g, state, t + 1, sow)
-        return result
+def _ahead(step: Any, p: Any, g: Any, state: Any, t: Any) -> tuple[Any, Any]:
+    """Its count of steps is one too high: its bias corrections are those of the next step."""
+    after: tuple[Any, Any] = step(p, g, state, t + 1)
+    return after
 
 
 def _counts(optimizer: Any) -> bool:
@@ -142,7 +126,7 @@ STEPS = (
     WrongStep("beta2 left out", option("betas", lambda b: (b[0], 0.0)), steps=2),
     WrongStep("beta2 another one", option("betas", lambda b: (b[0], 0.99)), steps=2, causes=False),
     WrongStep("bias correction left out", option("bias_correction", _where(bool, lambda _: False))),
-    WrongStep("one step ahead in the bias correction", lambda o: Ahead(o) if _counts(o) else None),
+    WrongStep("one step ahead in the bias correction", lambda o: Otherwise(o, _ahead) if _counts(o) else None),
     WrongStep("eps under the root", option("eps_inside", lambda flag: not flag)),
     WrongStep("eps a thousand times larger", option("eps", lambda eps: 1e3 * eps)),
     WrongStep("amsgrad or not", option("amsgrad", lambda flag: not flag), steps=3, causes=False),
@@ -151,8 +135,8 @@ STEPS = (
     WrongStep("lr decay that is not there", option("lr_decay", _where(lambda c: not c, lambda _: 0.1)), steps=2,
               causes=False),
     WrongStep("the sum starts at 0.1", option("initial_accumulator_value", lambda _: 0.1), causes=False),
-    WrongStep("a parameter forgotten", Except),
-    WrongStep("two steps for one", Twice, causes=False),
+    WrongStep("a parameter forgotten", lambda o: Otherwise(o, _all_but_the_last)),
+    WrongStep("two steps for one", lambda o: Otherwise(o, _twice), causes=False),
 )  # fmt: skip
 """Of updates. Where the learning rates or betas are such that nothing changes, nothing is planted."""
 
