@@ -94,6 +94,19 @@ def test_of_a_plain_fault_no_declaration_is_spoken() -> None:
     assert not result.notes
 
 
+def test_nobody_means_a_nan() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        error = x @ p["W"]
+        dW = 2 * x.T @ error
+        dW[1] = np.nan
+        return (error**2).sum(), {"W": dW}
+
+    result = check(mine, {"W": np.ones(3)}, np.eye(4)[:, :3] + 1)
+    assert result.verdict == "refuted"
+    assert "has a NaN or an infinity" in str(result)
+    assert not any("declare it" in note for note in result.notes)
+
+
 def test_a_kink_of_a_value_whose_derivative_is_declared_is_none() -> None:
     meant, undecided = MEANT["straight through"], X * np.array([[0.0]] + [[1.0]] * 5)
     result = checked(meant, surrogate, x=undecided)  # sign(0) in the first sample

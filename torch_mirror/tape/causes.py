@@ -150,7 +150,7 @@ def _told(e: Explanation, s: Scene, mistake: Mistake, asked: Asked) -> tuple[tup
     if e.findings and set().union(*explained) == wanted and all(len(f.causes) == 1 for f in e.findings):
         return (in_words([f.causes[0] for f in e.findings], sizes, constants),), ""
     if not e.tried and e.complete:
-        return (), ""  # the right equation is 0, as of np.sign
+        return (), "; ".join(e.facts)  # the right equation is 0, as of np.sign, or there is nothing to compare
     how = f"{e.tried:,} were tried{'' if e.complete else ', and the time was up'}"
     return (), "; ".join([f"no single edit of the right equation explains it ({how})", *e.facts])
 

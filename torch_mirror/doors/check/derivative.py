@@ -50,6 +50,7 @@ from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import causes, patterns
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
+from torch_mirror.tape.edits.explain import NOT_FINITE
 from torch_mirror.tape.graph import MissingAdjointError, needed
 from torch_mirror.tape.scene import Scene, scene_of
 from torch_mirror.tape.surrogate import declarations
@@ -184,7 +185,9 @@ DECLARED = "torch_mirror.surrogate"
 
 
 def _may_be_meant(fault: Fault) -> bool:
-    """A sign, a term that is left out, or what no edit explains."""
+    """A sign, a term that is left out, or what no edit explains; never a NaN."""
+    if NOT_FINITE in fault.why:
+        return False
     term = (cause.startswith("term ") and " left out of " in cause for cause in fault.causes)
     return not fault.causes or any(term) or any("a factor -1 " in cause for cause in fault.causes)
 

@@ -19,12 +19,13 @@ from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.derivative import check
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.mirror_causes import function_of
-from torch_mirror.doors.selftest.graded import NOT_FINITE, graded, in_short
+from torch_mirror.doors.selftest.graded import graded, in_short
 from torch_mirror.doors.selftest.planting import Made, Target, differ, function_with, planted, planting
 from torch_mirror.doors.selftest.told import Named, Trial
 from torch_mirror.doors.selftest.wrongs import Wrong
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.verdict import NOT_ITS_OWN
+from torch_mirror.tape.edits.explain import NOT_FINITE
 from torch_mirror.tape.told import Line
 from torch_mirror.training.session import Session
 

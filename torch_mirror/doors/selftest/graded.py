@@ -9,10 +9,6 @@ from collections.abc import Callable, Collection
 
 from torch_mirror.doors.selftest.told import Named
 
-NOT_FINITE = "has a NaN or an infinity"
-"""What is said of the tensor in which one is born, and is its cause."""
-
-
 NAMELESS = re.compile(r", and a factor .* \(a number without a name\)")
 """An edit with a free number beside it fits by its number; that is no name of a cause."""
 

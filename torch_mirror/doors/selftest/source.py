@@ -26,10 +26,11 @@ from torch_mirror.doors.check.runs import Followed, followed, plain_run
 from torch_mirror.doors.check.world import world_of
 from torch_mirror.doors.selftest.backward import Point, Using, moved
 from torch_mirror.doors.selftest.edits import Edit, edits_of
-from torch_mirror.doors.selftest.graded import NOT_FINITE, graded, in_short
+from torch_mirror.doors.selftest.graded import graded, in_short
 from torch_mirror.doors.selftest.told import Named, Trial
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.verdict import NOT_ITS_OWN
+from torch_mirror.tape.edits.explain import NOT_FINITE
 from torch_mirror.tape.graph import made_of
 
 MOST = 24

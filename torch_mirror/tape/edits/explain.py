@@ -94,6 +94,10 @@ def explain(
     return Explanation(tuple(findings), tuple(sorted(case.wrong)), facts, tried, seconds, complete)
 
 
+NOT_FINITE = "has a NaN or an infinity"
+"""What is said of a tensor with which nothing can be compared."""
+
+
 def usable(eq: Equation, seen: Mapping[str, Number | None]) -> tuple[dict[str, Number], tuple[str, ...]]:
     """What can be compared; and of the rest why it cannot."""
     found: dict[str, Number] = {}
@@ -106,7 +110,7 @@ def usable(eq: Equation, seen: Mapping[str, Number | None]) -> tuple[dict[str, N
             facts.append(f"{name}: of shape {x.shape}, where {shape} is right")
         elif not np.isfinite(x.value).all():
             where = Value(x, x.node.place, 0).place if x.node is not None else None
-            facts.append(f"{name}: has a NaN or an infinity{'' if where is None else f' (line {where.line})'}")
+            facts.append(f"{name}: {NOT_FINITE}{'' if where is None else f' (line {where.line})'}")
         else:
             found[name] = x
     return found, tuple(facts)
