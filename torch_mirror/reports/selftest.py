@@ -120,7 +120,7 @@ def _sums(counted: Sequence[Trial]) -> Iterator[str]:
     yield f"{wrong or 'none'} named wrongly"
 
 
-def document(tests: Iterable[SelfTest]) -> str:
+def as_json(tests: Iterable[SelfTest]) -> str:
     """All of it as strict JSON."""
     networks = [
         {

@@ -37,7 +37,7 @@ def selftest(context: click.Context, /, networks: tuple[str, ...], dtype: str, j
         if json_path is not None:
             from reference.files import write_whole
 
-            write_whole("--json", json_path, report.document(tests))
+            write_whole("--json", json_path, report.as_json(tests))
     context.exit(0 if all(one.passed for one in tests) else 1)
 
 
