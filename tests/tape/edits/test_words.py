@@ -59,6 +59,31 @@ def test_the_turns_of_a_loop_have_one_role_and_one_name() -> None:
     assert len({names_by_role(eq, of)[i] for i in back}) == 1
 
 
+LAYERS = """
+def f(Ws, X):
+    a = X
+    for W in Ws:
+        a = np.tanh(a @ W)
+    return np.sum(a * a)
+"""
+
+
+def test_in_a_loop_over_layers_the_derivative_by_a_parameter_keeps_that_parameters_name() -> None:
+    linecache.cache["<layers>"] = (len(LAYERS), None, LAYERS.splitlines(keepends=True), "<layers>")
+    space: dict[str, Any] = {"np": np, "__name__": "theirs"}
+    exec(compile(LAYERS, "<layers>", "exec"), space)  # noqa: S102 - our own text, above
+    with recording():
+        Ws = [leaf(np.full(shape, 1 / 7), name) for name, shape in (("W1", (3, 2)), ("W2", (2, 2)), ("W3", (2, 5)))]
+        leaves = {f"W{i}": W.settled() for i, W in enumerate(Ws, 1)}
+        loss = space["f"](Ws, Ball(np.ones((4, 3))))
+    eq = gradient_equation(loss.settled(), leaves)
+    of = roles(eq)
+    names = names_by_role(eq, of)
+    outputs = list(eq.outputs.items())
+    assert of[eq.outputs["W2"]] == of[eq.outputs["W3"]]  # one line of the loop: by its role alone both are d(W3)
+    assert [names[i] for _, i in outputs] == [f"d({name})" for name, _ in outputs]
+
+
 def test_a_number_has_all_the_names_that_it_may_have_the_simplest_first() -> None:
     known = table({"N, the batch": 6.0, "hidden": 6.0, "momentum": 0.9})
     assert names_of(1 / 6, 1e-12, known)[:2] == ["1/(N, the batch)", "1/hidden"]

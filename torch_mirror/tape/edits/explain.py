@@ -11,6 +11,7 @@ little, is a tie, and told as one. Then the edit is made, and what is still wron
 Nothing is named that does not bring every element within its radius.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -159,9 +160,10 @@ def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
     """All edits of the menu, at these sites."""
     same = menu.by_shape(case)
     for site in where:
-        role, name = case.role[site.node], case.names[value_at(case, site)]
+        role, names = case.role[site.node], (case.names[value_at(case, site)], case.names[site.node])
         for edit in _at_site(case, site, same):
-            yield edit if edit.kind else edit._replace(kind=(role, site.operand, edit.words.replace(name, "")))
+            words = functools.reduce(lambda said, name: said.replace(name, ""), names, edit.words)
+            yield edit if edit.kind else edit._replace(kind=(role, site.operand, words))
     yield from of_update(case)
 
 

@@ -36,14 +36,18 @@ def roles(eq: Equation) -> tuple[Hashable, ...]:
 
 
 def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
-    """What each node is called: as the one of its role in the last turn, the first that the sweep goes back through."""
+    """What each node is called: as the one of its role in the last turn, the first that the sweep goes back through.
+
+    The derivative by a leaf keeps its own name: in a loop over layers each turn has another parameter.
+    """
     names: dict[Hashable, str] = {}
     forward = [i for i, node in enumerate(eq.nodes) if node.back is None]
     adjoint = [i for i, node in enumerate(eq.nodes) if node.back is not None]
     for i in (*reversed(forward), *adjoint):
         if of[i] not in names:
             names[of[i]] = called(eq, i)
-    return tuple(names[role] for role in of)
+    own = [any(eq.nodes[k].label for k in node.of) for node in eq.nodes]
+    return tuple(called(eq, i) if own[i] else names[role] for i, role in enumerate(of))
 
 
 def turns(eq: Equation, of: Sequence[Hashable]) -> tuple[int, ...]:
