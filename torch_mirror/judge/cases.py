@@ -60,6 +60,11 @@ def exact(by: Exact) -> System:
     return System(by.array, by.number)
 
 
+def exact_arrays(by: Exact) -> System:
+    """Exact numbers, but for the constants: what Python makes of them, it rounds, as in a run (1 - 0.999**t)."""
+    return System(by.array, lambda c: c)
+
+
 class Case(NamedTuple):
     """A finding, and what the trace holds of its step; no array has an axis for steps."""
 

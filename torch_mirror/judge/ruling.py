@@ -60,6 +60,7 @@ from torch_mirror.judge.cases import (
     case_of,
     equation,
     exact,
+    exact_arrays,
     floats,
     forward_operations,
     loss_by,
@@ -195,7 +196,8 @@ def _rule(case: Case, by: Exact) -> Ruling:
     ball = as_ball(equation(case, balls(fmt)), fmt)  # whole numbers are not lifted: such as the rows of an identity
     own = np.asarray(equation(case, floats()), fmt.dtype)
     radius = np.maximum(np.broadcast_to(ball.radius, case.seen.shape), of_other_forms(case))
-    local = _Local(by.array(equation(case, exact(by))), radius)
+    system = exact_arrays(by) if case.kind == "update" else exact(by)
+    local = _Local(by.array(equation(case, system)), radius)
     room = _room(case, by, local.radius[at])
     strays = _strays(by, case.seen[at], local.exact[at], room)
     own_strays = case.finding.side != "numpy" and _strays(by, own[at], local.exact[at], room)

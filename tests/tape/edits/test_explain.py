@@ -184,7 +184,7 @@ def test_the_users_values_need_no_recording() -> None:
 def test_a_narrower_format_is_named() -> None:
     point = run(SOFTMAX, None, SIZES, 0)
     x = point.seen["W2"]
-    for to, dtype in (("float32", np.float32), ("float16", np.float16)):
+    for to, dtype in (("float32", np.float32), ("float16 or TF32", np.float16)):
         cast = Number(x.value.astype(dtype).astype(float))
         assert words(told(point._replace(seen={**point.seen, "W2": cast}))) == [f"d(W2) rounded to {to}"]
 

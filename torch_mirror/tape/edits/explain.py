@@ -230,7 +230,10 @@ def _cause(case: Case, group: Sequence[Fit], tried: int, *, alone: bool) -> Caus
     fit, line = first_shown(case, group)
     also = tuple(dict.fromkeys(other.edit.words for other in group if other.edit.words != fit.edit.words))
     place = None if line is None else line.place
-    return Cause(fit.edit.words, place, tuple(sorted(fit.explains)), tried, alone, fit.worst, also[:3])
+    words, twin = fit.edit.words, fit.edit.words.replace("rounded to float16", "rounded to TF32")
+    if words != twin and twin in also:  # of 11 bits both
+        words, also = twin.replace("rounded to TF32", "rounded to float16 or TF32"), tuple(w for w in also if w != twin)
+    return Cause(words, place, tuple(sorted(fit.explains)), tried, alone, fit.worst, also[:3])
 
 
 def _why(fits: Sequence[Fit]) -> str:
