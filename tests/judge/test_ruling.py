@@ -222,6 +222,15 @@ def test_a_factor_that_shrinks_the_radius_of_the_reference_s_gradient_is_no_excu
     assert (r.verdict, r.tensor) == (NOT_ITS_OWN, "dW")
 
 
+def test_a_right_reference_of_adam_does_not_stray_beside_amsgrad() -> None:
+    """1 - 0.999**t cancels: with its exact value NumPy's own update would be outside its radius."""
+    e = replace(experiments.load("digits-softmax"), steps=4)
+    right = session(e)
+    wrong = right._replace(optimizer=torch.optim.Adam(right.module.parameters(), lr=1e-3, amsgrad=True))
+    r = ruling(verify(e, using=lambda _: wrong))
+    assert r.verdict == "the mirror strays"
+
+
 def test_the_example_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:
     script = next(b.text for b in blocks((ROOT / "docs" / "training.md").read_text()) if "class Mine" in b.text)
     scope: dict[str, Any] = {"__name__": "example", "print": lambda *_, **__: None}

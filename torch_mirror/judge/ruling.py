@@ -3,7 +3,8 @@
 A refutation says that a trace and an equation contradict each other at one element. Three numbers are
 computed there, from the trace's own:
 
-    E   the equation in exact arithmetic, on the operands that the trace holds
+    E   the equation in exact arithmetic, on the operands that the trace holds; of an update its constants are as
+        Python rounds them, which the radius is about as well (1 - 0.999**t cancels)
     D   the derivative of the reference's own forward and loss by the value whose gradient the tensor is:
         difference quotients in exact arithmetic (derivative.py), in which neither the hand-written
         backward nor autograd has a part
