@@ -231,10 +231,27 @@ def test_a_group_without_parameters_keeps_the_rates_of_the_others() -> None:
     assert verify_ensemble(members).verdict == "certified"
 
 
-def test_an_update_that_does_not_run_in_exact_arithmetic_has_no_ruling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its options are fractions there, which np.float32 does not take: that is told, and the run is refuted."""
+def test_an_update_that_rounds_its_options_is_ruled_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are what Python makes of them there, too: the reference is what the update should be, whatever it is."""
     monkeypatch.setattr("torch_mirror.optimizers.file_of", planted.mirrored_as("sgd", Rounded))
     judged = verify(run(Rounded(0.1), "float64", steps=2))
+    assert judged.verdict == "refuted"
+    assert judged.ruling is not None
+    assert judged.ruling.verdict == "the mirror strays"
+
+
+class Watchful(SGD):
+    """Looks at its parameters by a function that exact numbers do not have."""
+
+    def step(self, p: Any, g: Any, state: Any, t: Any, sow: Sow = keep) -> Any:
+        assert all(np.isfinite(w).all() for w in named(p).values())
+        return super().step(p, g, state, t, sow)
+
+
+def test_an_update_that_does_not_run_in_exact_arithmetic_has_no_ruling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is told, and the run is refuted."""
+    monkeypatch.setattr("torch_mirror.optimizers.file_of", planted.mirrored_as("sgd", Watchful))
+    judged = verify(run(Watchful(0.1), "float64", steps=2), using=planted.stepped_by(SGD(0.101)))
     assert judged.verdict == "refuted"
     assert judged.ruling is not None
     assert judged.ruling.verdict == "no ruling"

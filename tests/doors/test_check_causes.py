@@ -117,6 +117,17 @@ def test_a_make_that_cannot_be_used_loses_no_verdict(make: Any, told: str) -> No
     assert told in str(result)
 
 
+def test_causes_are_looked_for_unless_somebody_says_otherwise() -> None:
+    function, data = planted(SOFTMAX, TIED[0])[0], of_network(APART, 0)
+    asked, not_asked = check(function, *data), check(function, *data, explain=False)
+    assert asked.causes
+    assert not not_asked.causes
+    assert not_asked.rows == asked.rows
+    assert not_asked.faults[0].why == "not asked for"
+    assert [fault.wrong for fault in not_asked.faults] == [fault.wrong for fault in asked.faults]
+    assert not not_asked.notes
+
+
 def test_make_is_a_function() -> None:
     with pytest.raises(InputError, match="make: expected a function"):
         check(planted(SOFTMAX, None)[0], *of_network(APART, 0), make=3)  # type: ignore[arg-type]  # what is tested

@@ -2,7 +2,7 @@
 
     @given(parameters_like(p), batches_like(x, t))
     def test_mine(p, data):
-        check(mine, p, *data).assert_certified()
+        assert check(mine, p, *data, explain=False).verdict != "refuted"
 
 Every draw has other numbers, and batches of other sizes. The kinds of numbers are those of ``strategies``: half the
 draws are dyadic, and then a pre-activation is often exactly 0, where a ReLU has its kink; the others use every bit.

@@ -20,6 +20,8 @@ from torch_mirror.tape.graph import MissingAdjointError
 from torch_mirror.tape.patterns import number
 from torch_mirror.tape.scene import Scene, starts
 
+NOT_ASKED = "not asked for"
+
 BUDGET = 2.0
 """Seconds of the processor for all causes of one check: a busy machine finds the same."""
 
@@ -70,6 +72,8 @@ def reasons(s: Scene, mistake: Mistake, asked: Asked) -> Reasons:
     Where the mistake is itself what makes all of the user's values so many times too large, such as a sign, it is an
     edit of the equation as it is; so that is asked as well.
     """
+    if not asked.seconds:
+        return Reasons((), NOT_ASKED, 0)
     shares, spent = list(dict.fromkeys((mistake.share, 1.0))), 0.0
     found = Reasons((), "", 0)
     for left, share in zip(range(len(shares), 0, -1), shares, strict=True):

@@ -66,6 +66,7 @@ def check(
     gradients: Callable[..., Any] | None = None,
     data: tuple[Any, ...] = (),
     make: Callable[[], Any] | None = None,
+    explain: bool = True,
 ) -> Checked:
     """Judge hand-written gradients against the derivative of their own loss, at the given numbers.
 
@@ -74,6 +75,8 @@ def check(
     arrays:     the data: arrays of any dtype and shape, or whatever else the function takes. data= is the same
     make:       () -> (parameters, *data) of other sizes, best such that no two sizes are equal. It is called where the
                 numbers at hand cannot tell the causes of a wrong gradient apart, and not else
+    explain:    whether causes are looked for, which takes up to two seconds of the processor where a gradient is wrong.
+                False in a property test, whose failures hypothesis tries some hundred times
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
@@ -86,7 +89,7 @@ def check(
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
-        found = _judged(claim, world, plain, elsewhere_of(claim, make))
+        found = _judged(claim, world, plain, elsewhere_of(claim, make), causes.BUDGET if explain else 0.0)
     name = getattr(function or loss, "__name__", "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
 
@@ -99,7 +102,9 @@ class Found(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], Elsewhere | str]) -> Found:
+def _judged(
+    claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], Elsewhere | str], seconds: float
+) -> Found:
     leaves = named(claim.parameters)
     wide = np.result_type(np.float64, *(np.asarray(a).dtype for a in leaves.values()))
     seen = followed(claim, world, wide)
@@ -126,7 +131,7 @@ def _judged(claim: Claim, world: World, plain: Plain, elsewhere: Callable[[], El
             "one that does not depend on them; a function of an object says net.params = p first",
         )  # fmt: skip
     try:
-        found = _derived(claim, as_taken(seen), elsewhere)
+        found = _derived(claim, as_taken(seen), elsewhere, seconds)
         rows = tuple(_blinded(row, own.blind) for row in found.rows)
         return found._replace(rows=rows, notes=(*found.notes, *_decisions(seen), *own.notes))
     except MissingAdjointError as error:
@@ -141,7 +146,8 @@ def _blinded(row: Row, why: str) -> Row:
     return row._replace(word="undecided", why=why) if why and row.word == "ok" else row
 
 
-def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str]) -> Found:
+def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str], seconds: float) -> Found:
+    """seconds: of the processor, for causes."""
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
     d, rows, notes, complete = convened(seen, order)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
@@ -153,7 +159,7 @@ def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | s
     if not complete:
         rows = not_all_tried(seen, rows, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
-    faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, causes.BUDGET))
+    faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, seconds))
     rows = tuple(_with_reason(seen, name, row) for name, row in zip(order, rows, strict=True))
     notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given), *_shared(claim))
     return Found(rows, faults, (*notes, *_undeclared(seen, wrong, faults)))
@@ -186,7 +192,7 @@ DECLARED = "torch_mirror.surrogate"
 
 def _may_be_meant(fault: Fault) -> bool:
     """A sign, a term that is left out, or what no edit explains; never a NaN."""
-    if NOT_FINITE in fault.why:
+    if NOT_FINITE in fault.why or fault.why == causes.NOT_ASKED:
         return False
     term = (cause.startswith("term ") and " left out of " in cause for cause in fault.causes)
     return not fault.causes or any(term) or any("a factor -1 " in cause for cause in fault.causes)
