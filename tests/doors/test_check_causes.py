@@ -128,6 +128,15 @@ def test_causes_are_looked_for_unless_somebody_says_otherwise() -> None:
     assert not not_asked.notes
 
 
+def test_of_two_mistakes_neither_cause_is_looked_for_then() -> None:
+    def two(p: Any, x: Any) -> Any:
+        y = x @ p["W"] + p["b"]
+        return (y**2).sum(), {"W": x.T @ y, "b": 3 * y.sum(axis=0)}
+
+    result = check(two, {"W": np.eye(3) + 1, "b": np.ones(3)}, np.arange(12.0).reshape(4, 3) + 1, explain=False)
+    assert [fault.why for fault in result.faults] == ["not asked for"] * 2
+
+
 def test_make_is_a_function() -> None:
     with pytest.raises(InputError, match="make: expected a function"):
         check(planted(SOFTMAX, None)[0], *of_network(APART, 0), make=3)  # type: ignore[arg-type]  # what is tested

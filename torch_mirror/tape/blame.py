@@ -40,7 +40,7 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
             continue
         right = tuple(name for name in s.gradients if is_right(s, v.derivatives, name))
         why = reasons(s, Mistake(tuple(explained), right, given, guess.share), asked)
-        asked = asked._replace(seconds=max(asked.seconds - why.seconds, 0.0))
+        asked = asked._replace(seconds=max(asked.seconds - why.seconds, min(asked.seconds, 0.0)))
         fault = fault_of(v, guess, explained, spelled, sizes)._replace(causes=why.causes, why=why.why)
         set_aside = [f.gradients[0] for f, values in told if values & s.above[explained[0]]]
         if set_aside:

@@ -6,6 +6,7 @@ in the place of derivatives already. What those explain is right in it, and what
 Only what explains all the gradients of the mistake is told. Nothing is asked of a gradient that is right.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -21,6 +22,9 @@ from torch_mirror.tape.patterns import number
 from torch_mirror.tape.scene import Scene, starts
 
 NOT_ASKED = "not asked for"
+
+NEVER = -math.inf
+"""The seconds of who asks for no causes."""
 
 BUDGET = 2.0
 """Seconds of the processor for all causes of one check: a busy machine finds the same."""
@@ -40,7 +44,7 @@ class Asked(NamedTuple):
     spoken:    what code calls a parameter, for its name
     elsewhere: where the code was run once more, asked for only where causes are tied; or why it was not, "" if there
                is nothing to say of that
-    seconds:   that are left
+    seconds:   that are left, or NEVER
     """
 
     sizes: Sizes
@@ -72,7 +76,7 @@ def reasons(s: Scene, mistake: Mistake, asked: Asked) -> Reasons:
     Where the mistake is itself what makes all of the user's values so many times too large, such as a sign, it is an
     edit of the equation as it is; so that is asked as well.
     """
-    if not asked.seconds:
+    if asked.seconds == NEVER:
         return Reasons((), NOT_ASKED, 0)
     shares, spent = list(dict.fromkeys((mistake.share, 1.0))), 0.0
     found = Reasons((), "", 0)

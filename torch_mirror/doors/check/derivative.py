@@ -89,7 +89,7 @@ def check(
     world = world_of(*claim.roots)
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
-        found = _judged(claim, world, plain, elsewhere_of(claim, make), causes.BUDGET if explain else 0.0)
+        found = _judged(claim, world, plain, elsewhere_of(claim, make), causes.BUDGET if explain else causes.NEVER)
     name = getattr(function or loss, "__name__", "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
 
