@@ -32,7 +32,7 @@ from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace, stack
 from torch_mirror.optimizers import states_of
 from torch_mirror.training.places import Place, check_module, places
-from torch_mirror.training.session import Session, state_keys
+from torch_mirror.training.session import state_keys
 
 L = TypeVar("L")
 Rows = dict[str, list[Array | None]]
@@ -162,7 +162,6 @@ class Recording:
             if name not in self._names:
                 raise UnknownNameError("parameter among the names of the recording:", name, self._names)
         states = states_of(e.optimizer) if self._states is None else self._states
-        session = Session(self._module, self._names, _no_criterion, self._optimizer, states)
         gradients = {str(gradient_of(e.slots, name)): [row[name] for row in self._gradients] for name in start}
         rows: Rows = {"loss": self._losses, **gradients}  # type: ignore[dict-item]  # a list of arrays is one of arrays and None
         for name in sorted({name for values in self._values for name in values} & e.slots.keys()):
@@ -176,7 +175,7 @@ class Recording:
             {name: np.stack([row[name] for row in self._parameters]) for name in start},
             {name: _stacked(name, some, known[name]) for name, some in whole.items() if some},
             0,
-            {name: self._state_of(of, key, a) for name, (of, key), a in _states(e, session)},
+            {name: self._state_of(of, key, a) for name, (of, key), a in _states(e, states)},
         )
 
     def _state_of(self, of: str, key: str, before: Array) -> Array:
@@ -188,10 +187,10 @@ class Recording:
         return np.stack([place.of(a) if i >= first and a.ndim else a for i, a in enumerate(given)])
 
 
-def _states(e: Experiment, session: Session) -> Iterator[tuple[str, tuple[str, str], Array]]:
+def _states(e: Experiment, states: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str], Array]]:
     """Of each tensor of the optimizer's state its name, where torch keeps it, and what it is at the start."""
     at_start = named(e.optimizer.init(e.parameters))
-    return ((name, where, at_start[name]) for name, where in state_keys(e, session).items())
+    return ((name, where, at_start[name]) for name, where in state_keys(e, states).items())
 
 
 def _submodule(module: nn.Module, name: str, where: object) -> nn.Module:
@@ -231,7 +230,3 @@ def _stacked(name: str, rows: list[Array | None], shape: tuple[int, ...]) -> Arr
         expected = f"shape {shape}, as the experiment has it"
         raise InputError(f"{name} of the recording", expected, f"shape {own[0].shape}")
     return stack(own, np.empty((len(own), *shape), own[0].dtype))
-
-
-def _no_criterion(y: Tensor, *_t: Any) -> Tensor:  # nobody calls it: the loop that was recorded has its own
-    raise NotImplementedError

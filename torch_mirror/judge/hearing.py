@@ -121,15 +121,15 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
     findings = merge(found)
     last = torch.first + torch.steps == e.steps
     return Hearing(
-        findings,
-        own,
-        largest,
-        watch(e, so_far.motion, torch),
-        so_far.seen or evidence(merge([findings, own]), torch, numpy),
-        givens,
-        ends,
-        ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none where no step was taken
-        (*so_far.sample, *_kept(torch, plan.kept)),
+        findings=findings,
+        own=own,
+        jumps=largest,
+        motion=watch(e, so_far.motion, torch),
+        seen=so_far.seen or evidence(merge([findings, own]), torch, numpy),
+        givens=givens,
+        ends=ends,
+        ends_relative=ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none without a step
+        sample=(*so_far.sample, *_kept(torch, plan.kept)),
     )
 
 

@@ -159,8 +159,14 @@ def _told(e: Explanation, s: Scene, mistake: Mistake, asked: Asked) -> tuple[tup
         return (in_words([f.causes[0] for f in e.findings], sizes, constants),), ""
     if not e.tried and e.complete:
         return (), "; ".join(e.facts)  # the right equation is 0, as of np.sign, or there is nothing to compare
-    how = f"{e.tried:,} were tried{'' if e.complete else ', and the time was up'}"
-    return (), "; ".join([f"no single edit of the right equation explains it ({how})", *e.facts])
+    return (), unexplained(e, "equation")
+
+
+def unexplained(e: Explanation, right: str) -> str:
+    """What is said where there is no cause: none of all edits, or of those that there was time for."""
+    tried = f"no single edit of the right {right} explains it ({e.tried:,} were tried)"
+    late = f"none was found before the time was up ({e.tried:,} edits of the right {right} were tried)"
+    return "; ".join([tried if e.complete else late, *e.facts])
 
 
 LESS = 2

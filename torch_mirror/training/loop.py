@@ -48,7 +48,7 @@ def segments(
     once, start = names(e.slots, "constant"), list(named(e.parameters))
     known = _known(e, using)
     at = places(module, using.names, named(e.parameters))
-    keys = state_keys(e, using)
+    keys = state_keys(e, using.states)
     wanted = check_record(record, [*known, *start, *keys])
     data: Any = tuple(tensors(part) for part in e.data)
     constants = {name: a.copy() for name, a in e.named_data.items()}

@@ -46,7 +46,7 @@ def _without_state(e: Experiment, using: Session) -> Iterator[str]:
     """Keys of the session that name nothing: misspelt, or of an option that the optimizer was not given."""
     optimizer, missing = using.optimizer, dict[str, list[str]]()
     found, held = places(using.module, using.names, named(e.parameters)), _held_by(optimizer)
-    for name, (of, key) in state_keys(e, using).items():
+    for name, (of, key) in state_keys(e, using.states).items():
         weight = found[of].weight
         if held[id(weight)] and key not in optimizer.state.get(weight, {}):
             missing.setdefault(key, []).append(name)

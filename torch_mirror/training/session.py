@@ -166,7 +166,7 @@ def _needs_a_closure(optimizer: torch.optim.Optimizer) -> bool:
     return closure is not None and closure.default is closure.empty
 
 
-def state_keys(e: Experiment, using: Session) -> dict[str, tuple[str, str]]:
+def state_keys(e: Experiment, states: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Of each tensor of the optimizer's state: its parameter, and its key in torch's state of that parameter.
 
     Raises InputError where the session does not say where torch keeps a part of the state.
@@ -175,14 +175,14 @@ def state_keys(e: Experiment, using: Session) -> dict[str, tuple[str, str]]:
     for name in names_of(e.slots, "state"):
         of = e.slots[name].of
         part = name if of is None else name.removesuffix(f".{of}")
-        if of is None or part not in using.states:
+        if of is None or part not in states:
             kind = type(e.optimizer).__name__
             if of is None:
                 expected = "arrays like the parameters; what the step alone decides is of t: update(p, g, state, t)"
                 raise InputError(f"state {name} of {kind}", expected, f"shape {e.slots[name].shape}")
             expected = f"where torch keeps {part} of {kind}: its key in optimizer.state[weight], such as 'exp_avg'"
-            raise InputError("states of the session", expected, dict(using.states))
-        keys[name] = of, using.states[part]
+            raise InputError("states of the session", expected, dict(states))
+        keys[name] = of, states[part]
     return keys
 
 

@@ -54,7 +54,7 @@ def train(ensemble: Ensemble, using: Session | None = None) -> Trace:
         sow = (keep,) if module_takes_sow(module) else ()
         descended = _Descended(module, criterion, sow)
         loss_of = _batched(lambda p, *seen: functional_call(descended, p, seen))
-        keys = state_keys(e.first, one)
+        keys = state_keys(e.first, one.states)
         before = named(e.first.optimizer.init(e.parameters))
         parameters = {name: _room(weight, e.steps + 1) for name, weight in stacked.items()}
         gradients = {name: _room(weight, e.steps) for name, weight in stacked.items()}
@@ -110,7 +110,7 @@ class _Descended(nn.Module):
 
 def alone(e: Ensemble, one: Session) -> Trace:
     """The first member's run by ``torch_mirror.training.loop``, as an ensemble's of one."""
-    wanted = [*named(e.parameters), *state_keys(e.first, one)]
+    wanted = [*named(e.parameters), *state_keys(e.first, one.states)]
     run = loop.train(e.first, ["loss", *(f"d{name}" for name in named(e.parameters)), *wanted], one)
 
     def of_one(group: Mapping[str, Array]) -> dict[str, Array]:

@@ -18,7 +18,6 @@ from torch_mirror.doors.check.claimed import spoken
 from torch_mirror.tape import causes as of_gradients
 from torch_mirror.tape.causes import in_words
 from torch_mirror.tape.edits.explain_updates import Later, explain_update
-from torch_mirror.tape.edits.told import Explanation
 from torch_mirror.tape.told import Fault
 
 FOLLOWED = 2
@@ -55,14 +54,9 @@ def faults_of(optimizer: Any, first: First) -> tuple[Fault, ...]:
         names = _in_order(finding.causes[0].explains, first)
         faults.append(Fault(names, causes=causes, why=finding.why))
     left = _in_order(e.unexplained, first)
-    return (*faults, *([Fault(left, why=_unexplained(e))] if left else []))
+    return (*faults, *([Fault(left, why=of_gradients.unexplained(e, "step"))] if left else []))
 
 
 def _in_order(names: tuple[str, ...], first: First) -> tuple[str, ...]:
     """As the rows have them. Names of state that is not compared are left out."""
     return tuple(spoken(name) for name in first.seen if name in names)
-
-
-def _unexplained(e: Explanation) -> str:
-    how = f"{e.tried:,} were tried{'' if e.complete else ', and the time was up'}"
-    return "; ".join([f"no single edit of the right step explains it ({how})", *e.facts])

@@ -65,6 +65,11 @@ def moved(point: Point) -> Point:
     return point._replace(parameters=zip_with(other, point.parameters))
 
 
+def elsewhere_of(e: Experiment) -> Experiment:
+    """The same run from there."""
+    return replace(e, parameters=moved(Point(e.parameters, ())).parameters)
+
+
 def checked(e: Experiment, wrong: Wrong, target: Target, point: Point) -> tuple[Checked, list[Made]]:
     """What ``check`` says of the network with the mistake at a point, and what the mistake made."""
     plant = planting(wrong, target)
@@ -171,8 +176,11 @@ def _beside(row: Trial, e: Experiment, wrong: Wrong, target: Target, using: Usin
 
 
 def _named(c: Checked, wrong: Wrong, elsewhere: Callable[[], tuple[str, ...]]) -> Named:
-    if not wrong.causes:
-        return "not asked" if not c.causes else graded(c.causes, elsewhere)
+    return "not asked" if not (wrong.causes or c.causes) else named_of(c, elsewhere)
+
+
+def named_of(c: Checked, elsewhere: Callable[[], tuple[str, ...]]) -> Named:
+    """The grade of the causes; a NaN that is told is named."""
     if not c.causes and any(NOT_FINITE in fault.why for fault in c.faults):
         return "named"
     return graded(c.causes, elsewhere)

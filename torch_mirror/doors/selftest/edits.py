@@ -7,7 +7,7 @@ import ast
 import copy
 from collections.abc import Callable, Collection, Iterator
 from itertools import zip_longest
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 
 class Edit(NamedTuple):
@@ -97,43 +97,47 @@ def _copied(here: Any, kept: ast.AST) -> Any:
 # --- the kinds ------------------------------------------------------------------------------------------------------
 
 
+def _is(node: ast.AST, *operations: type[ast.operator]) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, operations)
+
+
 def _factor(node: ast.AST) -> Iterator[Replacement]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+    if _is(node, ast.Mult):
         yield "a factor left out", node.left
         yield "a factor left out", node.right
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+    if _is(node, ast.Div):
         yield "a divisor left out", node.left
 
 
 def _inverse(node: ast.AST) -> Iterator[Replacement]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+    if _is(node, ast.Div):
         yield "* for /", ast.BinOp(node.left, ast.Mult(), node.right)
 
 
 def _term(node: ast.AST) -> Iterator[Replacement]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+    if _is(node, ast.Add, ast.Sub):
         yield "a term left out", node.left
 
 
 def _sign(node: ast.AST) -> Iterator[Replacement]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+    if _is(node, ast.Sub):
         yield "+ for -", ast.BinOp(node.left, ast.Add(), node.right)
         yield "turned round", ast.BinOp(node.right, ast.Sub(), node.left)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+    if _is(node, ast.Add):
         yield "- for +", ast.BinOp(node.left, ast.Sub(), node.right)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield "- left out", node.operand
 
 
 def _order(node: ast.AST) -> Iterator[Replacement]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+    if _is(node, ast.MatMult):
         yield "the product turned round", ast.BinOp(node.right, ast.MatMult(), node.left)
 
 
 def _transposed(node: ast.AST) -> Iterator[Replacement]:
     if isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
         yield f".{node.attr} left out", node.value
-    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+    elif _is(node, ast.MatMult):
         turned = ast.Attribute(node.right, "T", ast.Load())
         if not (isinstance(node.right, ast.Attribute) and node.right.attr in ("T", "mT")):
             yield ".T too many", ast.BinOp(node.left, ast.MatMult(), turned)
@@ -171,7 +175,7 @@ def _other(axis: ast.keyword) -> ast.expr:
 
 
 def _power(node: ast.AST) -> Iterator[Replacement]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+    if _is(node, ast.Pow):
         yield "a power left out", node.left
 
 

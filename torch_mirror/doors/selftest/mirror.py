@@ -19,7 +19,7 @@ from reference.claim.tree import named
 from reference.errors import InputError
 from reference.experiments import rounded
 from torch_mirror.doors.mirror_causes import causes_of_gradients
-from torch_mirror.doors.selftest.backward import Point, Using, moved
+from torch_mirror.doors.selftest.backward import Using, elsewhere_of
 from torch_mirror.doors.selftest.graded import graded, in_short
 from torch_mirror.doors.selftest.planting import Planting, Target, differ, planting
 from torch_mirror.doors.selftest.told import Named, Trial
@@ -148,13 +148,10 @@ def _named(e: Experiment, wrong: Wrong, target: Target, using: Using) -> tuple[N
         trace = train(e, using=planted_in(e, using(e), target, planting(wrong, target)))
         return causes_of_gradients(e, trace, wrong.steps - 1)
 
-    def elsewhere() -> tuple[str, ...]:
-        return causes(replace(e, parameters=moved(Point(e.parameters, ())).parameters))
-
     found = causes(e)
     if not found and not (wrong.causes and _goes_on(e, wrong, target, using)):
         return "not asked", ""
-    return graded(found, elsewhere), in_short(found)
+    return graded(found, lambda: causes(elsewhere_of(e))), in_short(found)
 
 
 def _goes_on(e: Experiment, wrong: Wrong, target: Target, using: Using) -> bool:

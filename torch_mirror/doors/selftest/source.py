@@ -24,13 +24,12 @@ from torch_mirror.doors.check.claimed import claim_of
 from torch_mirror.doors.check.derivative import check
 from torch_mirror.doors.check.runs import Followed, followed, plain_run
 from torch_mirror.doors.check.world import world_of
-from torch_mirror.doors.selftest.backward import Point, Using, moved
+from torch_mirror.doors.selftest.backward import Point, Using, moved, named_of
 from torch_mirror.doors.selftest.edits import Edit, edits_of
-from torch_mirror.doors.selftest.graded import graded, in_short
-from torch_mirror.doors.selftest.told import Named, Trial
+from torch_mirror.doors.selftest.graded import in_short
+from torch_mirror.doors.selftest.told import Trial
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.verdict import NOT_ITS_OWN
-from torch_mirror.tape.edits.explain import NOT_FINITE
 from torch_mirror.tape.graph import made_of
 
 MOST = 24
@@ -168,7 +167,7 @@ def _trial(
             c = check(function, at.parameters, *at.data)
         except TorchMirrorError as error:
             return row._replace(changes=True, said=f"refused: {error}")
-        named = _graded(c, lambda: check(function, moved(at).parameters, *at.data).causes)
+        named = named_of(c, lambda: check(function, moved(at).parameters, *at.data).causes)
         lines = [line for fault in c.faults for line in fault.wrong]
         told = any(line.file == planted.code.co_filename and line.number in edit.lines for line in lines)
         said = ""
@@ -189,12 +188,6 @@ def _side(e: Experiment, using: Using) -> str:
     except InputError:
         return ""  # what the edited code hands on is refused before anything is trained
     return "" if ruling is None else ruling.verdict
-
-
-def _graded(c: Any, elsewhere: Callable[[], tuple[str, ...]]) -> Named:
-    if not c.causes and any(NOT_FINITE in fault.why for fault in c.faults):
-        return "named"
-    return graded(c.causes, elsewhere)
 
 
 def _changes(right: Right, own: Mapping[str, Any], dtype: str) -> bool:

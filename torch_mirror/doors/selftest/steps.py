@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference.arrays import Array, Sow, keep
+from reference.arrays import Sow, keep
 from reference.claim.tree import named, zip_with
 from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
+from torch_mirror.tape.compared import meets
 
 
 class WrongStep(NamedTuple):
@@ -158,10 +159,4 @@ def unwrapped(optimizer: Any) -> Wrapped:
 
 def apart(right: dict[str, Any], wrong: dict[str, Any]) -> bool:
     """Whether two results of balls differ anywhere by more than their radii."""
-    return any(_apart(x.settled(), wrong[name].settled()) for name, x in right.items())
-
-
-def _apart(x: Any, y: Any) -> bool:
-    room: Array = np.asarray(x.radius) + np.asarray(y.radius)
-    with np.errstate(invalid="ignore"):
-        return bool((~(np.abs(x.value - y.value) <= room)).any())
+    return not all(meets(x.settled(), wrong[name].settled()) for name, x in right.items())

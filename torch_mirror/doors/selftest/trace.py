@@ -13,7 +13,7 @@ from reference.errors import InputError
 from reference.experiments import rounded
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.mirror_causes import causes_of_gradients
-from torch_mirror.doors.selftest.backward import Point, moved
+from torch_mirror.doors.selftest.backward import elsewhere_of
 from torch_mirror.doors.selftest.graded import graded, in_short
 from torch_mirror.doors.selftest.planting import Target, differ, planting, through
 from torch_mirror.doors.selftest.told import Named, Trial
@@ -60,5 +60,4 @@ def _named(e: Experiment, wrong: Wrong, target: Target) -> tuple[Named, str]:
         return causes_of_gradients(e, trace, wrong.steps - 1)
 
     found = causes(e)
-    there = replace(e, parameters=moved(Point(e.parameters, ())).parameters)
-    return graded(found, lambda: causes(there)), in_short(found)
+    return graded(found, lambda: causes(elsewhere_of(e))), in_short(found)

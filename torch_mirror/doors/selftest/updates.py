@@ -1,5 +1,6 @@
 """Faults in the update, on both sides: NumPy's by ``check_step`` and ``certify``, torch's by ``verify``."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,11 +17,11 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.doors.certify import certify
 from torch_mirror.doors.check.step import check_step
 from torch_mirror.doors.mirror_causes import causes_of_update
-from torch_mirror.doors.selftest.backward import Point, Using, moved
+from torch_mirror.doors.selftest.backward import Using, elsewhere_of
 from torch_mirror.doors.selftest.by_hand import ByHand
 from torch_mirror.doors.selftest.graded import graded, in_short
 from torch_mirror.doors.selftest.steps import WrongStep, apart, unwrapped
-from torch_mirror.doors.selftest.told import Named, Trial
+from torch_mirror.doors.selftest.told import Named, Side, Trial
 from torch_mirror.doors.verify import verify
 from torch_mirror.optimizers import optimizer_of
 from torch_mirror.training.loop import train
@@ -32,17 +33,21 @@ def trials(of: dict[str, Experiment], wrong: WrongStep, using: Using | None) -> 
     """The mistake in the reference's optimizer, and in the mirror's, in each dtype."""
     for dtype, one in of.items():
         e = replace(one, steps=max(one.steps, wrong.steps + 1))
-        for side in (_numpy, _torch):
-            started = time.perf_counter()
-            whole = unwrapped(e.optimizer)
-            made = wrong.make(whole.own)
-            if made is None or (using is None and side is _torch):
-                continue
-            try:
-                row = side(e, wrong, made, using)
-            except InputError as error:
-                row = Trial("update", wrong.name, _SIDES[side], "", "update", changes=True, said=f"refused: {error}")
-            yield row._replace(dtype=dtype, seconds=time.perf_counter() - started)
+        made = wrong.make(unwrapped(e.optimizer).own)
+        if made is None:
+            continue
+        yield _timed(dtype, wrong, "numpy", functools.partial(_numpy, e, wrong, made))
+        if using is not None:
+            yield _timed(dtype, wrong, "torch", functools.partial(_torch, e, wrong, made, using))
+
+
+def _timed(dtype: str, wrong: WrongStep, side: Side, judged: Callable[[], Trial]) -> Trial:
+    started = time.perf_counter()
+    try:
+        row = judged()
+    except InputError as error:
+        row = Trial("update", wrong.name, side, "", "update", changes=True, said=f"refused: {error}")
+    return row._replace(dtype=dtype, seconds=time.perf_counter() - started)
 
 
 def changes(e: Experiment, made: Any) -> bool:
@@ -74,7 +79,7 @@ def _gradients(e: Experiment) -> list[dict[str, Any]]:
 # --- NumPy's --------------------------------------------------------------------------------------------------------
 
 
-def _numpy(e: Experiment, wrong: WrongStep, made: Any, _: Using | None) -> Trial:
+def _numpy(e: Experiment, wrong: WrongStep, made: Any) -> Trial:
     row = Trial("update", wrong.name, "numpy", "", "update", changes(e, made))
     if not row.changes:
         return row
@@ -87,7 +92,7 @@ def _numpy(e: Experiment, wrong: WrongStep, made: Any, _: Using | None) -> Trial
         return check_step(update, own, p, g, e.steps, start=made.init)
 
     c = checked(e.parameters)
-    named_, cause = _graded(wrong, c.causes, lambda: checked(moved(Point(e.parameters, ())).parameters).causes)
+    named_, cause = _graded(wrong, c.causes, lambda: checked(elsewhere_of(e).parameters).causes)
     told = [r.name for r in c.rows if r.word == "WRONG"]
     row = row._replace(
         refuted=c.verdict == "refuted", located=bool(told), right_side=bool(told), named=named_, cause=cause,
@@ -106,9 +111,7 @@ def _numpy(e: Experiment, wrong: WrongStep, made: Any, _: Using | None) -> Trial
 # --- torch's --------------------------------------------------------------------------------------------------------
 
 
-def _torch(e: Experiment, wrong: WrongStep, made: Any, using: Using | None) -> Trial:
-    if using is None:
-        raise AssertionError("asked only where there is a mirror")
+def _torch(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> Trial:
     row = Trial("update", wrong.name, "torch", "", "update", changes(e, made))
     if not row.changes:
         return row
@@ -132,11 +135,7 @@ def _mirrors(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> tuple[
         steps = () if found is None else range(found.step, e.steps)  # a state that is not there shows in the step after
         return next((causes for step in steps if (causes := causes_of_update(e, trace, step))), ())
 
-    return _graded(wrong, causes(wide), lambda: causes(_elsewhere(wide)))
-
-
-def _elsewhere(e: Experiment) -> Experiment:
-    return replace(e, parameters=moved(Point(e.parameters, ())).parameters)
+    return _graded(wrong, causes(wide), lambda: causes(elsewhere_of(wide)))
 
 
 def stepped_by(e: Experiment, right: Session, made: Any) -> Session:
@@ -157,6 +156,3 @@ def _graded(
     if not wrong.causes and not here:
         return "not asked", ""
     return graded(here, elsewhere), in_short(here)
-
-
-_SIDES: dict[Any, Any] = {_numpy: "numpy", _torch: "torch"}
