@@ -1,5 +1,6 @@
 """check: certified where the gradients are right, refuted where one is not, and never more than is known."""
 
+import functools
 import linecache
 import math
 import os
@@ -17,6 +18,22 @@ from tests.doors.of_the_field import NETWORKS, claim, in_dtype
 from tests.unruled import unexplained
 from torch_mirror import Refuted, check
 from torch_mirror.doors.check.claimed import gradient_name
+
+
+def test_what_a_wrapper_fills_in_need_not_be_given() -> None:
+    """And what nobody gives is told before anything is run."""
+
+    def with_rate(p: Any, x: Any, rate: float) -> Any:
+        return rate * (x @ p["w"]).sum(), {"w": rate * x.sum(axis=0)}
+
+    @functools.wraps(with_rate)
+    def filled(p: Any, x: Any) -> Any:
+        return with_rate(p, x, 0.5)
+
+    p, x = {"w": np.ones(3)}, np.arange(6.0).reshape(2, 3)
+    assert check(filled, p, x).certified
+    with pytest.raises(InputError, match="function: expected to take the parameters and 1 data, got with_rate"):
+        check(with_rate, p, x)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

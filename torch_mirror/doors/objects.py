@@ -29,26 +29,34 @@ def load(text: str) -> Any:
         raise InputError(f"file {file}", "a Python file", "none that is there" if not path.exists() else "a folder")
     found: Any = _module(path)
     for part in name.split("."):
-        if not hasattr(found, part):
+        try:
+            found = getattr(found, part)
+        except Exception as error:  # a module may have a __getattr__ of its own
             public = [own for own in vars(found) if not own.startswith("_")] if hasattr(found, "__dict__") else []
-            raise InputError(f"object {name} of {file}", f"one of {', '.join(public) or 'none'}", "none of that name")
-        found = getattr(found, part)
-    return _called(text, found) if callable(found) and not isinstance(found, type) and _takes_nothing(found) else found
+            came = "none of that name" if isinstance(error, AttributeError) else _said(error)
+            raise InputError(f"object {name} of {file}", f"one of {', '.join(public) or 'none'}", came) from error
+    if not callable(found) or isinstance(found, type) or not _takes_nothing(found):
+        return found
+    with running(f"{text}()", "an experiment, or what check takes"):
+        return found()
 
 
 @contextmanager
-def running(text: str) -> Iterator[None]:
-    """Say of what the user's own code raises that it is theirs, and where. Ours is let through: it is our fault."""
+def running(text: str, expected: str = "code that runs") -> Iterator[None]:
+    """Say of what the user's own code raises that it is theirs, and where; SystemExit, too, as nothing was judged.
+
+    Ours is let through: it is our fault.
+    """
     try:
         yield
     except TorchMirrorError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         if Path(last.filename).resolve().is_relative_to(OURS):
             raise
         place = f"{Path(last.filename).name}, line {last.lineno}"
-        raise InputError(text, "code that runs", f"{_said(error)} ({place})") from error
+        raise InputError(text, expected, f"{_said(error)} ({place})") from error
 
 
 def _module(path: Path) -> Any:
@@ -57,13 +65,14 @@ def _module(path: Path) -> Any:
         raise InputError(f"file {path}", "a Python file, whose name ends in .py", path.suffix or "none")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # as dataclasses and pickles look themselves up
+    before = sys.path[:]
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"file {path}", "to run", _said(error)) from error
     finally:
-        sys.path.remove(str(path.resolve().parent))
+        sys.path[:] = before
     return module
 
 
@@ -75,12 +84,5 @@ def _takes_nothing(function: Any) -> bool:
     return all(a.default is not a.empty or a.kind in (a.VAR_POSITIONAL, a.VAR_KEYWORD) for a in arguments)
 
 
-def _called(text: str, function: Any) -> Any:
-    try:
-        return function()
-    except Exception as error:
-        raise InputError(f"{text}()", "an experiment, or what check takes", _said(error)) from error
-
-
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

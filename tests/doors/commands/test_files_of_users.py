@@ -1,6 +1,7 @@
 """torch-mirror check FILE:OBJECT and torch-mirror verify FILE:OBJECT: what a user's file may hold, and what is told."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,11 @@ def broken(*_):
 
 pair, broken_pair = (experiment, doubled), (experiment, broken)
 of_broken = (broken, *given)
+
+def leaving(*_):
+    raise SystemExit(0)
+
+of_leaving, none, without_data = (leaving, *given), {}, (right, given[0])
 number = 3
 """
 
@@ -54,6 +60,9 @@ number = 3
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    (tmp_path / "leaves.py").write_text("raise SystemExit('bye')", encoding="utf-8")
+    (tmp_path / "odd.py").write_text("def __getattr__(name):\n    return 1 // 0\n", encoding="utf-8")
+    (tmp_path / "moves.py").write_text(f"import os\nos.chdir('/')\n{MINE}", encoding="utf-8")
     return Run()
 
 
@@ -77,6 +86,12 @@ class Run:
 def test_check(run: Run, name: str, status: int, said: str) -> None:
     result = run("check", f"mine.py:{name}")
     assert (result.exit_code, said in result.output) == (status, True), result.output
+
+
+def test_a_file_may_change_the_folder(run: Run) -> None:
+    before = sys.path[:]
+    assert run("check", "moves.py:of_right").exit_code == 0
+    assert sys.path == before
 
 
 def test_rows_and_json(run: Run) -> None:
@@ -112,6 +127,12 @@ def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:
         (("check", "mine.py:experiment"), "got Experiment"),
         (("check", "mine.py:of_right", "--json", "no/where"), "--json"),
         (("check", "mine.py:of_broken"), "mine.py:of_broken: expected code that runs, got ZeroDivisionError"),
+        (("check", "mine.py:of_leaving"), "mine.py:of_leaving: expected code that runs, got SystemExit: 0"),
+        (("check", "mine.py:leaving"), "mine.py:leaving(): expected an experiment, or what check takes"),
+        (("check", "leaves.py:a"), "file leaves.py: expected to run, got SystemExit: bye"),
+        (("check", "mine.py:none"), "mine.py:none: expected at least one case, got an empty dict"),
+        (("check", "mine.py:without_data"), "function: expected to take the parameters and 0 data, got right(p, x, t)"),
+        (("check", "odd.py:a"), "object a of odd.py: expected one of"),
         (("verify", "mine.py:broken_pair"), "expected code that runs, got ZeroDivisionError: mine (mine.py, line"),
         (("verify", "mine.py:number"), "mine.py:number: expected a reference.Experiment"),
         (("verify", "mine.py:of_right"), "mine.py:of_right: expected a reference.Experiment"),

@@ -39,8 +39,24 @@ def claim_of(
     leaves = {name: _checked_leaf(name, a) for name, a in named(parameters).items()}
     if not leaves:
         raise InputError("parameters", "an array, or a tree of arrays", f"{type(parameters).__name__} without one")
+    for what, f in (("function", function), ("loss", loss), ("gradients", gradients)):
+        if f is not None:
+            _check_takes(what, f, parameters, data)
     roots = (function, loss, gradients, parameters, data)
     return Claim(run, roots, parameters, data, tuple(leaves), _arguments(function or loss))
+
+
+def _check_takes(what: str, function: Any, parameters: Tree, data: tuple[Any, ...]) -> None:
+    """Raise InputError for a function that takes another number of data."""
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)  # what is called, not what it calls in turn
+    except (TypeError, ValueError):  # no signature is known
+        return
+    try:
+        signature.bind(parameters, *data)
+    except TypeError as error:
+        name = getattr(function, "__name__", "")
+        raise InputError(what, f"to take the parameters and {len(data)} data", f"{name}{signature}: {error}") from error
 
 
 def _arguments(function: Any) -> tuple[str, ...]:

@@ -45,9 +45,12 @@ def check(context: click.Context, /, objects: tuple[str, ...], json_path: Path |
 
 def _checked(text: str) -> "Iterator[Checked]":
     """What check finds of an object. Raises InputError for anything else."""
+    from reference.errors import InputError
     from torch_mirror.doors.objects import load
 
     found = load(text)
+    if isinstance(found, dict) and not found:
+        raise InputError(text, "at least one case", "an empty dict")
     for name, one in found.items() if isinstance(found, dict) else [("", found)]:
         yield _one(f"{text} {name}".rstrip(), one)
 
