@@ -145,6 +145,54 @@ def test_what_is_computed_twice_in_a_step_is_left_out() -> None:
     assert verdict(e, trace) == ("certified", None)
 
 
+def test_a_parameter_may_be_put_in_the_place_of_one() -> None:
+    """Another object with the same numbers, as a loop that prunes or grows a network has it."""
+
+    def replaced(module: Any, optimizer: Any, x: Tensor, t: Tensor, step: int, say: Say = unsaid) -> None:
+        if step == 2:
+            module[0].weight = nn.Parameter(module[0].weight.detach().clone())
+            optimizer.param_groups[0]["params"] = list(module.parameters())
+        as_always(module, optimizer, x, t, step, say)
+
+    e = experiment()
+    assert verdict(e, recorded(e, step=replaced)) == ("certified", None)
+
+
+def test_half_precision_is_left_out_and_breaks_no_loop() -> None:
+    """Under autocast the products are bfloat16's: they are not judged, and the float32 gradients are refuted."""
+
+    def mixed(module: Any, optimizer: Any, x: Tensor, t: Tensor, _step: int, say: Say = unsaid) -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = module(x)
+            say(y.sum())
+        nn.functional.mse_loss(y.float(), t).backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        optimizer.step()
+
+    e = experiment("float32")
+    trace = recorded(e, step=mixed)
+    assert not {"y", "dy", "loss"} & trace.tensors.keys()
+    assert certify(e, trace).verdict == "refuted"
+    half = started(e).bfloat16()
+    said = "parameter W1: expected of float32 or float64, whose radii are known, got torch.bfloat16"
+    with pytest.raises(InputError, match=said), recording(half, torch.optim.SGD(half.parameters(), lr=0.1), NAMES):
+        pass
+
+
+def test_a_state_that_torch_does_not_have_is_no_number() -> None:
+    """SGD without momentum beside one with it: the buffer is missing, and not 0 at every step."""
+    e = experiment(optimizer="momentum")
+    module = started(e)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
+    x, t = (torch.tensor(a) for a in e.data)
+    with recording(module, optimizer, NAMES, states={"v": "momentum_buffer"}) as run:
+        for i in range(STEPS):
+            as_always(module, optimizer, x, t, i)
+    v = run.trace(e).states["v.W1"]
+    assert not v[0].any()
+    assert np.isnan(v[1:]).all()
+
+
 def test_nothing_of_the_loop_s_is_changed() -> None:
     e = experiment()
     module, other = started(e), started(e)

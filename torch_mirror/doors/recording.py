@@ -8,7 +8,8 @@ A step of the run begins where ``optimizer.step()`` is called. Parameters and th
 before the step, and once more at the end of the block, so that whatever changes them in between is part of the update
 that is judged: a clipping of weights by hand, say. Gradients are copied there too, as the optimizer sees them.
 
-Values are those of the last forward pass before the step that torch records gradients of. Where a module is called
+Values are those of the last forward pass before the step that torch records gradients of; those in half precision, as
+under autocast, are left out, as no radii are known of them. Where a module is called
 more than once in a step, as a shared layer or an accumulated gradient is, its value is not one, and is left out:
 ``certify`` judges what follows from it instead. The loss is known where the loop says it: ``run.loss(loss)``.
 
@@ -16,9 +17,10 @@ Source: torch.nn.Module.register_forward_hook, torch.optim.Optimizer.register_st
 torch.Tensor.register_hook (PyTorch documentation, 2.13).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace, stack
 from torch_mirror.optimizers import states_of
 from torch_mirror.training.places import Place, check_module, places
+from torch_mirror.training.recording import HALF
 from torch_mirror.training.session import state_keys
 
 L = TypeVar("L")
@@ -79,6 +82,29 @@ def recording(
             run.finish()
 
 
+@dataclass
+class _Seen:
+    """What was seen since the last step: outputs by name, the gradients by them, and what was said to be the loss."""
+
+    values: dict[str, list[Array]] = field(default_factory=dict)
+    gradients: dict[str, list[Array]] = field(default_factory=dict)
+    losses: list[Array | None] = field(default_factory=list)
+
+
+class _Start(NamedTuple):
+    """What a step starts from; kept: the optimizer's state, by parameter and torch's own key."""
+
+    parameters: dict[str, Array]
+    kept: dict[str, dict[str, Array]]
+
+
+class _Step(NamedTuple):
+    """What a step has: the gradients that the optimizer sees, by parameter, and what was seen before it."""
+
+    gradients: dict[str, Array]
+    seen: _Seen
+
+
 class Recording:
     """What was recorded so far; ``trace`` makes a trace of it when the block has ended."""
 
@@ -86,41 +112,44 @@ class Recording:
         self, module: nn.Module, optimizer: torch.optim.Optimizer, names: Mapping[str, str], states: Any
     ) -> None:
         self._module, self._optimizer, self._names, self._states = module, optimizer, names, states
-        self._places = places(module, names, names)
-        self._parameters: list[dict[str, Array]] = []
-        self._kept: list[dict[str, dict[str, Array]]] = []  # the optimizer's, by parameter and torch's own key
-        self._gradients: list[dict[str, Array]] = []
-        self._values: list[dict[str, list[Array]]] = []
-        self._of_values: list[dict[str, list[Array]]] = []
-        self._losses: list[Array | None] = []
-        self._since: tuple[dict[str, list[Array]], dict[str, list[Array]], list[Array]] = ({}, {}, [])
+        self._starts: list[_Start] = []  # of each step, and behind the last one
+        self._steps: list[_Step] = []
+        self._since = _Seen()
         self._ended = False
+        for name, place in self._places().items():
+            if place.weight.dtype in HALF:
+                expected = "of float32 or float64, whose radii are known"
+                raise InputError(f"parameter {name}", expected, place.weight.dtype)
 
     @property
     def steps(self) -> int:
         """How many steps were recorded."""
-        return len(self._gradients)
+        return len(self._steps)
 
     def loss(self, loss: L) -> L:
         """Say, before ``optimizer.step()``, what the loss of this step is; it is returned as it is."""
-        value = loss.detach().numpy().copy() if isinstance(loss, Tensor) else np.asarray(loss)
+        value = _copy(loss) if isinstance(loss, Tensor) else np.asarray(loss)
         if value.ndim:
             raise InputError("loss", "one number", f"shape {value.shape}")
-        self._since[2].append(value)
+        self._since.losses.append(None if isinstance(loss, Tensor) and loss.dtype in HALF else value)
         return loss
+
+    def _places(self) -> dict[str, Place]:
+        """Where the parameters are now: a loop may put another one in the place of one."""
+        return places(self._module, self._names, self._names)
 
     # --- what torch calls -----------------------------------------------------------------------------
 
     def keeper(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        """A hook that copies an output, and its gradient when there is one."""
+        """A hook that copies an output, and its gradient when there is one; of half precision neither is judged."""
 
         def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            if not (torch.is_grad_enabled() and isinstance(output, Tensor)):
+            if not (torch.is_grad_enabled() and isinstance(output, Tensor)) or output.dtype in HALF:
                 return  # an evaluation, or nothing to judge
-            values, gradients, _ = self._since
-            values.setdefault(name, []).append(_copy(output))
+            seen = self._since
+            seen.values.setdefault(name, []).append(_copy(output))
             if output.requires_grad:
-                output.register_hook(lambda g: gradients.setdefault(name, []).append(_copy(g)))  # type: ignore[no-untyped-call]  # untyped in torch
+                output.register_hook(lambda g: seen.gradients.setdefault(name, []).append(_copy(g)))  # type: ignore[no-untyped-call]  # untyped in torch
 
         return keep
 
@@ -129,21 +158,18 @@ class Recording:
         if arguments[1:] or any(value is not None for value in options.values()):
             expected = "optimizer.step() without a closure: gradients are looked at before the step"
             raise InputError("recording", expected, "one with a closure")
-        self._keep_state()
-        self._gradients.append({name: _gradient(place) for name, place in self._places.items()})
-        values, gradients, losses = self._since
-        self._values.append(values)
-        self._of_values.append(gradients)
-        self._losses.append(losses[0] if len(losses) == 1 else None)
-        self._since = ({}, {}, [])
+        self._starts.append(self._start())
+        self._steps.append(_Step({name: _gradient(place) for name, place in self._places().items()}, self._since))
+        self._since = _Seen()
 
-    def _keep_state(self) -> None:
-        self._parameters.append({name: place.of(_copy(place.weight)) for name, place in self._places.items()})
-        self._kept.append({name: _state(self._optimizer, place) for name, place in self._places.items()})
+    def _start(self) -> _Start:
+        at = self._places()
+        parameters = {name: place.of(_copy(place.weight)) for name, place in at.items()}
+        return _Start(parameters, {name: _state(self._optimizer, place) for name, place in at.items()})
 
     def finish(self) -> None:
         """Keep how the run ends."""
-        self._keep_state()
+        self._starts.append(self._start())
         self._ended = True
 
     # --- the trace ------------------------------------------------------------------------------------
@@ -162,29 +188,31 @@ class Recording:
             if name not in self._names:
                 raise UnknownNameError("parameter among the names of the recording:", name, self._names)
         states = states_of(e.optimizer) if self._states is None else self._states
-        gradients = {str(gradient_of(e.slots, name)): [row[name] for row in self._gradients] for name in start}
-        rows: Rows = {"loss": self._losses, **gradients}  # type: ignore[dict-item]  # a list of arrays is one of arrays and None
-        for name in sorted({name for values in self._values for name in values} & e.slots.keys()):
-            rows[name] = [_one(values.get(name)) for values in self._values]
-            rows[str(gradient_of(e.slots, name))] = [_one(values.get(name)) for values in self._of_values]
+        rows: Rows = {"loss": [_one(step.seen.losses) for step in self._steps]}
+        rows |= {str(gradient_of(e.slots, name)): [step.gradients[name] for step in self._steps] for name in start}
+        for name in sorted({name for step in self._steps for name in step.seen.values} & e.slots.keys()):
+            rows[name] = [_one(step.seen.values.get(name, [])) for step in self._steps]
+            rows[str(gradient_of(e.slots, name))] = [_one(step.seen.gradients.get(name, [])) for step in self._steps]
         known = {name: slot.shape for name, slot in e.slots.items()}
         whole = {name: some for name, some in rows.items() if name in known and all(a is not None for a in some)}
         return Trace(
             self.steps,
             {name: a.copy() for name, a in e.named_data.items()},
-            {name: np.stack([row[name] for row in self._parameters]) for name in start},
+            {name: np.stack([at.parameters[name] for at in self._starts]) for name in start},
             {name: _stacked(name, some, known[name]) for name, some in whole.items() if some},
             0,
             {name: self._state_of(of, key, a) for name, (of, key), a in _states(e, states)},
         )
 
     def _state_of(self, of: str, key: str, before: Array) -> Array:
-        """One tensor of the optimizer's state, (steps + 1, ...): torch makes it at its first step only."""
-        place, lacks = self._places[of], np.full_like(before, np.nan)
-        found = [row[of].get(key) for row in self._kept]
-        first = next((i for i, a in enumerate(found) if a is not None), len(found))
-        given = [np.asarray(before) if i < first else lacks if a is None else a for i, a in enumerate(found)]
-        return np.stack([place.of(a) if i >= first and a.ndim else a for i, a in enumerate(given)])
+        """One tensor of the optimizer's state, (steps + 1, ...); NaN where it has none.
+
+        before: what it is before the first step, where torch makes it at the first step only.
+        """
+        view = self._places()[of].of if before.ndim else lambda a: a  # one number a parameter has no layout
+        lacks = [before, *(np.full_like(before, np.nan) for _ in self._steps)]
+        held = [start.kept[of].get(key) for start in self._starts]
+        return np.stack([lack if a is None else view(a) for lack, a in zip(lacks, held, strict=True)])
 
 
 def _states(e: Experiment, states: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str], Array]]:
@@ -201,7 +229,8 @@ def _submodule(module: nn.Module, name: str, where: object) -> nn.Module:
 
 
 def _copy(value: Tensor) -> Array:
-    copied: Array = value.detach().to_dense().numpy().copy() if value.is_sparse else value.detach().numpy().copy()
+    own = value.detach().to_dense() if value.is_sparse else value.detach()
+    copied: Array = (own.float() if own.dtype in HALF else own).numpy().copy()  # NumPy has no bfloat16
     return copied
 
 
@@ -218,9 +247,9 @@ def _state(optimizer: torch.optim.Optimizer, place: Place) -> dict[str, Array]:
     return {key: _copy(value) for key, value in kept.items() if isinstance(value, Tensor)}
 
 
-def _one(values: list[Array] | None) -> Array | None:
+def _one(values: Sequence[Array | None]) -> Array | None:
     """The value, where there is one alone."""
-    return values[0] if values is not None and len(values) == 1 else None
+    return values[0] if len(values) == 1 else None
 
 
 def _stacked(name: str, rows: list[Array | None], shape: tuple[int, ...]) -> Array:
