@@ -137,6 +137,19 @@ def test_of_two_mistakes_neither_cause_is_looked_for_then() -> None:
     assert [fault.why for fault in result.faults] == ["not asked for"] * 2
 
 
+def test_a_formula_in_another_one_has_brackets() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        h = np.tanh(x @ p["W"] + p["b"])
+        dz = np.outer(2 * (h @ p["v"] - t), p["v"]) * (1 - (x @ p["W"] + p["b"]) ** 2)
+        gradients = {"W": x.T @ dz, "b": dz.sum(axis=0), "v": h.T @ (2 * (h @ p["v"] - t))}
+        return ((h @ p["v"] - t) ** 2).sum(), gradients
+
+    draw = np.random.default_rng(0).normal
+    p = {"W": draw(size=(3, 4)), "b": draw(size=4), "v": draw(size=4)}
+    result = check(mine, p, draw(size=(5, 3)), draw(size=5))
+    assert "cause: 1 - ((x @ W) + b)^2 for (1 - h^2)" in str(result)
+
+
 def test_make_is_a_function() -> None:
     with pytest.raises(InputError, match="make: expected a function"):
         check(planted(SOFTMAX, None)[0], *of_network(APART, 0), make=3)  # type: ignore[arg-type]  # what is tested

@@ -93,6 +93,7 @@ def _elsewhere(case: Case, i: int) -> Edits:
         if m == node.operands[0]:
             continue
         at_m, more = case.names[m], int(m in case.nameless)
+        one = f"({at_m})" if " " in at_m and m in case.nameless else at_m  # a formula, in another one
         if node.operation == "mask":
             side = node.options["side"]
             yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda h, m=m, side=side: mask(h.at(m), 0.0, side))
@@ -100,7 +101,7 @@ def _elsewhere(case: Case, i: int) -> Edits:
             words = f"({at_m} > 0), the derivative of ReLU, for {name}"
             yield at_node(i, words, 3 + more, lambda h, m=m: mask(h.at(m), 0.0, "last"))
         for operation, f in DERIVATIVES.items():
-            what = {"tanh'": f"1 - {at_m}^2", "sigmoid'": f"{at_m} * (1 - {at_m})"}[operation]
+            what = {"tanh'": f"1 - {one}^2", "sigmoid'": f"{one} * (1 - {one})"}[operation]
             cost = more + (2 if operation == node.operation else 3)
             yield at_node(i, f"{what} for {name}", cost, lambda h, m=m, f=f: f(h.at(m)))
 
