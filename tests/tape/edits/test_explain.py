@@ -29,6 +29,7 @@ from torch_mirror.tape.edits import explain as module
 from torch_mirror.tape.edits.explain import explain
 from torch_mirror.tape.edits.gradients import gradient_equation
 from torch_mirror.tape.edits.recorded import value_equation
+from torch_mirror.tape.edits.rounded import rounded
 from torch_mirror.tape.edits.told import Explanation
 from torch_mirror.tape.sweep import leaf
 
@@ -187,6 +188,17 @@ def test_a_narrower_format_is_named() -> None:
     for to, dtype in (("float32", np.float32), ("float16 or TF32", np.float16)):
         cast = Number(x.value.astype(dtype).astype(float))
         assert words(told(point._replace(seen={**point.seen, "W2": cast}))) == [f"d(W2) rounded to {to}"]
+
+
+@pytest.mark.parametrize(("to", "enough"), [("float32", 2), ("bfloat16", 8), ("TF32", 8)])
+def test_a_cast_is_named_by_so_many_elements_and_not_by_one_less(to: str, enough: int) -> None:
+    for size in (enough - 1, enough):
+        with recording():
+            w = leaf(np.linspace(0.3, 1.4, size), "w")
+            loss = np.sum(np.sin(w)).settled()
+        cast = Number(rounded(np.cos(w.value), to))
+        found = words(explain(gradient_equation(loss, {"w": w.settled()}), {"w": cast}, {"N": 7.0}, budget=BUDGET))
+        assert any(to in text for text in found) == (size == enough), found
 
 
 def test_rows_in_another_order_are_named() -> None:

@@ -46,6 +46,7 @@ class Edit(NamedTuple):
     c:     the constant, once it is found, which "by" then holds itself
     name:  the constant's; inverse: the edit's own constant is one over it
     template: the edit before its constant was found
+    tells: of a cast: by how many bits each element that it changes tells it from others (rounded.py)
     """
 
     changes: tuple[Change, ...]
@@ -58,6 +59,7 @@ class Edit(NamedTuple):
     kind: Hashable = None
     by_other: Hashable = None
     template: "Edit | None" = None
+    tells: int = 0
 
     @property
     def node(self) -> int:

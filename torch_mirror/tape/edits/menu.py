@@ -14,7 +14,7 @@ from reference.arrays import Array
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import By, Change, Edit
 from torch_mirror.tape.edits.operations import looked
-from torch_mirror.tape.edits.rounded import FORMATS, rounded
+from torch_mirror.tape.edits.rounded import FORMATS, TELLS, rounded
 from torch_mirror.tape.edits.sites import Site, value_at
 
 Edits = Iterator[Edit]
@@ -191,7 +191,8 @@ def narrowed(case: Case, site: Site) -> Edits:
     """x rounded to a narrower format."""
     if case.arrays[value_at(case, site)].size > 1:
         for to in FORMATS:
-            yield edit_at(site, f"{name_of(case, site)} rounded to {to}", 2, lambda h, to=to: rounded(h.x, to))
+            cast = edit_at(site, f"{name_of(case, site)} rounded to {to}", 2, lambda h, to=to: rounded(h.x, to))
+            yield cast._replace(tells=TELLS[to])
 
 
 def narrowed_number(case: Case, site: Site) -> Edits:

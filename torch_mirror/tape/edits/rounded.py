@@ -15,6 +15,12 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 
 FORMATS = ("float32", "bfloat16", "float16", "TF32")
+
+TELLS = {"float32": 13, "bfloat16": 3, "float16": 3, "TF32": 3}
+"""Bits by which an element tells a cast to the format from one to another. A number on a grid of p bits is on one of q
+bits, too, with a chance of 2^(q - p), whatever the radius: the next narrower or wider grid has 24 - 11 = 13 bits less
+than float32, and 11 - 8 = 3 bits more or less than the others. float16 and TF32 have one grid but for small numbers.
+"""
 _BITS_DROPPED = {"bfloat16": 16, "TF32": 13}
 
 

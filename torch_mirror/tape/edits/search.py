@@ -30,6 +30,12 @@ chance of about 1/r. With three elements that are independent of each other, and
 in a million. More elements are not counted, as they need not be independent: one sample's error has rank 1.
 """
 
+CAST_BITS = 24.0
+"""As BITS, of a cast. A grid outlives a copy, a transposition, a sign and a power of 2, but no product and no sum: of the
+casts tried only those of such values could meet it by chance. For four of them in four formats, 2^4, one in a million
+remains, as above.
+"""
+
 LOOK = 32
 """Edits between two looks at the clock, which may take longer than an edit does."""
 
@@ -126,7 +132,7 @@ def _accepted(case: Case, edit: Edit, *, whole: bool) -> Fit | None:
         return None
     worst = {name: distance(case.seen[name], balls[name]) for name in hopeful if _telling(case, name, balls[name])}
     explained = frozenset(name for name, ratio in worst.items() if ratio <= 1)
-    if not explained or (whole and len(explained) < len(case.wrong)):
+    if not explained or (whole and len(explained) < len(case.wrong)) or not _told_as_a_cast(case, edit, explained):
         return None
     return Fit(edit, explained, max(worst[name] for name in explained))
 
@@ -155,6 +161,20 @@ def _telling(case: Case, name: str, ball: Any) -> bool:
     ratio = np.where(error > 0, error / allowed, 1.0)  # infinite where nothing rounds
     most = np.sort(np.maximum(np.nan_to_num(ratio, nan=1.0), 1.0), axis=None)[-3:]
     return bool(np.log2(most).sum() >= BITS)
+
+
+def _told_as_a_cast(case: Case, edit: Edit, names: frozenset[str]) -> bool:
+    """Whether so many elements are wrong that no other cast would have them by chance; True of what is none.
+
+    A small radius is no evidence here: what was cast is on a grid, and meets what another cast has there exactly. So an
+    element counts for edit.tells bits, and CAST_BITS are needed: two elements for float32, eight for the others.
+    """
+    balls = {name: case.balls[case.eq.outputs[name]] for name in names}
+    wrong = sum(
+        int((np.abs(case.seen[name].value - x.value) > case.seen[name].radius + np.asarray(x.radius)).sum())
+        for name, x in balls.items()
+    )
+    return not edit.tells or wrong * edit.tells >= CAST_BITS
 
 
 # --- constants ---------------------------------------------------------------------------------------------------
