@@ -140,6 +140,10 @@ def test_an_infinite_radius_is_vacuous_and_agreement_on_overflow_too(value: floa
             findings = compare(with_error, equation, HERE)
             assert findings.refutations == ()
             assert findings.vacuous >= 1 or np.isfinite(equation.value).all()
+            first = findings.unbounded
+            assert (None if first is None else first.index) == next(
+                (tuple(map(int, at[HERE.lead :])) for at in np.argwhere(~np.isfinite(equation.value))), None
+            )
             assert findings.judged + findings.vacuous == 2
 
 

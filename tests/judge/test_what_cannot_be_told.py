@@ -15,6 +15,7 @@ from tests.judge.between import Between, experiment, judged
 from torch_mirror import certify, session, verify
 from torch_mirror.judge import ruling as rulings
 from torch_mirror.judge.verdict import NEITHER, Certificate, Ruling
+from torch_mirror.reports.text import details
 
 F = nn.functional
 NOT_ITS_OWN = "the reference's backward does not belong to its own forward"
@@ -207,3 +208,17 @@ def test_numpy_s_variance_runs_in_exact_arithmetic() -> None:
 
     r = ruled(judged(experiment(Between(f, wrong), steps=1), lambda z: F.layer_norm(z, z.shape[-1:])))
     assert (r.verdict, r.tensor) == (NOT_ITS_OWN, "dz")
+
+
+@each_dtype
+def test_where_a_nan_of_the_reference_begins_is_told(dtype: str) -> None:
+    """From there on its radii are infinite, and nothing else says where to look."""
+
+    def slope(da: Any, _: Any, a: Any) -> Any:
+        dz = da * (1 - a * a)
+        dz[..., 7, 2] = np.nan
+        return dz
+
+    c = judged(experiment(Between(np.tanh, slope), dtype), torch.tanh)
+    assert c.verdict == "vacuous"
+    assert "first in dz, step 0, numpy, element (7, 2): nan, where its equation gives nan" in details(c)[1]

@@ -34,6 +34,7 @@ def rows() -> st.SearchStrategy[Row]:
         worst=st.none() | findings(), under=st.floats(0, 1), first=st.none() | findings(),
         resolution=st.none() | st.floats(0), zero=st.booleans() | st.booleans().map(np.bool_),
         forms=COUNTS, beyond=st.floats(0), sought=COUNTS, doubt=st.none() | doubts(),
+        unbounded=st.none() | findings(),
     )  # fmt: skip
 
 

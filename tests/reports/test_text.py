@@ -71,6 +71,16 @@ def test_a_vacuous_run_says_why(changes: dict[str, Any], said: str) -> None:
     assert text.details(vacuous) == ["    " + said]
 
 
+def test_the_first_infinite_radius_is_named() -> None:
+    born = WORST._replace(tensor="dW", side="numpy", step=4, index=(1, 2), seen=math.nan, expected=math.nan)
+    later = born._replace(tensor="W", step=5, index=())
+    rows = tuple(Row(f.tensor, "local", "numpy", 1, 0, 3, infinite=3, unbounded=f) for f in (later, born))
+    assert text.details(certificate(rows=rows)) == [
+        "    vacuous: the radius of 6 elements is infinite",
+        "      first in dW, step 4, numpy, element (1, 2): nan, where its equation gives nan",
+    ]
+
+
 def test_notes_are_shown() -> None:
     assert text.details(certificate(notes=("as the document prints it",))) == ["    as the document prints it"]
 

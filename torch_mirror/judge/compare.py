@@ -72,7 +72,7 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     radius = _bound(equation) * np.where(np.isfinite(take(centre)), radius, np.inf)
     ratio = _ratio(error, radius)
     at = int(ratio.argmax())
-    first: Finding | None = None
+    first, unbounded = None, None
     largest = float(np.finfo(error.dtype).max)  # a radius may be held in a wider format than the difference
     widest = float(radius.max())
     if float(ratio.flat[at]) <= 1 and widest < largest:
@@ -81,6 +81,9 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
         finite = np.broadcast_to(radius < largest, error.shape)
         infinite = error.size - int(np.count_nonzero(finite))
         ratio[~finite] = 0
+        if infinite:
+            nowhere = int(np.flatnonzero(~finite)[0])
+            unbounded = _finding(seen, equation, where, nowhere if picked is None else int(picked[nowhere]))
         at = int(np.argmax(ratio))
         outside = np.flatnonzero(finite & (ratio > 1))
         if len(outside):
@@ -99,6 +102,7 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     return Row(
         where.tensor, where.check, where.side, tensors, seen.size - vacuous, vacuous, infinite,
         worst, max(under, highest) if worst is None else under, first, resolution, zero,
+        unbounded=unbounded,
     )  # fmt: skip
 
 

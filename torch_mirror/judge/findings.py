@@ -81,6 +81,7 @@ class Row(NamedTuple):
     beyond: float = 0.0              # the largest error / radius of these, by the radius of the reference's own form
     sought: int = 0                  # tensors of steps that were looked at for a doubt, a sample of all
     doubt: Doubt | None = None       # what was found there
+    unbounded: Finding | None = None  # the first element whose radius is infinite, of the earliest step that has one
 
     @property
     def looked_at(self) -> int:
@@ -127,6 +128,11 @@ class Findings(NamedTuple):
     def first(self) -> Finding | None:
         """The first wrong tensor: the earliest step, and within it the first row."""
         return next(iter(self.refutations), None)
+
+    @property
+    def unbounded(self) -> Finding | None:
+        """Where the first radius became infinite: the earliest step, and within it the first row."""
+        return min((row.unbounded for row in self.rows if row.unbounded), key=lambda f: f.step, default=None)
 
     @property
     def doubts(self) -> tuple[Row, ...]:
@@ -197,4 +203,7 @@ def _joined(rows: list[Row]) -> Row:
         beyond=max(row.beyond for row in rows),
         sought=sum(row.sought for row in rows),
         doubt=min((row.doubt for row in rows if row.doubt), key=lambda d: d.probability, default=None),
+        unbounded=min(
+            (row.unbounded for row in rows if row.unbounded), key=lambda f: (f.step, f.member or 0), default=None
+        ),
     )

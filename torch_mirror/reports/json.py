@@ -109,6 +109,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "beyond": number(row.beyond),
         "sought": int(row.sought),
         "doubt": None if row.doubt is None else _doubt_as_json(row.doubt),
+        "unbounded": _finding_as_json(row.unbounded),
     }
 
 
@@ -169,7 +170,7 @@ def _row(place: str, value: Any) -> Row:
         "comparisons": _integer, "judged": _integer, "vacuous": _integer, "infinite": _integer,
         "worst": _optional(_finding), "under": _float, "first": _optional(_finding),
         "resolution": _optional(_float), "zero": _truth, "forms": _integer, "beyond": _float,
-        "sought": _integer, "doubt": _optional(_doubt),
+        "sought": _integer, "doubt": _optional(_doubt), "unbounded": _optional(_finding),
     }  # fmt: skip
     return Row(**_fields(place, value, fields))
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from torch_mirror.judge.doubts import LEAST
-from torch_mirror.judge.findings import Doubt, Finding, Row
+from torch_mirror.judge.findings import Doubt, Finding, Findings, Row
 from torch_mirror.judge.verdict import Certificate, Ruling
 
 _DIGITS = {"float32": 9, "float64": 17}
@@ -41,7 +41,7 @@ def details(c: Certificate, *, rows: bool = False) -> list[str]:
         if others:
             lines += ["also refuted:", *(f"  {other}" for other in others)]
     if c.verdict != "certified":
-        lines += [f"vacuous: {reason}" for reason in [*_undecided(c), *c.idle]]
+        lines += [*_undecided(c), *(f"vacuous: {reason}" for reason in c.idle)]
         if not (c.judged or c.vacuous or c.idle):
             lines.append("vacuous: no element was judged")
     lines += doubts(c)
@@ -52,9 +52,19 @@ def _undecided(c: Certificate) -> list[str]:
     """Why some tensors void the verdict."""
     rows = [row for row in c.rows if row.tensor in c.undecided]
     infinite = sum(row.infinite for row in rows)
-    reasons = [f"the radius of {_count(infinite, 'element')} is infinite"] if infinite else []
+    lines = [f"vacuous: the radius of {_count(infinite, 'element')} is infinite"] if infinite else []
     wide = dict.fromkeys(row.tensor for row in rows if row.vacuous > row.judged and not row.infinite)
-    return reasons + [f"most radii of {tensor} exceed its largest value" for tensor in wide]
+    most = [f"vacuous: most radii of {tensor} exceed its largest value" for tensor in wide]
+    return [*lines, *_first_unbounded(rows, c.dtype), *most]
+
+
+def _first_unbounded(rows: Iterable[Row], dtype: str) -> list[str]:
+    """Where the first of the infinite radii is: what comes after it may only follow from it."""
+    f = Findings(tuple(rows)).unbounded
+    if f is None:
+        return []
+    seen, expected = (f"{value:.{_DIGITS.get(dtype, 17)}g}" for value in (f.seen, f.expected))
+    return [f"  first in {_where(f)}, {_element(f)}: {seen}, where its equation gives {expected}"]
 
 
 def doubts(c: Certificate) -> list[str]:
@@ -112,10 +122,9 @@ def _worst(row: Row) -> str:
 
 
 def _first(f: Finding, digits: int) -> list[str]:
-    element = f"element {tuple(int(i) for i in f.index)}" if f.index else "its value"
     return [
         f"first wrong: {_where(f)}, {f.check} check; {f.outside} of {_count(f.size, 'element')} outside",
-        f"  {element}: seen {f.seen:.{digits}g}, expected {f.expected:.{digits}g}",
+        f"  {_element(f)}: seen {f.seen:.{digits}g}, expected {f.expected:.{digits}g}",
         f"  error: {f.ulp:.3g} ulp, {_times(f)}",
     ]
 
@@ -146,6 +155,10 @@ def _share(ratio: float) -> str:
 def _where(f: Finding) -> str:
     member = "" if f.member is None else f", member {f.member}"
     return f"{f.tensor}, step {f.step}{member}, {f.side}"
+
+
+def _element(f: Finding) -> str:
+    return f"element {tuple(int(i) for i in f.index)}" if f.index else "its value"
 
 
 def _times(f: Finding) -> str:

@@ -31,9 +31,9 @@ in a million. More elements are not counted, as they need not be independent: on
 """
 
 CAST_BITS = 24.0
-"""As BITS, of a cast. A grid outlives a copy, a transposition, a sign and a power of 2, but no product and no sum: of the
-casts tried only those of such values could meet it by chance. For four of them in four formats, 2^4, one in a million
-remains, as above.
+"""As BITS, of a cast. A grid outlives a copy, a transposition, a sign and a power of 2, but no product and no sum: of
+the casts tried only those of such values could meet it by chance. For four of them in four formats, 2^4, one in a
+million remains, as above.
 """
 
 LOOK = 32
