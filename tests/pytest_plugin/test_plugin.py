@@ -152,6 +152,58 @@ def test_json_and_junit(pytester: pytest.Pytester) -> None:
     assert_written(pytester.path)
 
 
+AROUND = """
+@pytest.fixture
+def judged(check):
+    return check(wrong, P, X, y)
+
+def test_setup(judged):
+    pass
+
+@pytest.fixture
+def after(check):
+    yield
+    check(wrong, P, X, y)
+
+def test_teardown(after, check):
+    check(right, P, X, y)
+"""
+
+
+def test_what_fixtures_judge_is_summed_up(pytester: pytest.Pytester) -> None:
+    """Each verdict once, in whatever phase of a test it comes."""
+    result = run(pytester, "import pytest\n" + GIVEN + AROUND)
+    result.stdout.fnmatch_lines(["3 claims: 1 certified, 2 refuted; 12 elements judged"])
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
+def test_what_a_subtest_judges_counts_once(pytester: pytest.Pytester) -> None:
+    subtests = """
+def test_sub(check, subtests):
+    for n in (20, 8):
+        with subtests.test(n=n):
+            check(right, P, X[:n], y[:n])
+"""
+    result = run(pytester, GIVEN + subtests)
+    result.stdout.fnmatch_lines(["2 claims: 2 certified; 8 elements judged"])
+
+
+def test_a_report_is_left_alone_where_no_test_runs(pytester: pytest.Pytester) -> None:
+    report = pytester.path / "j.json"
+    report.write_text("before", encoding="utf-8")
+    run(pytester, ALL, "--collect-only", "--torch-mirror-json=j.json")
+    assert report.read_text(encoding="utf-8") == "before"
+
+
+def test_a_folder_that_goes_while_the_tests_run_hides_nothing(pytester: pytest.Pytester) -> None:
+    (pytester.path / "gone").mkdir()
+    goes = "\ndef test_goes():\n    import pathlib\n    pathlib.Path('gone').rmdir()\n"
+    result = run(pytester, ALL + goes, "-k", "test_right or test_goes", "--torch-mirror-json=gone/j.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["1 claim: 1 certified; *", "*2 passed*"])
+    result.stderr.fnmatch_lines(["Exit: --torch-mirror-json: expected *gone*"])
+
+
 def test_a_path_that_cannot_be_written_is_told_before_any_test(pytester: pytest.Pytester) -> None:
     result = run(pytester, ALL, "--torch-mirror-json", "nowhere/j.json")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -282,11 +334,37 @@ def test_some(claim):
             "@torch_mirror.parametrize({'right': claims['right']}, expected_failures={'right': 'so'})",
             "*UnknownNameError: unknown test 'right': did you mean 'right-gradients'?*",
         ),
+        (
+            "@torch_mirror.parametrize({1: claims['wrong'], '1': claims['right']})",
+            "*InputError: claims: expected names that differ (*), got '1-gradients' twice",
+        ),
+        (
+            "@torch_mirror.parametrize([claims['linear']('float64')] * 2)",
+            "*InputError: claims: expected names that differ (*), got 'two-layer-linear-float64-run' twice",
+        ),
+        ("@torch_mirror.parametrize(claims, dtypes=())", "*InputError: dtypes: expected some of *, got ()"),
+        ("@torch_mirror.parametrize(claims, dtypes='float64')", "*InputError: dtypes: expected some of *'float64'"),
+        (
+            "@torch_mirror.parametrize({'a': lambda dtype: claims['linear']('float64')}, dtypes=['float32'])",
+            "*InputError: claim: expected *of the dtype that it is given, float32, got one of float64",
+        ),
         ("", "*claim: expected a test under @torch_mirror.parametrize(claims), got one without it"),
     ],
 )
 def test_bad_claims(decorated: str, said: str, pytester: pytest.Pytester) -> None:
     run(pytester, f"{CLAIMS}\n{decorated}\ndef test_bad(claim):\n    claim()\n").stdout.fnmatch_lines([said])
+
+
+def test_experiments_of_one_name_and_two_precisions_are_all_judged(pytester: pytest.Pytester) -> None:
+    both = "@torch_mirror.parametrize([claims['linear'](dtype) for dtype in ('float64', 'float32')])"
+    assert counts(run(pytester, f"{CLAIMS}\n{both}\ndef test_both(claim):\n    claim()\n")) == {"passed": 10}
+
+
+def test_a_claim_that_nobody_calls_is_an_error(pytester: pytest.Pytester) -> None:
+    uncalled = "@torch_mirror.parametrize({'right': claims['right']})\ndef test_uncalled(claim):\n    assert claim\n"
+    result = run(pytester, f"{CLAIMS}\n{uncalled}")
+    assert counts(result) == {"passed": 1, "errors": 1}
+    result.stdout.fnmatch_lines(["claim: expected a call, claim(), got a test that ended without one"])
 
 
 # --- what it costs and where it works -----------------------------------------------------------------

@@ -11,9 +11,9 @@ update"`` runs what it says. The run itself is judged once, whichever of its tes
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pytest
@@ -49,13 +49,18 @@ def parametrize(
     ``torch_mirror.check`` or its like found, or the arguments of ``check`` in a tuple.
     dtypes: the precisions in which functions make experiments.
     expected_failures: why a test must be refuted, by its name ("mine-float32-update"). If it is certified, it fails.
-    Raises InputError or UnknownNameError where a claim is none of these, or a name is of no test.
+    Raises InputError or UnknownNameError where a claim is none of these, two have one name, or a name is of no test.
     """
-    if not isinstance(claims, Mapping):
-        claims = {_named(e): e for e in claims}
-    if not claims:
+    named = claims.items() if isinstance(claims, Mapping) else [(_named(e), e) for e in claims]
+    if not named:
         raise InputError("claims", "at least one claim", "none")
-    parts = {part.name: part for name, made in claims.items() for part in _parts(str(name), made, dtypes)}
+    if isinstance(dtypes, str) or not dtypes or not set(dtypes) <= set(DTYPES):
+        raise InputError("dtypes", "some of " + ", ".join(map(repr, DTYPES)), repr(dtypes))
+    parts: dict[str, Part] = {}
+    for part in (part for name, made in named for part in _parts(str(name), made, dict.fromkeys(dtypes))):
+        if part.name in parts:
+            raise InputError("claims", "names that differ (a dict gives each its own)", f"{part.name!r} twice")
+        parts[part.name] = part
     failures = dict(expected_failures or {})
     for name in failures:
         if name not in parts:
@@ -76,6 +81,7 @@ class Run:
     """A run that is judged when it is first asked for."""
 
     make: Callable[[], Experiment]
+    dtype: str | None = None  # that it must have
 
     @cached_property
     def verdict(self) -> tuple[Certificate, Mapping[str, str]]:
@@ -83,6 +89,9 @@ class Run:
         e = self.make()
         if not isinstance(e, Experiment):
             raise InputError("claim", "a function of a dtype that returns an Experiment", type(e).__name__)
+        if self.dtype not in {None, str(e.dtype)}:
+            wanted = f"a function that makes an Experiment of the dtype that it is given, {self.dtype}"
+            raise InputError("claim", wanted, f"one of {e.dtype}")
         return torch_mirror.verify(e), {name: _PART_OF.get(slot.role, "forward") for name, slot in e.slots.items()}
 
 
@@ -122,7 +131,7 @@ class OfGradients:
 Part = OfRun | OfGradients
 
 
-def _parts(name: str, made: Any, dtypes: Sequence[str]) -> Iterator[Part]:
+def _parts(name: str, made: Any, dtypes: Iterable[str]) -> Iterator[Part]:
     if isinstance(made, Experiment):
         run = Run(lambda: made)
         yield from (OfRun(f"{name}-{made.dtype}-{part}", run, part) for part in PARTS)
@@ -130,7 +139,7 @@ def _parts(name: str, made: Any, dtypes: Sequence[str]) -> Iterator[Part]:
         yield OfGradients(f"{name}-gradients", made)
     elif callable(made):
         for dtype in dtypes:
-            run = Run(lambda dtype=dtype: made(dtype))  # type: ignore[misc]  # mypy has no type for a default's lambda
+            run = Run(partial(made, dtype), dtype)
             yield from (OfRun(f"{name}-{dtype}-{part}", run, part) for part in PARTS)
     else:
         raise InputError(f"claim {name!r}", "an Experiment, or a function that makes a claim", type(made).__name__)

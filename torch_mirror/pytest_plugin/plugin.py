@@ -5,7 +5,7 @@ text of the verdict where something is refuted. What could not be judged is an e
 """
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from torch_mirror.pytest_plugin.claims import Part
 
 JUDGED = pytest.StashKey[list[Record]]()
-"""What a test judged."""
+"""What a test judged since its last report: its setup, its teardown and each of its subtests has one."""
+
+PASSED = pytest.StashKey[bool]()
+"""Whether a test's function has ended well."""
 
 KEPT = "torch_mirror"
 """The attribute of a report that holds what its test judged, and that pytest-xdist brings over from its workers."""
@@ -63,11 +66,19 @@ class Collected:
             for text in lines(self.records):
                 terminalreporter.write_line(text)
 
-    def pytest_sessionfinish(self) -> None:
-        if self.path is not None:
-            from reference.files import write_whole
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Write the report when everything else is said, so that a folder that is gone hides no failure."""
+        yield
+        if self.path is None or session.config.option.collectonly:
+            return
+        from reference.errors import InputError
+        from reference.files import write_whole
 
+        try:
             write_whole("--torch-mirror-json", self.path, document(self.records))
+        except InputError as error:
+            pytest.exit(str(error), pytest.ExitCode.USAGE_ERROR)
 
 
 def _check_writable(path: Path) -> None:
@@ -86,8 +97,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.excinfo is not None and not item.config.getoption("fulltrace"):
         _leave_out_ours(call.excinfo)
     report = yield
-    if call.when == "call" and JUDGED in item.stash:
+    if JUDGED in item.stash:
         setattr(report, KEPT, item.stash[JUDGED])
+        del item.stash[JUDGED]
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
     if call.when == "call" and call.excinfo is not None and issubclass(call.excinfo.type, _unjudged()):
         setattr(report, UNJUDGED, True)
     return report
@@ -183,18 +197,23 @@ def verify(request: pytest.FixtureRequest) -> "Callable[..., Certificate]":
 
 
 @pytest.fixture
-def claim(request: pytest.FixtureRequest) -> Callable[[], None]:
-    """One part of a claim of ``torch_mirror.parametrize``: call it, and it is judged."""
+def claim(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    """One part of a claim of ``torch_mirror.parametrize``: call it, and it is judged. An error where nobody does."""
     part: Part | None = getattr(request, "param", None)
     keep, rows, strict = _keeper(request), _rows(request), request.config.getoption(STRICT)
+    called = False
 
     def judged() -> None:
+        nonlocal called
+        called = True
         if part is None:
             wanted = "a test under @torch_mirror.parametrize(claims)"
             pytest.fail(f"claim: expected {wanted}, got one without it", pytrace=False)
         part.judge(keep, rows=rows, strict=strict)
 
-    return judged
+    yield judged
+    if not called and request.node.stash.get(PASSED, default=False):
+        pytest.fail("claim: expected a call, claim(), got a test that ended without one", pytrace=False)
 
 
 def _rows(request: pytest.FixtureRequest) -> bool:
