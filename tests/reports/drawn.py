@@ -65,7 +65,7 @@ def certificates() -> st.SearchStrategy[Certificate]:
         seed=st.none() | st.integers(0, 9),
         steps=COUNTS,
         rows=st.lists(rows(), max_size=3).map(tuple),
-        idle=words,
+        why=words, idle=words,
         notes=words,
         end_distance=st.none() | st.floats(),
         end_distance_relative=st.none() | st.floats(),

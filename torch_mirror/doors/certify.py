@@ -11,6 +11,7 @@ from reference.claim.slots import STEP, Slot, names
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
+from torch_mirror.doors.why import why
 from torch_mirror.judge.findings import Side
 from torch_mirror.judge.hearing import Hearing, certificate, hear_alone, notes, steps_kept, with_doubts
 from torch_mirror.judge.ruling import ruling
@@ -41,8 +42,9 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch", *, stric
     for segment in _pieces(trace, segment_steps(e)):
         heard = hear_alone(e, heard, segment, side, sample, stacks=flaw is None)
     findings = with_doubts(e, heard, trace.steps, side, stacks=flaw is None)
+    ruled = ruling(e, heard.seen)
     return certificate(
-        e, trace.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
+        e, trace.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled),
         notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started, strict=strict,
     )  # fmt: skip
 

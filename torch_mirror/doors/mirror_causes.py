@@ -7,6 +7,7 @@ the optimizer's own step. torch's number is given the radius of the reference's 
 each in its own order of summation, and the balls' premise is that any such evaluation is within it.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of
 from reference.claim.tree import named, rebuild, zip_with
+from reference.errors import InputError
 from reference.optimizers.adagrad import Adagrad
 from reference.optimizers.adam import Adam
 from reference.optimizers.rmsprop import RMSprop
@@ -25,7 +27,8 @@ from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import claim_of, sizes_of, spoken
 from torch_mirror.doors.check.runs import Followed, as_taken, followed
 from torch_mirror.doors.check.world import world_of
-from torch_mirror.tape.causes import BUDGET, by_number, in_words
+from torch_mirror.tape import causes
+from torch_mirror.tape.causes import by_number, in_words
 from torch_mirror.tape.edits.constants import table
 from torch_mirror.tape.edits.explain import explain
 from torch_mirror.tape.edits.explain_updates import explain_update
@@ -48,6 +51,9 @@ def function_of(e: Experiment) -> Callable[..., Any]:
         gradients = objective.gradients(p, data, noted)
         return (kept["loss"] if "loss" in kept else objective.loss_of(kept["y"], data)), gradients
 
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    called = ["p", *"xt"[: len(e.data)]]  # by which a size of the data is named
+    network.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in called])  # type: ignore[attr-defined]  # what inspect asks for
     return network
 
 
@@ -65,12 +71,12 @@ class _At(NamedTuple):
 def causes_of_gradients(experiment: Experiment, trace: Trace, step: int = 0) -> tuple[str, ...]:
     """What is wrong with the gradients that a step of the trace holds; several are a tie, none is no single edit.
 
-    experiment: in float64, in which the trace is, too. trace: torch's own, with the parameters and their gradients
+    trace: torch's own, with the parameters and their gradients
     """
     e, at = experiment, _at(experiment, trace, step)
     claim = claim_of(function_of(e), at.p, at.data)
     with np.errstate(all="ignore"):
-        found = followed(claim, world_of(*claim.roots), np.float64)
+        found = followed(claim, world_of(*claim.roots), e.dtype)
         if not isinstance(found, Followed):
             return ()
         seen = as_taken(found)
@@ -82,7 +88,7 @@ def causes_of_gradients(experiment: Experiment, trace: Trace, step: int = 0) -> 
     own = {spoken(name): Number(g, radii[name]) for name, g in at.gradients.items() if name in radii}
     before = {spoken(name): Number(g, radii[name]) for name, g in at.previous.items() if name in radii}
     sizes = by_number(sizes_of(claim))
-    told = explain(eq, own, sizes, previous=before, budget=BUDGET)
+    told = explain(eq, own, sizes, previous=before, budget=causes.BUDGET)
     return _in_words(told, {name: x.value.size for name, x in own.items()}, sizes)
 
 
@@ -98,12 +104,19 @@ def causes_of_update(experiment: Experiment, trace: Trace, step: int = 0) -> tup
         right = {**named(p), **named(state)}
         held = {name: a for name, a in at.after.items() if np.isfinite(a).all()}  # NaN: torch has no such state
         seen = {name: Number(a, right[name].settled().radius) for name, a in held.items()}
-        told = explain_update(e.optimizer, at.p, g, at.state, step, seen, before, BUDGET)
+        told = explain_update(e.optimizer, at.p, g, at.state, step, seen, before, causes.BUDGET)
     return _in_words(told, {name: x.value.size for name, x in seen.items()}, {})
 
 
 def _balls(tree: Any) -> Any:
     return zip_with(lambda _, a: Ball(a), tree)
+
+
+def point_at(e: Experiment, trace: Trace, step: int) -> tuple[Any, tuple[Any, ...]]:
+    """The parameters and the data of a step of the trace."""
+    i = step - trace.first
+    p = e.parameters_of({name: trace.parameters[name][i].copy() for name in named(e.parameters)})
+    return p, tuple(e.seen(e.objective.prepare(e.data), step))
 
 
 def _at(e: Experiment, trace: Trace, step: int) -> _At:
@@ -117,15 +130,17 @@ def _at(e: Experiment, trace: Trace, step: int) -> _At:
     def parameters(k: int) -> Any:
         return e.parameters_of({name: trace.parameters[name][k].copy() for name in names})
 
-    p, state = parameters(i), e.optimizer.init(e.parameters)
+    state = e.optimizer.init(e.parameters)
     held = {name: a[i].copy() for name, a in trace.states.items()}
     if all(np.isfinite(a).all() for a in held.values()) and set(held) == set(named(state)):
         state = rebuild(state, held)
+    elif trace.first:
+        raise InputError("the trace", "the optimizer's state, or every step from the first on", f"step {trace.first}")
     else:  # torch's optimizer keeps none: that of the right one, from the gradients that there were
         for k in range(i):
             _, state = e.optimizer.step(parameters(k), rebuild(e.parameters, gradients(k)), state, trace.first + k)
     after = {name: a[i + 1].copy() for name, a in {**trace.parameters, **trace.states}.items()}
-    data = tuple(e.seen(e.objective.prepare(e.data), step))
+    p, data = point_at(e, trace, step)
     return _At(p, state, data, gradients(i), gradients(i - 1), after)
 
 
@@ -135,4 +150,8 @@ def _in_words(told: Explanation, elements: Mapping[str, int], sizes: Mapping[str
     if told.unexplained or not told.findings:
         return ()
     constants = table(sizes) if sizes else {}
-    return tuple(in_words([cause], elements, constants) for f in told.findings for cause in f.causes)
+    if len(told.findings) == 1:
+        return tuple(in_words([cause], elements, constants) for cause in told.findings[0].causes)
+    if any(len(found.causes) > 1 for found in told.findings):
+        return ()  # several mistakes, of which one has a tie
+    return (in_words([found.causes[0] for found in told.findings], elements, constants),)

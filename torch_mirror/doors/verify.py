@@ -10,6 +10,7 @@ from reference.claim.slots import names
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
+from torch_mirror.doors.why import why
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
 from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.verdict import Certificate
@@ -50,8 +51,9 @@ def verify(
             if progress and torch.steps:
                 progress(torch.steps)
         findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
+    ruled = ruling(e, heard.seen)
     return certificate(
-        e, e.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
+        e, e.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
         seconds=time.perf_counter() - started, strict=strict,

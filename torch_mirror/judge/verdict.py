@@ -71,6 +71,7 @@ class Certificate:
     notes: tuple[str, ...] = ()
     ruling: Ruling | None = None                # of the arbiter on the first wrong tensor
     strict: bool = False
+    why: tuple[str, ...] = ()                   # lines and causes of what the ruling found wrong (doors/why.py)
 
     @property
     def verdict(self) -> Verdict:

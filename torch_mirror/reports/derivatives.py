@@ -44,7 +44,7 @@ def as_html(head: str, rows: Sequence[Row], faults: Sequence[Fault], notes: Iter
         f'<td style="text-align:left">{html.escape(_said(row))}</td></tr>'
         for row in rows
     )
-    told = [text for fault in faults for text in (", ".join(fault.gradients), *(f"  {t}" for t in _of_fault(fault)))]
+    told = [text for fault in faults for text in (", ".join(fault.gradients), *(f"  {t}" for t in of_fault(fault)))]
     below = f"<pre>{html.escape(chr(10).join([*told, *notes]))}</pre>" if told or notes else ""
     return f"<div><p><b>{html.escape(head)}</b></p><table>{cells}</table>{below}</div>"
 
@@ -63,7 +63,7 @@ def _rows(rows: Sequence[Row], faults: Sequence[Fault], *, brief: bool) -> list[
     for row in shown:
         told.append(f"{row.name:<{width}}  {row.word:<9}  {_said(row)}")
         if row.name in first:
-            told += [f"{'':<{width}}  {text}" for text in _of_fault(first[row.name])]
+            told += [f"{'':<{width}}  {text}" for text in of_fault(first[row.name])]
     if right:
         names = [row.name for row in right]
         told.append(f"ok: {_some(names, 8)}; {_said(max(right, key=lambda row: row.resolution or 0))}")
@@ -86,7 +86,7 @@ def _said(row: Row) -> str:
     return f"{row.why or f'worst {row.worst:.1g} of its radius'}; {seen}"
 
 
-def _of_fault(fault: Fault) -> list[str]:
+def of_fault(fault: Fault) -> list[str]:
     """Where the right values end, where the wrong ones begin, why, and what follows."""
     width = max((len(_line(r.line)) for r in fault.right[:_SHOWN]), default=0)
     told = [f"the right values end at  {_line(r.line):<{width}}  {_meaning(r)}".rstrip() for r in fault.right[:_SHOWN]]
@@ -94,17 +94,22 @@ def _of_fault(fault: Fault) -> list[str]:
     told += [f"                   or    {_line(line)}" for line in fault.wrong[1:_SHOWN]]
     if fault.due is not None:
         told.append(f"there {_meaning(fault.due).removeprefix('= ')} is due")
-    told += [f"cause: {fault.causes[0]}"] if len(fault.causes) == 1 else []
-    if len(fault.causes) > 1:
-        told.append(f"cause, one of {len(fault.causes)} that cannot be told apart: {' | '.join(fault.causes[:3])}")
-        told.append(fault.why)
-    told += [f"cause: {fault.why}"] if fault.why and not fault.causes else []
+    told += of_causes(fault.causes)
+    if fault.why and len(fault.causes) != 1:
+        told.append(fault.why if fault.causes else f"cause: {fault.why}")
     told += [fault.note] if fault.note else []
     if fault.gradients[1:]:
         verb = "follows" if len(fault.gradients) == 2 else "follow"
         shown = " (shown: right but for it)" if fault.shown else ""
         told.append(f"{_some(fault.gradients[1:], 8)} {verb} from it{shown}")
     return told
+
+
+def of_causes(causes: Sequence[str]) -> list[str]:
+    """The one cause, or those that are tied; none of none."""
+    if len(causes) > 1:
+        return [f"cause, one of {len(causes)} that cannot be told apart: {' | '.join(causes[:3])}"]
+    return [f"cause: {cause}" for cause in causes]
 
 
 _WIDEST = 64

@@ -63,6 +63,7 @@ def as_json(c: Certificate) -> dict[str, Any]:
         "end_distance_relative": number(c.end_distance_relative),
         "seconds": number(c.seconds),
         "ruling": None if c.ruling is None else _ruling_as_json(c.ruling),
+        "why": list(c.why),
         "idle": list(c.idle),
         "notes": list(c.notes),
         "rows": [_row_as_json(row) for row in c.rows],
@@ -151,7 +152,7 @@ _Reader = Callable[[str, Any], Any]
 def _certificate(place: str, value: Any) -> Certificate:
     fields: dict[str, _Reader] = {
         "experiment": _text, "dtype": _text, "seed": _optional(_integer), "steps": _integer, "strict": _truth,
-        "rows": _tuple(_row), "idle": _tuple(_text),
+        "rows": _tuple(_row), "why": _tuple(_text), "idle": _tuple(_text),
         "end_distance": _optional(_float), "end_distance_relative": _optional(_float), "seconds": _float,
         "notes": _tuple(_text), "ruling": _optional(_ruling),
     }  # fmt: skip

@@ -37,6 +37,7 @@ def details(c: Certificate, *, rows: bool = False) -> list[str]:
         digits = _DIGITS.get(c.dtype, 17)
         lines += _first(c.first, digits)
         lines += [] if c.ruling is None else _ruled(c.ruling, digits)
+        lines += [f"  {text}" for text in c.why]
         others = [f"{_where(f)}, {_times(f)}" for f in c.refutations if f is not c.first]
         if others:
             lines += ["also refuted:", *(f"  {other}" for other in others)]

@@ -1,0 +1,57 @@
+"""Why a run is refuted: the line and the cause of what its ruling lays at one side's door.
+
+The ruling says which side is wrong. If it is the reference's backward pass, ``check`` looks at it where the trace was,
+and what it prints of lines and causes stands in the certificate. If it is the mirror, the cause is the smallest edit of
+the reference's equation that gives what torch has (mirror_causes.py).
+
+Where the losses differ, and all values before them agree, it is the gradients that tell by what.
+
+Like a ruling this is no part of the verdict: whatever is raised while it is sought is told in its place.
+"""
+
+from contextlib import redirect_stdout
+from io import StringIO
+
+import numpy as np
+
+from reference.claim.experiment import Experiment
+from torch_mirror.judge.ruling import Evidence
+from torch_mirror.judge.verdict import NOT_ITS_OWN, Ruling
+
+
+def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[str, ...]:
+    """Lines; none where nothing is refuted, no side is found wrong, or no cause is found."""
+    if seen is None or ruling is None or seen.finding.check not in {"local", "end to end"}:
+        return ()
+    try:
+        with np.errstate(all="ignore"), redirect_stdout(StringIO()):  # what their code prints is not meant for here
+            if ruling.verdict == NOT_ITS_OWN:
+                return _of_the_reference(e, seen)
+            other_loss = ruling.verdict == "forwards differ" and seen.finding.tensor == "loss"
+            return _of_the_mirror(e, seen) if ruling.verdict == "the mirror strays" or other_loss else ()
+    except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
+        return (f"looking for the cause ended in {type(error).__name__}: {' '.join(str(error).split())}",)
+
+
+def _of_the_reference(e: Experiment, seen: Evidence) -> tuple[str, ...]:
+    from torch_mirror.doors.check.derivative import check
+    from torch_mirror.doors.mirror_causes import function_of, point_at
+    from torch_mirror.reports.derivatives import of_fault
+
+    parameters, data = point_at(e, seen.trace, seen.finding.step)
+    faults = check(function_of(e), parameters, *data).faults
+    return tuple(line for fault in faults for line in _under(fault.gradients[0], of_fault(fault)))
+
+
+def _under(name: str, lines: list[str]) -> list[str]:
+    """The lines, beside the name of the gradient that they are about."""
+    return [f"{name if i == 0 else ' ' * len(name)}  {line}" for i, line in enumerate(lines)]
+
+
+def _of_the_mirror(e: Experiment, seen: Evidence) -> tuple[str, ...]:
+    from torch_mirror.doors.mirror_causes import causes_of_gradients, causes_of_update
+    from torch_mirror.reports.derivatives import of_causes
+
+    updated = e.slots[seen.finding.tensor].role in {"parameter", "state"}
+    causes = (causes_of_update if updated else causes_of_gradients)(e, seen.trace, seen.finding.step)
+    return tuple(of_causes(causes))
