@@ -37,12 +37,12 @@ class Own(NamedTuple):
 
     def init(self, p: Tree) -> Tree:
         """The state before the first step; its function is given a copy of p."""
-        return {} if self.start is None else _copied(self.start(_copied(p)))
+        return {} if self.start is None else copied(self.start(copied(p)))
 
     def step(self, p: Tree, g: Tree, state: Tree, t: Any, sow: Sow = keep) -> tuple[Tree, Tree]:
         """The next parameters and state, sown by their names. Raises InputError for a result of another form."""
         given = list(named(p))
-        p, g, state = _copied(p), _copied(g), _copied(state)
+        p, g, state = copied(p), copied(g), copied(state)
         result = self.update(*(p, g, state, t)[: _positional(self.update)])
         if isinstance(result, tuple) and len(result) == 2 and list(named(result[0])) == given:
             p, state = result
@@ -71,12 +71,12 @@ class Sowing(NamedTuple):
 
     def init(self, p: Tree) -> Tree:
         """The optimizer's own, from a copy of p."""
-        return _copied(self.optimizer.init(_copied(p)))
+        return copied(self.optimizer.init(copied(p)))
 
     def step(self, p: Tree, g: Tree, state: Tree, t: Any, sow: Sow = keep) -> tuple[Tree, Tree]:
         """The optimizer's own step, on copies. Raises InputError for a result of another form."""
         given = list(named(p))
-        result = self.optimizer.step(_copied(p), _copied(g), _copied(state), t)
+        result = self.optimizer.step(copied(p), copied(g), copied(state), t)
         if not isinstance(result, tuple) or len(result) != 2:
             raise InputError("step of the optimizer", "to return (p, state)", type(result).__name__)
         p, state = result
@@ -95,7 +95,8 @@ def checked_optimizer(optimizer: Any, steps: int) -> Any:
     return optimizer if takes_sow(optimizer.step, by_name=True) else Sowing(optimizer)
 
 
-def _copied(tree: Tree) -> Tree:
+def copied(tree: Tree) -> Tree:
+    """The same tree, of copies."""
     return zip_with(lambda _, a: a.copy() if hasattr(a, "copy") else a, tree)
 
 

@@ -98,3 +98,38 @@ def test_a_column_is_named_as_a_session_names_it() -> None:
     assert check_forward(lambda p, x: mine(p, x) + 1, linear, p, names, x).verdict == "refuted"
     with pytest.raises(InputError, match="parameter W"):
         check_forward(mine, linear, p, {**names, "W": "weight[:, None]"}, x)
+
+
+# --- the function's own run -------------------------------------------------------------------------------------------
+
+
+def halves(p: Any, x: Any) -> Any:
+    return (x @ p["W1"]).astype(np.float16) + p["b1"]
+
+
+def infinite(p: Any, x: Any) -> Any:
+    return (1e5 * (x @ p["W1"])).astype(np.float16) / 1e5 + p["b1"]
+
+
+def by_type(p: Any, x: Any) -> Any:
+    z = x @ p["W1"] + p["b1"]
+    return np.zeros_like(z) if type(z) is np.ndarray else z
+
+
+OTHER = "another number"
+
+
+@pytest.mark.parametrize(("function", "said"), [(halves, OTHER), (infinite, "inf"), (by_type, OTHER)])
+def test_what_the_function_itself_does_not_give_is_not_certified(function: Any, said: str) -> None:
+    names = {"W1": "weight.T", "b1": "bias"}
+    p = {name: P[name] for name in names}
+    with np.errstate(over="ignore"):
+        result = check_forward(function, nn.Linear(4, 5), p, names, X)
+    assert result.verdict == "undecided", str(result)
+    assert said in result.rows[0].why
+
+
+def test_a_right_port_in_float32_is_certified() -> None:
+    p = {name: a.astype(np.float32) for name, a in P.items()}
+    result = check_forward(port, module(), p, NAMES, X.astype(np.float32), values=VALUES)
+    assert result.certified, str(result)

@@ -207,6 +207,56 @@ def test_one_step_does_not_show_what_the_second_does() -> None:
     assert not check_step(plain, SGD(0.01, momentum=0.9), P, G, 2).certified
 
 
+def cast(p: Any, g: Any) -> Any:
+    return {name: p[name] - (0.01 * g[name]).astype(np.float32) for name in p}
+
+
+def by_type(p: Any, g: Any) -> Any:
+    return {name: p[name] - (0.02 if type(p[name]) is np.ndarray else 0.01) * g[name] for name in p}
+
+
+def right_by_type(p: Any, g: Any) -> Any:
+    return {name: p[name] - (0.01 if type(p[name]) is np.ndarray else 0.02) * g[name] for name in p}
+
+
+HALVES = {"W": np.zeros((3, 2), np.float16), "b": np.zeros(2, np.float16)}
+
+
+def in_halves(p: Any, g: Any) -> Any:
+    """Keeps its velocity in half precision."""
+    for name in p:
+        HALVES[name] = (0.9 * HALVES[name] + g[name]).astype(np.float16)
+        p[name] -= 0.01 * HALVES[name]
+
+
+@pytest.mark.parametrize("update", [cast, by_type, right_by_type])
+def test_what_the_optimizer_itself_does_not_make_is_not_certified(update: Any) -> None:
+    result = check_step(update, SGD(0.01), P, G)
+    assert result.verdict == "undecided", str(result)
+    assert all("W after step 1 is another number in your own run" in row.why for row in result.rows)
+
+
+def test_numbers_of_a_dtype_of_which_no_radius_is_known_are_not_certified() -> None:
+    result = check_step(in_halves, SGD(0.01, momentum=0.9), P, G)
+    assert result.verdict == "undecided", str(result)
+    assert "no radius is known of float16" in result.rows[0].why
+
+
+def test_a_wrong_formula_is_refuted_whatever_its_own_run_gives() -> None:
+    """A cast besides; it is noted."""
+    result = check_step(cast, SGD(0.03), P, G)
+    assert result.verdict == "refuted"
+    assert any("is another number in your own run" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("lr", "verdict"), [(0.1, "certified"), (0.1 * (1 + 1e-5), "refuted")])
+def test_updates_in_their_own_precision(dtype: Any, lr: float, verdict: str) -> None:
+    p, g = ({name: a.astype(dtype) for name, a in tree.items()} for tree in (P, G))
+    adam = MyAdam(lr)
+    assert check_step(adam.update, Adam(0.1), p, g).verdict == verdict
+
+
 def test_what_cannot_be_used_is_told() -> None:
     with pytest.raises(InputError, match="update"):
         check_step(3, SGD(0.1), P, G)

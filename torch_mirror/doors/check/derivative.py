@@ -34,7 +34,7 @@ from torch_mirror.doors.check.closer import closer, is_open
 from torch_mirror.doors.check.convened import convened, not_all_tried
 from torch_mirror.doors.check.elsewhere import elsewhere_of
 from torch_mirror.doors.check.leftover import left_over
-from torch_mirror.doors.check.own import own_run
+from torch_mirror.doors.check.own import blinded, own_run
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import (
     Followed,
@@ -132,18 +132,13 @@ def _judged(
         )  # fmt: skip
     try:
         found = _derived(claim, as_taken(seen), elsewhere, seconds)
-        rows = tuple(_blinded(row, own.blind) for row in found.rows)
+        rows = tuple(blinded(row, own.blind) for row in found.rows)
         return found._replace(rows=rows, notes=(*found.notes, *_decisions(seen), *own.notes))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
 
 
 ONCE = "the gradients at hand depend on the call before; mend that first, what else is wrong is looked at then"
-
-
-def _blinded(row: Row, why: str) -> Row:
-    """A row that is ok of the formula says nothing of a run that is not what the formula says."""
-    return row._replace(word="undecided", why=why) if why and row.word == "ok" else row
 
 
 def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str], seconds: float) -> Found:

@@ -10,6 +10,8 @@ A copy of the module in float64 is given the parameters, and runs on the inputs;
 output of the module has to be what another evaluation of the function's own formula may give: within R radii of the
 ball's centre (number.py), the premise of verify. Values that are named on both sides come first, in the order in
 which the module computes them, so that the first that is wrong is the first layer that differs. No backward is needed.
+What the function gives by itself, on arrays as they are, has to be what the balls say (own.py), or nothing is
+certified.
 """
 
 import copy
@@ -28,8 +30,9 @@ from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import copies, data_as
+from torch_mirror.doors.check.own import Again, Beside, Own, blinded, floats_of, narrowest_among, own_numbers
 from torch_mirror.doors.check.result import Checked
-from torch_mirror.doors.check.runs import line_of
+from torch_mirror.doors.check.runs import NotFollowed, given_ball, line_of
 from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.untouched import replace_floats, untouched
 from torch_mirror.doors.check.world import world_of
@@ -62,10 +65,12 @@ def check_forward(
     wanted = dict(values or {})
     leaves = {name: np.asarray(a, np.float64) for name, a in named(parameters).items()}
     theirs, notes = _of_module(_twin(module, leaves, names), inputs, wanted), _unnamed(module, names)
-    ours = _of_function(function, parameters, inputs, wanted)
-    rows = tuple(_row(name, ours[name], array) for name, array in theirs.items())
+    ours, own = _of_function(function, parameters, inputs, wanted)
+    rows = [_row(name, ours[name], array) for name, array in theirs.items()]
+    rows = [blinded(row, own.astray or own.blind) for row in rows]
     name = getattr(function, "__name__", "function")
-    return Checked(name, rows, notes=notes, seconds=time.perf_counter() - started, what="what the module computes")
+    what, seconds = "what the module computes", time.perf_counter() - started
+    return Checked(name, tuple(rows), notes=(*notes, *own.notes), seconds=seconds, what=what)
 
 
 def _twin(module: nn.Module, leaves: Mapping[str, Array], names: Mapping[str, str]) -> nn.Module:
@@ -119,27 +124,44 @@ def _tensor(x: Any) -> Any:
 
 def _of_function(
     function: Callable[..., Any], parameters: Tree, inputs: tuple[Any, ...], wanted: Mapping[str, str]
-) -> dict[str, Number]:
-    def ball(a: Any) -> Ball:
-        return Ball(np.array(a, np.float64))
-
+) -> tuple[dict[str, Number], Own]:
+    """Its values on balls, and what those of its own run, on the arrays as they are, say beside them."""
     world = world_of(function, parameters, inputs)
-    with untouched(world):
-        function(copies(parameters), *(data_as(x, np.copy) for x in inputs))  # whatever is wrong with it is its own
-    with untouched(world), np.errstate(all="ignore"):
-        p, data = copies(parameters, ball), [data_as(x, ball) for x in inputs]
-        replace_floats(world, ball)
-        stand_in(world.namespaces, Ball, np.float64)
+
+    def on_balls(dtype: Any) -> dict[str, Number]:
+        def ball(a: Any) -> Ball:
+            return given_ball(a, dtype)
+
+        with untouched(world), np.errstate(all="ignore"):
+            p, data = copies(parameters, ball), [data_as(x, ball) for x in inputs]
+            replace_floats(world, ball)
+            stand_in(world.namespaces, ball, dtype)
+            return {name: _number(x) for name, x in _values(function(p, *data), wanted).items()}
+
+    def again(dtype: np.dtype[Any]) -> Again | NotFollowed:
         try:
-            result = function(p, *data)
-        except TypeError as error:
-            line = line_of(error)
-            raise InputError("the function", "code that can be followed on balls", f"{error} {line or ''}") from error
-        output, others = result if isinstance(result, tuple) else (result, {})
-        for name in wanted:
-            if name not in others:
-                raise UnknownNameError("value of the function", name, others)
-        return {name: _number(x) for name, x in {**{n: others[n] for n in wanted}, "output": output}.items()}
+            return Again(on_balls(dtype))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run in float64 has not raised it
+            return NotFollowed(None, f"{type(error).__name__}: {error}")
+
+    with untouched(world):  # whatever is wrong with it is its own
+        plain = _values(function(copies(parameters), *(data_as(x, np.copy) for x in inputs)), wanted)
+    try:
+        ours = on_balls(np.float64)
+    except TypeError as error:
+        line = line_of(error)
+        raise InputError("the function", "code that can be followed on balls", f"{error} {line or ''}") from error
+    results = [Beside(name, np.asarray(plain[name]), x) for name, x in ours.items()]
+    given = (*named(parameters).values(), *floats_of(inputs), *world.arrays, *plain.values())
+    return ours, own_numbers(results, narrowest_among(given), again)
+
+
+def _values(result: Any, wanted: Mapping[str, str]) -> dict[str, Any]:
+    output, others = result if isinstance(result, tuple) else (result, {})
+    for name in wanted:
+        if name not in others:
+            raise UnknownNameError("value of the function", name, others)
+    return {**{name: others[name] for name in wanted}, "output": output}
 
 
 def _number(x: Any) -> Number:

@@ -9,7 +9,7 @@ Where their number is not finite and the formula's is, or where no radius is kno
 run is not shown to be: that is undecided.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch_mirror.doors.check.claimed import Claim, gradient_name
 from torch_mirror.doors.check.runs import Followed, NotFollowed, Plain, followed
 from torch_mirror.doors.check.world import World
 from torch_mirror.tape import compared
+from torch_mirror.tape.told import Row
 
 
 class Own(NamedTuple):
@@ -40,57 +41,90 @@ class Beside(NamedTuple):
     ball: Number
 
 
+def blinded(row: Row, why: str) -> Row:
+    """A row that is ok of the formula says nothing of a run that is not what the formula says."""
+    return row._replace(word="undecided", why=why) if why and row.word == "ok" else row
+
+
+class Again(NamedTuple):
+    """The same run on balls of another dtype: the results by name, and what was recorded, if anything was."""
+
+    balls: Mapping[str, Number]
+    tape: Recording | None = None
+
+
 def own_run(claim: Claim, world: World, plain: Plain, seen: Followed) -> Own:
-    """What the user's own numbers say beside the balls of the run ``seen``."""
-    results = list(_results(plain, seen))
-    narrowest = narrowest_of(claim, world, plain)
+    """What the user's own loss and gradients say beside the balls of the run ``seen``."""
+
+    def again(dtype: np.dtype[Any]) -> Again | NotFollowed:
+        found = followed(claim, world, dtype)
+        return found if isinstance(found, NotFollowed) else Again(_balls(plain, found), found.tape)
+
+    return own_numbers(list(_results(plain, seen)), narrowest_of(claim, world, plain), again, seen.tape)
+
+
+def own_numbers(
+    results: Sequence[Beside],
+    narrowest: np.dtype[Any],
+    again: Callable[[np.dtype[Any]], Again | NotFollowed],
+    tape: Recording | None = None,
+) -> Own:
+    """What the user's own results say beside their balls.
+
+    narrowest: dtype of the user's run; again: the balls of that dtype, asked for where those at hand explain too
+    little; tape: of those at hand
+    """
     broken = next((said for r in results if (said := _broken(r))), "")
-    if all(_explained(r, 0, 0) for r in results) and not broken:
+    if all(explained(r, 0, 0) for r in results) and not broken:
         return Own()
     if narrowest.itemsize >= np.dtype(np.float64).itemsize:
-        found: Followed | NotFollowed = seen
+        found: Again | NotFollowed = Again({r.name: r.ball for r in results}, tape)
     else:
         known = narrowest.itemsize > np.dtype(np.float16).itemsize
-        found = followed(claim, world, narrowest if known else np.dtype(np.float32))
-        if not known and (isinstance(found, NotFollowed) or broken or _by_which(results, plain, found)):
+        found = again(narrowest if known else np.dtype(np.float32))
+        if not known and (isinstance(found, NotFollowed) or broken or by_which(results, found.balls)):
             found = NotFollowed(None, f"no radius is known of {narrowest}")  # and those of float32 explain nothing
     if broken:
-        where = "" if isinstance(found, NotFollowed) else _overflows(found.tape)
+        where = "" if isinstance(found, NotFollowed) or found.tape is None else _overflows(found.tape)
         return Own(blind=f"your own run in {narrowest} gives {broken}{where}")
     if isinstance(found, NotFollowed):
         why = f"the numbers of your own run in {narrowest} were compared with nothing: {found.why}"
         return Own(blind=why, notes=("the formulas are judged, and not the numbers of your own run",))
-    if name := _by_which(results, plain, found):
+    if name := by_which(results, found.balls):
         why = "the code looks at types, casts to a narrower dtype or draws anew"
         what = f"{name} is another number in your own run than in the same run on balls"
         return Own(f"{what}, beyond rounding: {why}")
     return Own()
 
 
-def _by_which(results: list[Beside], plain: Plain, narrow: Followed) -> str:
-    """The first result that radii of the narrow run do not explain; empty if there is none."""
-    balls = {r.name: r.ball for r in _results(plain, narrow)}
+def by_which(results: Iterable[Beside], narrow: Mapping[str, Number]) -> str:
+    """The first result that the narrow run's radii do not explain; empty if there is none."""
     for r in results:
-        ball = balls.get(r.name)
-        if ball is not None and not (ball.shape == r.ball.shape and _explained(r, ball.radius, ball.format.u)):
+        ball = narrow.get(r.name)
+        if ball is not None and not (ball.shape == r.ball.shape and explained(r, ball.radius, ball.format.u)):
             return r.name
     return ""
 
 
 def narrowest_of(claim: Claim, world: World, plain: Plain) -> np.dtype[Any]:
     """The narrowest dtype among the floats that go into the user's own run, and that come out of it."""
-    given = [*named(claim.parameters).values(), *_floats(claim.data), *world.arrays]
-    arrays = [np.asarray(a) for a in (*given, plain.loss, *plain.gradients.values()) if a is not None]
+    came = [a for a in (plain.loss, *plain.gradients.values()) if a is not None]
+    return narrowest_among((*named(claim.parameters).values(), *floats_of(claim.data), *world.arrays, *came))
+
+
+def narrowest_among(given: Iterable[Any]) -> np.dtype[Any]:
+    """The narrowest dtype of the floats."""
+    arrays = [np.asarray(a) for a in given]
     return min((a.dtype for a in arrays if a.dtype.kind == "f"), key=lambda d: d.itemsize)
 
 
-def _floats(data: Any) -> Iterator[Any]:
+def floats_of(data: Any) -> Iterator[Any]:
     """The arrays and numbers of NumPy's among the data."""
     if isinstance(data, (np.ndarray, np.generic)):
         yield data
     elif isinstance(data, (dict, list, tuple)):
         for x in data.values() if isinstance(data, dict) else data:
-            yield from _floats(x)
+            yield from floats_of(x)
 
 
 def _results(plain: Plain, seen: Followed) -> Iterator[Beside]:
@@ -99,6 +133,10 @@ def _results(plain: Plain, seen: Followed) -> Iterator[Beside]:
         ball = seen.gradients[name]
         if g is not None and ball is not None:
             yield Beside(gradient_name(name), g, ball)
+
+
+def _balls(plain: Plain, seen: Followed) -> dict[str, Number]:
+    return {r.name: r.ball for r in _results(plain, seen)}
 
 
 def _broken(r: Beside) -> str:
@@ -125,7 +163,7 @@ def _overflows(tape: Recording) -> str:
     return ""
 
 
-def _explained(r: Beside, narrow: Array | float, u: float) -> bool:
+def explained(r: Beside, narrow: Array | float, u: float) -> bool:
     """Whether rounding explains the difference, with the radii ``narrow`` of the user's own dtype, of roundoff u."""
     if np.shape(r.value) != r.ball.shape and not np.size(r.value) == r.ball.size == 1:
         return False

@@ -139,7 +139,7 @@ def followed(claim: Claim, world: World, dtype: Any, texts: float = 0.0) -> Foll
 
 def _followed(claim: Claim, world: World, dtype: Any, texts: float, *, everything: bool) -> Followed | NotFollowed:
     def ball(a: Any) -> Ball:
-        return _given(a, dtype)
+        return given_ball(a, dtype)
 
     with untouched(world), np.errstate(all="ignore"), recording(texts) as tape:
         try:
@@ -183,7 +183,7 @@ def read_again(claim: Claim, world: World, dtype: Any, seen: Followed) -> str:
     return f"formatted at {where}: text becomes a number again there, of which it is not known what it depends on"
 
 
-def _given(a: Any, dtype: Any) -> Ball:
+def given_ball(a: Any, dtype: Any) -> Ball:
     """An array in the dtype, whose radius is what the dtype has rounded away: the exact array is in the ball."""
     near = np.array(a, dtype)
     off = np.abs(near - np.asarray(a)).astype(dtype)

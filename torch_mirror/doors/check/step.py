@@ -12,6 +12,9 @@ user's optimizer hides in an object or in its module goes along. The gradients o
 numbers that are drawn, so that a step that only forgets what was before is seen. At the first step at which the two
 parameters do not meet within their radii the user's update is another formula, and no rounding explains it.
 
+The user's own steps are made as well, on arrays of their own dtype, from the same gradients: what they give has to be
+what the balls say (own.py), or nothing is certified of them.
+
 How finely an element is judged is told by how far the steps have moved it: of a parameter of 1e17, which no step of
 0.1 moves in float64, nothing is known.
 """
@@ -32,11 +35,12 @@ from reference.optimizers.sgd import SGD
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import copies, spoken
+from torch_mirror.doors.check.own import blinded
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import line_of
-from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
-from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.step_own import Made, as_the_right_one, own_steps, plain_steps, steps_on_balls
+from torch_mirror.doors.check.untouched import untouched
 from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.edits.explain_updates import Later
@@ -68,28 +72,36 @@ def check_step(
     theirs, ours = Own(update, start).checked(steps), checked_optimizer(known(optimizer), steps)
     leaves = {name: np.asarray(a) for name, a in named(parameters).items()}
     wide = np.result_type(np.float64, *(a.dtype for a in leaves.values()))
-    drawn = _drawn(gradients, steps, seed, wide)
+    drawn = _drawn(gradients, steps, seed)
     world = world_of(update, start, parameters, gradients)
+
+    with untouched(world):  # as it is: whatever is wrong with it is the user's own
+        theirs.step(copies(parameters), copies(gradients), theirs.init(parameters), 0)
+    plain = plain_steps(theirs, world, parameters, drawn)
+    try:
+        yours = steps_on_balls(theirs, world, parameters, drawn, wide)
+    except TypeError as error:
+        line = line_of(error)
+        where = f" at {line.place} {line.source}" if line else ""
+        raise InputError("update", "code that can be followed on balls", f"{error}{where}") from error
+    own = own_steps(theirs, world, parameters, drawn, plain, yours)
 
     def ball(a: Any) -> Ball:
         return Ball(np.array(a, wide))
 
-    with untouched(world):  # as it is: whatever is wrong with it is the user's own
-        theirs.step(copies(parameters), copies(gradients), theirs.init(parameters), 0)
-    with untouched(world), np.errstate(all="ignore"):
-        p = copies(parameters, ball)
-        replace_floats(world, ball)
-        stand_in(world.namespaces, Ball, wide)
-        try:
-            rows, first = _compared(theirs, ours, p, drawn, states or {})
-        except TypeError as error:
-            line = line_of(error)
-            where = f" at {line.place} {line.source}" if line else ""
-            raise InputError("update", "code that can be followed on balls", f"{error}{where}") from error
+    with np.errstate(all="ignore"):
+        rows, first, right = _compared(
+            yours, ours, copies(parameters, ball), [copies(g, ball) for g in drawn], states or {}
+        )
+    if own.astray and as_the_right_one(plain, right):  # whatever the balls say of another run
+        rows, first = {name: row._replace(word="ok") for name, row in rows.items()}, None
+    unsure = own.astray or own.blind
+    rows = {name: blinded(row, unsure) for name, row in rows.items()}
     name = getattr(update, "__qualname__", "update")
     what = f"what {type(ours).__name__ if not hasattr(ours, 'optimizer') else 'the optimizer'} makes in {steps} steps"
     faults = () if first is None else faults_of(ours, first)
-    return Checked(name, tuple(rows.values()), faults, seconds=time.perf_counter() - started, what=what)
+    notes = own.notes if not own.astray or first is None else (own.astray,)
+    return Checked(name, tuple(rows.values()), faults, notes, seconds=time.perf_counter() - started, what=what)
 
 
 def known(optimizer: Any) -> Any:
@@ -107,37 +119,42 @@ def known(optimizer: Any) -> Any:
         raise InputError(f"torch.optim.{type(optimizer).__name__}", "options that reference has too", error) from None
 
 
-def _drawn(gradients: Tree, steps: int, seed: int, wide: Any) -> list[Tree]:
-    """The gradients of each step: the given ones times numbers of a normal distribution, as exact balls."""
+def _drawn(gradients: Tree, steps: int, seed: int) -> list[Tree]:
+    """The gradients of each step: the given ones times numbers of a normal distribution, in their own dtype."""
     draw = np.random.default_rng(seed)
 
-    def one(_: str, a: Any) -> Ball:
-        array = np.asarray(a, wide)
-        return Ball(array * draw.standard_normal(array.shape).astype(wide))
+    def one(_: str, a: Any) -> Any:
+        array = np.asarray(a)
+        array = array if array.dtype.kind == "f" else array.astype(np.float64)
+        return np.asarray(array * draw.standard_normal(array.shape)).astype(array.dtype)
 
     return [zip_with(one, gradients) for _ in range(steps)]
 
 
 class Compared(NamedTuple):
-    """rows: of each parameter and each state that is compared what the first wrong step shows; else the last one."""
+    """rows: of each parameter and each state that is compared what the first wrong step shows; else the last one.
+
+    right: the parameters that the right optimizer makes, of each step
+    """
 
     rows: dict[str, Row]
     first: First | None
+    right: list[Tree]
 
 
-def _compared(theirs: Own, ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str]) -> Compared:
+def _compared(made: list[Made], ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str]) -> Compared:
     rows: dict[str, Row] = {}
     first: First | None = None
+    right: list[Tree] = []
     beginning = named(p)
     mine, my_state = p, ours.init(p)
-    yours, your_state = p, theirs.init(p)
-    for t, g in enumerate(drawn):
+    for t, (g, yours) in enumerate(zip(drawn, made, strict=True)):
         before, state = mine, my_state
         mine, my_state = ours.step(mine, g, my_state, t)
-        yours, your_state = theirs.step(yours, g, your_state, t)
-        pairs = {name: (x, named(yours)[name], named(before)[name]) for name, x in named(mine).items()}
+        right.append(mine)
+        pairs = {name: (x, named(yours.p)[name], named(before)[name]) for name, x in named(mine).items()}
         for name, own in states.items():
-            pairs |= _states(name, own, my_state, your_state)
+            pairs |= _states(name, own, my_state, yours.state)
         for name, (x, y, start) in pairs.items():
             if rows.get(name) is None or rows[name].word != "WRONG":
                 rows[name] = _row(name, x.settled(), _settled(y), start, t)
@@ -151,7 +168,7 @@ def _compared(theirs: Own, ours: Any, p: Tree, drawn: list[Tree], states: Mappin
             first = First(t, before, g, state, drawn[t - 1] if t else nothing, seen)
     if all(row.word == "ok" and row.resolution is None for row in rows.values()):
         rows = {name: row._replace(word="undecided") for name, row in rows.items()}
-    return Compared(rows, first)
+    return Compared(rows, first, right)
 
 
 def _states(state: str, own: str, mine: Tree, yours: Tree) -> dict[str, tuple[Any, Any, Any]]:
