@@ -95,3 +95,32 @@ def test_quotients_do_not_refute_a_relu_that_has_a_kink_near_by(
         return np.nansum(d * d) / d.size, found  # which has no rule
 
     assert check(mine, p, X, Y).verdict == expected
+
+
+SMALL = {"a": np.array([1e-4, 2e-4, 3e-4])}
+
+
+def of_logarithms(p: Any, share: float = 1.0) -> Any:
+    """Cannot be followed; and a step of 2^-10 from the element is no number."""
+    z = np.vectorize(lambda z: z)(np.log(p["a"]))
+    return (z**2).sum(), {"a": share * 2 * np.log(p["a"]) / p["a"]}
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in log:RuntimeWarning")
+def test_a_quotient_that_is_no_number_agrees_with_nothing() -> None:
+    assert check(of_logarithms, SMALL).verdict == "consistent"
+    assert check(lambda p: of_logarithms(p, -1.0), SMALL).verdict != "consistent"
+
+    def nowhere(p: Any) -> Any:
+        return np.vectorize(lambda z: z)(np.sqrt(p["a"] ** 2 - 1)).sum(), {"a": 7 * p["a"]}
+
+    result = check(nowhere, {"a": np.ones(3)})
+    assert result.verdict == "undecided"
+    assert "NaN or infinite nearby" in result.rows[0].why
+
+
+def test_a_number_of_the_user_s_that_is_none_agrees_with_no_quotient() -> None:
+    def gives_nan(p: Any) -> Any:
+        return np.vectorize(lambda z: z * z)(p["a"]).sum(), {"a": np.array([2.0, np.nan, 2.0])}
+
+    assert check(gives_nan, {"a": np.ones(3)}).verdict == "refuted"

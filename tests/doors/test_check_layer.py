@@ -143,3 +143,11 @@ def test_what_has_no_parameters_is_told() -> None:
     del layer.dW
     with pytest.raises(InputError, match="attribute dW"):
         check_layer(layer.forward, lambda grad: grad @ layer.W.T, draw((4, 3)), parameters=("W",))
+
+
+def test_gradients_of_what_is_no_input_are_not_dropped() -> None:
+    W = draw((5, 3))
+    with pytest.raises(InputError, match=r"at most 1, that of its input; .* parameters=.*, got 2"):
+        check_layer(lambda x: (x @ W, x), lambda g, x: (g @ W.T, 77 * x.T @ g), draw((4, 5)))
+    with pytest.raises(InputError, match="got a dict"):
+        check_layer(lambda x: (x @ W, x), lambda g, _: {"x": g @ W.T}, draw((4, 5)))

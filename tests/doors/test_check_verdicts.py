@@ -436,3 +436,22 @@ def test_gradients_that_an_object_keeps_are_no_parameters() -> None:
     result = check(mine, net, PIXELS, Y)
     assert result.verdict == "undecided"
     assert 'hand in the parameters alone, {"W": net.W}' in result.notes[-1]
+
+
+# --- what is no number, and what is none at all -----------------------------------------------------------------------
+
+
+def test_nothing_is_certified_where_there_is_no_element() -> None:
+    result = check(lambda p: (p["Z"].sum() + 1.0, {"Z": np.zeros(0)}), {"Z": np.zeros(0)})
+    assert result.verdict == "undecided", str(result)
+
+
+@pytest.mark.parametrize("made", [lambda g: g + 5j, lambda g: g.astype(str), lambda g: g.astype(object)])
+def test_a_gradient_of_no_real_numbers_is_told(made: Any) -> None:
+    with pytest.raises(InputError, match=r"dw: expected an array of real numbers, got (complex128|<U32|object)"):
+        check(lambda p: ((p["w"] ** 2).sum(), {"w": made(2 * p["w"])}), {"w": np.ones(3)})
+
+
+def test_a_loss_of_no_real_number_is_told() -> None:
+    with pytest.raises(InputError, match="the loss: expected one real number, got complex128"):
+        check(lambda p: ((p["w"] ** 2).sum() + 1j, {"w": 2 * p["w"]}), {"w": np.ones(3)})

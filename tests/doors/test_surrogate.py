@@ -204,3 +204,15 @@ def test_without_it_the_ruling_says_that_it_may_be_meant() -> None:
     assert c.ruling.verdict == "no ruling"
     assert "straight-through" in c.ruling.note
     assert "torch_mirror.surrogate" in c.ruling.note
+
+
+def test_a_certified_verdict_tells_of_what_was_declared() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        z = surrogate((x @ p["W"]).sum(), (7 * p["W"]).sum())
+        return z, {"W": np.full(p["W"].shape, 7.0)}
+
+    result = check(mine, {"W": P["W"]}, X)
+    assert result.certified
+    (note,) = result.notes
+    assert note.startswith("with the derivative that surrogate declares at ")
+    assert f"test_surrogate.py:{mine.__code__.co_firstlineno + 1}" in note

@@ -14,6 +14,7 @@ import pytest
 import reference
 from reference import SGD, Experiment, SquaredError
 from reference.arrays import Array
+from reference.losses import AbsoluteError
 from reference.networks import mlp
 from tests.judge.between import experiment, judged
 from tests.judge.test_forms import FORMS, TANH
@@ -277,6 +278,27 @@ def test_stagnation_is_no_fault() -> None:
     e = replace(e, x=draw.choice([0.1, 0.3], e.x.shape).astype("f4"), t=np.full_like(e.t, 30))
     c = verify(e)
     assert (c.verdict, c.doubts) == ("certified", ())
+
+
+def test_a_sum_of_equal_terms_drifts_in_right_code_too() -> None:
+    """The mean absolute error of targets on one side: all of dy is one number, and db2 adds it up 4,000 times."""
+    e = layers(4000, (8, 4, 2), steps=3)
+    e = replace(e, t=np.full_like(e.t, 30), loss=AbsoluteError("mean"))
+    trace = reference.train(e)
+    assert np.abs(trace.tensors["db2"][0] + 0.5).max() > 100 * U  # far more than one rounding
+    for c in (certify(e, trace), certify(e, trace, "numpy"), verify(e)):
+        assert (c.verdict, c.doubts) == ("certified", ())
+
+
+def test_errors_of_both_signs_that_cancel_are_no_factor() -> None:
+    """Halves of dW2 are off by more than what is counted, both ways: nothing is left of their sum."""
+    e = layers(4000, (8, 4, 2))
+    e = replace(e, loss=AbsoluteError("mean"))
+    halves = certificate(e, "dW2", lambda a: a.astype("f2"))
+    assert halves.verdict in {"certified", "refuted"}
+    off = sample(lambda x, _: x * (1 + 1000 * U * np.where(np.arange(x.size) % 2, 1, -1)))
+    assert doubts._one_sided(np.zeros(4)) == 0
+    assert doubt_of(off, 50) is not None
 
 
 def test_without_its_guards_the_test_would_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

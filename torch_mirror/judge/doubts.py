@@ -194,15 +194,21 @@ def _factor(s: Sample, distinct: _Distinct) -> tuple[float, float]:
     error, own = (np.sign(s.exact) * (a - s.exact) for a in (s.seen, s.own))
     along, norm = float(np.sum(w * size * error)), float(np.sum(w * size**2))
     sign = 1.0 if along >= 0 else -1.0
-    same = s.u * SAME * size + FOUR * size * _known(w * size * own, kinds) / norm
+    spread = float(np.sum(_summed(kinds, w * size * s.deviation) ** 2))
+
+    def least(y: Array) -> float:
+        """The least variance of the sum of y: as its parts are, or as their deviations say."""
+        squares = float(np.sum(_summed(kinds, y) ** 2))
+        return squares if s.form.any() or not spread else min(squares, spread)
+
+    mine = w * size * own
+    same = s.u * SAME * size + FOUR * size * _known(float(mine.sum()), least(mine)) / norm
 
     apart = w * size * (sign * error - np.maximum(same, s.drift))
     common = np.clip((sign * error - np.maximum(same, s.common)) / size, -LARGE * s.u, LARGE * s.u)
     log_probability = math.log(2) + max(_one_sided(_summed(labels, common)) for labels in (kinds, *s.rows))
     if float(apart.sum()) > 0 and not (s.form.any() and s.common.any()):
-        squares, spread = (float(np.sum(_summed(kinds, a) ** 2)) for a in (apart, w * size * s.deviation))
-        least = squares if s.form.any() or not spread else min(squares, spread)
-        log_probability = min(log_probability, math.log(4) - float(apart.sum()) ** 2 / (2 * least))
+        log_probability = min(log_probability, math.log(4) - float(apart.sum()) ** 2 / (2 * least(apart)))
     return 1 + along / norm, log_probability + math.log(2)
 
 
@@ -212,15 +218,16 @@ def _summed(labels: Array, y: Array) -> Array:
     return np.bincount(numbered, y.astype(float))
 
 
-def _known(y: Array, labels: Array) -> float:
+def _known(total: float, variance: float) -> float:
     """The size of a sum that is known to be none of roundings by KNOWN deviations; else 0."""
-    total, squares = float(y.sum()), float(np.sum(_summed(labels, y) ** 2))
-    return abs(total) if total**2 > KNOWN**2 * squares else 0.0
+    return abs(total) if total**2 > KNOWN**2 * variance else 0.0
 
 
 def _one_sided(sums: Array) -> float:
     """The logarithm of the probability that sums of normal errors, of one size, are as one-sided as these."""
     sums = sums[sums != 0]
     g = len(sums)
+    if not g:  # errors of both signs, all of the largest size that is counted
+        return 0.0
     share = float(sums.sum()) ** 2 / (g * float(np.sum(sums**2)))
     return 0.5 * (g - 1) * math.log(max(1 - share, 1e-30)) if sums.sum() > 0 else 0.0

@@ -51,7 +51,7 @@ from torch_mirror.tape import causes, patterns
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
 from torch_mirror.tape.edits.explain import NOT_FINITE
-from torch_mirror.tape.graph import MissingAdjointError, needed
+from torch_mirror.tape.graph import MissingAdjointError, made_of, needed
 from torch_mirror.tape.scene import Scene, scene_of
 from torch_mirror.tape.surrogate import declarations
 from torch_mirror.tape.told import Fault, Row
@@ -133,7 +133,7 @@ def _judged(
     try:
         found = _derived(claim, as_taken(seen), elsewhere, seconds)
         rows = tuple(blinded(row, own.blind) for row in found.rows)
-        return found._replace(rows=rows, notes=(*found.notes, *_decisions(seen), *own.notes))
+        return found._replace(rows=rows, notes=(*found.notes, *_declared(seen), *_decisions(seen), *own.notes))
     except MissingAdjointError as error:
         return _by_quotients(claim, world, plain, str(error))
 
@@ -222,6 +222,13 @@ def _decisions(seen: Followed) -> tuple[str, ...]:
     taken = {f"{t.what} at {t.place}" if t.place else t.what: t.open for t in seen.tape.taken}
     shown = ", ".join(list(taken)[:3]) + (" and others" if len(taken) > 3 else "")
     return (f"followed as your run took it, though another way is within the radius: {shown}",) if taken else ()
+
+
+def _declared(seen: Followed) -> tuple[str, ...]:
+    """Where the forward declares a derivative, which is then not that of the loss as it is."""
+    places = [x.node.place for x in made_of(seen.loss) if x.node is not None and x.node.operation == "surrogate"]
+    where = ", ".join(dict.fromkeys(str(place) for place in places if place is not None))
+    return (f"with the derivative that surrogate declares{f' at {where}' if where else ''}",) if places else ()
 
 
 def _place_in_the_pass(seen: Followed, name: str) -> int:

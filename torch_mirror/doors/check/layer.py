@@ -8,7 +8,7 @@ upstream gradient of ones, or of equal rows, hides that a backward forgets it, s
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ def check_layer(
         y, cache = _forwarded(forward, arguments)
         dy = dout.copy()
         result = backward(dy, *cache)
-        gradients = dict(zip(_names(forward, len(inputs)), _several(result), strict=False))
+        gradients = dict(zip(_names(forward, len(inputs)), _of_inputs(result, len(inputs)), strict=False))
         gradients |= {name: _kept(owner, name) for name in parameters}
         return np.sum(y * dout), {name: g for name, g in gradients.items() if g is not None and name in p}
 
@@ -81,8 +81,16 @@ def _forwarded(forward: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Any,
     return (result[0], (result[1],)) if isinstance(result, tuple) and len(result) == 2 else (result, ())
 
 
-def _several(result: Any) -> tuple[Any, ...]:
-    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+def _of_inputs(result: Any, count: int) -> tuple[Any, ...]:
+    """The gradients that backward returns, of the inputs in their order. Raises InputError where they are more."""
+    several = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    if len(several) > count:
+        what = "those of its inputs" if count > 1 else "that of its input"
+        expected = f"at most {count}, {what}; the arrays that the layer keeps are named by parameters=, or are inputs"
+        raise InputError("the gradients that backward returns", expected, str(len(several)))
+    if any(isinstance(g, Mapping) for g in several):
+        raise InputError("what backward returns", "an array, or a tuple of one for each input", "a dict")
+    return several
 
 
 def _set_to_0(owner: Any, parameters: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ much that is is not known, so it is asked before a difference counts:
 Source: Richardson's extrapolation; Press et al., Numerical Recipes (3rd ed.), section 5.7.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -156,9 +157,11 @@ def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, A
     picked = _picked(g)
     found = {at: _quotient(name, at, start, loss) for at in picked}
     flat = g.reshape(-1)
-    ratios = {at: abs(float(flat[at]) - q.value) / q.room for at, q in found.items() if not q.kink}
+    known = {at: q for at, q in found.items() if not q.kink and np.isfinite(q.value + q.room)}
+    ratios = {at: _ratio(float(flat[at]), q) for at, q in known.items()}
     if not ratios:
-        return Row(spelled, "undecided", x.size, why="every element that was looked at is at a kink of the loss")
+        why = "every element that was looked at is at a kink of the loss, or where it is NaN or infinite nearby"
+        return Row(spelled, "undecided", x.size, why=why)
     worst = max(ratios, key=lambda at: ratios[at])
     index = tuple(int(i) for i in np.unravel_index(worst, x.shape))
     q, outside = found[worst], sum(r > 1 for r in ratios.values())
@@ -172,6 +175,11 @@ def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, A
     )  # fmt: skip
 
 
+def _ratio(g: float, q: Quotient) -> float:
+    """How far a number of the user's is from a quotient, by its room; a NaN or an infinity is infinitely far."""
+    return abs(g - q.value) / q.room if math.isfinite(g) else math.inf
+
+
 def _picked(g: Array) -> list[int]:
     """Positions of the elements to look at."""
     flat = np.abs(np.nan_to_num(g.reshape(-1)))
@@ -183,8 +191,18 @@ def _picked(g: Array) -> list[int]:
 
 
 def _quotient(name: str, at: int, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Quotient:
+    """With a step of the size 1 or, where the loss is not finite at such a distance, of the element's own size."""
+    size = abs(float(start[name].reshape(-1)[at]))
+    found = _with_step(max(1.0, size), name, at, start, loss)
+    near = 0 < size < 1 and not np.isfinite(found.value + found.room)
+    return _with_step(size, name, at, start, loss) if near else found
+
+
+def _with_step(
+    size: float, name: str, at: int, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]
+) -> Quotient:
     x = start[name]
-    h = x.dtype.type(STEP) * max(1.0, abs(float(x.reshape(-1)[at])))
+    h = x.dtype.type(STEP) * size
 
     def moved(by: Any) -> Any:
         other = x.copy()

@@ -32,11 +32,14 @@ class Checked:
 
     @property
     def verdict(self) -> Verdict:
-        """refuted if a gradient is wrong; else undecided if one is, or is missing; else certified or consistent."""
+        """refuted if a gradient is wrong; else undecided if one is, or is missing; else certified or consistent.
+
+        Where there is no element at all, nothing could have been wrong, and it is undecided, too.
+        """
         words = {row.word for row in self.rows}
         if "WRONG" in words:
             return "refuted"
-        if not words or words & {"undecided", "none"}:
+        if not any(row.size for row in self.rows) or words & {"undecided", "none"}:
             return "undecided"
         return "consistent" if "consistent" in words else "certified"
 

@@ -69,9 +69,16 @@ def plain_run(claim: Claim, world: World, dtype: Any = None) -> Plain:
         loss, gradients = claim.run(p, *data)
         if np.size(loss) != 1:
             raise InputError("the loss", "one number", f"an array of shape {np.shape(loss)}")
-        found = gradients_of(gradients, claim.names)
-        return Plain(np.asarray(loss).reshape(()), {name: _plain(g) for name, g in found.items()})
+        found = {name: _plain(g) for name, g in gradients_of(gradients, claim.names).items()}
+        for what, a in {"the loss": loss, **{gradient_name(name): g for name, g in found.items()}}.items():
+            if a is not None and np.asarray(a).dtype.kind not in _REAL:
+                expected = "one real number" if what == "the loss" else "an array of real numbers"
+                raise InputError(what, expected, f"{np.asarray(a).dtype}")
+        return Plain(np.asarray(loss).reshape(()), found)
 
+
+_REAL = "fiub"
+"""Kinds of dtypes; a gradient of whole numbers or bools may be right or wrong like any other."""
 
 MOVED = 2.0**-7
 """What is added to each parameter for the call in between."""
