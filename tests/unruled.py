@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from torch_mirror.doors import certify as certifying
+from torch_mirror.doors import verify as verifying
 from torch_mirror.judge import ruling
 from torch_mirror.judge.findings import Finding
 from torch_mirror.judge.verdict import Ruling
@@ -26,6 +28,19 @@ def unruled() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ruling, "rule_on", none)
+        yield
+
+
+@contextmanager
+def rulings_alone() -> Iterator[None]:
+    """Within the block no certificate says why; its ruling stands."""
+
+    def nothing(*_: Any) -> tuple[str, ...]:
+        return ()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verifying, "why", nothing)
+        patch.setattr(certifying, "why", nothing)
         yield
 
 

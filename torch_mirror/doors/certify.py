@@ -19,14 +19,17 @@ from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate
 
 
-def certify(experiment: Experiment, trace: Trace, side: Side = "torch", *, strict: bool = False) -> Certificate:
+def certify(
+    experiment: Experiment, trace: Trace, side: Side = "torch", *, strict: bool = False, explain: bool = True
+) -> Certificate:
     """Judge every tensor of every step of a trace against the experiment's equations.
 
     The trace may come from any program. Tensors that it does not hold are judged through those that
     follow from them, with radii that propagate. It may be of some of the run's steps, from ``first`` on; then the
     certificate's notes say of which. Its data must be the experiment's to the last bit, and so must the start of
     parameters and state where the trace begins at step 0; where it does not, the notes say that none was judged.
-    strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail.
+    strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail. explain:
+    whether the line and the cause of a refutation are looked for, which takes 2 s at most.
     Raises InputError for a tensor of another shape, dtype or number of steps, for steps that the run does not have,
     and UnknownNameError for a tensor that it does not have.
     """
@@ -44,7 +47,7 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch", *, stric
     findings = with_doubts(e, heard, trace.steps, side, stacks=flaw is None)
     ruled = ruling(e, heard.seen)
     return certificate(
-        e, trace.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled),
+        e, trace.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled) if explain else (),
         notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started, strict=strict,
     )  # fmt: skip
 

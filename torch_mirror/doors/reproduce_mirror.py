@@ -66,7 +66,7 @@ def strayed(experiment: Experiment, using: Callable[[Experiment], Session]) -> S
 def _first(e: Experiment, using: Callable[[Experiment], Session]) -> Finding | None:
     """The first finding, if it is of a tensor that a step's equations give."""
     try:
-        found = verify(e, using=using).first
+        found = verify(e, using=using, explain=False).first
     except InputError:  # of fewer samples the mirror may not run
         return None
     known = names(e.slots, "value", "gradient", "loss")

@@ -28,13 +28,14 @@ def verify(
     using: Callable[[Experiment], Session] = session,
     *,
     strict: bool = False,
+    explain: bool = True,
 ) -> Certificate:
     """Certify torch's training run, and NumPy's, against the reference's equations.
 
     progress: called with the number of further steps finished.
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
-    then "doubted".
+    then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes 2 s at most.
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
@@ -53,7 +54,7 @@ def verify(
         findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
     ruled = ruling(e, heard.seen)
     return certificate(
-        e, e.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled),
+        e, e.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled) if explain else (),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
         seconds=time.perf_counter() - started, strict=strict,

@@ -161,7 +161,7 @@ def _beside(row: Trial, e: Experiment, wrong: Wrong, target: Target, using: Usin
     wrong and goes on into no gradient of a parameter, ``verify`` alone sees; no cause is asked of it.
     """
     started = time.perf_counter()
-    c = verify(planted(e, planting(wrong, target)), using=lambda _: using(e))
+    c = verify(planted(e, planting(wrong, target)), using=lambda _: using(e), explain=False)
     first = "" if c.first is None else c.first.tensor
     said = "" if c.ruling is None else c.ruling.verdict
     return row._replace(

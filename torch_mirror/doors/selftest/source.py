@@ -184,7 +184,7 @@ def _trial(
 def _side(e: Experiment, using: Using) -> str:
     """What is said of the side by verify, to which the experiment is new: its code is another one now."""
     try:
-        ruling = verify(replace(e), using=using).ruling
+        ruling = verify(replace(e), using=using, explain=False).ruling
     except InputError:
         return ""  # what the edited code hands on is refused before anything is trained
     return "" if ruling is None else ruling.verdict

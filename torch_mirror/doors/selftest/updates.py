@@ -101,7 +101,7 @@ def _numpy(e: Experiment, wrong: WrongStep, made: Any) -> Trial:
     trace = reference.train(replace(e, optimizer=unwrapped(e.optimizer).again(made)))
     if set(trace.states) != set(named(e.optimizer.init(e.parameters))):
         return row  # a run with another state is none that the equations tell of
-    certificate = certify(e, trace, "numpy")
+    certificate = certify(e, trace, "numpy", explain=False)
     said = "" if certificate.ruling is None else certificate.ruling.verdict
     return row._replace(
         refuted=row.refuted and certificate.verdict == "refuted", right_side=said == "the reference strays", said=said
@@ -115,7 +115,7 @@ def _torch(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> Trial:
     row = Trial("update", wrong.name, "torch", "", "update", changes(e, made))
     if not row.changes:
         return row
-    c = verify(e, using=lambda e: stepped_by(e, using(e), made))
+    c = verify(e, using=lambda e: stepped_by(e, using(e), made), explain=False)
     said, first = "" if c.ruling is None else c.ruling.verdict, c.first
     tensors = {*named(e.parameters), *named(e.optimizer.init(e.parameters))}
     named_, cause = _mirrors(e, wrong, made, using)
@@ -131,7 +131,7 @@ def _mirrors(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> tuple[
 
     def causes(e: Experiment) -> tuple[str, ...]:
         trace = train(e, using=stepped_by(e, using(e), made))
-        found = certify(e, trace).first
+        found = certify(e, trace, explain=False).first
         steps = () if found is None else range(found.step, e.steps)  # a state that is not there shows in the step after
         return next((causes for step in steps if (causes := causes_of_update(e, trace, step))), ())
 
