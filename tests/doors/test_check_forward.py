@@ -133,3 +133,17 @@ def test_a_right_port_in_float32_is_certified() -> None:
     p = {name: a.astype(np.float32) for name, a in P.items()}
     result = check_forward(port, module(), p, NAMES, X.astype(np.float32), values=VALUES)
     assert result.certified, str(result)
+
+
+def test_an_output_of_nothing_but_0_could_not_have_failed() -> None:
+    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+    p = {"W1": P["W1"], "b1": P["b1"] - 1e6}
+    result = check_forward(lambda p, x: 0 * (x @ p["W1"] + p["b1"]), net, p, {n: NAMES[n] for n in p}, X)
+    assert result.verdict == "undecided", str(result)
+
+
+def test_a_module_of_several_outputs_is_told() -> None:
+    p = {"W": np.ones((3, 4)), "R": np.ones((3, 1)), "b": np.zeros(3), "c": np.zeros(3)}
+    names = {"W": "weight_ih_l0", "R": "weight_hh_l0", "b": "bias_ih_l0", "c": "bias_hh_l0"}
+    with pytest.raises(InputError, match="the module's output: expected one tensor; .*, got tuple"):
+        check_forward(lambda p, x: x @ p["W"].T, nn.GRU(4, 1), p, names, X)

@@ -160,3 +160,58 @@ def test_a_loss_that_is_printed_is_certified_and_printed_as_it_is(capsys: pytest
 
     assert check(mine, {"W": W}, X, Y).certified
     assert set(capsys.readouterr().out.splitlines()) == {f"loss {linear({'W': W}, X, Y)[0]:.12f}"}
+
+
+# --- where the radius of a gradient is too wide to tell anything of the user's own number ---------------------------
+
+
+def attention(p: Any, x: Any, t: Any, end: Any = lambda g: g) -> Any:
+    """Masked by -infinity, as it is usually done: from end to end the radii are infinite."""
+    s = (x @ p["Q"]) @ x.T
+    s = np.where(np.tril(np.ones(s.shape)) > 0, s, -np.inf)
+    e = np.exp(s - s.max(axis=1, keepdims=True))
+    a = e / e.sum(axis=1, keepdims=True)
+    o = a @ x
+    do = 2 * (o - t)
+    da = do @ x.T
+    ds = a * (da - (a * da).sum(axis=1, keepdims=True))
+    return ((o - t) ** 2).sum(), {"Q": end(x.T @ ds @ x)}
+
+
+def recurrence(p: Any, x: Any, t: Any, end: Any = lambda g: g) -> Any:
+    """80 turns, in each of which everything grows."""
+    hs = [x]
+    for _ in range(80):
+        hs.append(np.sin(hs[-1] @ p["Q"]))
+    d, dQ = 2 * (hs[-1] - t), np.zeros_like(p["Q"])
+    for h in hs[-2::-1]:
+        d = d * np.cos(h @ p["Q"])
+        dQ += h.T @ d
+        d = d @ p["Q"].T
+    return ((hs[-1] - t) ** 2).sum(), {"Q": end(dQ)}
+
+
+def on_arrays(f: Any) -> Any:
+    return lambda g: f(g) if type(g) is np.ndarray else g
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in cast:RuntimeWarning")
+@pytest.mark.parametrize(("mine", "size", "gain"), [(attention, 100.0, 1e-4), (recurrence, 1.0, 2.3)])
+def test_the_own_run_is_looked_at_whatever_its_radius(mine: Any, size: float, gain: float) -> None:
+    draw = np.random.default_rng(0).normal
+    x, t, p = size * draw(size=(5, 3)), size * draw(size=(5, 3)), {"Q": gain * draw(size=(3, 3))}
+    assert check(mine, p, x, t).certified
+    for wrong in (lambda g: 2 * g, np.zeros_like, lambda g: g * np.inf, lambda g: g * (1 + 1e-9)):
+        result = check(lambda p, x, t, wrong=wrong: mine(p, x, t, on_arrays(wrong)), p, x, t)
+        assert result.verdict == "undecided", str(result)
+        assert "your own run" in result.rows[0].why
+    assert not check(lambda p, x, t: mine(p, x, t, lambda g: g.astype(np.float16)), p, x, t).certified
+
+
+def test_numbers_of_float32_that_are_others_agree_with_nothing() -> None:
+    """They are seen to be others, and then it is not enough that the same code in float64 agrees."""
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("f4")
+    for f in (lambda g: 2 * g, np.zeros_like):
+        mine = lambda p, x, f=f: (((x @ p["w"]) ** 2).sum(), {"w": on_arrays(f)(2 * x.T @ (x @ p["w"]))})  # noqa: E731 - as people do
+        result = check(mine, {"w": np.ones(3, "f4")}, x)
+        assert result.verdict == "undecided", str(result)

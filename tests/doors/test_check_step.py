@@ -272,6 +272,20 @@ def by_inverse(p: Any, g: Any) -> Any:
     return np.linalg.inv(p) - g
 
 
+@pytest.mark.parametrize(
+    ("p", "g", "steps", "message"),
+    [
+        ({}, {}, 2, "parameters: expected an array, or a tree of arrays, got dict without one"),
+        (P, G, 0, "steps: expected a whole number from 1 on, got 0"),
+        (P, {"W": G["W"]}, 2, "gradients: expected one of b, got W"),
+        (P, {**G, "b": np.array(1.0)}, 2, r"gradient of b: expected shape \(2,\), got \(\)"),
+    ],
+)
+def test_what_was_given_must_fit(p: Any, g: Any, steps: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_step(plain, SGD(0.01), p, g, steps=steps)
+
+
 def test_no_torch_is_imported() -> None:
     code = (
         "import sys, numpy as np; from torch_mirror import check_step; from reference import SGD\n"
@@ -290,6 +304,42 @@ def test_no_torch_is_imported() -> None:
 ])  # fmt: skip
 def test_torch_s_optimizer_is_ours_with_its_options(optimizer: Any, ours: Any) -> None:
     assert step.known(optimizer) == ours
+
+
+def test_the_options_are_those_of_the_parameter_group() -> None:
+    """In which a scheduler changes them, and which may have its own."""
+    w = torch.nn.Parameter(torch.ones(2))
+    groups: list[dict[str, Any]] = [{"params": [w], "lr": 0.01}, {"params": [torch.nn.Parameter(torch.ones(1))]}]
+    of_group, changed = torch.optim.SGD(groups[:1], lr=0.1), torch.optim.SGD([w], lr=0.1)
+    changed.param_groups[0]["lr"] = torch.tensor(0.01, dtype=torch.float64)
+    assert step.known(of_group) == step.known(changed) == SGD(0.01)
+    assert step.known(torch.optim.Adam([w], weight_decay=0.1, decoupled_weight_decay=True)) == AdamW(weight_decay=0.1)
+    with pytest.raises(InputError, match=r"same options in all parameter groups; .*Groups.*, got lr that differ"):
+        step.known(torch.optim.SGD(groups, lr=0.1))
+
+
+class Mine(torch.optim.SGD):
+    """Of another step."""
+
+
+def test_a_subclass_of_torch_s_optimizer_is_none_of_torch_s() -> None:
+    Mine.__name__ = "SGD"
+    with pytest.raises(InputError, match="optimizer: expected an object with init"):
+        check_step(plain, Mine([torch.nn.Parameter(torch.ones(2))], lr=0.01), P, G)
+
+
+@pytest.mark.parametrize("beta", [0.9999, 0.99999])
+def test_a_literal_beside_a_difference_is_not_refuted(beta: float) -> None:
+    """0.0001 for 1 - 0.9999."""
+    square = {name: np.zeros_like(a) for name, a in P.items()}
+
+    def update(p: Any, g: Any) -> None:
+        for name in p:
+            square[name] = beta * square[name] + round(1 - beta, 8) * g[name] ** 2
+            p[name] -= 0.01 * g[name] / (np.sqrt(square[name]) + 1e-8)
+
+    assert check_step(update, RMSprop(0.01, alpha=beta), P, G).verdict == "undecided"
+    assert check_step(update, RMSprop(0.01 * (1 + 1e-9), alpha=beta), P, G).verdict == "refuted"
 
 
 def test_torch_s_other_optimizers_are_told_as_such() -> None:

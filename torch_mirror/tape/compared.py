@@ -10,6 +10,12 @@ Numbers that Python has computed are taken for exact by the radii, and are not: 
 all of whose elements are within gamma_8 max(|b|, |d|) beyond the radii is "ok", and said to be equal at working
 precision.
 
+A longer computation of such numbers, d *= a in a loop beside a ** k, has rounded more than that, and nobody counts how
+often; and a difference, 1 - 0.9999 beside 0.0001, magnifies one rounding. So what is wrong by no more than gamma_1024
+max(|b|, |d|) is not called wrong: it is undecided, and said to be. In code of float32 a constant may be rounded to
+float32 on one side alone, np.float32(0.1) beside 0.1, which is no difference there: within gamma_8 of float32 it is
+undecided as well.
+
 A large element may be known to 15 digits beside a small one of which nothing is known: so each element is judged by
 its own size. Where both radii together exceed WIDE max(|b|, |d|) a factor 2 may pass, and the element is not judged:
 it is counted, and said. What the radius leaves below TINY is 0 to float64, and known to be.
@@ -23,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.arrays import Array
-from torch_mirror.balls.format import format_of
+from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.number import Number
 from torch_mirror.tape import patterns
 from torch_mirror.tape.told import Row, Word
@@ -63,6 +69,24 @@ class Both(NamedTuple):
         """Where nothing is outside, and the radii hide more than WIDE of the element's own size."""
         return ~self.outside & hidden(self.seen, self.expected, self.allowed)
 
+    def rounded_by_constants(self, narrow: Format | None, off: float) -> str:
+        """What is said where constants that were rounded may explain all that is outside; empty where they do not."""
+        largest = np.maximum(np.abs(self.seen), np.abs(self.expected))
+        with np.errstate(all="ignore"):
+            apart = float(np.max(np.where(self.outside, np.abs(self.seen - self.expected) / largest, 0)))
+        if not self._outside(max(format_of(self.seen.dtype).gamma(DEEPEST), off) * largest).any():
+            return (
+                f"apart by {apart:.1g} of its size, as constants may be that Python or NumPy computed by themselves, "
+                "in many steps or by a difference (1 - 0.9999 beside 0.0001): they are taken for exact; computed alike "
+                "on both sides they would tell"
+            )
+        if narrow is not None and not self._outside(narrow.gamma(8) * largest).any():
+            return (
+                f"apart by {apart:.1g} of its size, as a constant may be that is rounded to {narrow.dtype} on one "
+                "side alone: np.float32(0.1) beside 0.1; written alike on both sides it would tell"
+            )
+        return ""
+
     def _outside(self, more: Array | float) -> Array:
         with np.errstate(invalid="ignore"):
             within = np.abs(self.seen - self.expected) <= self.allowed + more
@@ -88,6 +112,17 @@ def both(b: Number, d: Number) -> Both:
 def meets(b: Number, d: Number) -> bool:
     """Whether every element of the one may be that of the other."""
     return b.shape == d.shape and not both(b, d).wrong.any()
+
+
+def unless_constants(row: Row, pair: Both, narrow: Format | None = None, off: float = 0.0) -> Row:
+    """A row that is wrong by no more than constants may have rounded is undecided.
+
+    pair:   what the row is about
+    narrow: the format of the user's own numbers, if it is less than that of the balls
+    off:    what a constant is known to be off, relative to itself, if it is computed in another way
+    """
+    why = pair.rounded_by_constants(narrow, off) if row.word == "WRONG" and row.index is not None else ""
+    return row._replace(word="undecided", outside=0, pattern="", why=why) if why else row
 
 
 def row(name: str, b: Number | None, d: Number, context: dict[str, Any] | None = None) -> Row:
@@ -136,6 +171,8 @@ def _ratio(pair: Both) -> Array:
 
 def resolution(pair: Both) -> float | None:
     """The smallest relative change of the whole gradient that would have been seen; None where the gradient is 0.
+
+    Seen: called wrong, or undecided where constants may have rounded as much.
 
     seen (1 + t) is outside at an element if |seen t| > allowed + |seen - expected| + gamma_8 max(|seen (1 + t)|,
     |expected|), the last of which is at most 2 gamma_8 |seen| for t < 1 where the two are near. One element is enough

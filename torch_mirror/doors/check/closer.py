@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import nonfinite
 from torch_mirror.doors.check.claimed import gradient_name
@@ -47,13 +48,16 @@ def is_open(row: Row) -> bool:
 
 
 def _is_wide(row: Row) -> bool:
-    """Undecided, coarse, or 0 on both sides, which may have been rounded to 0."""
+    """Undecided, coarse, or 0 on both sides, which may have been rounded to 0.
+
+    Not of what is outside its radius, and undecided for the sake of constants: no smaller radius would tell more.
+    """
     coarse = row.resolution is None or row.resolution > COARSE
-    return row.word == "undecided" or (row.word == "ok" and coarse)
+    return (row.word == "undecided" and not row.worst > 1) or (row.word == "ok" and coarse)
 
 
-def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
-    """The rows again, and what is to be said of those that were open."""
+def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row], narrow: Format | None = None) -> Closer:
+    """The rows again, and what is to be said of those that were open. narrow: as in compared.row."""
     found = dict(rows)
     open_rows = [name for name in _open(found) if seen.gradients[name] is not None]
     pieces = segments(seen.tape, Ball(seen.loss), d.side)
@@ -66,7 +70,7 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
             rounded = rounded or loosened(seen.tape, pieces)
             piece = _unless_rounded(piece, rounded, Ball(_given(seen, name)), Ball(seen.leaves[name]))
         pairs[name] = _finer(pairs[name], piece)
-        found[name] = _row(seen, name, pairs[name])
+        found[name] = _row(seen, name, pairs[name], narrow)
     told = [name for name in open_rows if _tells_more(found[name], rows[name])]
     notes = _told(told, "judged piece by piece, each from your own gradient before it; end to end radii are too large")
     left = [name for name in _open(found) if name in open_rows and not _exactly_0(seen, d, name)]
@@ -74,7 +78,7 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row]) -> Closer:
         held = {name: (Ball(seen.leaves[name]), Ball(_given(seen, name))) for name in left}
         rungs = list(climb(Ball(seen.loss), held, d.side))
         for name in held:
-            found[name] = _by_rungs(_row(seen, name, _finer(pairs[name], _of_rungs(rungs, name))), rungs, name)
+            found[name] = _by_rungs(_row(seen, name, _finer(pairs[name], _of_rungs(rungs, name)), narrow), rungs, name)
             if found[name].word == "undecided" and not np.isfinite(d.by(held[name][0]).value).all():
                 found[name] = found[name]._replace(why=_not_finite(d))
         notes += _told([n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
@@ -97,8 +101,9 @@ def _given(seen: Followed, name: str) -> Number:
     return g
 
 
-def _row(seen: Followed, name: str, pair: Both) -> Row:
-    return compared.of(gradient_name(name), pair, {name: seen.leaves[name].value})
+def _row(seen: Followed, name: str, pair: Both, narrow: Format | None) -> Row:
+    row = compared.of(gradient_name(name), pair, {name: seen.leaves[name].value})
+    return compared.unless_constants(row, pair, narrow)
 
 
 def _finer(before: Both, after: Both) -> Both:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from torch_mirror.balls.format import Format
 from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
@@ -10,11 +11,15 @@ from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Row
 
 
-def _rows(seen: Followed, d: Derivatives, order: list[str]) -> tuple[Row, ...]:
+def _rows(seen: Followed, d: Derivatives, order: list[str], narrow: Format | None) -> tuple[Row, ...]:
     rows = []
     for name in order:
-        leaf = seen.leaves[name]
-        rows.append(compared.row(gradient_name(name), seen.gradients[name], d.by(leaf).settled(), {name: leaf.value}))
+        leaf, spelled = seen.leaves[name], gradient_name(name)
+        g, by = seen.gradients[name], d.by(leaf).settled()
+        row = compared.row(spelled, g, by, {name: leaf.value})
+        if g is not None and g.shape == by.shape:
+            row = compared.unless_constants(row, compared.both(g, by), narrow)
+        rows.append(row)
     return tuple(rows)
 
 
@@ -22,14 +27,16 @@ CONVENTIONS = 27
 """Sweeps: all conventions of three operations whose two sides meet; of more some are tried (conventions.py)."""
 
 
-def convened(seen: Followed, order: list[str]) -> tuple[Derivatives, tuple[Row, ...], tuple[str, ...], bool]:
+def convened(
+    seen: Followed, order: list[str], narrow: Format | None = None
+) -> tuple[Derivatives, tuple[Row, ...], tuple[str, ...], bool]:
     """The derivative and what is found beside it, in the convention that fits most gradients of the user's.
 
-    At last whether it fits, or all conventions were tried.
+    narrow: as in compared.row. At last whether it fits, or all conventions were tried.
     """
     fitted = fitting(seen.loss, lambda d: _misfit(seen, d), CONVENTIONS)
     d = fitted.derivatives
-    rows = _rows(seen, d, order)
+    rows = _rows(seen, d, order, narrow)
     if not d.open:
         return d, rows, (), True
     where = ", ".join(dict.fromkeys(str(o.place) for o in d.open if o.place is not None))
@@ -60,7 +67,7 @@ def not_all_tried(seen: Followed, rows: tuple[Row, ...], order: list[str]) -> tu
     if not any(row.word == "WRONG" for row in rows):
         return rows
     every = undecidable(seen.loss)
-    sure = {} if every is None else dict(zip(order, _rows(seen, every, order), strict=True))
+    sure = {} if every is None else dict(zip(order, _rows(seen, every, order, None), strict=True))
     why = f"it fits none of the conventions that were tried at kinks, and there are more than {CONVENTIONS}"
     return tuple(
         row._replace(word="undecided", why=f"{why}; other numbers, at which fewer sides meet, would tell")

@@ -20,6 +20,7 @@ import numpy as np
 
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
+from torch_mirror.balls.format import Format
 from torch_mirror.doors.check import nonfinite, quotients
 from torch_mirror.doors.check.claimed import (
     Claim,
@@ -131,7 +132,7 @@ def _judged(
             "one that does not depend on them; a function of an object says net.params = p first",
         )  # fmt: skip
     try:
-        found = _derived(claim, as_taken(seen), elsewhere, seconds)
+        found = _derived(claim, as_taken(seen), elsewhere, seconds, own.narrow)
         rows = tuple(blinded(row, own.blind) for row in found.rows)
         return found._replace(rows=rows, notes=(*found.notes, *_declared(seen), *_decisions(seen), *own.notes))
     except MissingAdjointError as error:
@@ -141,14 +142,16 @@ def _judged(
 ONCE = "the gradients at hand depend on the call before; mend that first, what else is wrong is looked at then"
 
 
-def _derived(claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str], seconds: float) -> Found:
-    """seconds: of the processor, for causes."""
+def _derived(
+    claim: Claim, seen: Followed, elsewhere: Callable[[], Elsewhere | str], seconds: float, narrow: Format | None
+) -> Found:
+    """seconds: of the processor, for causes. narrow: as in compared.row."""
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
-    d, rows, notes, complete = convened(seen, order)
+    d, rows, notes, complete = convened(seen, order, narrow)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
     scene: Scene | None = None
     if any(map(is_open, rows)):
-        near = closer(seen, d, dict(zip(order, rows, strict=True)))
+        near = closer(seen, d, dict(zip(order, rows, strict=True)), narrow)
         rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
     scene = scene or scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
     if not complete:

@@ -28,6 +28,7 @@ from reference.claim.tree import Tree, named
 from reference.errors import InputError, UnknownNameError
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import copies, data_as
 from torch_mirror.doors.check.own import Again, Beside, Own, blinded, floats_of, narrowest_among, own_numbers
@@ -66,8 +67,10 @@ def check_forward(
     leaves = {name: np.asarray(a, np.float64) for name, a in named(parameters).items()}
     theirs, notes = _of_module(_twin(module, leaves, names), inputs, wanted), _unnamed(module, names)
     ours, own = _of_function(function, parameters, inputs, wanted)
-    rows = [_row(name, ours[name], array) for name, array in theirs.items()]
+    rows = [_row(name, ours[name], array, own.narrow) for name, array in theirs.items()]
     rows = [blinded(row, own.astray or own.blind) for row in rows]
+    if all(row.word == "ok" and row.resolution is None for row in rows):
+        rows = [row._replace(word="undecided", why="both are 0: it could not have failed") for row in rows]
     name = getattr(function, "__name__", "function")
     what, seconds = "what the module computes", time.perf_counter() - started
     return Checked(name, tuple(rows), notes=(*notes, *own.notes), seconds=seconds, what=what)
@@ -107,13 +110,21 @@ def _of_module(module: nn.Module, inputs: tuple[Any, ...], wanted: Mapping[str, 
         if part not in parts:
             raise UnknownNameError("submodule", part, parts)
 
-        def keep(_: nn.Module, __: Any, out: Tensor, name: str = name) -> None:
-            found[name] = out.detach().numpy().copy()
+        def keep(_: nn.Module, __: Any, out: Any, name: str = name, what: str = f"the output of {part}") -> None:
+            found[name] = _tensor_of(what, out).detach().numpy().copy()
 
         parts[part].register_forward_hook(keep)
     with torch.no_grad():
         out = module(*(_tensor(x) for x in inputs))
-    return {**found, "output": out.numpy()}
+    return {**found, "output": _tensor_of("the module's output", out).numpy()}
+
+
+def _tensor_of(what: str, out: Any) -> Tensor:
+    """Raises InputError for anything else, such as the tuple that nn.LSTM returns."""
+    if not isinstance(out, Tensor):
+        expected = "one tensor; a module around it can return the part that is meant, as in return self.m(x)[0]"
+        raise InputError(what, expected, type(out).__name__)
+    return out
 
 
 def _tensor(x: Any) -> Any:
@@ -168,12 +179,13 @@ def _number(x: Any) -> Number:
     return x.settled() if isinstance(x, (Ball, Bools)) else Number(np.asarray(x, np.float64))
 
 
-def _row(name: str, ours: Number, theirs: Array) -> Row:
+def _row(name: str, ours: Number, theirs: Array, narrow: Format | None) -> Row:
     """The module's value is another evaluation of the function's formula, or it is another formula."""
     if ours.shape != theirs.shape:
         shapes = f"of shape {ours.shape}, where the module's is {theirs.shape}"
         return Row(name, "WRONG", theirs.size, theirs.size, float("inf"), pattern=shapes)
     allowed = ours.slack * np.asarray(ours.radius) * (1 + compared.DEEPEST * ours.format.u)
-    row = compared.of(name, compared.Both(np.asarray(ours.value), theirs, allowed))
+    pair = compared.Both(np.asarray(ours.value), theirs, allowed)
+    row = compared.unless_constants(compared.of(name, pair), pair, narrow)
     pattern = row.pattern.replace("the derivative", "the module's").replace("derivative", "the module's")
     return row._replace(pattern=pattern)

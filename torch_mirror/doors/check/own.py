@@ -16,6 +16,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.tree import named
+from torch_mirror.balls.format import Format, format_of
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Recording
 from torch_mirror.doors.check.claimed import Claim, gradient_name
@@ -31,6 +32,7 @@ class Own(NamedTuple):
     astray: str = ""  # why the run on balls is not what it does
     blind: str = ""   # why nothing may be certified of it, though the formulas were followed
     notes: tuple[str, ...] = ()
+    narrow: Format | None = None  # of the user's numbers, where it is less than that of the balls
 
 
 class Beside(NamedTuple):
@@ -74,9 +76,24 @@ def own_numbers(
     narrowest: dtype of the user's run; again: the balls of that dtype, asked for where those at hand explain too
     little; tape: of those at hand
     """
+    return _told(results, narrowest, again, tape)._replace(narrow=_format_below(results))
+
+
+def _format_below(results: Iterable[Beside]) -> Format | None:
+    """float32, if all arrays among the results are; a loss of float32 may have become a Python float."""
+    dtypes = {np.asarray(r.value).dtype for r in results if np.ndim(r.value)}
+    return format_of(np.dtype(np.float32)) if dtypes == {np.dtype(np.float32)} else None
+
+
+def _told(
+    results: Sequence[Beside],
+    narrowest: np.dtype[Any],
+    again: Callable[[np.dtype[Any]], Again | NotFollowed],
+    tape: Recording | None,
+) -> Own:
     broken = next((said for r in results if (said := _broken(r))), "")
     if all(explained(r, 0, 0) for r in results) and not broken:
-        return Own()
+        return Own(blind=_unknown(results, narrowest, again))
     if narrowest.itemsize >= np.dtype(np.float64).itemsize:
         found: Again | NotFollowed = Again({r.name: r.ball for r in results}, tape)
     else:
@@ -94,7 +111,59 @@ def own_numbers(
         why = "the code looks at types, casts to a narrower dtype or draws anew"
         what = f"{name} is another number in your own run than in the same run on balls"
         return Own(f"{what}, beyond rounding: {why}")
-    return Own()
+    return Own(blind=_unknown(results, narrowest, again))
+
+
+def _unknown(
+    results: Sequence[Beside], narrowest: np.dtype[Any], again: Callable[[np.dtype[Any]], Again | NotFollowed]
+) -> str:
+    """What is said where a radius is too wide to tell whether the user's own number is what the balls say.
+
+    The formula may be judged all the same, piece by piece. The own run makes the same operations in the same order as
+    the balls' centres, so that the two are as good as equal, if the code does what it did on balls: to DEEPEST
+    roundings, or in a narrower dtype to FOUR times what the centres themselves are off in it. That is no bound: a run
+    that is further off may be right, and is not certified.
+    """
+    far = [r for r in results if _hidden(r) and not _near(r, 0.0)]
+    if not far:
+        return ""
+    found = again(narrowest) if narrowest == np.float32 else NotFollowed(None, "")
+    for r in far:
+        narrow = None if isinstance(found, NotFollowed) else found.balls.get(r.name)
+        if narrow is None or not _near(r, FOUR * _largest(narrow.value - r.ball.value)):
+            return (
+                f"{r.name} is another number in your own run than in the same run on balls, by {_apart(r):.1g} of its "
+                "largest element, and its radius is too wide to tell whether rounding explains that"
+            )
+    return ""
+
+
+FOUR = 4.0
+"""Times the error of one evaluation in a narrow dtype, that another one's may be."""
+
+
+def _hidden(r: Beside) -> bool:
+    """Whether a radius hides more than WIDE of an element."""
+    if np.shape(r.value) != r.ball.shape:
+        return False
+    radius = np.broadcast_to(np.asarray(r.ball.radius), r.ball.shape)
+    return bool(compared.hidden(r.ball.value, r.ball.value, radius).any())
+
+
+def _near(r: Beside, room: float) -> bool:
+    own = np.asarray(r.value)
+    with np.errstate(all="ignore"):
+        near = np.abs(own - r.ball.value) <= compared.DEEPEST * r.ball.format.u * np.abs(r.ball.value) + room
+    return bool((near | (own == r.ball.value) | (np.isnan(own) & np.isnan(r.ball.value))).all())
+
+
+def _apart(r: Beside) -> float:
+    with np.errstate(all="ignore"):
+        return _largest(np.asarray(r.value) - r.ball.value) / max(_largest(r.ball.value), 1e-300)
+
+
+def _largest(a: Array) -> float:
+    return float(np.max(np.abs(a), initial=0.0))
 
 
 def by_which(results: Iterable[Beside], narrow: Mapping[str, Number]) -> str:

@@ -105,11 +105,22 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
 
 
 def _beside(row: Row, own: Any, formula: Any) -> Row:
-    """Nothing is said for a run of the user's that is not finite where the same in float64 is."""
+    """Nothing is said for a run of the user's that is not finite where the same in float64 is, or far from it."""
+    row = _unless_far(row, own, formula)
     if row.word != "consistent" or not (np.isfinite(formula) & ~np.isfinite(own)).any():
         return row
     why = "your own run gives NaN or infinity, where the same code in float64 gives a number"
     return row._replace(word="undecided", why=why)
+
+
+def _unless_far(row: Row, own: Any, formula: Any) -> Row:
+    """Nor for one whose numbers are others than a cast would make them."""
+    if row.word != "consistent" or np.shape(own) != np.shape(formula):
+        return row
+    apart, largest = (float(np.max(np.abs(a), initial=0.0)) for a in (own - formula, formula))
+    share = f"{apart / (largest or 1):.1g} of the largest"
+    why = f"your own run gives other numbers than the same code in float64, by {share}"
+    return row._replace(word="undecided", why=why) if apart > FAR * largest else row
 
 
 def _apart(row: Row) -> float:

@@ -21,6 +21,7 @@ How finely an element is judged is told by how far the steps have moved it: of a
 
 import time
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from reference.optimizers.adam import Adam, AdamW
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import copies, spoken
 from torch_mirror.doors.check.own import blinded
@@ -72,6 +74,7 @@ def check_step(
     theirs, ours = Own(update, start).checked(steps), checked_optimizer(known(optimizer), steps)
     leaves = {name: np.asarray(a) for name, a in named(parameters).items()}
     wide = np.result_type(np.float64, *(a.dtype for a in leaves.values()))
+    _check_given(parameters, gradients, steps)
     drawn = _drawn(gradients, steps, seed)
     world = world_of(update, start, parameters, gradients)
 
@@ -91,7 +94,7 @@ def check_step(
 
     with np.errstate(all="ignore"):
         rows, first, right = _compared(
-            yours, ours, copies(parameters, ball), [copies(g, ball) for g in drawn], states or {}
+            yours, ours, copies(parameters, ball), [copies(g, ball) for g in drawn], states or {}, own.narrow
         )
     if own.astray and as_the_right_one(plain, right):  # whatever the balls say of another run
         rows, first = {name: row._replace(word="ok") for name, row in rows.items()}, None
@@ -105,18 +108,60 @@ def check_step(
 
 
 def known(optimizer: Any) -> Any:
-    """An optimizer of the protocol: itself, or that of torch's class and options. Raises InputError for others."""
+    """An optimizer of the protocol: itself, or that of the class and the options of torch's own.
+
+    Its options are those of its one parameter group, in which a scheduler changes them. Raises InputError for groups
+    whose options differ, and for options that reference does not have.
+    """
     kinds: dict[str, Any] = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop, "Adagrad": Adagrad}
-    options = getattr(optimizer, "defaults", None)
-    kind = kinds.get(type(optimizer).__name__)
-    if not isinstance(options, dict) or kind is None:
+    kind = type(optimizer)
+    if not kind.__module__.startswith("torch.optim.") or kind.__name__ not in kinds:
         return optimizer
-    silent = {"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
-    taken = {name: value for name, value in options.items() if name not in silent}
+    options, *others = [_options(group) for group in optimizer.param_groups]
+    what = f"torch.optim.{kind.__name__}"
+    for other in others:
+        differ = [name for name in options if options[name] != other[name]]
+        if differ:
+            expected = "the same options in all parameter groups; or reference.Groups, which says whose is which"
+            raise InputError(what, expected, f"{', '.join(differ)} that differ")
+    decoupled = options.pop("decoupled_weight_decay", False)
+    ours = AdamW if decoupled else kinds[kind.__name__]
     try:
-        return kind(**taken)
+        return ours(**options)
     except TypeError as error:
-        raise InputError(f"torch.optim.{type(optimizer).__name__}", "options that reference has too", error) from None
+        raise InputError(what, "options that reference has too", error) from None
+
+
+_SILENT = {"params", "initial_lr", "foreach", "fused", "capturable", "differentiable"}
+"""Of a parameter group: what changes no number."""
+
+
+def _options(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers may be tensors."""
+    given = {name: value for name, value in group.items() if name not in _SILENT}
+    return {name: value.item() if hasattr(value, "item") else value for name, value in given.items()}
+
+
+def _cancelled(optimizer: Any) -> float:
+    """What 1 - beta may be off, relative to it, where one side takes the difference and the other has the literal."""
+    options = optimizer if isinstance(optimizer, tuple) else ()
+    numbers = [x for option in options for x in (option if isinstance(option, tuple) else (option,))]
+    unit = float(np.finfo(np.float64).eps) / 2
+    return max((unit / (1 - x) for x in numbers if isinstance(x, float) and 0 < x < 1), default=0.0)
+
+
+def _check_given(parameters: Tree, gradients: Tree, steps: Any) -> None:
+    """Raise InputError for no parameters, no steps, and a gradient that is not of its parameter's shape."""
+    given = named(gradients)
+    if not named(parameters):
+        raise InputError("parameters", "an array, or a tree of arrays", f"{type(parameters).__name__} without one")
+    if not isinstance(steps, Integral) or steps < 1:
+        raise InputError("steps", "a whole number from 1 on", repr(steps))
+    for name, a in named(parameters).items():
+        if name not in given:
+            raise InputError("gradients", f"one of {name}", ", ".join(given) or "none")
+        if np.shape(given[name]) != np.shape(a):
+            raise InputError(f"gradient of {name}", f"shape {np.shape(a)}", np.shape(given[name]))
 
 
 def _drawn(gradients: Tree, steps: int, seed: int) -> list[Tree]:
@@ -142,7 +187,9 @@ class Compared(NamedTuple):
     right: list[Tree]
 
 
-def _compared(made: list[Made], ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str]) -> Compared:
+def _compared(
+    made: list[Made], ours: Any, p: Tree, drawn: list[Tree], states: Mapping[str, str], narrow: Format | None
+) -> Compared:
     rows: dict[str, Row] = {}
     first: First | None = None
     right: list[Tree] = []
@@ -158,6 +205,9 @@ def _compared(made: list[Made], ours: Any, p: Tree, drawn: list[Tree], states: M
         for name, (x, y, start) in pairs.items():
             if rows.get(name) is None or rows[name].word != "WRONG":
                 rows[name] = _row(name, x.settled(), _settled(y), start, t)
+                if rows[name].word == "WRONG" and name in beginning:
+                    way = compared.both(*((Ball(_settled(a)) - beginning[name]).settled() for a in (y, x)))
+                    rows[name] = compared.unless_constants(rows[name], way, narrow, 2 * _cancelled(ours))
                 if rows[name].word == "ok" and name in beginning:
                     rows[name] = _by_the_way(rows[name], x, y, beginning[name])
         seen = {name: _settled(y) for name, (_, y, _) in pairs.items()}
