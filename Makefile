@@ -1,5 +1,6 @@
 # make verify   set up .venv, then certify every experiment
 # make test     the same set-up, then the whole test suite, in WORKERS processes
+# make thorough the tests that draw what they judge once more, with more draws, and those that are left to it
 # make lowest   the whole test suite with the lowest releases that pyproject.toml names, in .venv-lowest
 # make mutants  the same set-up, then small faults planted in the code, one at a time, which the tests must notice
 # make lint     the same set-up, then ruff and mypy
@@ -13,13 +14,17 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: verify test lowest mutants lint bench clean
+.PHONY: verify test thorough lowest mutants lint bench clean
 
 verify: .venv/installed
 	$(BIN)/torch-mirror verify
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+thorough: .venv/installed
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+	    -m "thorough or drawn or hypothesis"
 
 lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal

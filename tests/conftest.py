@@ -1,7 +1,7 @@
 """Threads and hypothesis profiles; nothing else is shared by way of this file.
 
-Profiles: ``default`` (other examples every time), ``ci`` (as many, the same every time; chosen where CI is set) and
-``thorough``. HYPOTHESIS_PROFILE or ``--hypothesis-profile`` chooses another.
+Profiles: ``default`` (other examples every time), ``ci`` (as many, the same every time; chosen where CI is set),
+``thorough`` (make thorough) and ``night``. HYPOTHESIS_PROFILE or ``--hypothesis-profile`` chooses another.
 """
 
 import os
@@ -27,10 +27,11 @@ causes.BUDGET = 10.0  # seconds of the processor: what is found must not depend 
 settings.register_profile(
     "default",
     settings.get_profile("default"),
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, database=None, print_blob=True)
-settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=25)
+settings.register_profile("night", settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))

@@ -1,6 +1,6 @@
 """Faults for any network, loss and optimizer: a factor in a gradient on either side, another update on torch's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,23 +21,29 @@ FACTOR = 1 + 2.0**-20
 """By far more than float64 rounds, and less than any test of the training itself would notice."""
 
 
-def scaled(gradient: str, step: int, factor: float = FACTOR) -> Sow:
-    """For ``reference.train``: the gradient times the factor, at that step alone."""
-    times = -1
+def scaled(at: Mapping[str, int], factor: float = FACTOR) -> Sow:
+    """For ``reference.train``: each of the gradients times the factor, at its own step alone."""
+    times = dict.fromkeys(at, -1)
 
     def plant(name: str, value: Array, /) -> Array:
-        nonlocal times
-        times += name == gradient
-        return value * factor if name == gradient and times == step else value
+        if name not in at:
+            return value
+        times[name] += 1
+        return value * factor if times[name] == at[name] else value
 
     return plant
 
 
-def hooked(of: str, step: int, factor: float = FACTOR) -> Callable[[Experiment], Session]:
-    """For ``verify``: torch's gradient of a parameter or value times the factor, at that step alone, by a hook."""
+def hooked(
+    of: str, step: int, factor: float = FACTOR, without: Callable[[Experiment], Session] = session
+) -> Callable[[Experiment], Session]:
+    """For ``verify``: torch's gradient of a parameter or value times the factor, at that step alone, by a hook.
+
+    without: what the session is like but for that.
+    """
 
     def using(e: Experiment) -> Session:
-        right, times = session(e), -1
+        right, times = without(e), -1
 
         def scale(gradient: Tensor) -> Tensor:
             nonlocal times

@@ -128,28 +128,34 @@ def slots_have_their_roles(row: Row, dtype: DTypeName) -> None:
 
 
 def a_planted_factor_is_refuted_in_numpy(row: Row, dtype: DTypeName) -> None:
-    """In each gradient in turn, at the second step, which is where the judge finds it."""
-    e = experiment(row, dtype, steps=2)
-    for gradient in names(e.slots, "gradient"):
-        trace = reference.train(e, plant=planted.scaled(gradient, step=1))
-        with unruled():
-            assert located(certify(e, trace, "numpy")) == (gradient, 1, "numpy", "local")
+    """In each gradient at a step of its own, and that is where the judge finds it, and nothing else."""
+    e, at = with_a_step_of_its_own(row, dtype)
+    trace = reference.train(e, plant=planted.scaled(at))
+    with unruled():
+        assert located(certify(e, trace, "numpy")) == {(name, step, "numpy", "local") for name, step in at.items()}
 
 
 def a_planted_factor_is_refuted_in_torch(row: Row, dtype: DTypeName) -> None:
     """The same by a hook on torch's tensor."""
-    e = experiment(row, dtype, steps=2)
-    for gradient in names(e.slots, "gradient"):
-        trace = torch_mirror.train(e, using=planted.hooked(str(e.slots[gradient].of), step=1)(e))
-        with unruled():
-            assert located(certify(e, trace)) == (gradient, 1, "torch", "local")
+    e, at = with_a_step_of_its_own(row, dtype)
+    using: Callable[[Experiment], Session] = session
+    for gradient, step in at.items():
+        using = planted.hooked(str(e.slots[gradient].of), step, without=using)
+    with unruled():
+        judged = certify(e, torch_mirror.train(e, using=using(e)))
+    assert located(judged) == {(name, step, "torch", "local") for name, step in at.items()}
 
 
-def located(judged: Certificate) -> tuple[Any, ...]:
-    """Of the first wrong tensor: its name, step, side and check."""
-    first = judged.first
-    assert first is not None
-    return first.tensor, first.step, first.side, first.check
+def with_a_step_of_its_own(row: Row, dtype: DTypeName) -> tuple[Experiment, dict[str, int]]:
+    """A run, and for each gradient a step of it, the first of which is the second of the run."""
+    gradients = names(experiment(row, dtype).slots, "gradient")
+    return experiment(row, dtype, steps=len(gradients) + 2), {name: 1 + i for i, name in enumerate(gradients)}
+
+
+def located(judged: Certificate) -> set[tuple[Any, ...]]:
+    """Of each wrong tensor: its name, the first step at which it is wrong, side and check."""
+    wrong = [row.first for row in judged.rows if row.first]
+    return {(first.tensor, first.step, first.side, first.check) for first in wrong}
 
 
 def nothing_of_the_users_is_written(row: Row, dtype: DTypeName) -> None:

@@ -275,7 +275,9 @@ def without_buffers(saved: dict[str, Any]) -> dict[str, Any]:
 
 
 FAULTS = {
-    "buffers lost on load": Mistakes(optimizer_state=without_buffers),
+    "buffers lost on load": Mistakes(
+        optimizer_state=without_buffers, sgds=strategies.sgds().filter(lambda sgd: sgd.momentum)
+    ),
     "zero_grad forgotten": Mistakes(zero_grad=lambda _: None),
     **{
         name: by_hand(name, shows)

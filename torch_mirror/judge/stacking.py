@@ -43,7 +43,7 @@ def stacking_flaw(experiment: Experiment, lead: int = 1) -> str | None:
     values: dict[str, Any] = {}
     try:
         with np.errstate(all="ignore"):
-            trials = [_trial(e, k, counts) for k in range(int(np.prod(counts)))]
+            trials = _trials(e, counts)
             alone = [_run(e, e.objective, trial, {}) for trial in trials]
             _run(e, e.stacked(lead), _together(e, trials, counts), values)
             return _difference(e, trials, alone, values, counts)
@@ -63,24 +63,39 @@ def _counts(e: Experiment, lead: int) -> tuple[int, ...]:
     return tuple(free[:lead])
 
 
-def _trial(e: Experiment, k: int, counts: tuple[int, ...]) -> _Trial:
-    def moved(a: Array) -> Array:
-        if a.dtype.kind != "f":
-            return a
-        filled = np.where(a == 0, _eighths(a), a)  # zeros, as biases start at, would hide what is done to them
-        return np.roll(filled, k) * a.dtype.type(FACTORS[k % len(FACTORS)])
+def _trials(e: Experiment, counts: tuple[int, ...]) -> list[_Trial]:
+    """The steps, each from another start."""
+    p = zip_with(lambda _, a: _filled(a), e.parameters)
+    state = zip_with(lambda _, a: _filled(a + a.dtype.type(1)), e.optimizer.init(e.parameters))
+    axis = 0 if e.batches is None else e.batches.axis
+    first = [
+        zip_with(lambda _, a: a if e.batches is None else e.batches.of(a, e.rows(0)), part)
+        for part in e.objective.prepare(e.data)
+    ]
 
-    def seen(a: Array) -> Array:
-        own = e.batches.of(a, e.rows(0)) if e.batches is not None else a
+    def trial(k: int) -> _Trial:
         shift = (k if e.batches is not None else 0) + (k % counts[-1] if len(counts) > 1 else 0)
-        return np.roll(own, shift, axis=0 if e.batches is None else e.batches.axis) if own.ndim else own
+        return _Trial(
+            zip_with(lambda _, a: _moved(a, k), p),
+            zip_with(lambda _, a: np.abs(_moved(a, k)), state),
+            tuple(zip_with(lambda _, a: np.roll(a, shift, axis) if shift and a.ndim else a, part) for part in first),
+            (k if len(counts) == 1 else k // counts[-1]) % max(e.steps, 1),
+        )
 
-    return _Trial(
-        zip_with(lambda _, a: moved(a), e.parameters),
-        zip_with(lambda _, a: np.abs(moved(a + a.dtype.type(1))), e.optimizer.init(e.parameters)),
-        tuple(zip_with(lambda _, a: seen(a), part) for part in e.objective.prepare(e.data)),
-        (k if len(counts) == 1 else k // counts[-1]) % max(e.steps, 1),
-    )
+    return [trial(k) for k in range(int(np.prod(counts)))]
+
+
+def _filled(a: Array) -> Array:
+    """Without zeros, as biases start at, which would hide what is done to them."""
+    return np.where(a == 0, _eighths(a), a) if a.dtype.kind == "f" else a
+
+
+def _moved(a: Array, k: int) -> Array:
+    """The elements k places on, and of another size and sign."""
+    if a.dtype.kind != "f":
+        return a
+    flat, at = a.reshape(-1), -k % max(a.size, 1)
+    return np.concatenate((flat[at:], flat[:at])).reshape(a.shape) * a.dtype.type(FACTORS[k % len(FACTORS)])
 
 
 def _eighths(like: Array) -> Array:
@@ -133,15 +148,22 @@ def _difference(
         if np.shape(stacked[name]) != (*counts, *shape):
             return _of_another_shape(name, stacked[name], shape, counts)
         rows = np.asarray(stacked[name]).reshape(-1, *shape)
-        for k, (row, one) in enumerate(zip(rows, alone, strict=True)):
-            if np.array_equal(row, one[name], equal_nan=row.dtype.kind == "f"):
-                continue
+        for k in _others(rows, [one[name] for one in alone]):
             if k not in balls:
                 balls[k] = _on_balls(e, trials[k])
             ball = as_ball(balls[k][name], format_of(e.dtype))
-            if not (np.abs(row - ball.value) <= allowed(ball)).all():
+            if not (np.abs(rows[k] - ball.value) <= allowed(ball)).all():
                 return f"{name} of stacked steps is not that of each step by itself"
     return None
+
+
+def _others(rows: Array, alone: list[Array]) -> list[int]:
+    """Which rows are not the same bit for bit, but that a NaN is one and the zeros are the same."""
+    singles = np.stack(alone)
+    same = rows == singles
+    if rows.dtype.kind == "f":
+        same |= np.isnan(rows) & np.isnan(singles)
+    return np.flatnonzero(~same.reshape(len(rows), -1).all(axis=1)).tolist()
 
 
 def _of_another_shape(name: str, value: Any, shape: tuple[int, ...], counts: tuple[int, ...]) -> str:

@@ -45,7 +45,7 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of, names
 from reference.claim.tree import named, zip_with
-from reference.errors import InputError
+from reference.errors import InputError, TorchMirrorError
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import Where, allowed, compare
@@ -298,7 +298,7 @@ def _forward(
     """The equations of what is sown behind v before any gradient, each on exact operands but for v."""
     fmt = format_of(e.dtype)
     balls: dict[str, Ball] = {}
-    behind = False
+    behind, left = False, {*names(e.slots, "value")}
 
     def plant(name: str, equation: Any) -> Any:
         nonlocal behind
@@ -307,10 +307,18 @@ def _forward(
         if behind:
             balls[name] = as_ball(equation, fmt)
         behind = behind or name == v
+        left.discard(name)
+        if not left:
+            raise _EnoughError
         return Ball(values[name], radius, fmt) if name == v else lifted(values[name], fmt)
 
-    evaluate(e, part, plant)
+    with suppress(_EnoughError):
+        evaluate(e, part, plant)
     return balls
+
+
+class _EnoughError(TorchMirrorError):
+    """The last value of the forward pass is known: the rest of the step tells nothing of it."""
 
 
 def _through_loss(e: Experiment, part: Part, y: Array) -> list[Array]:

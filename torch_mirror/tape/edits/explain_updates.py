@@ -15,7 +15,7 @@ from reference.claim.tree import named
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.case import Case, case_of
 from torch_mirror.tape.edits.explain import Nothing, explain
-from torch_mirror.tape.edits.lasting import Step, lasts
+from torch_mirror.tape.edits.lasting import Known, Step, lasts
 from torch_mirror.tape.edits.told import Explanation, Finding
 from torch_mirror.tape.edits.updates import number_of, settings_of, together, together_seen, update_equation
 
@@ -104,9 +104,10 @@ def _of(
         Step(t + i, together(step.g, names), number_of(together(every[i - 1], names)), _seen(step.seen, state, names))
         for i, step in enumerate(later, 1)
     ]
+    shared = Known({}, {})
     e = explain(
         eq, _seen(seen, state, names), settings_of(optimizer, t), previous=earlier, budget=budget,
-        lasts=(lambda case, fit: lasts(optimizer, case, fit, steps)) if steps else None,
+        lasts=(lambda case, fit: lasts(optimizer, case, fit, steps, shared)) if steps else None,
     )  # fmt: skip
 
     def known(outputs: tuple[str, ...]) -> tuple[str, ...]:

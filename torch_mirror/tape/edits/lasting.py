@@ -6,7 +6,7 @@ hides, from what the edited step before has left. What does not meet their param
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.case import Case, case_of, distance
 from torch_mirror.tape.edits.edit import Edit, evaluated, repeated
 from torch_mirror.tape.edits.explain import candidates
+from torch_mirror.tape.edits.menu import one_element
 from torch_mirror.tape.edits.probe import with_constants
 from torch_mirror.tape.edits.search import EXPECTED, Fit
 from torch_mirror.tape.edits.sites import sites
@@ -35,7 +36,22 @@ class Step(NamedTuple):
     seen: Mapping[str, Number]
 
 
-def lasts(optimizer: Any, case: Case, fit: Fit, later: Sequence[Step]) -> bool:
+Menu = Mapping[str, Sequence[Edit]]
+"""Edits by their words, in which each power of beta is the same."""
+
+
+class Known(NamedTuple):
+    """What is the same for all edits that are asked about, of one optimizer and its later steps. Both are added to.
+
+    cases: a step's, where the user's code shows all state, so that nothing in it comes from the edit
+    menus: by all that one is drawn up from: a menu has functions of an equation's nodes, whatever these are worth
+    """
+
+    cases: dict[int, Case]
+    menus: dict[Hashable, Menu]
+
+
+def lasts(optimizer: Any, case: Case, fit: Fit, later: Sequence[Step], known: Known) -> bool:
     """Whether an edit of a step, made again in each of the next ones, gives what the user's code has there."""
     edits = (*case.found, fit.edit)
     with np.errstate(all="ignore"):
@@ -43,13 +59,24 @@ def lasts(optimizer: Any, case: Case, fit: Fit, later: Sequence[Step]) -> bool:
         for step in later:
             if made is None:
                 return False
-            start = {**made, **{name: Ball(x) for name, x in case.seen.items()}}
-            state = {name: x for name, x in start.items() if name != "p"}
-            eq = update_equation(optimizer, start["p"], step.g, state, step.t)
-            case = case_of(eq, step.seen, settings_of(optimizer, step.t), {}, {"g": step.previous})
-            tried = (_made(case, same) for same in _again(case, edits))
+            case = _next(optimizer, case, made, step, known.cases)
+            tried = (_made(case, same) for same in _again(case, edits, known.menus))
             made = next((m for m in tried if m is not None and _meets(case, m, fit.explains)), None)
         return made is not None
+
+
+def _next(optimizer: Any, case: Case, made: Mapping[str, Any], step: Step, cases: dict[int, Case]) -> Case:
+    """The case of the step after a case's, from what the user's code has there, and else from what the edits made."""
+    hidden = {name: x for name, x in made.items() if name not in case.seen}
+    if not hidden and step.t in cases:
+        return cases[step.t]
+    start = {**made, **{name: Ball(x) for name, x in case.seen.items()}}
+    state = {name: x for name, x in start.items() if name != "p"}
+    eq = update_equation(optimizer, start["p"], step.g, state, step.t)
+    after = case_of(eq, step.seen, settings_of(optimizer, step.t), {}, {"g": step.previous})
+    if not hidden:
+        cases[step.t] = after
+    return after
 
 
 def _made(case: Case, edits: Sequence[Edit]) -> Mapping[str, Any] | None:
@@ -64,14 +91,24 @@ def _meets(case: Case, made: Mapping[str, Any], explains: frozenset[str]) -> boo
     return all(distance(case.seen[name], made[name]) <= 1 for name in explains)
 
 
-def _again(case: Case, edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
+def _again(case: Case, edits: Sequence[Edit], menus: dict[Hashable, Menu]) -> Iterator[Sequence[Edit]]:
     """The edits of the same words in another step, whose powers of beta are others."""
-    everywhere = sites(case._replace(wrong=frozenset(case.seen)))
-    pool: dict[str, list[Edit]] = {}
-    for edit in repeated(candidates(case, everywhere)).together:
-        pool.setdefault(_words(edit), []).append(edit)
-    every = [[_bound(case, edit, other) for other in pool.get(_words(edit.template or edit), [])] for edit in edits]
+    menu = _menu(case, menus)
+    every = [[_bound(case, edit, other) for other in menu.get(_words(edit.template or edit), ())] for edit in edits]
     yield from islice(product(*every), ALIKE)
+
+
+def _menu(case: Case, menus: dict[Hashable, Menu]) -> Menu:
+    everywhere = sites(case._replace(wrong=frozenset(case.seen)))
+    single = (edit.words for site in everywhere for edit in one_element(case, site))  # which depends on values
+    nodes = ((n.operation, n.operands, tuple(n.options.items()), n.kind, n.label) for n in case.eq.nodes)
+    key = (tuple(nodes), tuple(everywhere), tuple(single))
+    if key not in menus:
+        pool: dict[str, list[Edit]] = {}
+        for edit in repeated(candidates(case, everywhere)).together:
+            pool.setdefault(_words(edit), []).append(edit)
+        menus[key] = pool
+    return menus[key]
 
 
 def _words(edit: Edit) -> str:
