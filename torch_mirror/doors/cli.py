@@ -34,8 +34,9 @@ def run(arguments: Sequence[str] | None = None, command: click.Command = cli, na
     """
     if COMPLETION in os.environ:
         command.main(prog_name=name)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with command.make_context(name, list(sys.argv[1:] if arguments is None else arguments)) as context:
+        with command.make_context(name, [*given], obj=given) as context:  # which takes from its list what it has read
             command.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
