@@ -9,6 +9,7 @@ import click
 from torch_mirror import __version__
 from torch_mirror.doors.commands.check import check
 from torch_mirror.doors.commands.explain import explain
+from torch_mirror.doors.commands.init import init
 from torch_mirror.doors.commands.selftest import reproduce, selftest
 from torch_mirror.doors.commands.traces import certify, record
 from torch_mirror.doors.commands.verify import verify
@@ -17,7 +18,7 @@ from torch_mirror.ending import finish, status_of
 COMPLETION = "_TORCH_MIRROR_COMPLETE"
 """What a shell sets that asks click how a line may go on."""
 
-COMMANDS = [check, verify, certify, record, selftest, reproduce, explain]
+COMMANDS = [check, verify, certify, record, selftest, reproduce, init, explain]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, commands=COMMANDS)

@@ -34,7 +34,7 @@ _seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of what is
 
 @click.command()
 @click.argument("network", metavar="NAME|FILE:OBJECT", shell_complete=names_and_files)
-@click.option("-o", "--output", "path", type=click.Path(path_type=Path), required=True, metavar="PATH", help="The file.")
+@click.option("-o", "--output", "path", type=click.Path(path_type=Path), required=True, metavar="PATH", help="A file.")
 @click.option("--side", type=click.Choice(["numpy", "torch"]), default="numpy", show_default=True, help="Who trains.")
 @click.option("--dtype", type=click.Choice(DTYPES), help="Precision.  [default: the experiment's own]")
 @_steps
