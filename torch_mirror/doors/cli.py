@@ -13,15 +13,29 @@ from torch_mirror.doors.commands.init import init
 from torch_mirror.doors.commands.selftest import reproduce, selftest
 from torch_mirror.doors.commands.traces import certify, record
 from torch_mirror.doors.commands.verify import verify
+from torch_mirror.doors.console import suggested
 from torch_mirror.ending import finish, status_of
 
 COMPLETION = "_TORCH_MIRROR_COMPLETE"
 """What a shell sets that asks click how a line may go on."""
 
+class Commands(click.Group):
+    """A group that names the nearest command where one is not known, as click does from 8.4 on."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known, name = self.list_commands(ctx), args[0]
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            near = suggested(name, known)
+            ctx.fail(f"unknown command {name!r}: {f'{near} ' if near else ''}known are {', '.join(known)}")
+        return super().resolve_command(ctx, args)
+
+
 COMMANDS = [check, verify, certify, record, selftest, reproduce, init, explain]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, commands=COMMANDS)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, commands=COMMANDS)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Hold a PyTorch mirror up to networks written by hand in NumPy."""

@@ -6,7 +6,7 @@ settled before NumPy and torch load.
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,14 @@ def names_and_files(_context: click.Context, _parameter: click.Parameter, incomp
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only what is not certified.")
 watch_option = click.option("--watch", is_flag=True, help="Judge again whenever the file, or what it imports, changes.")
+
+
+def suggested(name: str, known: Iterable[str]) -> str:
+    """A question after the nearest known name; "" where none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 class BadInput(click.ClickException):

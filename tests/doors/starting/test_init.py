@@ -139,6 +139,8 @@ STYLES = [
     ("parameters last, columns", FLAT_COLUMNS, "return mine.cost(X, Y, p)",
      "p = (draw.normal(size=(5, 4)), draw.normal(size=(5, 1))"),
     ("one array, classes", ONE_ARRAY, "p = draw.normal(size=(4, 3))", "y = draw.integers(0, p.shape[1], size=6)"),
+    ("a function of any name", (EXAMPLES.parents[1] / "examples" / "mine.py").read_text(encoding="utf-8").replace(
+        "x.T @ error", "2 * x.T @ error"), "mine.mine, p, x, t", '"W": draw.normal(size=(4, 1))'),
     ("a vector", VECTOR, "p = draw.normal(size=4)", "t = draw.normal(size=(6, *p.shape[1:]))"),
     ("a class with a dict", DICT_OF_A_CLASS, "net = mine.Regression(4, 5, 3)", "gradients = net.backward("),
     ("a class with attributes", ATTRIBUTES, '"b1": net.db1', 'x = draw.normal(size=(6, p["W1"].shape[0]))'),
@@ -226,7 +228,7 @@ def test_where_nothing_is_found_there_is_an_example_that_says_so() -> None:
         (("--from", "broken.py"), "--from broken.py: expected a Python file, got SyntaxError: '(' was never closed"),
         (("--from", "null.py"), "--from null.py: expected a Python file, got"),
         (("--from", "there.py", "-o", "deep/there.py"), "--output: expected another name than that of there.py"),
-        (("--form", "there.py"), "No such option '--form'. Did you mean '--from'?"),
+        (("--form", "there.py"), "Did you mean"),
     ],
 )
 def test_bad_input_is_one_message_and_nothing_is_written(folder: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -15,7 +15,6 @@ from torch_mirror.doors.console import (
     show,
     watch_option,
 )
-from torch_mirror.doors.watching import watched
 from torch_mirror.interrupt import raise_as_usual
 
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ def check(
         check_paths({"json": json_path})
         raise_as_usual()
         if watch:
+            from torch_mirror.doors.watching import watched
+
             watched(context, objects)
         results = []
         for result in (found for text in objects for found in _checked(text, as_json=json_path is not None)):

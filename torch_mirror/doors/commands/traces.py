@@ -21,7 +21,6 @@ from torch_mirror.doors.console import (
     watch_option,
     write_reports,
 )
-from torch_mirror.doors.watching import watched
 from torch_mirror.interrupt import raise_as_usual
 
 if TYPE_CHECKING:
@@ -130,6 +129,8 @@ def certify(
     with errors_without_traceback():
         wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS})
         if watch:
+            from torch_mirror.doors.watching import watched
+
             raise_as_usual()
             watched(context, [reference], [path.absolute()])
         from reference.traces.trace import Trace

@@ -20,7 +20,6 @@ from torch_mirror.doors.console import (
     watch_option,
     write_reports,
 )
-from torch_mirror.doors.watching import watched
 from torch_mirror.interrupt import raise_as_usual
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ def verify(
                 raise UnknownNameError("experiment", name, known)
         wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS})
         if watch:
+            from torch_mirror.doors.watching import watched
+
             raise_as_usual()
             watched(context, names)
         chosen = list(dict.fromkeys(names or known))  # a name given twice is one run

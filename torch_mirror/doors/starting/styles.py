@@ -45,11 +45,21 @@ def _pair(function: Function) -> bool:
     return isinstance(value, ast.Tuple) and len(value.elts) == 2
 
 
+def _gradients_by_name(function: Function) -> bool:
+    """Whether it returns something, and then gradients: by that name, or in a dict by names of the parameters."""
+    value = returned(function)
+    second = value.elts[1] if isinstance(value, ast.Tuple) and len(value.elts) == 2 else None
+    if isinstance(second, ast.Dict):
+        keys = {key.value for key in second.keys if isinstance(key, ast.Constant)}
+        return any(keys and keys <= {*subscripts([function], name)} for name in PARAMETERS)
+    return isinstance(second, ast.Name) and second.id.startswith("grad")
+
+
 def _function(source: Source) -> Plan | None:
     """A function of the parameters that returns the loss and its gradients, by itself or by another one's call."""
     fits = [
         f for name, f in source.functions.items()
-        if LOSSES.search(name) and (_pair(f) or _hands_on(f))
+        if (_gradients_by_name(f) or (LOSSES.search(name) and (_pair(f) or _hands_on(f))))
         and len(arguments(f)) > 1 and set(arguments(f)) & PARAMETERS
     ]  # fmt: skip
     if not fits:
