@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -283,6 +284,7 @@ def test_a_pipe_gets_lines_and_there_is_one_thread_unless_the_user_says_otherwis
 def test_a_terminal_gets_a_bar_and_colour() -> None:
     shown = on_a_terminal(["verify", "linear-neuron", "--steps", "5", "--dtype", "float64"], NO_COLOR="")
     assert "linear-neuron float64:   0%" in shown, shown
+    assert re.search(r"0/5 \[00:00<", shown), "the time that it took, and the time left"
     assert "\x1b[32mcertified" in shown
     assert "certified" in shown.splitlines()[-1], "the bar is gone in the end"
 

@@ -6,18 +6,51 @@ settled before NumPy and torch load.
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from torch_mirror.interrupt import INTERRUPTED
 from torch_mirror.training.threads import VARIABLES
 
+if TYPE_CHECKING:
+    from torch_mirror.judge.verdict import Certificate
+
 DTYPES = ("float64", "float32")
 REPORTS = {"json": "Write a report in JSON."}
 """What a run can be written as: ``--json PATH``, the text that ``document`` of torch_mirror/reports/json.py makes."""
+
+
+COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow", "doubted": "yellow"}
+
+
+def files_first(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """How a shell may complete FILE:OBJECT: by a file."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def names_and_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """How a shell may complete NAME|FILE:OBJECT: by an experiment of ours, or a file where none begins so."""
+    from reference import experiments
+
+    names = [CompletionItem(name) for name in experiments.names() if name.startswith(incomplete)]
+    return [*files_first(_context, _parameter, incomplete), *names]
+
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only what is not certified.")
+watch_option = click.option("--watch", is_flag=True, help="Judge again whenever the file, or what it imports, changes.")
+
+
+def suggested(name: str, known: Iterable[str]) -> str:
+    """A question after the nearest known name; "" where none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 class BadInput(click.ClickException):
@@ -72,6 +105,36 @@ def say(text: str, *, color: bool | None = None) -> None:
         click.echo(text, color=color)
     except OSError as error:
         raise InputError("standard output", "to be writable", error.strerror) from error
+
+
+def colour() -> bool | None:
+    """What say() takes: no colour if NO_COLOR is set to anything (no-color.org), else only on a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def show(certificate: "Certificate", width: int = 0, *, quiet: bool, verbose: bool) -> None:
+    """Print the line of a certificate, and what else a reader needs; of a certified one nothing if quiet."""
+    from torch_mirror.reports import text as report
+
+    verdict = certificate.verdict
+    if quiet and verdict == "certified":
+        return
+    line = report.line(certificate, width)
+    say(line.removesuffix(verdict) + click.style(verdict, fg=COLOURS[verdict]), color=colour())
+    for text in report.details(certificate, rows=verbose):
+        say(text, color=colour())
+
+
+def write_reports(wanted: "dict[str, Path]", certificates: "list[Certificate]") -> None:
+    """Write each of REPORTS that is wanted, to its path."""
+    from importlib import import_module
+
+    from reference.files import write_whole
+    from torch_mirror.reports import environment
+
+    for name, path in wanted.items():
+        report = import_module(f"torch_mirror.reports.{name}")
+        write_whole(f"--{name}", path, report.document(certificates, environment.versions(), environment.threads()))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""What a command names as FILE:OBJECT: something of the user's own, taken from a Python file."""
+"""What a command names as FILE:OBJECT or MODULE:OBJECT: something of the user's own."""
 
+import importlib
 import importlib.util
 import inspect
 import sys
@@ -7,38 +8,56 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from reference.errors import InputError, TorchMirrorError
+from torch_mirror.doors.sources import Fresh, importable, is_module
 
 OURS = Path(__file__).resolve().parents[1]
 """The folder of this package."""
 
 
 def load(text: str) -> Any:
-    """The object of ``network.py:experiment``; dots go further in. A function that needs no argument is called for it.
+    """The object of ``network.py:experiment`` or ``package.network:experiment``; dots go further in.
 
-    The file runs once, as a module of its own name, and may import what lies beside it. Raises InputError for a file or
-    an object that is not there, and for what the file or the function raises.
+    A function that needs no argument is called for it. A file runs once, as a module of its own name, and may import
+    what lies beside it; a module is imported as ``python -m`` does, with the current folder in front. Raises InputError
+    for a file, a module or an object that is not there, and for what any of them raises.
     """
-    file, _, name = text.rpartition(":")
-    path = Path(file)
-    if not file or not name:
+    where, _, name = text.rpartition(":")
+    if not where or not name:
         raise InputError("what is to be looked at", "the name of an experiment, or FILE:OBJECT", repr(text))
-    if not path.is_file():
-        raise InputError(f"file {file}", "a Python file", "none that is there" if not path.exists() else "a folder")
-    found: Any = _module(path)
-    for part in name.split("."):
-        try:
-            found = getattr(found, part)
-        except Exception as error:  # a module may have a __getattr__ of its own
-            public = [own for own in vars(found) if not own.startswith("_")] if hasattr(found, "__dict__") else []
-            came = "none of that name" if isinstance(error, AttributeError) else _said(error)
-            raise InputError(f"object {name} of {file}", f"one of {', '.join(public) or 'none'}", came) from error
+    path = Path(where)
+    by_name = is_module(where)
+    if not by_name and not path.is_file():
+        raise InputError(f"file {where}", "a Python file", "none that is there" if not path.exists() else "a folder")
+    with importable(Path.cwd() if by_name else path.resolve().parent):
+        found = _attribute(_imported(where) if by_name else _run(path), name, where)
+        return called(text, found)
+
+
+def each(text: str) -> list[tuple[str, Any]]:
+    """The object that is named; of a dict of some each with its key behind the text. Raises InputError as load does."""
+    found = load(text)
+    if not isinstance(found, dict):
+        return [(text, found)]
+    if not found:
+        raise InputError(text, "at least one case", "an empty dict")
+    return [(f"{text} {key}", called(f"{text} {key}", one)) for key, one in found.items()]
+
+
+def called(text: str, found: Any) -> Any:
+    """What a function that needs no argument returns; anything else as it is."""
     if not callable(found) or isinstance(found, type) or not _takes_nothing(found):
         return found
     with running(f"{text}()", "an experiment, or what check takes"):
         return found()
+
+
+def is_arguments(found: Any) -> bool:
+    """Whether it is what ``torch_mirror.check`` takes: (function, parameters, *data)."""
+    return isinstance(found, tuple) and len(found) > 1 and callable(found[0])
 
 
 @contextmanager
@@ -59,20 +78,41 @@ def running(text: str, expected: str = "code that runs") -> Iterator[None]:
         raise InputError(text, expected, f"{_said(error)} ({place})") from error
 
 
-def _module(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"file {path}", "a Python file, whose name ends in .py", path.suffix or "none")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # as dataclasses and pickles look themselves up
-    before = sys.path[:]
-    sys.path.insert(0, str(path.resolve().parent))
+def _attribute(found: Any, name: str, where: str) -> Any:
+    """The object of that name, with dots, in a module."""
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except Exception as error:  # a module may have a __getattr__ of its own
+            public = [own for own in vars(found) if not own.startswith("_")] if hasattr(found, "__dict__") else []
+            came = "none of that name" if isinstance(error, AttributeError) else _said(error)
+            raise InputError(f"object {name} of {where}", f"one of {', '.join(public) or 'none'}", came) from error
+    return found
+
+
+def _imported(name: str) -> ModuleType:
+    what = f"module {name}"
     try:
-        spec.loader.exec_module(module)
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise InputError(what, "to run", _said(error)) from error
+        raise InputError(what, "one that can be imported from here, or a Python file", "none of that name") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(what, "to run", _said(error)) from error
+
+
+def _run(path: Path) -> ModuleType:
+    if path.suffix != ".py":
+        raise InputError(f"file {path}", "a Python file, whose name ends in .py", path.suffix or "none")
+    loader = Fresh(path.stem, str(path.resolve()))
+    spec = importlib.util.spec_from_file_location(path.stem, loader.path, loader=loader)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # None only without a loader
+    sys.modules[path.stem] = module  # as dataclasses and pickles look themselves up
+    try:
+        loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise InputError(f"file {path}", "to run", _said(error)) from error
-    finally:
-        sys.path[:] = before
     return module
 
 

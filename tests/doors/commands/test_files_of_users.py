@@ -1,6 +1,7 @@
 """torch-mirror check FILE:OBJECT and torch-mirror verify FILE:OBJECT: what a user's file may hold, and what is told."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def leaving(*_):
 
 of_leaving, none, without_data = (leaving, *given), {}, (right, given[0])
 number = 3
+
+def certificate():
+    return torch_mirror.verify(experiment)
+
+runs = {"plain": experiment, "doubled": lambda: pair, "found": certificate}
+of_all = {"experiment": experiment, "gradients": lambda: of_wrong, "run": certificate}
+odd = {"right": of_right, "number": number}
 """
 
 
@@ -62,6 +70,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
     (tmp_path / "leaves.py").write_text("raise SystemExit('bye')", encoding="utf-8")
     (tmp_path / "odd.py").write_text("def __getattr__(name):\n    return 1 // 0\n", encoding="utf-8")
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "network.py").write_text(MINE, encoding="utf-8")
+    (package / "broken.py").write_text("import nowhere", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.txt").touch()
     (tmp_path / "moves.py").write_text(f"import os\nos.chdir('/')\n{MINE}", encoding="utf-8")
     return Run()
 
@@ -81,11 +96,68 @@ class Run:
         ("of_wrong", 1, "cause: a factor 1/2"),
         ("Net.claim", 1, "wrong from               mine.py:15"),
         ("both", 1, "dw  WRONG      yours / derivative = 0.5 everywhere"),
+        ("experiment", 0, "two-layer-linear: certified"),
+        ("certificate", 0, "free runs end"),
+        ("of_all", 1, "cause: a factor 1/2"),
     ],
 )
 def test_check(run: Run, name: str, status: int, said: str) -> None:
     result = run("check", f"mine.py:{name}")
     assert (result.exit_code, said in result.output) == (status, True), result.output
+
+
+@pytest.mark.parametrize(("name", "status"), [("of_right", 0), ("Net.claim", 1)])
+def test_an_object_of_a_module(run: Run, name: str, status: int) -> None:
+    before = sys.path[:], sys.meta_path[:]
+    result = run("check", f"package.network:{name}")
+    assert result.exit_code == status, result.output
+    assert (sys.path, sys.meta_path) == before
+
+
+def test_verify_and_selftest_of_a_module(run: Run) -> None:
+    result = run("verify", "package.network:pair")
+    assert (result.exit_code, "first wrong: dW2, step 0" in result.output) == (1, True), result.output
+    result = run("selftest", "package.network:of_right", "--dtype", "float64", "--quiet")
+    assert result.output.splitlines()[-1] == "right: every fault was found"
+    assert not any(line.startswith(("  ok", "  --")) for line in result.output.splitlines())
+
+
+def test_only_what_is_not_certified_if_quiet(run: Run) -> None:
+    assert run("check", "mine.py:found", "-q").output == ""
+    assert run("check", "mine.py:both", "-q").output.startswith("wrong: refuted")
+    assert run("verify", "mine.py:experiment", "--quiet").output == ""
+    result = run("verify", "mine.py:runs", "--quiet")
+    assert [line.rpartition("  ")[2] for line in result.output.splitlines()[:1]] == ["refuted"]
+
+
+def test_verify_of_a_dict(run: Run) -> None:
+    result = run("verify", "mine.py:runs")
+    verdicts = [line.rpartition("  ")[2] for line in result.output.splitlines() if not line.startswith(" ")]
+    assert (result.exit_code, verdicts) == (1, ["certified", "refuted", "certified"]), result.output
+
+
+def test_a_line_that_is_edited_within_a_second_is_judged_anew(run: Run) -> None:
+    """A .pyc file would pass for current: the size and the second of the change are the same."""
+    for place in (Path("mine.py"), Path("beside.py")):
+        Path("beside.py").write_text(MINE, encoding="utf-8")
+        Path("user.py").write_text("from beside import of_wrong\n", encoding="utf-8")
+        name = "mine.py:of_wrong" if place.stem == "mine" else "user.py:of_wrong"
+        assert run("check", name).exit_code == 1
+        stat = place.stat()
+        place.write_text(MINE.replace('["w"] / 2}', '["w"] / 1}'), encoding="utf-8")
+        os.utime(place, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        sys.modules.pop("beside", None)  # as a new process
+        assert run("check", name).exit_code == 0, place
+
+
+def test_two_folders_may_have_modules_of_one_name(run: Run) -> None:
+    for folder, name in (("one", "of_right"), ("two", "of_wrong")):
+        Path(folder).mkdir()
+        Path(folder, "helper.py").write_text(f"from mine import {name} as case\n", encoding="utf-8")
+        Path(folder, "mine.py").write_text(MINE, encoding="utf-8")
+        Path(folder, "user.py").write_text("from helper import case\n", encoding="utf-8")
+    result = run("check", "one/user.py:case", "two/user.py:case")
+    assert [line.split()[1] for line in result.output.splitlines() if line[0] in "rw"] == ["certified,", "refuted,"]
 
 
 def test_a_file_may_change_the_folder(run: Run) -> None:
@@ -124,7 +196,19 @@ def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:
         (("check", "nope.py:a"), "file nope.py: expected a Python file, got none that is there"),
         (("check", "mine.py:nope"), "object nope of mine.py: expected one of"),
         (("check", "mine.py:number"), "mine.py:number: expected a tuple (function, parameters, *data)"),
-        (("check", "mine.py:experiment"), "got Experiment"),
+        (("check", "mine.py:pair"), "mine.py:pair: expected a tuple (function, parameters, *data), an Experiment"),
+        (("check", "mine.py:odd"), "mine.py:odd number: expected a tuple (function, parameters, *data), an Experiment"),
+        (("check", "mine.py:certificate", "--json", "no.json"), "torch-mirror verify mine.py:certificate --json"),
+        (("check", "text.txt:a"), "file text.txt: expected a Python file, whose name ends in .py, got .txt"),
+        (("check", "nope:a"), "module nope: expected one that can be imported from here, or a Python file, got none"),
+        (("check", "package.nope:a"), "module package.nope: expected one that can be imported from here"),
+        (("check", "package.broken:a"), "module package.broken: expected to run, got ModuleNotFoundError: No module"),
+        (("check", "package.network:nope"), "object nope of package.network: expected one of"),
+        (("check", "package:a"), "object a of package: expected one of"),
+        (("check", "folder:a"), "file folder: expected a Python file, got a folder"),
+        (("verify", "mine.py:none"), "mine.py:none: expected at least one case, got an empty dict"),
+        (("selftest", "mine.py:number"), "mine.py:number: expected a reference.Experiment"),
+        (("reproduce", "mine.py:both"), "mine.py:both: expected one network, got a dict of 2"),
         (("check", "mine.py:of_right", "--json", "no/where"), "--json"),
         (("check", "mine.py:of_broken"), "mine.py:of_broken: expected code that runs, got ZeroDivisionError"),
         (("check", "mine.py:of_leaving"), "mine.py:of_leaving: expected code that runs, got SystemExit: 0"),
@@ -142,3 +226,4 @@ def test_bad_input_is_one_message_and_status_2(run: Run, arguments: tuple[str, .
     result = run(*arguments)
     assert (result.exit_code, said in result.output) == (2, True), result.output
     assert not Path("no").exists()
+    assert not Path("no.json").exists()

@@ -1,70 +1,126 @@
 """torch-mirror check: gradients by hand, in a file of the user's."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from torch_mirror.doors.console import check_paths, errors_without_traceback, say, settle_threads
+from torch_mirror.doors.console import (
+    check_paths,
+    errors_without_traceback,
+    files_first,
+    quiet_option,
+    say,
+    settle_threads,
+    show,
+    watch_option,
+)
 from torch_mirror.interrupt import raise_as_usual
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from torch_mirror.doors.check.result import Checked
+    from torch_mirror.judge.verdict import Certificate
+
+    Result: TypeAlias = Checked | Certificate
 
 
 @click.command()
-@click.argument("objects", nargs=-1, required=True, metavar="FILE:OBJECT...")
+@click.argument("objects", nargs=-1, required=True, metavar="FILE:OBJECT...", shell_complete=files_first)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Write a report in JSON.")
+@watch_option
+@quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Print every row.")
 @click.pass_context
-def check(context: click.Context, /, objects: tuple[str, ...], json_path: Path | None, *, verbose: bool) -> None:
+def check(
+    context: click.Context,
+    /,
+    objects: tuple[str, ...],
+    json_path: Path | None,
+    *,
+    watch: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
     """Judge gradients against the derivative of their own loss.
 
-    OBJECT is a tuple (function, parameters, *data) in a Python file, as torch_mirror.check takes them; what check or
-    its like returned; a dict of these by name; or a function without arguments that returns one of these. At most
-    twenty lines each; exit status 0 if all are certified, 1 if one is not, 2 for bad usage or input.
+    OBJECT is a tuple (function, parameters, *data) in a Python file, as torch_mirror.check takes them; what check, its
+    like or verify returned; an Experiment, of which the first step is judged; a dict of these by name; or a function
+    without arguments that returns one of these. FILE:OBJECT may be package.module:OBJECT, too. At most twenty lines
+    each; exit status 0 if all are certified, 1 if one is not, 2 for bad usage or input.
     """
     settle_threads()
     with errors_without_traceback():
         check_paths({"json": json_path})
         raise_as_usual()
+        if watch:
+            from torch_mirror.doors.watching import watched
+
+            watched(context, objects)
         results = []
-        for result in (found for text in objects for found in _checked(text)):
-            say(str(result))
-            if verbose:
-                say(result.table())
+        for result in (found for text in objects for found in _checked(text, as_json=json_path is not None)):
+            _show(result, quiet=quiet, verbose=verbose)
             results.append(result)
         if json_path is not None:
-            from reference.files import write_whole
-
-            write_whole("--json", json_path, f"[{', '.join(result.json().rstrip() for result in results)}]\n")
-    context.exit(0 if all(result.certified for result in results) else 1)
+            _write(json_path, results)
+    context.exit(0 if all(result.verdict == "certified" for result in results) else 1)
 
 
-def _checked(text: str) -> "Iterator[Checked]":
+def _checked(text: str, *, as_json: bool) -> "Iterator[Result]":
     """What check finds of an object. Raises InputError for anything else."""
     from reference.errors import InputError
-    from torch_mirror.doors.objects import load
+    from torch_mirror.doors.objects import each
+    from torch_mirror.judge.verdict import Certificate
 
-    found = load(text)
-    if isinstance(found, dict) and not found:
-        raise InputError(text, "at least one case", "an empty dict")
-    for name, one in found.items() if isinstance(found, dict) else [("", found)]:
-        yield _one(f"{text} {name}".rstrip(), one)
+    for name, found in each(text):
+        result = _one(name, found)
+        if as_json and isinstance(result, Certificate):
+            expected = "what check found, for --json"
+            raise InputError(name, expected, f"the Certificate of a run: torch-mirror verify {text} --json writes it")
+        yield result
 
 
-def _one(text: str, found: object) -> "Checked":
+def _one(text: str, found: object) -> "Result":
+    from dataclasses import replace
+
+    from reference.claim.experiment import Experiment
     from reference.errors import InputError
     from torch_mirror import check as judge
     from torch_mirror.doors.check.result import Checked
-    from torch_mirror.doors.objects import running
+    from torch_mirror.doors.objects import is_arguments, running
+    from torch_mirror.judge.verdict import Certificate
 
-    if isinstance(found, tuple) and len(found) > 1 and callable(found[0]):
+    if isinstance(found, Experiment):
+        from torch_mirror.doors.mirror_causes import function_of
+        from torch_mirror.doors.selftest.backward import point_of
+
+        with running(text):
+            at = point_of(found)
+            return replace(judge(function_of(found), at.parameters, *at.data), subject=found.name)
+    if isinstance(found, tuple) and is_arguments(found):
         with running(text):
             return judge(*found)
-    if not isinstance(found, Checked):
-        expected = "a tuple (function, parameters, *data), what check returned, or a dict of these"
+    if not isinstance(found, Checked | Certificate):
+        expected = "a tuple (function, parameters, *data), an Experiment, what check returned, or a dict of these"
         raise InputError(text, expected, type(found).__name__)
     return found
+
+
+def _show(result: "Result", *, quiet: bool, verbose: bool) -> None:
+    from torch_mirror.judge.verdict import Certificate
+
+    if isinstance(result, Certificate):
+        show(result, quiet=quiet, verbose=verbose)
+    elif not (quiet and result.certified):
+        say(str(result))
+        if verbose:
+            say(result.table())
+
+
+def _write(path: Path, results: "Sequence[Result]") -> None:
+    from reference.files import write_whole
+    from torch_mirror.doors.check.result import Checked
+
+    found = [result.json().rstrip() for result in results if isinstance(result, Checked)]
+    write_whole("--json", path, f"[{', '.join(found)}]\n")

@@ -1,23 +1,36 @@
 """torch-mirror selftest and torch-mirror reproduce: faults planted in a network, and a script that shows one."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
-from torch_mirror.doors.console import DTYPES, check_paths, errors_without_traceback, say, settle_threads
+from torch_mirror.doors.console import (
+    DTYPES,
+    check_paths,
+    errors_without_traceback,
+    files_first,
+    names_and_files,
+    say,
+    settle_threads,
+)
 from torch_mirror.interrupt import raise_as_usual
 
 
 @click.command()
-@click.argument("networks", nargs=-1, metavar="[NAME|FILE:OBJECT]...")
+@click.argument("networks", nargs=-1, metavar="[NAME|FILE:OBJECT]...", shell_complete=names_and_files)
 @click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True, help="Precision.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Write a report in JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the faults that were not found, and the sums.")
 @click.pass_context
-def selftest(context: click.Context, /, networks: tuple[str, ...], dtype: str, json_path: Path | None) -> None:
+def selftest(
+    context: click.Context, /, networks: tuple[str, ...], dtype: str, json_path: Path | None, *, quiet: bool
+) -> None:
     """Plant faults in a network, and see whether each is found.
 
-    NAME is an experiment (default: mlp-relu). FILE:OBJECT is an object of a Python file: a reference.Experiment, a
-    tuple (function, parameters, *data) as torch_mirror.check takes them, or a function that returns one of these. One
+    NAME is an experiment (default: mlp-relu). FILE:OBJECT is an object of a Python file, or package.module:OBJECT of a
+    module: a reference.Experiment, a tuple of one and of the function that makes its torch side, a tuple (function,
+    parameters, *data) as torch_mirror.check takes them, a dict of these, or a function that returns one of these. One
     line a fault: a factor, a transposition, a mask, a cast, an optimizer's option, a line of the source. Exit status 0
     if all that change a number are refuted and located, laid at the right side and none is named wrongly; else 1; 2 for
     bad usage or input.
@@ -25,13 +38,18 @@ def selftest(context: click.Context, /, networks: tuple[str, ...], dtype: str, j
     settle_threads()
     with errors_without_traceback():
         check_paths({"json": json_path})
-        subjects = [subject(text) for text in networks or ("mlp-relu",)]
+        subjects = [one for text in networks or ("mlp-relu",) for one in subjects_of(text)]
         from torch_mirror import selftest as test
         from torch_mirror.reports import selftest as report
 
         raise_as_usual()
         dtypes = DTYPES if dtype == "both" else (dtype,)
-        tests = [test(*one, dtypes=dtypes, progress=lambda t: say(report.line(t))) for one in subjects]
+
+        def told(trial: report.Trial) -> None:
+            if not (quiet and trial.found):
+                say(report.line(trial))
+
+        tests = [test(*one.arguments, **one.options, dtypes=dtypes, progress=told) for one in subjects]
         for text in report.summary(tests):
             say(text)
         if json_path is not None:
@@ -42,7 +60,7 @@ def selftest(context: click.Context, /, networks: tuple[str, ...], dtype: str, j
 
 
 @click.command()
-@click.argument("network", metavar="FILE:OBJECT")
+@click.argument("network", metavar="FILE:OBJECT", shell_complete=files_first)
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), metavar="PATH", help="The script's file.")
 def reproduce(network: str, path: Path | None) -> None:
     """Make a script of NumPy alone that shows a wrong gradient.
@@ -52,29 +70,52 @@ def reproduce(network: str, path: Path | None) -> None:
     It is printed, or written to PATH. Exit status 2 where no gradient is wrong.
     """
     with errors_without_traceback():
-        what = subject(network)
+        what = _only(network)
         from torch_mirror import reproduce as of
 
         raise_as_usual()
-        text = of(*what, path=path)
+        text = of(*what.arguments, **what.options, path=path)
         if path is None:
             say(text.rstrip())
 
 
-def subject(text: str) -> "tuple[object, ...]":
-    """What is tested: an experiment by its name, or an object of a file. Raises InputError for anything else."""
+class Subject(NamedTuple):
+    """What is tested, as torch_mirror.selftest takes it."""
+
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+def subjects_of(text: str) -> list[Subject]:
+    """An experiment by its name, or objects of a file. Raises InputError for anything else."""
     from reference import experiments
-    from reference.claim.experiment import Experiment
-    from reference.errors import InputError
 
     if ":" not in text:
-        return (experiments.load(text),)
-    from torch_mirror.doors.objects import load
+        return [Subject((experiments.load(text),), {})]
+    from torch_mirror.doors.objects import each
 
-    found = load(text)
-    if isinstance(found, tuple) and len(found) > 1 and callable(found[0]):
-        return found
-    if not isinstance(found, Experiment):
-        expected = "a reference.Experiment, a tuple (function, parameters, *data), or a function that returns one"
+    return [_subject(name, found) for name, found in each(text)]
+
+
+def _only(text: str) -> Subject:
+    from reference.errors import InputError
+
+    found = subjects_of(text)
+    if len(found) > 1:
+        raise InputError(text, "one network", f"a dict of {len(found)}")
+    return found[0]
+
+
+def _subject(text: str, found: object) -> Subject:
+    from reference.claim.experiment import Experiment
+    from reference.errors import InputError
+    from torch_mirror.doors.objects import is_arguments
+
+    if isinstance(found, tuple) and is_arguments(found):
+        return Subject(found, {})
+    e, using = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+    if not isinstance(e, Experiment) or not (using is None or callable(using)):
+        tuples = "a tuple (experiment, using) or (function, parameters, *data)"
+        expected = f"a reference.Experiment, {tuples}, or a dict of these"
         raise InputError(text, expected, type(found).__name__)
-    return (found,)
+    return Subject((e,), {} if using is None else {"using": using})

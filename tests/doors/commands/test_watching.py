@@ -1,0 +1,172 @@
+"""--watch: the new verdict after an edit, of the file and of what it imports; broken files; Ctrl-C."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from torch_mirror.doors import watching
+from torch_mirror.doors.cli import cli
+
+MINE = """
+import numpy as np
+from parts import helper
+
+def mine(p, x, t):
+    e = x @ p["w"] - t
+    return (e**2).mean(), {"w": 2 * helper.FACTOR * x.T @ e / len(t)}
+
+draw = np.random.default_rng(0)
+case = mine, {"w": draw.normal(size=3)}, draw.normal(size=(8, 3)), draw.normal(size=8)
+"""
+WITH_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.execv(sys.executable, [sys.executable, "-u", *sys.argv[1:]])
+"""
+"""Where the suite runs in the background of a shell, Ctrl-C is ignored, and would be by the command."""
+PATIENCE = 60
+"""Seconds that a busy machine may take for one judgement."""
+
+
+class Watcher:
+    """The command with --watch, as a process of its own; what it prints is read by a thread."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = [sys.executable, "-c", WITH_INTERRUPTS, "-m", "torch_mirror", *arguments, "--watch"]
+        self.process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, "PYTHONPATH": str(Path(watching.__file__).parents[2])}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.said = ""
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+
+    def until(self, word: str) -> None:
+        latest = time.monotonic() + PATIENCE
+        while word not in self.said:
+            assert time.monotonic() < latest, self.said
+            assert self.process.poll() is None, self.said
+            time.sleep(0.02)
+
+    def next(self) -> str:
+        """What it says of the next judgement, from the change on."""
+        self.until("--- watching")
+        said, self.said = self.said, ""
+        return said
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(PATIENCE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(PATIENCE)
+        self.reader.join(PATIENCE)
+        return status
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").touch()
+    (tmp_path / "parts" / "helper.py").write_text("FACTOR = 0.5\n")
+    (tmp_path / "mine.py").write_text(MINE)
+    return tmp_path
+
+
+@pytest.fixture
+def watch(folder: Path) -> Iterator[Watcher]:
+    with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
+        yield watcher
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
+def test_every_edit_is_judged_anew(watch: Watcher, folder: Path) -> None:
+    helper = folder / "parts" / "helper.py"
+    assert "mine: refuted" in watch.next()
+
+    helper.write_text("FACTOR = 1.0\n")  # of the same size, and perhaps within the same second
+    said = watch.next()
+    assert re.search(r"\n--- \d\d:\d\d:\d\d  helper.py changed ---", said), said
+    assert "mine: certified" in said
+
+    helper.write_text("FACTOR = (\n")
+    assert "SyntaxError: '(' was never closed (helper.py, line 1)" in watch.next()
+    helper.unlink()
+    assert "Error: file mine.py: expected to run, got ImportError" in watch.next()
+    helper.write_text("FACTOR = 2.0\n")
+    assert "yours / derivative = 2 everywhere" in watch.next()
+
+    (folder / "mine.py").write_text(MINE.replace("2 * helper", "1 * helper"))
+    assert "mine: certified" in watch.next()
+    (folder / "unrelated.py").touch()
+    time.sleep(4 * watching.EVERY)
+    assert watch.said == ""
+
+    began = time.monotonic()
+    assert watch.interrupt() == 130
+    assert time.monotonic() - began < 5
+    assert watch.said == "Interrupted.\n"
+
+
+SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(1000)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
+def test_ctrl_c_ends_a_judgement_too(folder: Path) -> None:
+    (folder / "parts" / "helper.py").write_text(SLOW)
+    with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
+        watcher.until("begun")
+        assert watcher.interrupt() == 130
+        assert watcher.said == "begun\nInterrupted.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
+def test_an_edit_ends_a_judgement_that_is_no_longer_of_use(folder: Path) -> None:
+    (folder / "mine.py").write_text(SLOW)
+    with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
+        watcher.until("begun")
+        (folder / "mine.py").write_text(MINE)
+        watcher.next()
+        assert "mine: refuted" in watcher.next()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("verify", "two-layer-linear", "--watch"), "--watch: expected a FILE:OBJECT, whose file may change, got none"),
+        (("verify", "--watch"), "--watch: expected a FILE:OBJECT"),
+        (("check", "--watch", "--no-such"), "No such option"),
+    ],
+)
+def test_bad_usage_ends_it(arguments: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert (result.exit_code, said in result.output) == (2, True), result.output
+
+
+def test_a_module_that_was_found_nowhere_is_waited_for(folder: Path) -> None:
+    (folder / "parts" / "__init__.py").unlink()
+    (folder / "parts" / "helper.py").unlink()
+    (folder / "parts").rmdir()
+    with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
+        assert "No module named 'parts'" in watcher.next()
+        (folder / "parts.py").write_text("class helper:\n    FACTOR = 0.5\n")
+        assert "mine: refuted" in watcher.next()

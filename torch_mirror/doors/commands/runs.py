@@ -1,0 +1,49 @@
+"""An experiment of a command line, by name or from a file of the user's, as record and certify take it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from reference import experiments
+from reference.claim.experiment import Experiment
+from reference.errors import InputError
+from torch_mirror.doors.objects import load
+
+
+class Wanted(NamedTuple):
+    """What options ask of an experiment; None is what it has itself."""
+
+    dtype: str | None
+    steps: int | None
+    seed: int | None
+
+
+class Run(NamedTuple):
+    """An experiment, and what makes its torch side: the experiment's own mirror where it is None."""
+
+    experiment: Experiment
+    using: Callable[[Experiment], Any] | None
+
+
+def run_of(text: str, wanted: Wanted) -> Run:
+    """The experiment of that name, or the user's own. Raises InputError, or UnknownNameError, for anything else.
+
+    A seed is one of our experiments' by name: in a file of the user's the file draws.
+    """
+    if ":" in text:
+        if wanted.seed is not None:
+            raise InputError("--seed", f"no seed with {text}, whose file draws by itself", wanted.seed)
+        e, using = _own(text, load(text))
+    else:
+        e, using = experiments.load(text, seed=wanted.seed or 0), None
+    if wanted.dtype is not None and str(e.dtype) != wanted.dtype:
+        e = replace(experiments.rounded(e, wanted.dtype), seed=e.seed)
+    return Run(e if wanted.steps is None else replace(e, steps=wanted.steps), using)
+
+
+def _own(text: str, found: Any) -> Run:
+    e, using = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+    if not isinstance(e, Experiment) or not (using is None or callable(using)):
+        expected = "a reference.Experiment, a tuple (experiment, using), or a function that returns one"
+        raise InputError(text, expected, type(found).__name__)
+    return Run(e, using)

@@ -1,0 +1,1 @@
+"""What ``torch-mirror init`` writes: a starting file that fits another one, which it reads and never runs."""

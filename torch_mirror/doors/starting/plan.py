@@ -1,0 +1,78 @@
+"""What a starting file needs to know of a network: what is called with what. Plain data, and how arguments are made."""
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch_mirror.doors.starting.sizes import Sizes
+from torch_mirror.doors.starting.source import Function, Source, arguments
+
+GENERATORS = frozenset({"draw", "draws", "rng", "rs", "random", "generator", "gen", "random_state", "rand", "r"})
+LISTS = frozenset({"sizes", "layers", "layer_dims", "layer_sizes", "dims", "widths", "layers_dims"})
+NUMBERS: Mapping[str, str] = {
+    "seed": "0", "reg": "0.1", "lam": "0.1", "lambd": "0.1", "l2": "0.1", "decay": "0.1", "weight_decay": "0.1",
+    "lr": "0.1", "learning_rate": "0.1", "alpha": "0.1", "eps": "1e-5", "scale": "1.0", "weight_scale": "1.0",
+}  # fmt: skip
+
+
+class Plan(NamedTuple):
+    """found: what there is, in words; function: what is checked, as the file calls it.
+
+    before, adapter: lines in front of the parameters and behind the data; parameters: lines that make p
+    guessed:         whether the parameters' shapes are guesses; outputs: how many these make, 0 where that is not known
+    data:            the arguments behind the parameters; scope: the code that uses them
+    leaves:          names of parameters; known: whether p["W1"] is one of them; alone: whether p is the only one itself
+    """
+
+    found: str
+    function: str
+    parameters: list[str]
+    data: list[str]
+    scope: list[ast.AST]
+    leaves: list[str]
+    told: dict[str, list[str] | None]
+    known: bool = True
+    alone: bool = False
+    guessed: bool = False
+    outputs: int = 0
+    before: tuple[str, ...] = ()
+    adapter: tuple[str, ...] = ()
+
+
+def made_by(function: Function, sizes: Sizes, *, method: bool = False) -> str | None:
+    """The arguments that a function, or a class by its __init__, is called with; None where one says nothing."""
+    annotated = {a.arg: ast.unparse(a.annotation) for a in function.args.args if a.annotation is not None}
+    given = [_argument(name, annotated.get(name, ""), sizes) for name in arguments(function, method=method)]
+    return None if None in given else ", ".join(filter(None, given))
+
+
+def _argument(name: str, annotation: str, sizes: Sizes) -> str | None:
+    if name in GENERATORS or "Generator" in annotation or "RandomState" in annotation:
+        return "draw"
+    if name in LISTS or annotation in ("list[int]", "tuple[int, ...]", "Sequence[int]"):
+        return f"[{sizes.numbers['in']}, {sizes.numbers['hidden']}, {sizes.numbers['out']}]"
+    if name in NUMBERS:
+        return NUMBERS[name]
+    number = sizes.of(name)
+    return None if number is None else str(number)
+
+
+def maker_of(source: Source) -> Function | None:
+    """The function that makes the parameters, by its name."""
+    named = [f for name, f in source.functions.items() if re.match(r"(init|initiali[sz]e|make_param|new_param)", name)]
+    return named[0] if named else None
+
+
+def subscripts(scope: list[ast.AST], of: str) -> list[str]:
+    """The names that a dict is asked for, in the order of the lines: W1 for p["W1"]."""
+    found = [
+        (node.lineno, node.col_offset, node.slice.value)
+        for code in scope
+        for node in ast.walk(code)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+        and (ast.unparse(node.value) == of)
+    ]
+    return list(dict.fromkeys(name for *_, name in sorted(found)))

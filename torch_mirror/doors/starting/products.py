@@ -1,0 +1,85 @@
+"""Which weight an array is multiplied by, and from which side: what the first and the last size of a network are."""
+
+import ast
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Product(NamedTuple):
+    """a @ b, as texts without self. and without what a dict of parameters is called: W1 for self.params["W1"]."""
+
+    left: str
+    right: str
+    line: int
+
+
+def products(functions: Iterable[ast.AST]) -> list[Product]:
+    """All matrix products of some code, in the order of their lines: ``@``, ``np.dot``, ``np.matmul``, ``.dot``."""
+    found = []
+    for function in functions:
+        for node in ast.walk(function):
+            pair = _pair(node)
+            if pair is not None:
+                found.append(Product(called(pair[0]), called(pair[1]), node.lineno))  # type: ignore[attr-defined]  # of an expression
+    return sorted(found, key=lambda product: product.line)
+
+
+def _pair(node: ast.AST) -> tuple[ast.expr, ast.expr] | None:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        return node.left, node.right
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return None
+    if node.func.attr not in ("dot", "matmul"):
+        return None
+    of = node.func.value
+    if isinstance(of, ast.Name) and of.id in ("np", "numpy"):
+        return (node.args[0], node.args[1]) if len(node.args) > 1 else None
+    return (of, node.args[0]) if node.args else None
+
+
+def called(node: ast.expr) -> str:
+    """What an operand is called: W1 for p["W1"], self.W1, self.params["W1"]; W1.T for its transpose; hs for hs[t]."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+        return node.slice.value
+    if isinstance(node, ast.Subscript):
+        return called(node.value)
+    if isinstance(node, ast.Attribute):
+        return f"{called(node.value)}.T" if node.attr == "T" else node.attr
+    return ast.unparse(node)
+
+
+def indexed_by(functions: Iterable[ast.AST], name: str) -> bool:
+    """Whether an array of that name is used as an index: then it holds whole numbers, such as classes."""
+    for function in functions:
+        for node in ast.walk(function):
+            if isinstance(node, ast.Subscript):
+                parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                if any(_is(part, name) for part in parts):
+                    return True
+    return False
+
+
+def _is(node: ast.expr, name: str) -> bool:
+    """``y``, or ``y[t]``."""
+    of = node.value if isinstance(node, ast.Subscript) else node
+    return isinstance(of, ast.Name) and of.id == name
+
+
+def has_classes(functions: Iterable[ast.AST], data: Iterable[str]) -> bool:
+    """Whether there may be several outputs: an exp, as of a softmax, or an index of classes.
+
+    Elsewhere one output is the safer guess: a loss that is divided by the batch alone is then the mean as well.
+    """
+    functions = list(functions)
+    attributes = (node.attr for code in functions for node in ast.walk(code) if isinstance(node, ast.Attribute))
+    return "exp" in attributes or any(indexed_by(functions, name) for name in data)
+
+
+def is_binary(functions: Iterable[ast.AST]) -> bool:
+    """Whether there is a log(1 - y), as in a binary cross-entropy: its targets are 0 and 1."""
+    calls = (node for code in functions for node in ast.walk(code) if isinstance(node, ast.Call) and node.args)
+    logs = (c.args[0] for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr == "log")
+    return any(isinstance(a, ast.BinOp) and isinstance(a.op, ast.Sub) and ast.unparse(a.left) in ONE for a in logs)
+
+
+ONE = ("1", "1.0")

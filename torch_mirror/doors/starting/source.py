@@ -1,0 +1,92 @@
+"""A Python file as far as it can be read without running it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from reference.errors import InputError
+
+Function = ast.FunctionDef
+
+PARAMETERS = frozenset({"p", "params", "parameters", "param", "weights", "w", "W", "theta", "layers", "net_params"})
+"""What people call the parameters that a function is given."""
+
+INPUTS = frozenset({"x", "X", "xs", "inputs", "input", "data", "x_train", "X_train", "batch"})
+TARGETS = frozenset({"y", "Y", "t", "T", "targets", "target", "labels", "y_true", "y_train", "Y_train"})
+
+
+class Source(NamedTuple):
+    """The parts of a file. constants: whole numbers of the module; arrays: names of what a call of NumPy makes."""
+
+    path: Path
+    tree: ast.Module
+    functions: dict[str, Function]
+    classes: dict[str, ast.ClassDef]
+    constants: dict[str, int]
+    arrays: tuple[str, ...]
+    works: bool  # whether it does more than define things when it is imported
+
+
+def source_of(path: Path) -> Source:
+    """Read a file. Raises InputError where it cannot be read or is no Python."""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"--from {path}", "a file that can be read", error.strerror or error) from error
+    except (SyntaxError, ValueError) as error:
+        came = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"--from {path}", "a Python file", came) from error
+    assigned = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+    }
+    return Source(
+        path,
+        tree,
+        {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)},
+        {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)},
+        {name: v.value for name, v in assigned.items() if isinstance(v, ast.Constant) and type(v.value) is int},
+        tuple(name for name, v in assigned.items() if isinstance(v, ast.Call) and _of_numpy(v.func)),
+        any(isinstance(node, ast.For | ast.While) or _is_call(node) for node in tree.body),
+    )
+
+
+def _of_numpy(called: ast.expr) -> bool:
+    while isinstance(called, ast.Attribute):
+        called = called.value
+    return isinstance(called, ast.Name) and called.id in ("np", "numpy")
+
+
+def _is_call(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+
+
+def arguments(function: Function, *, method: bool = False) -> list[str]:
+    """The names of the arguments that have no default; of a method without self."""
+    given = [*function.args.posonlyargs, *function.args.args]
+    names = [a.arg for a in given[: len(given) - len(function.args.defaults)]]
+    return names[1:] if method else names
+
+
+def returned(function: Function) -> ast.expr | None:
+    """What its last return returns."""
+    found = [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+    return found[-1] if found else None
+
+
+def methods(of: ast.ClassDef) -> dict[str, Function]:
+    return {node.name: node for node in of.body if isinstance(node, ast.FunctionDef)}
+
+
+def attributes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """What is assigned to attributes of self, and which."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Assign):
+            for target in inner.targets:
+                names = target.elts if isinstance(target, ast.Tuple) else [target]
+                values = inner.value.elts if isinstance(inner.value, ast.Tuple) else [inner.value] * len(names)
+                for name, value in zip(names, values, strict=False):
+                    if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name) and name.value.id == "self":
+                        yield name.attr, value

@@ -1,0 +1,164 @@
+"""The starting file itself, as text."""
+
+import os
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+from torch_mirror.doors.starting.guesses import data_of
+from torch_mirror.doors.starting.plan import Plan, maker_of
+from torch_mirror.doors.starting.sizes import sizes_of
+from torch_mirror.doors.starting.source import Source, methods
+from torch_mirror.doors.starting.styles import plan_of
+
+QUOTES = '"""'
+
+HEAD = f"""{QUOTES}Is the backward pass {{of}} right?
+
+    python {{name}}
+    torch-mirror check {{name}}:case
+    torch-mirror check {{name}}:case --watch     again, whenever a file changes
+
+{{origin}}
+{QUOTES}
+"""
+
+TAIL = """
+case = {function}, p, {data}
+
+if __name__ == "__main__":
+    print(check(*case))
+"""
+
+TAKEN = frozenset({"np", "check", "draw", "p", "case", "net", "loss_and_gradients", "sys", "Path"})
+"""Names of a starting file itself."""
+
+EXAMPLE = """
+import numpy as np
+
+from torch_mirror import check
+
+
+# Your network: the loss, and the gradient of each parameter. Put your own lines here, as they are.
+def loss_and_gradients(p, x, t):  # x: (batch, 4); t: (batch,), the classes 0, 1, 2
+    rows = np.arange(len(x))
+    h = np.maximum(0, x @ p["W1"] + p["b1"])
+    scores = h @ p["W2"] + p["b2"]
+    exps = np.exp(scores - scores.max(axis=1, keepdims=True))
+    probs = exps / exps.sum(axis=1, keepdims=True)
+    loss = -np.log(probs[rows, t]).mean()
+
+    dscores = probs.copy()
+    dscores[rows, t] -= 1
+    dscores /= len(x)
+    dz = dscores @ p["W2"].T * (h > 0)
+    return loss, {"W1": x.T @ dz, "b1": dz.sum(axis=0), "W2": h.T @ dscores, "b2": dscores.sum(axis=0)}
+
+
+draw = np.random.default_rng(0)
+
+# The parameters: dicts, lists, tuples, objects, nested as you have them. Draw them at random, the biases too: what is 0
+# hides mistakes.
+p = {
+    "W1": draw.normal(size=(4, 5)),
+    "b1": draw.normal(size=5),
+    "W2": draw.normal(size=(5, 3)),
+    "b2": draw.normal(size=3),
+}
+
+# The data, as your function takes them: a few samples do. Sizes that all differ tell causes apart.
+x = draw.normal(size=(6, 4))
+t = draw.integers(0, 3, size=6)
+"""
+
+
+def example(name: str, tried: Source | None = None) -> str:
+    """A file with a network of its own; tried: the file in which nothing was found."""
+    origin = "Written by torch-mirror init. The network below is an example: replace it by yours."
+    if tried is not None:
+        origin = (
+            f"Written by torch-mirror init. In {tried.path.name} nothing was found that looks like a network by hand: "
+            "a function that returns a loss and gradients, or a class with forward and backward. So the network below "
+            "is an example: replace it by yours."
+        )
+    head = HEAD.format(of="of a network by hand", name=name, origin=_filled(origin))
+    return head + EXAMPLE + TAIL.format(function="loss_and_gradients", data="x, t")
+
+
+def starting_file(source: Source, output: Path) -> str:
+    """A file that checks the network of another one; or an example, where it has none."""
+    plan = plan_of(source)
+    if plan is None:
+        return example(output.name, source)
+    name = source.path.name
+    origin = f"Written by torch-mirror init, which read {name} and did not run it. What is a guess says so: change it."
+    head = HEAD.format(of=f"in {name}", name=output.name, origin=_filled(origin))
+    imported = _imported(source, output, {*TAKEN, *plan.data})
+    lines = [
+        *imported.before, "import numpy as np", "", imported.line, "from torch_mirror import check", "",
+        *_found(source, plan), "draw = np.random.default_rng(0)", "", *_parameters(plan), "", *_data(source, plan),
+    ]  # fmt: skip
+    body = "\n".join(lines) + "\n" + TAIL.replace("{function}", plan.function).replace("{data}", ", ".join(plan.data))
+    return f"{head}\n{body.replace('{module}', imported.name)}"
+
+
+class _Import(NamedTuple):
+    before: list[str]
+    line: str
+    name: str
+
+
+def _imported(source: Source, output: Path, taken: set[str]) -> _Import:
+    """How the file is imported: by its name, or as a module of its package, from the folder where that begins."""
+    path = source.path.resolve()
+    folder, package = path.parent, list[str]()
+    while (folder / "__init__.py").exists():
+        package.insert(0, folder.name)
+        folder = folder.parent
+    before = []
+    if folder != output.resolve().parent:
+        way = os.path.relpath(folder, output.resolve().parent).replace(os.sep, "/")
+        insert = f'sys.path.insert(0, str(Path(__file__).parent / "{way}"))'
+        before = ["import sys", "from pathlib import Path", "", insert, ""]
+    if not path.stem.isidentifier():
+        line = f'mine = import_module("{".".join([*package, path.stem])}")'
+        return _Import(["from importlib import import_module", *before], line, "mine")
+    name, alias = (path.stem, "") if path.stem not in taken else ("mine", " as mine")
+    way = f"from {'.'.join(package)} import {path.stem}" if package else f"import {path.stem}"
+    return _Import(before, way + alias, name)
+
+
+def _found(source: Source, plan: Plan) -> list[str]:
+    """What was found, and the function that hands the parameters in, where there is need of one."""
+    name = source.path.name
+    lines = [_comment(f"Found in {name}: {plan.found}.")]
+    if source.works:
+        more = f"{name} does more than define things, and does it whenever it is imported"
+        lines.append(_comment(f'{more}: put that under if __name__ == "__main__".'))
+    return [*lines, "", "", *plan.adapter, "", ""] if plan.adapter else [*lines, ""]
+
+
+def _parameters(plan: Plan) -> list[str]:
+    if plan.guessed:
+        told = "The parameters. Their shapes are a guess, from how they are multiplied: put yours here."
+    else:
+        told = "The parameters, at random. What is 0 hides mistakes: a bias that starts at 0 best gets other numbers."
+    return [_comment(told), *plan.before, *plan.parameters]
+
+
+def _data(source: Source, plan: Plan) -> list[str]:
+    of_class = (node for name, node in source.classes.items() if any(f".{name}(" in line for line in plan.before))
+    maker = next((methods(node).get("__init__") for node in of_class), maker_of(source))
+    lines = [_comment("The data: a few samples do. Their shapes are a guess; take data like your own.")]
+    for drawn in data_of(plan, sizes_of(source, maker)):
+        why = f"  # {drawn.why}" if drawn.why else ""
+        lines.append(f"{drawn.name} = {drawn.text}{why}")
+    return lines
+
+
+def _comment(text: str) -> str:
+    return textwrap.fill(text, 116, initial_indent="# ", subsequent_indent="# ")
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 116)
