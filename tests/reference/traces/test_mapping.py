@@ -59,7 +59,7 @@ def test_a_name_that_ends_as_a_layout_is_a_name() -> None:
     [
         ({"W1": "layer1.kernle.T"}, "array for W1 in trace: 'layer1.kernle.T': did you mean 'layer1.kernel'"),
         ({"W1": ""}, "unknown array for W1 in trace: ''"),
-        ({"b1": "b"}, r"b1 in trace: expected one array \(parameters/b or tensors/b\), got b, which several"),
+        ({"b1": "b"}, r"b1 in trace: expected one array \(parameters/b or tensors/b\), got b, which"),
         ({"t": "inputs"}, "name t in trace: expected one that no other array has, got inputs beside t"),
         ({"b1": "parameters/b.T"}, r"b1 in trace: expected no .T where there are not two axes, got b.T .* shape \(2,\)"),
         ({"W1": "layer1.kernel[None, :]"}, r"no \[None, :\] where there is not one axis, got .* of shape \(2, 4\)"),
