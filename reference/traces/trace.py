@@ -121,8 +121,8 @@ class Trace(Mapping[str, Array]):
         """Read a trace that ``save`` wrote, or any program. limit: how many bytes its arrays may have together.
 
         That is 4 GiB by default. No pickle is read. Names of its own that the file tells of become the reference's.
-        Raises InputError if the file is no such trace, is larger, or contradicts itself; UnknownNameError where it gives
-        another name to an array that it does not have.
+        Raises InputError if the file is no such trace, is larger, or contradicts itself; UnknownNameError where it
+        gives another name to an array that it does not have.
         """
         arrays = read_arrays(path, limit)
         steps, first, groups, hashes = unpacked(shown(path), arrays)

@@ -51,7 +51,8 @@ def trace_of(source: str, folder: Path, dtype: str, flags: tuple[str, ...] = ("-
 @pytest.mark.parametrize("flags", FLAGS)
 def test_it_is_certified_however_it_is_compiled(tmp_path: Path, dtype: str, flags: str) -> None:
     trace = trace_of((FOLDER / "train.c").read_text(), tmp_path, dtype, FLAGS[flags])
-    assert (trace.steps, trace["dW1"].dtype, trace["dW1"].shape, trace["loss"].shape) == (20, dtype, (20, 4, 3), (20,))
+    assert (trace.steps, str(trace["dW1"].dtype)) == (20, dtype)
+    assert (trace["dW1"].shape, trace["loss"].shape) == ((20, 4, 3), (20,))
     certificate = certify(experiment(dtype), trace, strict=True)
     assert (certificate.verdict, certificate.doubts, certificate.notes) == ("certified", (), ())
 

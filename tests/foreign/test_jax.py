@@ -44,7 +44,7 @@ def test_it_is_certified(tmp_path: Path, dtype: str) -> None:
     experiment = experiments.load("mlp-relu", dtype)
     trace = trace_of(SOURCE, tmp_path, dtype)
     assert set(trace) == set(experiment.slots)
-    assert (trace.steps, trace["W1"].dtype, trace["W1"].shape) == (100, dtype, (101, 5, 3))
+    assert (trace.steps, str(trace["W1"].dtype), trace["W1"].shape) == (100, dtype, (101, 5, 3))
     certificate = certify(experiment, trace, strict=True)
     assert (certificate.verdict, certificate.doubts, certificate.notes) == ("certified", (), ())
 

@@ -98,7 +98,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no JSON": (lambda path: raw(path, "{'a': 1}"), "a trace that Trace.save wrote"),
     "no UTF-8": (lambda path: raw(path, b'{"\xff": 1}'), "a trace that Trace.save wrote"),
     "32 GB of numbers": (x("F64", [4 * 10**9], 16, 16 + 32 * 10**9), "expected 32000000016 bytes of arrays, .* got 16"),
-    "a hollow file": (hollow, r"1048576 bytes of arrays at most \(Trace.load\(path, limit=...\) takes more\), got 2097"),
+    "a hollow file": (hollow, r"1048576 bytes of arrays at most \(Trace.load\(path, limit=...\) takes more\), got 209"),
     "an array twice": (twice, "each name once, got a second 'constants/x'"),
     "a shape twice": (shape_twice, "each name once, got a second 'shape'"),
     "arrays in each other": (overlap, "constants/t in .* begin at byte 32, where the one before ends, got 24"),
@@ -218,8 +218,8 @@ def test_too_many_arrays_are_told(tmp_path: Path) -> None:
 
 def test_the_package_reads_what_is_written_here(tmp_path: Path) -> None:
     package = pytest.importorskip("safetensors.numpy", reason="a second reader: pip install safetensors")
-    arrays = {"a": np.arange(6.0).reshape(2, 3).T, "b": np.arange(5, dtype=np.int8), "c": np.array(1 > 0)}
-    arrays["\u00fc'\\"] = np.ones(0)
+    arrays: dict[str, Any] = {"a": np.arange(6.0).reshape(2, 3).T, "b": np.arange(5, dtype=np.int8)}
+    arrays |= {"c": np.asarray(a=True), "\u00fc'\\": np.ones(0)}
     write_arrays(tmp_path / "a.safetensors", arrays)
     read = package.load_file(tmp_path / "a.safetensors")
     assert set(read) == set(arrays)
