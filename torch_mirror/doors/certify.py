@@ -40,15 +40,15 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch", *, stric
         raise InputError("side", "'torch' or 'numpy'", repr(side))
     _check_place(e, trace)
     _check_trace(e, trace)
-    said, trace = _left_out(e, trace), completed(e, trace)
+    whole = completed(e, trace)
     flaw, heard = stacking_flaw(e), Hearing()
     sample = trace.first + steps_kept(e, trace.steps)
-    for segment in _pieces(trace, segment_steps(e)):
+    for segment in _pieces(whole, segment_steps(e)):
         heard = hear_alone(e, heard, segment, side, sample, stacks=flaw is None)
     findings = with_doubts(e, heard, trace.steps, side, stacks=flaw is None)
     return certificate(
         e, trace.steps, findings, heard.motion, ruling=ruling(e, heard.seen),
-        notes=(*notes(flaw), *said), seconds=time.perf_counter() - started, strict=strict,
+        notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started, strict=strict,
     )  # fmt: skip
 
 
