@@ -3,13 +3,17 @@
 import json
 import os
 import struct
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reference import Trace
 from reference.errors import InputError, TorchMirrorError
@@ -22,6 +26,8 @@ MEMORY = 20 * PIECE
 
 PLACE = '"__torch_mirror__":{"dtype":"I64","shape":[2],"data_offsets":[0,16]}'
 DATA = struct.pack("<2q", 2, 0)
+BYTES = b'0123456789-{}[],:"eFIU\0\xff'
+"""What damage puts into a header: what means something there, and what does not."""
 
 
 def bare(contents: bytes) -> Callable[[Path], Path]:
@@ -158,6 +164,19 @@ def test_a_hostile_file_is_refused_in_little_memory(tmp_path: Path, case: str) -
     assert peak < MEMORY
 
 
+@given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from(BYTES)), min_size=1, max_size=4))
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(damage: list[tuple[int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.safetensors"
+        Trace(2, {"x": np.arange(6.0).reshape(2, 3)}, {"W": np.ones((3, 2))}, {"y": np.zeros((2, 2))}).save(path)
+        data = bytearray(path.read_bytes())
+        for at, byte in damage:
+            data[at] = byte
+        path.write_bytes(data)
+        with suppress(TorchMirrorError):
+            Trace.load(path)
+
+
 @pytest.mark.parametrize("mode", ["a pipe", "a folder"])
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "trace.safetensors"
@@ -194,6 +213,16 @@ def test_what_is_read_is_what_was_saved(tmp_path: Path) -> None:
             assert again[tensor].dtype == a.dtype.newbyteorder("=")
             assert np.array_equal(again[tensor], a)
             again[tensor][...] = 0  # and may be written to
+
+
+def test_every_array_begins_where_its_numbers_may_be_mapped(tmp_path: Path) -> None:
+    arrays = {f"{kind}{n}": np.zeros(n, kind) for kind in ("i1", "f4", "f8", "i2") for n in (1, 3)}
+    write_arrays(tmp_path / "a.safetensors", arrays)
+    data = (tmp_path / "a.safetensors").read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    told = json.loads(data[8 : 8 + length])
+    assert set(told) == set(arrays)
+    assert [name for name, a in arrays.items() if (8 + length + told[name]["data_offsets"][0]) % a.itemsize] == []
 
 
 def test_an_array_wider_than_float64_is_told_where_to_go(tmp_path: Path) -> None:
