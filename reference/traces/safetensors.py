@@ -21,7 +21,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.errors import InputError
-from reference.traces.pieces import check_numbers, check_size, filled
+from reference.traces.pieces import check_size, filled
 
 HEADER = 1 << 20
 """Bytes of a header that is read: some 10,000 arrays. JSON takes up to 30 times as many when it is read."""
@@ -127,9 +127,7 @@ def _entry(what: str, info: object) -> _Entry:
         raise InputError(what, f"a shape of {MOST_AXES} whole numbers at most, from 0 on", f"{shape!r:.80}")
     if not _whole(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise InputError(what, "data_offsets [begin, end], counted in bytes from 0 on", f"{offsets!r:.80}")
-    dtype = np.dtype(DTYPES[code])
-    check_numbers(what, dtype)
-    return _Entry(dtype, tuple(shape), offsets[0], offsets[1])
+    return _Entry(np.dtype(DTYPES[code]), tuple(shape), offsets[0], offsets[1])
 
 
 def _whole(numbers: object) -> bool:
