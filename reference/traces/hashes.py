@@ -40,10 +40,10 @@ def completed(experiment: Experiment, trace: Trace) -> Trace:
 def compared(experiment: Experiment, trace: Trace) -> tuple[list[str], list[str], list[str]]:
     """What was known by its hash alone: names of the data, of the start; and of the start what was not known at all.
 
-    Of a trace from step 0 on the start is in the trace.
+    Of a trace from step 0 on the start is in the trace. What data it does not hold it has by hash: that was checked.
     """
     e = experiment
-    data = [name for name in e.named_data if name in trace.hashes and name not in trace.constants]
+    data = [name for name in e.named_data if name not in trace.constants]
     start = list(_start(e)) if trace.first else []
     return data, [n for n in start if n in trace.hashes], [n for n in start if n not in trace.hashes]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from reference import Trace
 from reference.errors import InputError, TorchMirrorError
 from reference.traces.files import read_arrays, write_arrays
-from reference.traces.pieces import PIECE
+from reference.traces.pieces import PIECE, filled
 from reference.traces.safetensors import DTYPES, HEADER
 
 MEMORY = 20 * PIECE
@@ -130,11 +130,24 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a bool of 2": (x("BOOL", [2], 16, 18, b"\1\2"), "bools, each a byte 0 or 1, got a byte 2"),
     "another group": (lambda path: file(path, {"a/b": info("U8", [1], 16, 17)}, b"1"), "arrays called .*'a/b'"),
     "no name": (lambda path: file(path, {"tensors/": info("U8", [1], 16, 17)}, b"1"), "arrays called .*'tensors/'"),
+    "too long a header": (
+        lambda path: raw(path, f"{{{PLACE}}}".ljust(HEADER + 1), DATA), "a header of 1048576 bytes .* got 1048577",
+    ),
+    "a place without end": (
+        lambda path: raw(path, '{"__torch_mirror__":{"dtype":"U8","shape":[999999],"data_offsets":[0,999999]}}',
+                         bytes(999999)), r"two whole numbers from 0 on, got shape \(999999,\)",
+    ),
     "-1 steps": (place(struct.pack("<2q", -1, 0)), r"steps and first, two whole numbers from 0 on, got \[-1, 0\]"),
     "first is -5": (place(struct.pack("<2q", 2, -5)), r"steps and first, .*, got \[2, -5\]"),
     "no place": (lambda path: raw(path, "{}"), "a trace that Trace.save wrote, with __torch_mirror__"),
     "a hash of 3 bytes": (
         lambda path: file(path, {"hashes/x": info("U8", [3], 16, 19)}, b"abc"), "hash of x in .* SHA-256 in 32 bytes",
+    ),
+    "a hash of signed bytes": (
+        lambda path: file(path, {"hashes/x": info("I8", [32], 16, 48)}, bytes(32)), "hash of x in .* of int8",
+    ),
+    "a name without end": (
+        lambda path: file(path, {"names/x": info("U8", [1001], 16, 1017)}, b"y" * 1001), r"1000 bytes .*\(1001,\)",
     ),
     "a name of floats": (
         lambda path: file(path, {"names/x": info("F32", [1], 16, 20)}, b"abcd"), "name of x in .* a text in 1000 bytes",
@@ -213,6 +226,19 @@ def test_what_is_read_is_what_was_saved(tmp_path: Path) -> None:
             assert again[tensor].dtype == a.dtype.newbyteorder("=")
             assert np.array_equal(again[tensor], a)
             again[tensor][...] = 0  # and may be written to
+
+
+def test_what_is_as_long_as_it_may_be_is_read(tmp_path: Path) -> None:
+    assert Trace.load(raw(tmp_path / "a.safetensors", f"{{{PLACE}}}".ljust(HEADER), DATA)).steps == 2
+    name = "y" * 1000
+    entries = {f"constants/{name}": info("U8", [1], 16, 17), "names/x": info("U8", [1000], 17, 1017)}
+    assert list(Trace.load(file(tmp_path / "a.safetensors", entries, b"1" + name.encode()))) == ["x"]
+
+
+def test_a_file_that_grows_shorter_while_it_is_read_is_told() -> None:
+    pieces = iter([bytes(8), bytes(3), b""])
+    with pytest.raises(InputError, match="q: expected 24 bytes, got 11 and no more"):
+        filled("q", (3,), np.dtype("f8"), 24, lambda _size: next(pieces))
 
 
 def test_every_array_begins_where_its_numbers_may_be_mapped(tmp_path: Path) -> None:
