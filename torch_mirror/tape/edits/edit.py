@@ -44,7 +44,7 @@ class Edit(NamedTuple):
     by_other: of a value that is replaced, the role of the one in its place, and how many turns lie between them
     solve: how the constant is found: "factor", starting from 1, or "term", starting from 0; "" if there is none
     c:     the constant, once it is found, which "by" then holds itself
-    name:  the constant's; inverse: the edit's own constant is one over it
+    name:  the constant's
     template: the edit before its constant was found
     tells: of a cast: by how many bits each element that it changes tells it from others (rounded.py)
     """
@@ -55,7 +55,6 @@ class Edit(NamedTuple):
     solve: Literal["", "factor", "term"] = ""
     c: float | None = None
     name: str = ""
-    inverse: bool = False
     kind: Hashable = None
     by_other: Hashable = None
     template: "Edit | None" = None

@@ -75,7 +75,7 @@ def _again(case: Case, edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
 
 
 def _words(edit: Edit) -> str:
-    return re.sub(r"\^\d+", "", edit.words)
+    return re.sub(r"\^\d+|, not [\d.e-]+$", "", edit.words)  # of a schedule
 
 
 def _bound(case: Case, edit: Edit, other: Edit) -> Edit:
