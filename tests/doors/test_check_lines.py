@@ -69,3 +69,22 @@ def test_names_of_a_number_that_are_less_simple_are_told() -> None:
     assert "a factor 1.5" in result.causes[0]
     assert "and less simple a factor" in result.causes[0]
     assert "x.shape[0]/(x.shape[0] - 1)" in result.causes[0]
+
+
+def test_what_the_forward_makes_of_the_data_is_no_suspect() -> None:
+    """np.pad is made of no parameter, and the same slice of it is taken in both passes: neither is what is wrong."""
+
+    def convolution(p: Any, x: Any, t: Any) -> Any:
+        padded = np.pad(x, 1)
+        y = np.zeros(4)
+        for i in range(4):
+            piece = padded[i : i + 3]
+            y[i] = (piece * p).sum()
+        d, dp = 2 * (y - t), np.zeros(3)
+        for i in range(4):
+            piece = padded[i : i + 3]
+            dp = d[i] * piece  # the mistake: it is not added up
+        return ((y - t) ** 2).sum(), dp
+
+    (fault,) = check(convolution, draw(size=3), draw(size=4), draw(size=4)).faults
+    assert [line.source.split("#")[0].strip() for line in fault.wrong] == ["dp = d[i] * piece"]

@@ -73,25 +73,25 @@ class Turns(NamedTuple):
     each: list[Edit]
 
 
-def repeated(edits: Iterable[Edit]) -> Turns:
-    """By kind: a loop has the same mistake in each of its turns, and so has a function that each layer calls."""
+def repeated(edits: Iterable[Edit], turns: Callable[[Sequence[int]], str]) -> Turns:
+    """By kind: a loop has the same mistake in its turns, and so has a function that each layer calls.
+
+    turns: in words, in which turns some nodes are; "" where that needs no saying
+    """
     groups: dict[Any, list[Edit]] = {}
     for number, edit in enumerate(edits):
         key = number if edit.kind is None else (edit.kind, edit.by_other, edit.solve)
         groups.setdefault(key, []).append(edit)
     together, each = list[Edit](), list[Edit]()
     for group in groups.values():
+        alone = [edit._replace(words=f"{edit.words}{turns([edit.node])}") for edit in group]
         if len({edit.changes[0][:2] for edit in group}) == len(group) > 1:
-            together.append(_together(group))
-            each += group
+            changes = tuple(change for edit in group for change in edit.changes)
+            together.append(group[0]._replace(changes=changes, words=f"{group[0].words}{turns([e.node for e in group])}"))
+            each += alone
         else:
-            together += group
+            together += alone
     return Turns(together, each)
-
-
-def _together(group: Sequence[Edit]) -> Edit:
-    changes = tuple(change for edit in group for change in edit.changes)
-    return group[0]._replace(changes=changes, words=f"{group[0].words}, in each turn")
 
 
 def at_node(node: int, words: str, cost: int, by: By) -> Edit:

@@ -16,7 +16,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.case import Case, case_of, distance
 from torch_mirror.tape.edits.edit import Edit, evaluated, repeated
-from torch_mirror.tape.edits.explain import candidates
+from torch_mirror.tape.edits.explain import candidates, in_turns
 from torch_mirror.tape.edits.probe import with_constants
 from torch_mirror.tape.edits.search import EXPECTED, Fit
 from torch_mirror.tape.edits.sites import sites
@@ -68,7 +68,7 @@ def _again(case: Case, edits: Sequence[Edit]) -> Iterator[Sequence[Edit]]:
     """The edits of the same words in another step, whose powers of beta are others."""
     everywhere = sites(case._replace(wrong=frozenset(case.seen)))
     pool: dict[str, list[Edit]] = {}
-    for edit in repeated(candidates(case, everywhere)).together:
+    for edit in repeated(candidates(case, everywhere), in_turns(case)).together:
         pool.setdefault(_words(edit), []).append(edit)
     every = [[_bound(case, edit, other) for other in pool.get(_words(edit.template or edit), [])] for edit in edits]
     yield from islice(product(*every), ALIKE)
