@@ -253,11 +253,13 @@ def test_of_a_loop_that_is_wrong_in_some_turns_these_are_told(wrong: Sequence[in
     r = np.random.default_rng(0)
     with recording():
         w = leaf(r.standard_normal((3, 3)), "W")
-        h, loss = [Ball(r.standard_normal((4, 3)))], 0
+        h: list[Any] = [Ball(r.standard_normal((4, 3)))]
+        loss: Any = 0
         for _ in range(5):
             h.append(np.tanh(h[-1] @ w))
             loss = loss + np.sum(h[-1] ** 2)
-        dw, dh = np.zeros((3, 3)), 0
+        dw: Any = np.zeros((3, 3))
+        dh: Any = 0
         for t in reversed(range(5)):
             dz = (dh + 2 * h[t + 1]) * (1 - h[t + 1] ** 2)
             dw = dw + (3 if t in wrong else 1) * (h[t].T @ dz)

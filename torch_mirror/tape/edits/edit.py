@@ -86,8 +86,8 @@ def repeated(edits: Iterable[Edit], turns: Callable[[Sequence[int]], str]) -> Tu
     for group in groups.values():
         alone = [edit._replace(words=f"{edit.words}{turns([edit.node])}") for edit in group]
         if len({edit.changes[0][:2] for edit in group}) == len(group) > 1:
-            changes = tuple(change for edit in group for change in edit.changes)
-            together.append(group[0]._replace(changes=changes, words=f"{group[0].words}{turns([e.node for e in group])}"))
+            words = f"{group[0].words}{turns([edit.node for edit in group])}"
+            together.append(group[0]._replace(changes=tuple(c for edit in group for c in edit.changes), words=words))
             each += alone
         else:
             together += alone

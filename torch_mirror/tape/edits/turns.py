@@ -63,7 +63,7 @@ def turns(eq: Equation, of: Sequence[Hashable]) -> tuple[int, ...]:
 def in_words(
     of: Sequence[Hashable], turn: Sequence[int], names: Sequence[str], live: Iterable[int]
 ) -> Callable[[Sequence[int]], str]:
-    """A function that says in which turns some nodes of one role are, of all that have it: ``, in the first 2 of 5 turns``.
+    """A function that says in which turns some nodes of one role are, of all of it: ``, in the first 2 of 5 turns``.
 
     of, turn, names: of every node; live: the nodes that count. A node alone is told so only where others have its
     name, too.
