@@ -8,7 +8,7 @@ stays the same; an operation that follows upon itself at one place is a loop of 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from torch_mirror.tape.edits.equation import Equation
-from torch_mirror.tape.edits.words import called
+from torch_mirror.tape.edits.words import called, given_twice
 
 
 def roles(eq: Equation) -> tuple[Hashable, ...]:
@@ -41,13 +41,14 @@ def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
     The derivative by a leaf keeps its own name: in a loop over layers each turn has another parameter.
     """
     names: dict[Hashable, str] = {}
+    twice = given_twice(eq)
     forward = [i for i, node in enumerate(eq.nodes) if node.back is None]
     adjoint = [i for i, node in enumerate(eq.nodes) if node.back is not None]
     for i in (*reversed(forward), *adjoint):
         if of[i] not in names:
-            names[of[i]] = called(eq, i)
+            names[of[i]] = called(eq, i, twice)
     own = [any(eq.nodes[k].label for k in node.of) for node in eq.nodes]
-    return tuple(called(eq, i) if own[i] else names[role] for i, role in enumerate(of))
+    return tuple(called(eq, i, twice) if own[i] else names[role] for i, role in enumerate(of))
 
 
 def turns(eq: Equation, of: Sequence[Hashable]) -> tuple[int, ...]:
