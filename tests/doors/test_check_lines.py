@@ -88,3 +88,26 @@ def test_what_the_forward_makes_of_the_data_is_no_suspect() -> None:
 
     (fault,) = check(convolution, draw(size=3), draw(size=4), draw(size=4)).faults
     assert [line.source.split("#")[0].strip() for line in fault.wrong] == ["dp = d[i] * piece"]
+
+
+def test_what_some_uses_add_is_not_told_as_the_derivative() -> None:
+    """lv is used three times. The penalty's share of dL/d lv is known by its values, and is no multiple of dL/d lv."""
+
+    def autoencoder(p: Any, x: Any, noise: Any) -> Any:
+        n = len(x)
+        lv = x @ p["W"]
+        s = np.exp(0.5 * lv)
+        loss = (((s * noise) ** 3).sum() - 0.5 * (lv - np.exp(lv)).sum()) / n
+        dz = 3 * (s * noise) ** 2 / n
+        dkl = 0.5 * (np.exp(lv) - 1)
+        dlv = dz * noise * s + dkl / n  # the mistake: 0.5 * s
+        return loss, {"W": x.T @ dlv}
+
+    result = check(autoencoder, {"W": P["W"]}, X, draw(size=(7, 3)))
+    (fault,) = result.faults
+    shares = [right for right in fault.right if right.name == "lv"]
+    assert shares
+    assert all(right.partial for right in shares)
+    assert "7 = N (the batch) x what some uses of lv (test_check_lines.py:" in text(result)
+    assert ") add to dL/d lv" in text(result)
+    assert "x dL/d lv" not in text(result)

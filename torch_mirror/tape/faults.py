@@ -123,7 +123,7 @@ def _right_line(v: View, n: int, sizes: Sizes) -> Right | None:
     if m is None or line is None:
         return None
     times = "" if abs(m.factor - 1) < 1e-9 else factors.in_words(m.factor, sizes)
-    return _meaning(v.scene, m.number, times)._replace(line=line)
+    return _meaning(v.scene, m.number, times)._replace(line=line, partial=m.partial)
 
 
 def _meaning(s: Scene, place: int, times: str) -> Right:
