@@ -192,3 +192,43 @@ def test_a_plain_number_of_the_data_has_its_name() -> None:
     draw = np.random.default_rng(0).standard_normal
     result = check(mine, draw((4, 3)), draw((6, 4)), 0.37)
     assert "1/rate" in result.causes[0], str(result)
+
+
+# --- what a value is called -----------------------------------------------------------------------------------------
+
+
+def hinge(p: Any, x: Any, t: Any) -> Any:
+    """The planted fault: -1 for -ds.sum(axis=1), half of it."""
+    n = len(x)
+    s = x @ p["W"]
+    m = np.maximum(0, s - s[np.arange(n), t][:, None] + 1)
+    m[np.arange(n), t] = 0
+    ds = (m > 0) / n
+    ds[np.arange(n), t] = -1 / n
+    return m.sum() / n, {"W": x.T @ ds}
+
+
+def test_some_elements_of_a_value_are_not_called_as_all_of_it() -> None:
+    """Half of d(s) is not what is given: it is half of those by the scores of the right classes."""
+    x, t = np.array([[1.0, 0, 0], [0, 1, 0], [2, 1, 1], [1, 0, 5]]), np.array([0, 1, 0, 2])
+    result = check(hinge, {"W": np.zeros((3, 3))}, x, t)
+    assert words(result) == {"a factor 1/2 at d(s[np.arange(n), t])"}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["the first", "the second"])
+def test_values_of_one_name_are_told_apart_by_their_lines(first: bool) -> None:  # noqa: FBT001 - a case
+    def mine(p: Any, x: Any) -> Any:
+        z = x @ p["W"]
+        z = np.tanh(z)
+        dz = 2 * z
+        if not first:
+            dz = 3 * dz
+        dz = dz * (1 - z * z)
+        if first:
+            dz = 3 * dz
+        return (z**2).sum(), {"W": x.T @ dz}
+
+    draw = np.random.default_rng(0).normal
+    (cause,) = check(mine, {"W": draw(size=(4, 3))}, draw(size=(7, 4))).causes
+    line = mine.__code__.co_firstlineno + (1 if first else 2)
+    assert f"d(z of line {line})" in cause, cause

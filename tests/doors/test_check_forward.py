@@ -145,5 +145,5 @@ def test_an_output_of_nothing_but_0_could_not_have_failed() -> None:
 def test_a_module_of_several_outputs_is_told() -> None:
     p = {"W": np.ones((3, 4)), "R": np.ones((3, 1)), "b": np.zeros(3), "c": np.zeros(3)}
     names = {"W": "weight_ih_l0", "R": "weight_hh_l0", "b": "bias_ih_l0", "c": "bias_hh_l0"}
-    with pytest.raises(InputError, match="the module's output: expected one tensor; .*, got tuple"):
+    with pytest.raises(InputError, match=r"the module's output: expected one tensor; .*, got tuple"):
         check_forward(lambda p, x: x @ p["W"].T, nn.GRU(4, 1), p, names, X)

@@ -69,3 +69,45 @@ def test_names_of_a_number_that_are_less_simple_are_told() -> None:
     assert "a factor 1.5" in result.causes[0]
     assert "and less simple a factor" in result.causes[0]
     assert "x.shape[0]/(x.shape[0] - 1)" in result.causes[0]
+
+
+def test_what_the_forward_makes_of_the_data_is_no_suspect() -> None:
+    """np.pad is made of no parameter, and the same slice of it is taken in both passes: neither is what is wrong."""
+
+    def convolution(p: Any, x: Any, t: Any) -> Any:
+        padded = np.pad(x, 1)
+        y = np.zeros(4)
+        for i in range(4):
+            piece = padded[i : i + 3]
+            y[i] = (piece * p).sum()
+        d, dp = 2 * (y - t), np.zeros(3)
+        for i in range(4):
+            piece = padded[i : i + 3]
+            dp = d[i] * piece  # the mistake: it is not added up
+        return ((y - t) ** 2).sum(), dp
+
+    (fault,) = check(convolution, draw(size=3), draw(size=4), draw(size=4)).faults
+    assert [line.source.split("#")[0].strip() for line in fault.wrong] == ["dp = d[i] * piece"]
+
+
+def test_what_some_uses_add_is_not_told_as_the_derivative() -> None:
+    """lv is used three times. The penalty's share of dL/d lv is known by its values, and is no multiple of dL/d lv."""
+
+    def autoencoder(p: Any, x: Any, noise: Any) -> Any:
+        n = len(x)
+        lv = x @ p["W"]
+        s = np.exp(0.5 * lv)
+        loss = (((s * noise) ** 3).sum() - 0.5 * (lv - np.exp(lv)).sum()) / n
+        dz = 3 * (s * noise) ** 2 / n
+        dkl = 0.5 * (np.exp(lv) - 1)
+        dlv = dz * noise * s + dkl / n  # the mistake: 0.5 * s
+        return loss, {"W": x.T @ dlv}
+
+    result = check(autoencoder, {"W": P["W"]}, X, draw(size=(7, 3)))
+    (fault,) = result.faults
+    shares = [right for right in fault.right if right.name == "lv"]
+    assert shares
+    assert all(right.partial for right in shares)
+    assert "7 = N (the batch) x what some uses of lv (test_check_lines.py:" in text(result)
+    assert ") add to dL/d lv" in text(result)
+    assert "x dL/d lv" not in text(result)

@@ -345,3 +345,83 @@ def test_a_literal_beside_a_difference_is_not_refuted(beta: float) -> None:
 def test_torch_s_other_optimizers_are_told_as_such() -> None:
     with pytest.raises(InputError, match=r"optimizer: expected an object with init\(\) and step\(\).*, got Adamax"):
         check_step(plain, torch.optim.Adamax([torch.zeros(1)]), P, G)
+
+
+# --- another number for a setting -----------------------------------------------------------------------------------
+
+
+def adagrad_with(eps: float) -> Any:
+    total = zeros(P)
+
+    def update(p: Any, g: Any) -> None:
+        for name in p:
+            total[name] = total[name] + g[name] ** 2
+            p[name] -= 0.01 * g[name] / (np.sqrt(total[name]) + eps)
+
+    return update
+
+
+@pytest.mark.parametrize(
+    ("update", "optimizer", "cause"),
+    [
+        (adagrad_with(1e-8), Adagrad(0.01), "eps is 1e-08, not 1e-10"),
+        (MyAdam(0.01, eps=1e-6).update, Adam(0.01), "eps is 1e-06, not 1e-08"),
+        (MyAdam(0.01, eps=1e-5).update, Adam(0.01), "eps is 1e-05, not 1e-08"),
+        (MyAdam(0.01, eps=1e-10).update, Adam(0.01), "eps is 1e-10, not 1e-08"),
+        (MyAdam(0.01, eps=0).update, Adam(0.01), "eps left out, as if it were 0"),
+        (momentum, SGD(0.1, momentum=0.5), "momentum is 0.9, not 0.5"),
+        (MyAdam(0.3, decay=0.01).update, AdamW(0.3, weight_decay=0.03), "weight decay is 0.01, not 0.03"),
+    ],
+)
+def test_another_number_for_a_setting_is_told_as_that(update: Any, optimizer: Any, cause: str) -> None:
+    """Not as what it is the same as by chance, or in a step that is divided by its own size: "a factor 1/lr at g"."""
+    assert words(check_step(update, optimizer, P, G)) == {cause}
+
+
+@pytest.mark.parametrize("scale", [100, 0.01])
+def test_a_factor_is_told_as_it_is_and_not_upside_down(scale: float) -> None:
+    """The step is nearly affine in 1 / c of g and eps / c: c was solved for there, and its inverse was told as c."""
+
+    def update(p: Any, g: Any, state: Any) -> Any:
+        total = {name: state[name] + (scale * g[name]) ** 2 for name in p}
+        return {name: p[name] - 0.03 * scale * g[name] / (np.sqrt(total[name]) + 1e-10) for name in p}, total
+
+    (cause,) = check_step(update, Adagrad(0.03), P, G, start=zeros).causes
+    assert f"a factor {'100' if scale > 1 else '1/100'} at g" in cause, cause
+
+
+def adamw_that_decays_after(p: Any, g: Any, state: Any, t: int, lr: float = 0.1) -> Any:
+    m = {name: 0.9 * state[0][name] + 0.1 * g[name] for name in p}
+    v = {name: 0.999 * state[1][name] + 0.001 * g[name] ** 2 for name in p}
+    size = {name: np.sqrt(v[name] / (1 - 0.999 ** (t + 1))) + 1e-8 for name in p}
+    step = {name: p[name] - lr * m[name] / (1 - 0.9 ** (t + 1)) / size[name] for name in p}
+    return {name: step[name] - lr * 0.01 * step[name] for name in p}, (m, v)
+
+
+def test_a_decay_after_the_step_is_told_and_what_it_equals_by_chance_as_a_tie() -> None:
+    def two(p: Any) -> Any:
+        return zeros(p), zeros(p)
+
+    by_chance = check_step(adamw_that_decays_after, AdamW(0.1, weight_decay=0.01), P, G, start=two)
+    late = "weight decay after the step, not before it"
+    assert words(by_chance) == {late, "a factor beta2 at lr * (m' / (1 - beta1))"}  # 1 - lr * weight decay = beta2
+    assert "cannot be told apart" in str(by_chance)
+    other = partial(adamw_that_decays_after, lr=0.3)
+    assert words(check_step(other, AdamW(0.3, weight_decay=0.01), P, G, start=two)) == {late}
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_decay_that_is_decoupled_and_comes_late_is_told(momentum: float) -> None:
+    def update(p: Any, g: Any, state: Any) -> Any:
+        v = {name: momentum * state[name] + g[name] for name in p}
+        step = {name: p[name] - 0.1 * v[name] for name in p}
+        return {name: step[name] - 0.1 * 0.02 * step[name] for name in p}, v
+
+    result = check_step(update, SGD(0.1, momentum=momentum, weight_decay=0.02), P, G, start=zeros)
+    assert words(result) == {"weight decay decoupled from the gradient, and after the step"}
+
+
+def test_a_rate_that_stays_where_the_schedule_goes_on_is_told() -> None:
+    schedule = np.array([0.2 / (1 + t) for t in range(20)])
+    result = check_step(lambda p, g: {name: p[name] - 0.2 * g[name] for name in p}, SGD(schedule), P, G)
+    assert "lr is 0.2, not 0.1" in words(result)

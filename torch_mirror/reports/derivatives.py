@@ -122,11 +122,14 @@ def _line(line: Line) -> str:
 
 
 def _meaning(right: Right) -> str:
-    """``= 6 x dL/d a1 (nn.py:17)``."""
+    """``= 6 x dL/d a1 (nn.py:17)``, ``= 6 x what some uses of a1 (nn.py:17) add to dL/d a1``."""
     times = f"{right.factor} x " if right.factor else ""
+    place = "" if right.of is None else right.of.place
     if not right.name:
-        return f"= {times}the derivative by {right.of.place if right.of else 'a value'}"
-    return f"= {times}dL/d {right.name}{'' if right.of is None else f' ({right.of.place})'}"
+        by = place or "a value"
+        return f"= {times}{f'what some uses of {by} add to ' if right.partial else ''}the derivative by {by}"
+    at = f"{right.name} ({place})" if place else right.name
+    return f"= {times}what some uses of {at} add to dL/d {right.name}" if right.partial else f"= {times}dL/d {at}"
 
 
 def _some(names: Sequence[str], most: int) -> str:

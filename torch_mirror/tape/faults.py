@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch_mirror.tape import compared, factors
 from torch_mirror.tape.factors import Sizes, snapped
+from torch_mirror.tape.graph import needed
 from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong, is_right, multiple
 from torch_mirror.tape.scene import (
     Scene,
@@ -122,7 +123,7 @@ def _right_line(v: View, n: int, sizes: Sizes) -> Right | None:
     if m is None or line is None:
         return None
     times = "" if abs(m.factor - 1) < 1e-9 else factors.in_words(m.factor, sizes)
-    return _meaning(v.scene, m.number, times)._replace(line=line)
+    return _meaning(v.scene, m.number, times)._replace(line=line, partial=m.partial)
 
 
 def _meaning(s: Scene, place: int, times: str) -> Right:
@@ -146,8 +147,11 @@ def _path(v: View, end: int, right: Sequence[int]) -> tuple[Line, ...]:
 
 
 def _factors(s: Scene, way: Sequence[int], carrying: set[int]) -> set[int]:
-    """What the values on the way were multiplied with, and is no value of the forward pass evaluated once more."""
-    known = {bits(s, n) for n in s.forward}
+    """What the values on the way were multiplied with, and is no value of the forward pass evaluated once more.
+
+    Of the forward pass is what it makes of the data alone, too.
+    """
+    known = {bits(s, x.node.number) for x in needed([s.loss])}
     found: set[int] = set()
     todo = [m for n in way for m in behind(s, n)]
     while todo:

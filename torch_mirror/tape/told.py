@@ -46,6 +46,7 @@ class Right(NamedTuple):
     of: Line | None       # the line of the forward value that it is the derivative by
     name: str = ""        # of that forward value, where its line gives it one
     factor: str = ""      # in words, where it is so many times the derivative
+    partial: bool = False  # it is, or is so many times, what some uses of the forward value add to the derivative
 
 
 class Fault(NamedTuple):

@@ -1,6 +1,7 @@
 """What explain says: of right code nothing, of two mistakes both, of a tie why, and where it cannot know, that."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from torch_mirror.tape.edits.gradients import gradient_equation
 from torch_mirror.tape.edits.recorded import value_equation
 from torch_mirror.tape.edits.rounded import rounded
 from torch_mirror.tape.edits.told import Explanation
+from torch_mirror.tape.edits.turns import in_words
 from torch_mirror.tape.sweep import leaf
 
 SIZES = Sizes(7, 4, 5, 3)
@@ -239,6 +241,41 @@ def test_the_same_mistake_in_each_turn_of_a_loop_is_one_cause() -> None:
         assert len(words(e)) == 1, words(e)
         assert part in words(e)[0]
         assert words(e)[0].endswith("in each turn")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [((0, 1), "the first 2 of 5 turns"), ((0,), "the first of 5 turns"), ((2,), "turn 3 of 5"),
+     ((4,), "the last of 5 turns")],
+)  # fmt: skip
+def test_of_a_loop_that_is_wrong_in_some_turns_these_are_told(wrong: Sequence[int], told: str) -> None:
+    """In each turn the same edit gives another gradient, as of backpropagation that stops before the first step."""
+    r = np.random.default_rng(0)
+    with recording():
+        w = leaf(r.standard_normal((3, 3)), "W")
+        h: list[Any] = [Ball(r.standard_normal((4, 3)))]
+        loss: Any = 0
+        for _ in range(5):
+            h.append(np.tanh(h[-1] @ w))
+            loss = loss + np.sum(h[-1] ** 2)
+        dw: Any = np.zeros((3, 3))
+        dh: Any = 0
+        for t in reversed(range(5)):
+            dz = (dh + 2 * h[t + 1]) * (1 - h[t + 1] ** 2)
+            dw = dw + (3 if t in wrong else 1) * (h[t].T @ dz)
+            dh = dz @ w.T
+    eq = gradient_equation(loss.settled(), {"W": w.settled()})
+    (cause,) = words(explain(eq, {"W": dw.settled()}, {"three": 3.0}, budget=BUDGET))
+    assert cause.startswith("a factor three at "), cause
+    assert cause.endswith(f", in {told}"), cause
+
+
+def test_turns_in_words() -> None:
+    said = in_words("aaaaab", range(6), ["a"] * 6, [0, 1, 2, 3, 4])
+    told = {(0, 1, 2, 3, 4): "each turn", (3, 4): "the last 2 of 5 turns", (1, 3): "2 of 5 turns", (2,): "turn 3 of 5"}
+    assert {some: said(some) for some in told} == {some: f", in {text}" for some, text in told.items()}
+    assert not in_words("aab", range(3), "xyz", range(3))([0])  # its name tells it from the other
+    assert not in_words("aab", range(3), "xxx", range(3))([2])
 
 
 def test_a_forward_pass_that_is_written_in_another_way_is_explained() -> None:

@@ -44,7 +44,7 @@ class Edit(NamedTuple):
     by_other: of a value that is replaced, the role of the one in its place, and how many turns lie between them
     solve: how the constant is found: "factor", starting from 1, or "term", starting from 0; "" if there is none
     c:     the constant, once it is found, which "by" then holds itself
-    name:  the constant's; inverse: the edit's own constant is one over it
+    name:  the constant's
     template: the edit before its constant was found
     tells: of a cast: by how many bits each element that it changes tells it from others (rounded.py)
     """
@@ -55,7 +55,6 @@ class Edit(NamedTuple):
     solve: Literal["", "factor", "term"] = ""
     c: float | None = None
     name: str = ""
-    inverse: bool = False
     kind: Hashable = None
     by_other: Hashable = None
     template: "Edit | None" = None
@@ -74,25 +73,25 @@ class Turns(NamedTuple):
     each: list[Edit]
 
 
-def repeated(edits: Iterable[Edit]) -> Turns:
-    """By kind: a loop has the same mistake in each of its turns, and so has a function that each layer calls."""
+def repeated(edits: Iterable[Edit], turns: Callable[[Sequence[int]], str]) -> Turns:
+    """By kind: a loop has the same mistake in its turns, and so has a function that each layer calls.
+
+    turns: in words, in which turns some nodes are; "" where that needs no saying
+    """
     groups: dict[Any, list[Edit]] = {}
     for number, edit in enumerate(edits):
         key = number if edit.kind is None else (edit.kind, edit.by_other, edit.solve)
         groups.setdefault(key, []).append(edit)
     together, each = list[Edit](), list[Edit]()
     for group in groups.values():
+        alone = [edit._replace(words=f"{edit.words}{turns([edit.node])}") for edit in group]
         if len({edit.changes[0][:2] for edit in group}) == len(group) > 1:
-            together.append(_together(group))
-            each += group
+            words = f"{group[0].words}{turns([edit.node for edit in group])}"
+            together.append(group[0]._replace(changes=tuple(c for edit in group for c in edit.changes), words=words))
+            each += alone
         else:
-            together += group
+            together += alone
     return Turns(together, each)
-
-
-def _together(group: Sequence[Edit]) -> Edit:
-    changes = tuple(change for edit in group for change in edit.changes)
-    return group[0]._replace(changes=changes, words=f"{group[0].words}, in each turn")
 
 
 def at_node(node: int, words: str, cost: int, by: By) -> Edit:

@@ -29,7 +29,8 @@ class Node(NamedTuple):
     """operation(*operands, **options).
 
     label:  what a leaf or constant is called, "" for other nodes
-    of:     of an adjoint: the nodes that it is the derivative by; back: the node that the sweep went back through
+    of:     of an adjoint: the nodes that it is the derivative by; back: the node that the sweep went back through, and
+            by: to which of its operands
     source: the number of the node of the recording that it was
     """
 
@@ -42,6 +43,7 @@ class Node(NamedTuple):
     of: tuple[int, ...] = ()
     source: int | None = None
     back: int | None = None
+    by: int | None = None
 
 
 class Equation(NamedTuple):

@@ -31,6 +31,7 @@ from torch_mirror.tape.edits.search import Fit, Found, search, with_a_constant
 from torch_mirror.tape.edits.shown import first_shown
 from torch_mirror.tape.edits.sites import Site, sites, value_at
 from torch_mirror.tape.edits.told import Cause, Explanation, Finding
+from torch_mirror.tape.edits.turns import in_words
 from torch_mirror.tape.edits.user import Value
 
 MOST = 4
@@ -134,7 +135,7 @@ def fits_of(case: Case, until: float, lasts: Callable[[Case, Fit], bool] | None 
     tried = 0
     phases = ((reaching, True), (everywhere, False))
     for where, whole in phases[: 1 if len(case.wrong) == 1 else 2]:  # of one output some is all
-        turns = repeated(candidates(case, where))
+        turns = repeated(candidates(case, where), in_turns(case))
         for edits in turns:
             found = _lasting(case, search(case, edits, until, whole=whole), until, lasts)
             tried += found.tried
@@ -154,6 +155,11 @@ def _lasting(case: Case, found: Found, until: float, lasts: Callable[[Case, Fit]
             return found._replace(fits=tuple(kept), complete=False)
         kept += [fit] if lasts(case, fit) else []
     return found._replace(fits=tuple(kept))
+
+
+def in_turns(case: Case) -> Callable[[Sequence[int]], str]:
+    """Says in which turns of a loop some nodes are."""
+    return in_words(case.role, case.turn, case.names, case.shape.live)
 
 
 def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:

@@ -88,11 +88,19 @@ def _swept(
             first = draft.given(Ball(start) * scale, "constant")
         found[i] = first
         draft.stands_for(first, i)
+        _went_back(draft, before, i, None)
         for operand, d in _back(draft, i, first, active, side):
             parts.setdefault(operand, []).append(_fitted(draft, d, np.shape(draft.values[operand].value)))
-        for k in range(before, len(draft.nodes)):
-            draft.nodes[k] = draft.nodes[k]._replace(back=i)
+            operands = draft.nodes[i].operands
+            _went_back(draft, before, i, operands.index(operand) if operand in operands else 0)  # 0: through a softmax
     return found
+
+
+def _went_back(draft: Draft, start: int, through: int, to: int | None) -> None:
+    """Note of new nodes through which one the sweep went back, and to which of its operands."""
+    for k in range(start, len(draft.nodes)):
+        if draft.nodes[k].back is None:
+            draft.nodes[k] = draft.nodes[k]._replace(back=through, by=to)
 
 
 def _number(draft: Draft, i: int) -> int:

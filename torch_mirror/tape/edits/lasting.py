@@ -16,7 +16,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.case import Case, case_of, distance
 from torch_mirror.tape.edits.edit import Edit, evaluated, repeated
-from torch_mirror.tape.edits.explain import candidates
+from torch_mirror.tape.edits.explain import candidates, in_turns
 from torch_mirror.tape.edits.menu import one_element
 from torch_mirror.tape.edits.probe import with_constants
 from torch_mirror.tape.edits.search import EXPECTED, Fit
@@ -44,7 +44,8 @@ class Known(NamedTuple):
     """What is the same for all edits that are asked about, of one optimizer and its later steps. Both are added to.
 
     cases: a step's, where the user's code shows all state, so that nothing in it comes from the edit
-    menus: by all that one is drawn up from: a menu has functions of an equation's nodes, whatever these are worth
+    menus: by all that one is drawn up from: a menu has functions of an equation's nodes, whatever these are worth, but
+           for the settings, which a schedule changes
     """
 
     cases: dict[int, Case]
@@ -102,17 +103,18 @@ def _menu(case: Case, menus: dict[Hashable, Menu]) -> Menu:
     everywhere = sites(case._replace(wrong=frozenset(case.seen)))
     single = (edit.words for site in everywhere for edit in one_element(case, site))  # which depends on values
     nodes = ((n.operation, n.operands, tuple(n.options.items()), n.kind, n.label) for n in case.eq.nodes)
-    key = (tuple(nodes), tuple(everywhere), tuple(single))
+    settings = (float(case.arrays[i]) for i, n in enumerate(case.eq.nodes) if n.kind == "leaf" and not case.arrays[i].ndim)
+    key = (tuple(nodes), tuple(everywhere), tuple(single), tuple(settings))
     if key not in menus:
         pool: dict[str, list[Edit]] = {}
-        for edit in repeated(candidates(case, everywhere)).together:
+        for edit in repeated(candidates(case, everywhere), in_turns(case)).together:
             pool.setdefault(_words(edit), []).append(edit)
         menus[key] = pool
     return menus[key]
 
 
 def _words(edit: Edit) -> str:
-    return re.sub(r"\^\d+", "", edit.words)
+    return re.sub(r"\^\d+|, not [\d.e-]+$", "", edit.words)  # of a schedule
 
 
 def _bound(case: Case, edit: Edit, other: Edit) -> Edit:

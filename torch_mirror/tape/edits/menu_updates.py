@@ -1,9 +1,9 @@
 """The edits that only an optimizer's step allows: of its settings, its corrections, and of the order of its parts.
 
-    settings      left out, 1 - beta for beta, another one in its place, two of them swapped
+    settings      left out, 1 - beta for beta, another one in its place, two of them swapped, another number
     corrections   1 - beta^t left out (of m, of v, of both), t one step off
     eps           inside the root, or outside, or before the correction
-    decay         coupled for decoupled and back
+    decay         coupled for decoupled and back, or after the step
     momentum      Nesterov's for the usual one; lr inside the buffer; the gradient undampened or dampened
 
 Each function takes the case of an update and yields edits.
@@ -20,6 +20,11 @@ from torch_mirror.tape.edits.edit import By, Change, Edit, Here, at_node
 from torch_mirror.tape.edits.operations import power
 
 Edits = Iterator[Edit]
+
+EPSILONS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
+RATES = tuple(float(f"{digit}e-{k}") for k in range(6) for digit in (1, 2, 3, 5))
+BETAS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999)
+"""Numbers that people give to a setting; what else is given is found as a factor."""
 
 
 def of_update(case: Case) -> Edits:
@@ -55,15 +60,30 @@ def _same(h: Here) -> Any:
 
 
 def _setting(case: Case, where: tuple[Change, ...], i: int, name: str, nodes: list[int]) -> Edits:
+    """Nothing is simpler than another eps, in which programs differ.
+
+    Where each step is divided by its own size it is the same as a factor at every gradient, which is told behind it.
+    """
     def edit(words: str, cost: int, by: By) -> Edit:
         return Edit(tuple(change._replace(by=by) for change in where), words, cost)
 
-    yield edit(f"{name} left out, as if it were 0", 1, lambda h: h.x * 0.0)
+    own, cost = float(case.arrays[i]), 0 if case.eq.nodes[i].label == "eps" else 1
+    single = where[0].operand is not None  # of several uses: a number that was written there alone
+    betas = [float(case.arrays[k]) for k in nodes if case.eq.nodes[k].label.startswith("beta")]
+    for number in _usual(case.eq.nodes[i].label):
+        if abs(number - own) > 1e-9 * own and not {number, own} <= {*betas}:  # which is told as beta1 for beta2
+            yield edit(f"{name} is {number:g}, not {own:g}", cost + single, lambda h, c=number: h.x * 0.0 + c)
+    yield edit(f"{name} left out, as if it were 0", cost, lambda h: h.x * 0.0)
     yield edit(f"{name} left out, as if it were 1", 1, lambda h: h.x * 0.0 + 1.0)
     yield edit(f"1 - {name} for {name}", 2, lambda h: 1.0 - h.x)
     for other in nodes:
         if other != i:
             yield edit(f"{case.names[other]} for {name}", 2, lambda h, k=other: h.at(k))
+
+
+def _usual(label: str) -> tuple[float, ...]:
+    """What somebody may have given to the setting of this name."""
+    return EPSILONS if label == "eps" else RATES[1:] if label in ("lr", "weight decay") else BETAS
 
 
 def _uses(case: Case, i: int, other: int) -> tuple[Change, ...]:
@@ -163,10 +183,16 @@ def _decay(case: Case) -> Edits:
         for i in (i for i in live if nodes[i].operation == "add" and nodes[i].operands[0] == g):
             off = Change(after, None, lambda h: h.x - h.at(lr) * h.at(decay) * h.at(p))
             yield Edit((Change(i, None, lambda h: h.at(g)), off), "weight decay decoupled from the gradient", 1)
+            late = Change(after, None, lambda h: h.x * (1.0 - h.at(lr) * h.at(decay)))
+            words = "weight decay decoupled from the gradient, and after the step"
+            yield Edit((Change(i, None, lambda h: h.at(g)), late), words, 1)
         for i in (i for i in live if nodes[i].operation == "multiply" and nodes[i].operands[0] == p):
             added = tuple(Change(user, which, lambda h: h.x + h.at(decay) * h.at(p)) for user, which in uses)
             yield Edit((Change(i, None, lambda h: h.at(p)), *added), "weight decay added to the gradient", 1)
             yield at_node(i, f"lr left out of the decay, {case.names[i]}", 2, lambda h: h.at(p) * (1.0 - h.at(decay)))
+            if nodes[after].operation == "subtract" and nodes[after].operands[0] == i:
+                late = Change(after, 1, lambda h, k=nodes[i].operands[1]: h.x * h.at(k))
+                yield Edit((late,), "weight decay after the step, not before it", 1)
     used = tuple(Change(user, which, lambda h: h.x + h.at(p) * h.c) for user, which in uses)
     yield Edit(used, "a term {} * p too many in g, a weight decay", 2, "term")
     yield Edit((Change(after, None, lambda h: h.x + h.at(p) * h.c),), "a term {} * p too many in p'", 3, "term")

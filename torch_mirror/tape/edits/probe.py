@@ -90,7 +90,7 @@ def with_constants(edit: Edit, constants: Mapping[str, Constant]) -> Edit:
     """The edit with its named constant as it is at another point."""
     if edit.template is None or edit.name not in constants:
         return edit
-    return bound(edit.template, edit.name, constants[edit.name], inverse=edit.inverse)
+    return bound(edit.template, edit.name, constants[edit.name])
 
 
 def holds(edit: Edit, explains: frozenset[str], point: Case) -> bool | None:

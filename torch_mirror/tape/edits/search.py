@@ -5,9 +5,10 @@ must be far smaller than the error that is explained (BITS), or a wide ball woul
 only refused, never accepted.
 
 A constant is not guessed but solved for. The outputs are affine in a factor c, A + (c - 1) D, or in its inverse; two
-evaluations tell which. c is then the one of least squares, <seen - A, D> / <D, D>, known within what the radii move
-that. Names within this tolerance are tried, each with its own exact value. A constant without a name is accepted only
-if at least three elements of different sizes agree on it.
+evaluations tell which. c, or 1 / c, is then the one of least squares, <seen - A, D> / <D, D>, known within what the
+radii move that, and what the outputs bend. Names of c within this tolerance are tried, each with its own exact value.
+A constant without a name is accepted only if at least three elements of different sizes agree on it, and if nothing
+bends: what is solved for along a line is a number near the one that was meant else, and not it.
 """
 
 import time
@@ -201,12 +202,12 @@ def _solved(case: Case, edit: Edit, *, whole: bool) -> Iterator[Edit]:
 
 
 class _Constant(NamedTuple):
-    """c within the tolerance, as it acts on the result; inverse: the edit's own constant is 1 / c."""
+    """The edit's own constant c, within the tolerance."""
 
     c: float
     tolerance: float
-    inverse: bool
     sizes: int  # different sizes among the elements that c was found from
+    bends: bool  # the outputs are affine in c, or in 1 / c, only about
 
 
 def _least_squares(case: Case, name: str, a: Any, first: Any, second: Any, start: float) -> _Constant | None:
@@ -227,8 +228,25 @@ def _least_squares(case: Case, name: str, a: Any, first: Any, second: Any, start
     t = _dot(d, seen.value - a) / square
     if not np.isfinite(t) or np.abs(seen.value - a - t * d).max() > case.room[name] * (1 + abs(t)):
         return None
-    tolerance = 4 * (1 + abs(t)) * _dot(np.abs(d), noise) / square + 1e-12 * (1 + abs(start + t))
-    return _Constant(start + t, tolerance, not affine, _sizes(d))
+    sharp = 4 * (1 + abs(t)) * _dot(np.abs(d), noise) / square + 1e-12 * (1 + abs(start + t))
+    bend = _bend(_norm(down + up / 2 if affine else up + down / 2), _norm(d), t)
+    found = _Constant(start + t, sharp + bend, _sizes(d), bend > sharp)
+    return found if affine else _inverted(found)
+
+
+def _bend(off: float, d: float, t: float) -> float:
+    """How far t may be off where the output is t d + t^2 q: by t^2 |q| / |d|.
+
+    The two outputs that were looked at are those of t = 1 and of t = -1/2. Half the one and the other are together
+    (1/2 + 1/4) q, of which ``off`` is the length.
+    """
+    return t * t * off / (0.75 * d)
+
+
+def _inverted(found: _Constant) -> _Constant | None:
+    """1 / c, which is known if c is not 0: |1 / c - 1 / (c + e)| <= |e| / (|c| (|c| - |e|))."""
+    c, e = abs(found.c), found.tolerance
+    return None if c <= 2 * e else found._replace(c=1 / found.c, tolerance=e / (c * (c - e)))
 
 
 def _dot(a: Array, b: Array) -> float:
@@ -251,21 +269,19 @@ def _bound(case: Case, edit: Edit, found: _Constant) -> Iterator[Edit]:
     names = names_of(found.c, found.tolerance, case.constants)
     for name in names:
         known = case.constants[name]
-        if known.value == (1.0 if edit.solve == "factor" else 0.0) or (found.inverse and known.value == 0):
-            continue
-        yield bound(edit, name, known, inverse=found.inverse)
-    if not names and found.sizes >= 3:
+        if known.value != (1.0 if edit.solve == "factor" else 0.0):
+            yield bound(edit, name, known)
+    if not names and found.sizes >= 3 and not found.bends:
         yield _nameless(edit, found)
 
 
-def bound(edit: Edit, name: str, known: Constant, *, inverse: bool) -> Edit:
+def bound(edit: Edit, name: str, known: Constant) -> Edit:
     """The edit with a constant of that name: a ball, as 1 / 6 is rounded."""
-    value = 1 / known.value if inverse else known.value
-    c = Ball(np.asarray(value), abs(value) * 2.0**-50)
+    c = Ball(np.asarray(known.value), abs(known.value) * 2.0**-50)
     return edit._replace(
         changes=tuple(change._replace(by=_fixed(change, c)) for change in edit.changes),
         words=edit.words.replace("{}", name),
-        cost=edit.cost + known.cost - 1, solve="", c=value, name=name, inverse=inverse, template=edit,
+        cost=edit.cost + known.cost - 1, solve="", c=known.value, name=name, template=edit,
     )  # fmt: skip
 
 
@@ -276,11 +292,9 @@ def _fixed(change: Change, c: Ball) -> By:
 
 
 def _nameless(edit: Edit, found: _Constant) -> Edit:
-    value = 1 / found.c if found.inverse else found.c
-    radius = abs(value) * found.tolerance / max(abs(found.c), found.tolerance)
     shown = f"{found.c:.6g}" if abs(found.c - 1) > 1e-4 else f"1 {'+' if found.c > 1 else '-'} {abs(found.c - 1):.3g}"
-    return bound(edit, f"{shown} (a number without a name)", Constant(value, NAMELESS), inverse=False)._replace(
+    return bound(edit, f"{shown} (a number without a name)", Constant(found.c, NAMELESS))._replace(
         changes=tuple(
-            change._replace(by=_fixed(change, Ball(np.asarray(value), radius))) for change in edit.changes
+            change._replace(by=_fixed(change, Ball(np.asarray(found.c), found.tolerance))) for change in edit.changes
         )
     )  # fmt: skip

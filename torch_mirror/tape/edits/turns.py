@@ -5,10 +5,10 @@ back through. Where one call does several things of a kind, as np.var takes two 
 stays the same; an operation that follows upon itself at one place is a loop of that alone.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from torch_mirror.tape.edits.equation import Equation
-from torch_mirror.tape.edits.words import called
+from torch_mirror.tape.edits.words import called, given_twice
 
 
 def roles(eq: Equation) -> tuple[Hashable, ...]:
@@ -16,12 +16,12 @@ def roles(eq: Equation) -> tuple[Hashable, ...]:
     found: list[Hashable] = []
     place: Hashable = None
     last, counts = "", dict[str, int]()
-    within: dict[tuple[int, str], int] = {}
+    within: dict[Hashable, int] = {}
     for i, node in enumerate(eq.nodes):
         if node.back is not None:
-            key = node.back, node.operation
+            key = node.back, node.by, node.operation
             within[key] = within.get(key, -1) + 1
-            found.append((found[node.back], node.operation, within[key]))
+            found.append((found[node.back], node.by, node.operation, within[key]))
             continue
         if not node.operands or node.place is None:
             found.append(i)
@@ -41,13 +41,14 @@ def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
     The derivative by a leaf keeps its own name: in a loop over layers each turn has another parameter.
     """
     names: dict[Hashable, str] = {}
+    twice = given_twice(eq)
     forward = [i for i, node in enumerate(eq.nodes) if node.back is None]
     adjoint = [i for i, node in enumerate(eq.nodes) if node.back is not None]
     for i in (*reversed(forward), *adjoint):
         if of[i] not in names:
-            names[of[i]] = called(eq, i)
+            names[of[i]] = called(eq, i, twice)
     own = [any(eq.nodes[k].label for k in node.of) for node in eq.nodes]
-    return tuple(called(eq, i) if own[i] else names[role] for i, role in enumerate(of))
+    return tuple(called(eq, i, twice) if own[i] else names[role] for i, role in enumerate(of))
 
 
 def turns(eq: Equation, of: Sequence[Hashable]) -> tuple[int, ...]:
@@ -58,3 +59,35 @@ def turns(eq: Equation, of: Sequence[Hashable]) -> tuple[int, ...]:
         found.append(counts.get(role, 0) if node.back is None else found[node.back])
         counts[role] = counts.get(role, 0) + 1
     return tuple(found)
+
+
+def in_words(
+    of: Sequence[Hashable], turn: Sequence[int], names: Sequence[str], live: Iterable[int]
+) -> Callable[[Sequence[int]], str]:
+    """A function that says in which turns some nodes of one role are, of all of it: ``, in the first 2 of 5 turns``.
+
+    of, turn, names: of every node; live: the nodes that count. A node alone is told so only where others have its
+    name, too.
+    """
+    same: dict[Hashable, list[int]] = {}
+    for i in sorted(live, key=lambda i: turn[i]):
+        same.setdefault(of[i], []).append(i)
+
+    def said(some: Sequence[int]) -> str:
+        every = same[of[some[0]]]
+        name = names[some[0]]
+        if len(every) == 1 or (len(some) == 1 and sum(names[i] == name for i in every) == 1):
+            return ""
+        return _said(sorted(every.index(i) for i in some), len(every))
+
+    return said
+
+
+def _said(at: Sequence[int], every: int) -> str:
+    if len(at) == every:
+        return ", in each turn"
+    if len(at) == 1 and 0 < at[0] < every - 1:
+        return f", in turn {at[0] + 1} of {every}"
+    without_a_gap = at[-1] - at[0] == len(at) - 1
+    which = {0: "the first ", every - len(at): "the last "}.get(at[0], "") if without_a_gap else ""
+    return f", in {which}{'' if len(at) == 1 else f'{len(at)} '}of {every} turns"

@@ -13,23 +13,43 @@ DEPTH = 3
 
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "greater": ">", "less": "<",
           "greater_equal": ">=", "less_equal": "<="}  # fmt: skip
-_SAME = {"reshape", "spread", "look", "moved back", "number"}
+_SAME = {"reshape", "spread", "moved back", "number"}
+
+SHORT = 40
+"""Characters of an expression that is told as it is written."""
+
+ONCE: frozenset[str] = frozenset()
 
 
-def called(eq: Equation, i: int, depth: int = 0) -> str:
-    """``z1``, ``d(z1)``, ``(z1 > 0)``, ``W2.T``."""
+def called(eq: Equation, i: int, twice: frozenset[str] = ONCE, depth: int = 0) -> str:
+    """``z1``, ``d(z1)``, ``(z1 > 0)``, ``W2.T``.
+
+    twice: names that the code gives to several values, which are told with their lines: ``s of line 9``
+    """
     node = eq.nodes[i]
     if node.label:
         return node.label
     if node.kind == "constant" and not node.of:
         return _constant(eq, i)
-    if node.kind == "forward" and (name := name_at(node.place)):
-        return name
+    if node.kind == "forward" and node.place is not None and (name := name_at(node.place)):
+        return f"{name} of line {node.place.line}" if name in twice else name
     if node.of:
-        return f"d({called(eq, _best(eq, node.of), depth)})"
+        return f"d({called(eq, _best(eq, node.of), twice, depth)})"
     if node.kind == "adjoint" and (name := name_at(node.place)):  # an update's
         return name
-    return _formula(eq, i, depth)
+    return _formula(eq, i, twice, depth)
+
+
+def given_twice(eq: Equation) -> frozenset[str]:
+    """The names that the code gives to values at several places; or to a value of its own, and a variable has it, too.
+
+    ``s = s - s.max()`` is another s than before: which one is wrong is not told by the name.
+    """
+    places: dict[str, set[Place | None]] = {node.label: {None} for node in eq.nodes if node.label}
+    for node in eq.nodes:
+        if node.kind == "forward" and not node.label and (name := name_at(node.place)):
+            places.setdefault(name, set()).add(node.place)
+    return frozenset(name for name, several in places.items() if len(several) > 1)
 
 
 def has_name(eq: Equation, i: int) -> bool:
@@ -43,16 +63,19 @@ def _best(eq: Equation, candidates: tuple[int, ...]) -> int:
     return max(candidates, key=lambda i: (has_name(eq, i), i))
 
 
-def _formula(eq: Equation, i: int, depth: int) -> str:
+def _formula(eq: Equation, i: int, twice: frozenset[str], depth: int) -> str:
     node = eq.nodes[i]
     if depth > DEPTH:
         return "..."
-    parts = [called(eq, k, depth + 1) for k in node.operands]
+    parts = [called(eq, k, twice, depth + 1) for k in node.operands]
     a, *rest = [f"({p})" if _spelled_out(eq, k) else p for p, k in zip(parts, node.operands, strict=True)]
     if node.operation in _SIGNS:
         return f"{a} {_SIGNS[node.operation]} {rest[0]}"
     if node.operation in _SAME:
         return parts[0]
+    if node.operation == "look":  # some elements of it, which may be wrong where it is right
+        text = _expression(node.place)[0]
+        return text if 0 < len(text) <= SHORT else f"elements of {parts[0]}"
     form = _FORMS.get(node.operation)
     if form is not None:
         return form.format(a=a, b=rest[0] if rest else "", n=f"{node.options.get('n', 2):g}")
