@@ -103,7 +103,8 @@ def _menu(case: Case, menus: dict[Hashable, Menu]) -> Menu:
     everywhere = sites(case._replace(wrong=frozenset(case.seen)))
     single = (edit.words for site in everywhere for edit in one_element(case, site))  # which depends on values
     nodes = ((n.operation, n.operands, tuple(n.options.items()), n.kind, n.label) for n in case.eq.nodes)
-    settings = (float(case.arrays[i]) for i, n in enumerate(case.eq.nodes) if n.kind == "leaf" and not case.arrays[i].ndim)
+    leaves = (i for i, n in enumerate(case.eq.nodes) if n.kind == "leaf")
+    settings = (float(case.arrays[i]) for i in leaves if not case.arrays[i].ndim)
     key = (tuple(nodes), tuple(everywhere), tuple(single), tuple(settings))
     if key not in menus:
         pool: dict[str, list[Edit]] = {}
