@@ -360,6 +360,35 @@ def test_experiments_of_one_name_and_two_precisions_are_all_judged(pytester: pyt
     assert counts(run(pytester, f"{CLAIMS}\n{both}\ndef test_both(claim):\n    claim()\n")) == {"passed": 10}
 
 
+def test_an_experiment_with_a_torch_side_of_its_own(pytester: pytest.Pytester) -> None:
+    """A function's experiment has no mirror of ours."""
+    mine = """
+import torch
+from torch import nn
+from reference import SGD, Experiment
+
+def using(e):
+    module = nn.Linear(3, 1, dtype=getattr(torch, str(e.dtype)))
+    names = {"w": "weight", "b": "bias"}
+    return torch_mirror.session(e, module, names, lambda y, t: nn.functional.mse_loss(y[:, 0], t))
+
+def made(dtype):
+    p = {"w": P["w"].reshape(1, 3).astype(dtype), "b": P["b"].reshape(1).astype(dtype)}
+
+    def network(p, x, t):
+        r = (x @ p["w"].mT + p["b"])[..., 0] - t
+        n = r.shape[-1]
+        return (r**2).mean(axis=-1), {"w": (2 * (r[..., None, :] @ x) / n), "b": 2 * r.sum(axis=-1, keepdims=True) / n}
+
+    return Experiment(network, p, X.astype(dtype), y.astype(dtype), None, SGD(0.1), steps=3)
+
+@torch_mirror.parametrize({"both": lambda dtype: (made(dtype), using), "one": (made("float32"), using)})
+def test_mine(claim):
+    claim()
+"""
+    assert counts(run(pytester, GIVEN + mine)) == {"passed": 12, "skipped": 3}  # it sows no value of its forward pass
+
+
 def test_a_claim_that_nobody_calls_is_an_error(pytester: pytest.Pytester) -> None:
     uncalled = "@torch_mirror.parametrize({'right': claims['right']})\ndef test_uncalled(claim):\n    assert claim\n"
     result = run(pytester, f"{CLAIMS}\n{uncalled}")

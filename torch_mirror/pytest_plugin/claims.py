@@ -44,8 +44,8 @@ def parametrize(
 ) -> pytest.MarkDecorator:
     """A decorator of a test that takes ``claim`` and calls it.
 
-    claims: by name, or experiments that have one. A claim is an Experiment, which is judged in its own precision; a
-    function of a dtype's name ("float64") that makes one; or a function without arguments that returns what
+    claims: by name, or experiments that have one. A claim is an Experiment, which is judged in its own precision, or a
+    tuple of one and of ``using``, as ``verify`` takes it; a function of a dtype's name ("float64") that makes either; a function without arguments that returns what
     ``torch_mirror.check`` or its like found, or the arguments of ``check`` in a tuple.
     dtypes: the precisions in which functions make experiments.
     expected_failures: why a test must be refuted, by its name ("mine-float32-update"). If it is certified, it fails.
@@ -71,9 +71,17 @@ def parametrize(
 
 
 def _named(e: Any) -> str:
+    e = _sides(e)[0]
     if not isinstance(e, Experiment):
         raise InputError("claims", "experiments, or a dict that gives each claim a name", type(e).__name__)
     return e.name
+
+
+def _sides(made: Any) -> tuple[Any, dict[str, Any]]:
+    """An experiment, and by name the function that makes its torch side, if it comes with one."""
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], Experiment):
+        return made[0], {"using": made[1]}
+    return made, {}
 
 
 @dataclass(frozen=True)
@@ -86,13 +94,15 @@ class Run:
     @cached_property
     def verdict(self) -> tuple[Certificate, Mapping[str, str]]:
         """The certificate, and the part that each tensor belongs to."""
-        e = self.make()
+        e, using = _sides(self.make())
         if not isinstance(e, Experiment):
-            raise InputError("claim", "a function of a dtype that returns an Experiment", type(e).__name__)
+            wanted = "a function of a dtype that returns an Experiment, or one and what makes its torch side"
+            raise InputError("claim", wanted, type(e).__name__)
         if self.dtype not in {None, str(e.dtype)}:
             wanted = f"a function that makes an Experiment of the dtype that it is given, {self.dtype}"
             raise InputError("claim", wanted, f"one of {e.dtype}")
-        return torch_mirror.verify(e), {name: _PART_OF.get(slot.role, "forward") for name, slot in e.slots.items()}
+        part_of = {name: _PART_OF.get(slot.role, "forward") for name, slot in e.slots.items()}
+        return torch_mirror.verify(e, **using), part_of
 
 
 @dataclass(frozen=True)
@@ -104,9 +114,11 @@ class OfRun:
     part: str
 
     def judge(self, keep: Keep, *, rows: bool, strict: bool) -> None:
-        """Raises Refuted, or Unjudged."""
+        """Raises Refuted, or Unjudged. A part of the run that has no tensor at all is skipped, with a word."""
         certificate, part_of = self.run.verdict
         part = _only(replace(certificate, strict=strict), self.part, part_of)
+        if self.part == "forward" and certificate.rows and not part.rows:
+            pytest.skip("the network sows no value: its forward pass is judged through its loss and its gradients")
         demand_certificate(part, keep, name=self.name, rows=rows)
 
 
@@ -132,9 +144,10 @@ Part = OfRun | OfGradients
 
 
 def _parts(name: str, made: Any, dtypes: Iterable[str]) -> Iterator[Part]:
-    if isinstance(made, Experiment):
+    e = _sides(made)[0]
+    if isinstance(e, Experiment):
         run = Run(lambda: made)
-        yield from (OfRun(f"{name}-{made.dtype}-{part}", run, part) for part in PARTS)
+        yield from (OfRun(f"{name}-{e.dtype}-{part}", run, part) for part in PARTS)
     elif callable(made) and not inspect.signature(made).parameters:
         yield OfGradients(f"{name}-gradients", made)
     elif callable(made):
