@@ -200,8 +200,8 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, mode: str) -> None:
 
 def test_a_file_that_says_what_is_so_is_read(tmp_path: Path) -> None:
     """In an order of its own, with texts besides, blanks behind its header, and an array of nothing."""
-    entries = {"tensors/q": info("F32", [2, 1], 24, 32), "constants/s": info("F64", [], 16, 24),
-               "constants/e": info("F64", [0, 3], 32, 32), "__metadata__": {"by": "hand"}}  # fmt: skip
+    entries = {"constants/e": info("F64", [0, 3], 32, 32), "tensors/q": info("F32", [2, 1], 24, 32),
+               "constants/s": info("F64", [], 16, 24), "__metadata__": {"by": "hand"}}  # fmt: skip
     told = json.dumps(entries)[1:-1]
     numbers = struct.pack("<d2f", 2.5, 1.0, -3.0)
     trace = Trace.load(raw(tmp_path / "trace.SafeTensors", f"{{{PLACE},{told}}}    ", DATA + numbers))
