@@ -45,8 +45,9 @@ def parametrize(
     """A decorator of a test that takes ``claim`` and calls it.
 
     claims: by name, or experiments that have one. A claim is an Experiment, which is judged in its own precision, or a
-    tuple of one and of ``using``, as ``verify`` takes it; a function of a dtype's name ("float64") that makes either; a function without arguments that returns what
-    ``torch_mirror.check`` or its like found, or the arguments of ``check`` in a tuple.
+    tuple of one and of ``using``, as ``verify`` takes it; a function of a dtype's name ("float64") that makes either;
+    or a function without arguments that returns what ``torch_mirror.check`` or its like found, or the arguments of
+    ``check`` in a tuple.
     dtypes: the precisions in which functions make experiments.
     expected_failures: why a test must be refuted, by its name ("mine-float32-update"). If it is certified, it fails.
     Raises InputError or UnknownNameError where a claim is none of these, two have one name, or a name is of no test.
