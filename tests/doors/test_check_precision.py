@@ -215,3 +215,16 @@ def test_numbers_of_float32_that_are_others_agree_with_nothing() -> None:
         mine = lambda p, x, f=f: (((x @ p["w"]) ** 2).sum(), {"w": on_arrays(f)(2 * x.T @ (x @ p["w"]))})  # noqa: E731 - as people do
         result = check(mine, {"w": np.ones(3, "f4")}, x)
         assert result.verdict == "undecided", str(result)
+
+
+def test_draws_in_float32_are_others_in_float64_and_nothing_is_told_of_them() -> None:
+    """On balls float32 stands for float64, and a generator then draws other numbers."""
+
+    def dropout(p: Any, x: Any) -> Any:
+        mask = np.random.default_rng(0).random((8, 4), dtype=np.float32) < 0.5
+        h = x @ p["w"] * mask
+        return (h**2).sum(), {"w": x.T @ (2 * h * mask)}
+
+    result = check(dropout, {"w": np.ones((3, 4))}, np.random.default_rng(1).normal(size=(8, 3)))
+    assert result.verdict == "undecided", str(result)
+    assert "drawn in float32" in result.rows[0].why

@@ -16,7 +16,7 @@ need few of them. A number keeps its operands for that, which is why nothing may
 assigned to a ball gives the ball another number (cell.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -31,6 +31,10 @@ INTO_AN_ARRAY = "to assign balls to an array, start from np.zeros_like(x) or np.
 
 Look = Callable[[Array], Array]
 """What selects, moves or repeats the elements of an array, by their places alone."""
+
+
+DEEP = 32
+"""Radii that are left to be evaluated one from the other: each takes some eight of Python's thousand frames."""
 
 
 class OpenSum(NamedTuple):
@@ -87,8 +91,8 @@ class Number:
     """
 
     __slots__ = (
-        "_mT", "_once", "_radius", "_rule", "format", "kept_products", "node", "number", "open", "origin", "scalar",
-        "value",
+        "_mT", "_once", "_radius", "_rule", "depth", "format", "kept_products", "node", "number", "open", "origin",
+        "scalar", "value",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +111,7 @@ class Number:
         self.origin = origin
         self.node: Node | None = None
         self.number: float | None = None  # the Python number that it stands for
+        self.depth = 0  # of the radii that are still to be evaluated, each from the one below it
         self.kept_products: dict[tuple[int, int], tuple[Number, Number, Number]] | None = None
         self._rule = rule
         self._mT: Number | None = None
@@ -119,9 +124,30 @@ class Number:
     def derived(self, value: Array, rule: Rule | None, total: OpenSum | None = None) -> "Number":
         """The result of an operation on this number, with the rule of its radius; exact if there is none."""
         made = Number(value, 0, self.format, rule, total)
+        made.depth = self.depth + 1
         if current() is not None:
             made.node = PENDING
         return made
+
+    def made_of(self, operands: Iterable[Any]) -> None:
+        """Note what it is made of: where the radii below it are DEEP, its own is evaluated now, and theirs with it."""
+        self.depth = 1 + max((x.depth for x in operands if type(x) is Number), default=0)
+        if self.depth > DEEP:
+            self._flatten()
+
+    def _flatten(self) -> None:
+        """Evaluate its radius.
+
+        Of a sum that is still open, too, what a further term needs: gamma S + E, where S is the sum of A and E that of
+        e. bound(gamma) is that, and divides by gamma: so bound(1) = S + E stands for S, and for E with a gamma far
+        below u it is E + gamma S. Together that is more by gamma E, and by 2^-20 u S. No bits are looked at.
+        """
+        if self._radius is None and self._rule is not None:
+            self._radius = self._rule(everything)
+        if self.open is not None:
+            propagated, magnitude = self.open.bound(2.0**-20 * self.format.u), self.open.bound(1.0)
+            self.open = OpenSum(self.open.terms, lambda gamma: gamma * magnitude + propagated)
+        self.depth = 0
 
     def constant(self, value: Array, radius: Rule | None = None) -> "Number":
         """Values beside this number that do not depend on it, with the rule of their radius; exact if there is none."""
@@ -130,6 +156,7 @@ class Number:
     def bounded(self, rule: Rule | None) -> "Number":
         """The same values, made of the same, with another rule of their radius; a sum no more open."""
         made = Number(self.value, 0, self.format, rule)
+        made.depth = self.depth + 1
         made.node = self.node
         return made
 
@@ -164,6 +191,7 @@ class Number:
             return self
         wider = np.promote_types(self.value.dtype, fmt.dtype)
         made = Number(self.value.astype(wider), 0, fmt, None if self.exact else self.e)
+        made.made_of((self,))
         if (tape := current()) is not None:
             tape.note(made, "astype", Kind.MOVES, Number.widened, (self,), (fmt,))
         return made
@@ -174,6 +202,7 @@ class Number:
         rule = None if self.exact else (lambda take: take(np.asarray(look(self.radius))))
         origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
         made = Number(value, 0, self.format, rule, total and _seen(total, self.shape, look), origin)
+        made.made_of((self,))
         if (tape := current()) is not None:
             tape.note(made, "view", Kind.MOVES, Number.view, (self,), (look,))
         return made
@@ -182,7 +211,7 @@ class Number:
         """The same number as another object."""
         same = Number(self.value, 0, self.format, None if self.exact else self.e, self.open, self.origin)
         same.scalar, same.number, same.kept_products = self.scalar, self.number, self.kept_products
-        same.node = self.node
+        same.node, same.depth = self.node, self.depth
         return same
 
     # --- radius ----------------------------------------------------------------------------------------

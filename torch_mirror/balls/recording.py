@@ -206,6 +206,8 @@ def elementary(adjoint: Adjoint, name: str = "") -> Callable[[Rule], Rule]:
         @wraps(rule)
         def noted(*arguments: Any, **named: Any) -> Any:
             made = rule(*arguments, **named)
+            if hasattr(made, "made_of"):  # a number, and no mask
+                made.made_of(arguments)
             tape = current()
             if tape is None or not (made.node is None or made.node is PENDING):
                 return made

@@ -81,6 +81,8 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
         return plain_run(moved, world, kind).loss[()]
 
     start = {name: a.astype(dtype) for name, a in leaves.items()}
+    if why := _another_loss(float(theirs.loss), float(loss(start))):
+        return tuple(Row(gradient_name(name), "undecided", a.size, why=why) for name, a in leaves.items())
     found = tuple(
         _beside(_row(name, plain.gradients[name], start, loss), theirs.gradients[name], plain.gradients[name])
         for name in leaves
@@ -101,6 +103,16 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
 
     return tuple(
         row if holds(row, other) else _unless_rounded(row) for row, other in zip(found, others, strict=True)
+    )
+
+
+def _another_loss(own: float, wide: float) -> str:
+    """What is said where the run that is to be differenced has not the loss of the user's own; empty where it has."""
+    if not abs(wide - own) > FAR * max(abs(wide), abs(own)):
+        return ""
+    return (
+        f"the loss is {own:.6g} in your own run and {wide:.6g} in the same run in float64 or wider: numbers that are "
+        "drawn in float32 are others there; draw in float64, rng.random(shape).astype(np.float32)"
     )
 
 
