@@ -128,7 +128,8 @@ def test_the_extras_are_those_of_pyproject() -> None:
     for module, extra in EXTRAS.items():
         wanted = {requirement.split(">=")[0] for requirement in PROJECT["optional-dependencies"][extra]}
         assert wanted & {name.lower() for name in distributions[module]}
-    assert {*EXTRAS.values(), "dev"} == set(PROJECT["optional-dependencies"])
+    of_the_tests = {"dev", "foreign"}
+    assert {*EXTRAS.values(), *of_the_tests} == set(PROJECT["optional-dependencies"])
     base = {requirement.split(">=")[0] for requirement in PROJECT["dependencies"]}
     assert base == {"numpy", "threadpoolctl", "torch"}
     assert PROJECT["scripts"] == {"torch-mirror": "torch_mirror.__main__:main"}  # where a missing click is told

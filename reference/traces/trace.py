@@ -10,10 +10,9 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.errors import InputError, UnknownNameError
-from reference.traces.files import LIMIT, read_arrays, write_arrays
-
-_RESERVED = "__torch_mirror__"
-_KINDS = ("constants", "parameters", "tensors", "states")
+from reference.traces.files import LIMIT, read_arrays, shown, write_arrays
+from reference.traces.mapping import KINDS, mapped
+from reference.traces.schema import Contents, packed, unpacked
 
 
 @runtime_checkable
@@ -31,6 +30,8 @@ class Trace(Mapping[str, Array]):
     parameters: (steps + 1, ...) each: before the first step, and after each;
     tensors: (steps, ...) each: intermediate values, ``loss`` (steps,), gradients ``d<name>``;
     states: of the optimizer, (steps + 1, ...) each as the parameters: ``v.W1`` is a momentum buffer.
+    hashes: SHA-256 of data that the trace does not hold, or of the start of a run of which it is a later part; in
+    hexadecimal digits (``reference.traces.schema.sha256``).
     Where the last batch of an epoch is smaller than the others, what it lacks is filled up with NaN.
     """
 
@@ -40,6 +41,7 @@ class Trace(Mapping[str, Array]):
     tensors: Mapping[str, Array] = field(default_factory=dict)
     first: int = 0
     states: Mapping[str, Array] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Array:
         for group in (self.tensors, self.parameters, self.states, self.constants):
@@ -71,6 +73,7 @@ class Trace(Mapping[str, Array]):
             self._tensors_at(slice(start, stop)),
             self.first + start,
             {name: a[start : stop + 1] for name, a in self.states.items()},
+            self.hashes,
         )
 
     def _tensors_at(self, steps: slice) -> Mapping[str, Array]:
@@ -91,49 +94,39 @@ class Trace(Mapping[str, Array]):
             return {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in group.items()}
 
         groups = lift(self.constants), lift(self.parameters), lift(self.tensors)
-        return Trace(self.steps, *groups, self.first, lift(self.states))
+        return Trace(self.steps, *groups, self.first, lift(self.states), self.hashes)
+
+    def mapped(self, names: Mapping[str, str]) -> "Trace":
+        """The same trace with names of the reference in the place of another program's: {"W1": "layer1.kernel.T"}.
+
+        See ``reference.traces.mapping`` for what is told how. Raises InputError or UnknownNameError where a name does
+        not fit.
+        """
+        return Trace(self.steps, first=self.first, hashes=self.hashes, **mapped("trace", self._groups(), names))
+
+    def _groups(self) -> dict[str, Mapping[str, Array]]:
+        return {kind: getattr(self, kind) for kind in KINDS}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace as .npz (numpy.savez, no pickle), whole or not at all: see ``reference.files``.
+        """Write the trace, whole or not at all: see ``reference.files``, and docs/traces.md for what the file holds.
 
-        Raises InputError if the file cannot be written, or an array holds no numbers.
+        As .safetensors where the path ends so, and otherwise as .npz (numpy.savez, no pickle). Raises InputError if the
+        file cannot be written, or an array holds no numbers, or such as .safetensors does not have (numpy.longdouble).
         """
-        groups = {kind: getattr(self, kind) for kind in _KINDS}
-        arrays = {f"{kind}/{name}": a for kind, group in groups.items() for name, a in group.items()}
-        write_arrays(path, {_RESERVED: np.array([self.steps, self.first]), **arrays})
+        contents = Contents(self.steps, self.first, self._groups(), self.hashes)
+        write_arrays(path, packed(shown(path), contents))
 
     @staticmethod
     def load(path: str | os.PathLike[str], limit: int = LIMIT) -> "Trace":
-        """Read a trace that ``save`` wrote. limit: how many bytes its arrays may have together, 4 GiB by default.
+        """Read a trace that ``save`` wrote, or any program. limit: how many bytes its arrays may have together.
 
-        No pickle is read. Raises InputError if the file is no such trace, is larger, or contradicts itself.
+        That is 4 GiB by default. No pickle is read. Names of its own that the file tells of become the reference's.
+        Raises InputError if the file is no such trace, is larger, or contradicts itself; UnknownNameError where it
+        gives another name to an array that it does not have.
         """
         arrays = read_arrays(path, limit)
-        what = f"trace file {os.fsdecode(path)}"
-        steps, first = _place(what, arrays.pop(_RESERVED, None))
-        groups: dict[str, dict[str, Array]] = {kind: {} for kind in _KINDS}
-        for key, a in arrays.items():
-            kind, _, name = key.partition("/")
-            if kind not in groups or not name:
-                raise InputError(what, f"arrays called {', '.join(f'{kind}/...' for kind in _KINDS)}", repr(key))
-            groups[kind][name] = a
-        for kind, rows in (("parameters", steps + 1), ("states", steps + 1), ("tensors", steps)):
-            for name, a in groups[kind].items():
-                if a.shape[:1] != (rows,):
-                    raise InputError(what, f"{rows} entries of {name}", f"shape {a.shape}")
-        return Trace(
-            steps, groups["constants"], groups["parameters"], groups["tensors"], first, groups["states"]
-        )
-
-
-def _place(what: str, header: Array | None) -> tuple[int, int]:
-    """How many steps, and the number of the first: what a file says of the run. Raises InputError."""
-    if header is None:
-        raise InputError(what, f"a trace that Trace.save wrote, with {_RESERVED}", "another .npz file")
-    if header.shape != (2,) or header.dtype.kind not in "iu" or (header < 0).any():
-        raise InputError(what, "steps and first, two whole numbers from 0 on", str(header.tolist())[:60])
-    steps, first = header.tolist()
-    return steps, first
+        steps, first, groups, hashes = unpacked(shown(path), arrays)
+        return Trace(steps, first=first, hashes=hashes, **groups)
 
 
 def gather(steps: int, segments: Iterable[Trace]) -> Trace:

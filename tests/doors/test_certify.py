@@ -10,7 +10,9 @@ import pytest
 
 import reference
 from reference import SGD, Batches, Ensemble, Experiment, SquaredError, Trace, experiments
-from reference.errors import InputError
+from reference.claim.tree import named
+from reference.errors import InputError, TorchMirrorError
+from reference.traces.schema import sha256
 from torch_mirror import certify
 from torch_mirror.reports import text
 
@@ -174,3 +176,101 @@ def test_a_part_that_says_it_is_the_beginning_is_refuted() -> None:
     part = whole().at(slice(1, 4))
     assert certify(run(), part, "numpy").verdict == "certified"
     assert {f.check for f in certify(run(), replace(part, first=0), "numpy").refutations} == {"start"}
+
+
+# --- data and a start by hash -------------------------------------------------------------------------
+
+
+def hashed(trace: Trace, *data: str, **others: str) -> Trace:
+    """The trace with hashes in the place of these data, and with these hashes besides."""
+    hashes = {**{name: sha256(trace[name]) for name in data}, **others}
+    return replace(trace, constants={n: a for n, a in trace.constants.items() if n not in data}, hashes=hashes)
+
+
+def start_hashes(e: Experiment) -> dict[str, str]:
+    return {name: sha256(a) for name, a in {**named(e.parameters), **named(e.optimizer.init(e.parameters))}.items()}
+
+
+def test_data_by_hash_are_the_experiments() -> None:
+    trace = hashed(whole(), "x", "t")
+    assert "x" not in trace
+    certificate = certify(run(), trace, "numpy")
+    assert certificate.verdict == "certified"
+    assert certificate.notes == ("the trace has x, t by hash alone, the experiment's",)
+    wrong = with_fault(trace, "dW1")
+    assert [f.tensor for f in certify(run(), wrong, "numpy").refutations][:1] == ["dW1"]
+
+
+def with_fault(trace: Trace, name: str) -> Trace:
+    return replace(trace, tensors={**trace.tensors, name: -trace.tensors[name]})
+
+
+@pytest.mark.parametrize("name", ["x", "t"])
+def test_a_hash_of_other_data_is_bad_input(name: str) -> None:
+    """One bit is enough; nothing is refuted, as nothing can be evaluated on data that nobody has."""
+    other = sha256(np.nextafter(whole()[name], np.inf))
+    trace = hashed(whole(), "x", "t", **{name: other})
+    said = f"{name} of the trace: expected the experiment's, .* SHA-256 {sha256(whole()[name])}, got {other}: the run"
+    with pytest.raises(InputError, match=said):
+        certify(run(), trace, "numpy")
+
+
+def test_a_hash_that_contradicts_the_trace_itself_is_bad_input() -> None:
+    right = {"x": sha256(whole()["x"]), **start_hashes(run())}
+    assert certify(run(), replace(whole(), hashes=right), "numpy").notes == ()
+    for name, told in (("x", "0" * 64), ("W1", "f" * 64)):
+        with pytest.raises(InputError, match=f"hash of {name} of the trace: expected SHA-256 of what the trace itself"):
+            certify(run(), replace(whole(), hashes={name: told}), "numpy")
+
+
+def test_data_in_the_trace_are_refuted_by_elements_with_a_hash_as_without() -> None:
+    other = with_data(whole(), "x", lambda a: np.nextafter(a, np.inf))
+    found = certify(run(), replace(other, hashes={"x": sha256(other["x"])}), "numpy").first
+    assert found is not None
+    assert (found.tensor, found.check) == ("x", "start")
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        ((), "the trace begins at step 4, and has the start by hash alone, the experiment's"),
+        (("v.W1",), "the start was not judged (the hash of W1, W2, b1, b2, v.W2, v.b1, v.b2 is the experiment's): the"),
+    ],
+)
+def test_a_later_part_may_say_its_start_by_hash(left_out: tuple[str, ...], said: str) -> None:
+    e = run(momentum=0.9)
+    hashes = {name: told for name, told in start_hashes(e).items() if name not in left_out}
+    part = replace(whole(momentum=0.9).at(slice(4, None)), hashes=hashes)
+    certificate = certify(e, part, "numpy")
+    assert certificate.verdict == "certified"
+    assert any(note.startswith(said) for note in certificate.notes)
+
+
+def test_a_later_part_of_a_run_from_another_start_is_bad_input() -> None:
+    e = run()
+    other = {**start_hashes(e), "W2": sha256(np.nextafter(named(e.parameters)["W2"], np.inf))}
+    with pytest.raises(InputError, match=r"W2 of the trace: expected the experiment's, .*: the run had another W2"):
+        certify(e, replace(whole().at(slice(4, None)), hashes=other), "numpy")
+
+
+@pytest.mark.parametrize(
+    ("hashes", "said"),
+    [
+        ({"W3": "0" * 64}, "unknown hash of the trace: of 'W3': did you mean 'W2'"),
+        ({"dW1": "0" * 64}, "unknown hash of the trace: of 'dW1': did you mean 'W1'"),
+        ({"x": "0" * 63}, "hash of x of the trace: expected SHA-256 in 64 hexadecimal digits"),
+        ({"x": "g" * 64}, "hash of x of the trace: expected SHA-256 in 64 hexadecimal digits"),
+        ({"x": b"0" * 64}, "hash of x of the trace: expected SHA-256 in 64 hexadecimal digits"),
+        (["x"], "hashes of the trace: expected a mapping from names to texts, got list"),
+    ],
+)
+def test_a_hash_of_nothing_is_bad_input(hashes: Any, said: str) -> None:
+    with pytest.raises(TorchMirrorError, match=said):
+        certify(run(), replace(whole(), hashes=hashes), "numpy")
+
+
+def test_a_parameter_is_not_known_by_its_hash() -> None:
+    trace = whole()
+    without = replace(trace, parameters={n: a for n, a in trace.parameters.items() if n != "W1"})
+    with pytest.raises(InputError, match="trace: expected to hold W1"):
+        certify(run(), replace(without, hashes=start_hashes(run())), "numpy")

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from reference import SGD, Adam, Ensemble, Experiment, InputError, Own
 from reference.claim.tree import named
+from reference.layouts import LAYOUTS
 from torch_mirror import Session, session, train, verify, verify_ensemble
-from torch_mirror.training.places import LAYOUTS, Place, load, places
+from torch_mirror.training.places import Place, load, places
 
 
 class Columns(nn.Module):

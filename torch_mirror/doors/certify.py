@@ -9,6 +9,8 @@ import numpy as np
 from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.slots import STEP, Slot, names
 from reference.errors import InputError, UnknownNameError
+from reference.traces.hashes import compared, completed
+from reference.traces.mapping import KINDS
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
 from torch_mirror.judge.findings import Side
@@ -24,10 +26,12 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch", *, stric
     The trace may come from any program. Tensors that it does not hold are judged through those that
     follow from them, with radii that propagate. It may be of some of the run's steps, from ``first`` on; then the
     certificate's notes say of which. Its data must be the experiment's to the last bit, and so must the start of
-    parameters and state where the trace begins at step 0; where it does not, the notes say that none was judged.
+    parameters and state where the trace begins at step 0; where it does not, the notes say that none was judged. Data
+    and the start of a later part may be there as a hash (``Trace.hashes``).
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail.
-    Raises InputError for a tensor of another shape, dtype or number of steps, for steps that the run does not have,
-    and UnknownNameError for a tensor that it does not have.
+    Raises InputError for a tensor of another shape, dtype or number of steps, for steps that the run does not have, for
+    a hash that is not the experiment's (see ``reference.traces.hashes`` for why that refutes nothing), and
+    UnknownNameError for a tensor that it does not have.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
     if not isinstance(trace, Trace):
@@ -36,9 +40,10 @@ def certify(experiment: Experiment, trace: Trace, side: Side = "torch", *, stric
         raise InputError("side", "'torch' or 'numpy'", repr(side))
     _check_place(e, trace)
     _check_trace(e, trace)
+    whole = completed(e, trace)
     flaw, heard = stacking_flaw(e), Hearing()
     sample = trace.first + steps_kept(e, trace.steps)
-    for segment in _pieces(trace, segment_steps(e)):
+    for segment in _pieces(whole, segment_steps(e)):
         heard = hear_alone(e, heard, segment, side, sample, stacks=flaw is None)
     findings = with_doubts(e, heard, trace.steps, side, stacks=flaw is None)
     return certificate(
@@ -53,18 +58,24 @@ def _pieces(trace: Trace, size: int) -> Iterator[Trace]:
 
 
 def _left_out(e: Experiment, trace: Trace) -> list[str]:
-    """What a reader must know of a trace that is not of the whole run."""
+    """What a reader must know of a trace that is not of the whole run, or has hashes in the place of arrays."""
     words = []
     if 0 < trace.steps < e.steps:
         which = f"step {trace.first}" if trace.steps == 1 else f"{trace.first} to {trace.first + trace.steps - 1}"
         words.append(f"the trace holds {trace.steps} of the run's {e.steps} steps ({which}): no others were judged")
-    if trace.first:
-        words.append(f"the start was not judged: the trace begins at step {trace.first}")
+    data, hashed, unknown = compared(e, trace)
+    if data:
+        words.append(f"the trace has {', '.join(data)} by hash alone, the experiment's")
+    if unknown:
+        beside = f" (the hash of {', '.join(hashed)} is the experiment's)" if hashed else ""
+        words.append(f"the start was not judged{beside}: the trace begins at step {trace.first}")
+    elif hashed:
+        words.append(f"the trace begins at step {trace.first}, and has the start by hash alone, the experiment's")
     return words
 
 
 def _check_place(e: Experiment, trace: Trace) -> None:
-    """Raise InputError unless the trace is of steps that the run has."""
+    """Raise InputError unless the trace is of steps that the run has, and has its parts by name."""
     for what in ("steps", "first"):
         number: object = getattr(trace, what)
         if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 0:
@@ -72,6 +83,10 @@ def _check_place(e: Experiment, trace: Trace) -> None:
     if int(trace.first) + int(trace.steps) > e.steps:
         came = f"{trace.steps} from step {trace.first} on"
         raise InputError("steps of the trace", f"some of the run's {e.steps}, the first of which is 0", came)
+    for what, of in (*((kind, "arrays") for kind in KINDS), ("hashes", "texts")):
+        group: object = getattr(trace, what)
+        if not isinstance(group, Mapping):
+            raise InputError(f"{what} of the trace", f"a mapping from names to {of}", type(group).__name__)
 
 
 def _check_trace(experiment: Experiment, trace: Trace) -> None:
@@ -85,13 +100,11 @@ def _check_trace(experiment: Experiment, trace: Trace) -> None:
         ("states", trace.states, states),
         ("tensors", trace.tensors, names(e.slots, *STEP)),
     ):
-        if not isinstance(group, Mapping):
-            raise InputError(f"{what} of the trace", "a mapping from names to arrays", type(group).__name__)
         for name in group:
             if name not in known:
                 raise UnknownNameError(f"tensor among the {what} of the trace:", name, known)
             _check_numbers(e, name, group[name])
-    for name in [*data, *start, *states]:
+    for name in [*(name for name in data if name not in trace.hashes), *start, *states]:
         if name not in trace:
             raise InputError("trace", f"to hold {name}", f"only {', '.join(trace)}")
     for group, rows in (({**trace.parameters, **trace.states}, trace.steps + 1), (trace.tensors, trace.steps)):

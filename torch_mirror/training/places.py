@@ -1,6 +1,6 @@
 """Where the reference's parameters are in a torch module: by name, in the layout that it tells, never by guess."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,21 +10,7 @@ from torch import Tensor, nn
 from reference.arrays import Array
 from reference.claim.tree import zip_with
 from reference.errors import InputError, UnknownNameError
-
-
-class Layout(NamedTuple):
-    """What a suffix asks for: a view of a tensor of so many axes; any number of others may stand in front of those."""
-
-    axes: int
-    view: Callable[[Any], Any]
-
-
-LAYOUTS: Mapping[str, Layout] = {
-    ".T": Layout(2, lambda w: w.mT),                    # W (in, out) of torch's (out, in)
-    "[:, None]": Layout(1, lambda w: w[..., :, None]),  # b (out, 1) of torch's (out,)
-    "[None, :]": Layout(1, lambda w: w[..., None, :]),  # b (1, out)
-}
-"""By what stands behind a name in a state dict, as NumPy writes it: the reference's parameter is that view of it."""
+from reference.layouts import AXES, LAYOUTS
 
 COMPILED = "_orig_mod."
 """What torch.compile puts before the names of the module that it wraps."""
@@ -92,7 +78,7 @@ def fitting(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Ar
     for name, place in found.items():
         value, target = values[name], place.weight
         if place.layout and target.ndim != LAYOUTS[place.layout].axes:
-            axes = {1: "is not one axis", 2: "are not two axes"}[LAYOUTS[place.layout].axes]
+            axes = AXES[LAYOUTS[place.layout].axes]
             came = f"{place.layout} for one of shape {tuple(target.shape)}"
             raise InputError(f"name of parameter {name}", f"no {place.layout} where there {axes}", came)
         shape = tuple(place.of(target).shape)

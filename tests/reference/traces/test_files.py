@@ -15,7 +15,8 @@ import pytest
 
 from reference import Trace
 from reference.errors import InputError
-from reference.traces.files import LIMIT, PIECE
+from reference.traces.files import LIMIT
+from reference.traces.pieces import PIECE
 
 MEMORY = 20 * PIECE
 """Bytes that the refusal of a small file may take, whatever the file says."""

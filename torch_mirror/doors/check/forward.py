@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from reference.arrays import Array
 from reference.claim.tree import Tree, named
 from reference.errors import InputError, UnknownNameError
+from reference.layouts import LAYOUTS
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
@@ -35,7 +36,7 @@ from torch_mirror.doors.check.untouched import replace_floats, untouched
 from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.told import Row
-from torch_mirror.training.places import LAYOUTS, parted
+from torch_mirror.training.places import parted
 
 
 def check_forward(
