@@ -50,7 +50,7 @@ class Sources(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.partition(".")[0] in OURS:
+        if fullname.partition(".")[0] in OURS or not self._may_hold(path):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None and path is None:
@@ -63,6 +63,11 @@ class Sources(MetaPathFinder):
         self.seen.append(file)
         spec.loader = Fresh(fullname, spec.origin)
         return spec
+
+    def _may_hold(self, path: Sequence[str] | None) -> bool:
+        """Whether a module may lie below one of the folders; path: that of its package, None at the top."""
+        places = self.folders if path is None else [Path(entry) for entry in path]
+        return any(_lies_in(place, folder) for place in places for folder in self.folders)
 
 
 def _lies_in(file: Path, folder: Path) -> bool:

@@ -32,13 +32,17 @@ def watched(context: click.Context, texts: Iterable[str], others: Iterable[Path]
     """Run the command that the context is of, without --watch, now and whenever a file changes; until Ctrl-C.
 
     texts: FILE:OBJECT or package.module:OBJECT, or names, which no file belongs to; others: further files that count.
-    Raises InputError where there is no file to be watched. Ctrl-C ends the process with status 130.
+    Raises InputError where there is no file to be watched, or one is not there yet. Ctrl-C ends the process with status
+    130.
     """
     from reference.errors import InputError
 
     named = [_file(text) for text in texts if ":" in text]
     if not named:
         raise InputError("--watch", "a FILE:OBJECT, whose file may change", "none")
+    for path in [*named, *others]:
+        if not path.is_file():
+            raise InputError("--watch", f"a file {path.name} that is there", "a folder" if path.is_dir() else "none")
     arguments = [text for text in context.find_root().obj if text != "--watch"]
     files = {path: state_of(path) for path in [*named, *others]}
     try:

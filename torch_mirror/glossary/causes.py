@@ -93,9 +93,9 @@ OF_UPDATES = (
     ),
     Entry(
         "settings", "cause",
-        "A setting of the optimizer is left out (as if it were 0 or 1), stands in the place of another one, is swapped "
-        "with one, or is taken as 1 - itself: beta for 1 - beta.",
-        ("momentum",), r"as if it were [01]|\bswapped\b|^1 - (.+) for \1",
+        "A setting of the optimizer has another number, is left out (as if it were 0 or 1), stands in the place of "
+        "another one, is swapped with one, or is taken as 1 - itself: beta for 1 - beta.",
+        ("momentum",), r"as if it were [01]|\bswapped\b|^1 - (.+) for \1|^.+ is \S+, not \S+",
     ),
 )  # fmt: skip
 

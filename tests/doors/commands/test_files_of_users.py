@@ -3,11 +3,13 @@
 import json
 import os
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from torch_mirror.doors import objects
 from torch_mirror.doors.cli import cli
 
 MINE = """
@@ -148,6 +150,15 @@ def test_a_line_that_is_edited_within_a_second_is_judged_anew(run: Run) -> None:
         os.utime(place, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         sys.modules.pop("beside", None)  # as a new process
         assert run("check", name).exit_code == 0, place
+
+
+def test_that_a_stale_module_would_be_noticed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "Fresh", SourceFileLoader)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for text in (MINE, MINE.replace('["w"] / 2}', '["w"] / 1}')):
+        Path("mine.py").write_text(text, encoding="utf-8")
+        os.utime("mine.py", ns=(10**18, 10**18))
+        assert run("check", "mine.py:of_wrong").exit_code == 1  # the second one is right, and nobody sees it
 
 
 def test_two_folders_may_have_modules_of_one_name(run: Run) -> None:

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reference import Trace
+from reference.errors import InputError
 from torch_mirror.doors.cli import cli
+from torch_mirror.doors.commands.runs import name_map
 
 MINE = """
 from dataclasses import replace
@@ -86,9 +88,49 @@ def test_the_user_s_own_experiment_and_torch_side() -> None:
     assert run("certify", "narrow.npz", "--reference", "mine.py:experiment").exit_code == 0
 
 
+def foreign(folder: Path) -> tuple[str, ...]:
+    """A run of mlp-relu as another program has it: other names, weights (in, out). Returns what says so."""
+    run("record", "mlp-relu", "-o", "run.npz", "--steps", "5", "--side", "torch")
+    trace = Trace.load("run.npz")
+    ours = {"W1": "layer1.kernel.T", "W2": "layer2.kernel.T", "b1": "layer1.bias"}
+    theirs = {name: told.removesuffix(".T") for name, told in ours.items()}
+    groups = [
+        {theirs.get(name, name): a.mT if ours.get(name, "").endswith(".T") else a for name, a in group.items()}
+        for group in (trace.parameters, trace.tensors)
+    ]
+    replace(trace, parameters=groups[0], tensors=groups[1]).save(folder / "foreign.safetensors")
+    return tuple(word for name, told in ours.items() for word in ("--map", f"{name}={told}"))
+
+
+def test_a_run_of_another_program_has_names_of_its_own(folder: Path) -> None:
+    names = foreign(folder)
+    judged = "certify", "foreign.safetensors", "--reference", "mlp-relu", "--steps", "5"
+    result = run(*judged, *names)
+    assert (result.exit_code, "certified" in result.output) == (0, True), result.output
+    result = run(*judged)
+    assert (result.exit_code, "tensor among the parameters of the trace: 'layer1.kernel'" in result.output) == (2, True)
+    for wrong, said in (
+        (("--map", "W1=layer1.kernle.T", *names[2:]), "did you mean 'layer1.kernel'?"),
+        (("--map", "W1=layer1.kernel", *names[2:]), "tensor W1 of the trace: expected shape"),
+        ((*names[:4], "--map", "b1=layer1.bias.T"), "expected no .T where there are not two axes"),
+        ((*names, "--map", "W1=layer2.kernel.T"), "--map: expected one name for W1, got layer1.kernel.T and layer2"),
+    ):
+        result = run(*judged, *wrong)
+        assert (result.exit_code, said in result.output) == (2, True), result.output
+        assert sum(line.startswith("Error: ") for line in result.output.splitlines()) == 1
+
+
+def test_names_are_told_in_pairs() -> None:
+    assert name_map(["W1=layer1.kernel.T", "b=a=b"]) == {"W1": "layer1.kernel.T", "b": "a=b"}
+    for text in ("W1", "=a", "W1=", ""):
+        with pytest.raises(InputError, match=r"--map: expected OURS=THEIRS, such as W1=layer1.kernel.T, got "):
+            name_map([text])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("certify", "run.npz", "--reference", "mlp-relu", "--map", "W1"), "--map: expected OURS=THEIRS"),
         (("record", "mlp-relu"), "Missing option '-o'"),
         (("record", "mlp-rel", "-o", "a.npz"), "unknown experiment 'mlp-rel': did you mean 'mlp-relu'?"),
         (("record", "mlp-relu", "-o", "no/a.npz"), "--output: expected a path that can be written"),

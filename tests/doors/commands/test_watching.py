@@ -149,12 +149,43 @@ def test_an_edit_ends_a_judgement_that_is_no_longer_of_use(folder: Path) -> None
         assert "mine: refuted" in watcher.next()
 
 
+EXPERIMENT = """
+from dataclasses import replace
+from reference import SGD, experiments
+experiment = replace(experiments.load("linear-neuron"), steps=3, optimizer=SGD(0.01))
+"""
+
+
+def test_verify_and_certify_are_watched_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "mine.py").write_text(EXPERIMENT)
+    made = CliRunner().invoke(cli, ["record", "mine.py:experiment", "-o", "run.npz"])
+    assert made.exit_code == 0, made.output
+    with (
+        closing(Watcher(folder, "certify", "run.npz", "--reference", "mine.py:experiment")) as certify,
+        closing(Watcher(folder, "verify", "mine.py:experiment", "--steps", "2")) as verify,
+    ):
+        assert "3 steps" in (said := certify.next())
+        assert "  certified\n" in said
+        assert "  certified\n" in verify.next()
+        (folder / "mine.py").write_text(EXPERIMENT.replace("0.01", "0.02"))
+        assert "  refuted\n" in certify.next()  # the run was of another learning rate
+        assert "  certified\n" in verify.next()
+        assert CliRunner().invoke(cli, ["record", "mine.py:experiment", "-o", "run.npz"]).exit_code == 0
+        said = certify.next()
+        assert "run.npz changed" in said
+        assert "  certified\n" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("verify", "two-layer-linear", "--watch"), "--watch: expected a FILE:OBJECT, whose file may change, got none"),
         (("verify", "--watch"), "--watch: expected a FILE:OBJECT"),
         (("check", "--watch", "--no-such"), "No such option"),
+        (("check", "nope.py:case", "--watch"), "--watch: expected a file nope.py that is there, got none"),
+        (("check", "no.where:case", "--watch"), "--watch: expected a file where.py that is there, got none"),
+        (("certify", "nope.npz", "--reference", "mine.py:case", "--watch"), "expected a file mine.py that is there"),
     ],
 )
 def test_bad_usage_ends_it(arguments: tuple[str, ...], said: str) -> None:

@@ -135,6 +135,8 @@ STYLES = [
      'hprev = draw.normal(size=(p["Whh"]'),
     ("a dict without init", without("dicts", "init"), "mine.loss, p", '"W2": draw.normal(size=(5, 3))'),
     ("a layer", without("layer_objects", "loss", "init", "Model"), "mine.Dense(draw.normal(size=(4,", '"W": net.dW'),
+    ("a layer with a vector", without("layer_objects", "loss", "init", "Model").replace(", keepdims=True", ""),
+     "mine.Dense(draw.normal(size=(4, 3)), draw.normal(size=3))", '"b": net.db'),
     ("a list of pairs", LISTS, "shapes are a guess", "p = [(draw.normal(size=(4, 5)), draw.normal(size=5)), ("),
     ("parameters last, columns", FLAT_COLUMNS, "return mine.cost(X, Y, p)",
      "p = (draw.normal(size=(5, 4)), draw.normal(size=(5, 1))"),
@@ -143,6 +145,8 @@ STYLES = [
         "x.T @ error", "2 * x.T @ error"), "mine.mine, p, x, t", '"W": draw.normal(size=(4, 1))'),
     ("a vector", VECTOR, "p = draw.normal(size=4)", "t = draw.normal(size=(6, *p.shape[1:]))"),
     ("a class with a dict", DICT_OF_A_CLASS, "net = mine.Regression(4, 5, 3)", "gradients = net.backward("),
+    ("a class with two dicts", DICT_OF_A_CLASS.replace(
+        "        return {", "        self.grads = {"), "net.params = p", "return ((y - t) ** 2).mean(), net.grads"),
     ("a class with attributes", ATTRIBUTES, '"b1": net.db1', 'x = draw.normal(size=(6, p["W1"].shape[0]))'),
 ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """An experiment of a command line, by name or from a file of the user's, as record and certify take it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -47,3 +47,19 @@ def _own(text: str, found: Any) -> Run:
         expected = "a reference.Experiment, a tuple (experiment, using), or a function that returns one"
         raise InputError(text, expected, type(found).__name__)
     return Run(e, using)
+
+
+def name_map(texts: Iterable[str]) -> dict[str, str]:
+    """The names that --map gives: {"W1": "layer1.kernel.T"} for ``W1=layer1.kernel.T``, as Trace.mapped takes them.
+
+    Raises InputError for a text of another form, and for a name that is given twice.
+    """
+    names: dict[str, str] = {}
+    for text in texts:
+        ours, _, theirs = text.partition("=")
+        if not ours or not theirs:
+            raise InputError("--map", "OURS=THEIRS, such as W1=layer1.kernel.T", repr(text))
+        if ours in names:
+            raise InputError("--map", f"one name for {ours}", f"{names[ours]} and {theirs}")
+        names[ours] = theirs
+    return names

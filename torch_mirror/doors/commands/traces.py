@@ -92,6 +92,8 @@ def _told(segments: "Iterable[Trace]", advance: Callable[[int], None]) -> "Itera
 @click.argument("path", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--reference", required=True, metavar="NAME|FILE:OBJECT", shell_complete=names_and_files,
               help="The experiment that says what the run should have done.")  # fmt: skip
+@click.option("--map", "names", multiple=True, metavar="OURS=THEIRS",
+              help="What the run calls a tensor of the reference; .T where it has the transpose. May be repeated.")
 @click.option("--side", type=click.Choice(["torch", "numpy"]), default="torch", show_default=True,
               help="Who made it: what a report calls the side.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(DTYPES), help="Precision.  [default: the run's own]")
@@ -108,6 +110,7 @@ def certify(
     /,
     path: Path,
     reference: str,
+    names: tuple[str, ...],
     side: Literal["torch", "numpy"],
     dtype: str | None,
     steps: int | None,
@@ -122,7 +125,8 @@ def certify(
     """Judge a run from a file, whoever made it.
 
     RUN is a trace, as torch-mirror record writes it: tensors by name, stacked over steps. Every tensor that it holds is
-    judged against the equations of the experiment. Data and start must be the experiment's, to the last bit. Exit
+    judged against the equations of the experiment. Data and start must be the experiment's, to the last bit. A run of
+    another program may have other names: --map W1=layer1.kernel.T --map dW1=grads.layer1.kernel.T says which. Exit
     status 0 if it is certified, 1 if it is refuted or vacuous or, with --strict, doubted, 2 for bad usage or input.
     """
     settle_threads()
@@ -135,11 +139,14 @@ def certify(
             watched(context, [reference], [path.absolute()])
         from reference.traces.trace import Trace
         from torch_mirror import certify as judge
-        from torch_mirror.doors.commands.runs import Wanted, run_of
+        from torch_mirror.doors.commands.runs import Wanted, name_map, run_of
         from torch_mirror.doors.objects import running
+        from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
         raise_as_usual()
+        told = name_map(names)
         trace = Trace.load(path)
+        trace = trace.mapped(told) if told else trace
         run = run_of(reference, Wanted(dtype or _dtype_of(trace), steps, seed))
         with running(reference):
             certificate = judge(run.experiment, trace, side, strict=strict)

@@ -82,6 +82,8 @@ def verify(
         import torch_mirror.doors.verify  # noqa: F401 - now, while Ctrl-C ends the process without an exception
 
         raise_as_usual()
+        from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
+
         runs = [run for name in chosen for run in _runs(name, dtypes, seed)]
         width = max(len(run.name) for run in runs)
         certificates = []

@@ -11,6 +11,7 @@ Each is told by the names that people use, and by what is returned.
 import ast
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from torch_mirror.doors.starting.guesses import guessed_parameters
 from torch_mirror.doors.starting.plan import Plan, made_by, maker_of, subscripts
@@ -26,6 +27,9 @@ from torch_mirror.doors.starting.source import (
     methods,
     returned,
 )
+
+GRADIENTS = frozenset({"grads", "gradients", "grad", "dparams"})
+"""What people call a dict of gradients that an object keeps."""
 
 LOSSES = re.compile(r"loss|cost|objective|grad|error|backprop|step", re.IGNORECASE)
 
@@ -177,43 +181,66 @@ def _dict_of(node: ast.AST) -> str | None:
     return next(kept, None)
 
 
+class _Kept(NamedTuple):
+    """How a class keeps its parameters, as lines: p, what takes it, what backward returns, and the gradients."""
+
+    leaves: list[str]
+    p: str
+    takes: str
+    gives: str
+    gradients: str
+
+
 def _class_with_backward(source: Source) -> Plan | None:
-    """A class with forward(x) and backward(dy), which leaves the gradient of self.W in self.dW, or returns a dict."""
+    """A class with forward(x) and backward(dy), which keeps the gradients, or returns them."""
     for name, node in source.classes.items():
         own = methods(node)
         forward, backward, start = (own.get(n) for n in ("forward", "backward", "__init__"))
         if forward is None or backward is None or start is None or len(arguments(backward, method=True)) != 1:
             continue
-        made = list(dict.fromkeys(attr for attr, _ in attributes(start)))
-        slopes = {attr for attr, _ in attributes(backward)}
-        leaves = [attr for attr in made if f"d{attr}" in slopes]
-        kept = _dict_of(start)
-        by_dict = kept is not None and isinstance(returned(backward), ast.Dict | ast.Name)
+        kept = _by_attributes(start, backward) or _by_dict(node, start, backward)
         sizes = sizes_of(source, start)
-        call = _arrays(start, leaves, sizes) if leaves else made_by(start, sizes, method=True)
-        if call is None or not (leaves or by_dict):
+        call = None if kept is None else _arrays(node, start, kept.leaves, sizes)
+        given = arguments(forward, method=True)
+        if kept is None or call is None or len(given) != 1:
             continue
-        takes, slope = ("vars(net).update(p)", "net.backward(2 * (y - t) / y.size)")
-        if by_dict and not leaves:
-            takes, gradients = f"net.{kept} = p", "gradients"
-            slope = f"gradients = {slope}"
-            p, leaves = f"p = net.{kept}", subscripts([node], f"self.{kept}")
-        else:
-            gradients = "{" + ", ".join(f'"{leaf}": net.d{leaf}' for leaf in leaves) + "}"
-            p = "p = {" + ", ".join(f'"{leaf}": net.{leaf}' for leaf in leaves) + "}"
         adapter = (
             "def loss_and_gradients(p, x, t):",
-            f"    {takes}",
+            f"    {kept.takes}",
             "    y = net.forward(x)",
-            f"    {slope}  # of the mean of squares: put your own loss here",
-            f"    return ((y - t) ** 2).mean(), {gradients}",
+            f"    {kept.gives}net.backward(2 * (y - t) / y.size)  # of the mean of squares: put your own loss here",
+            f"    return ((y - t) ** 2).mean(), {kept.gradients}",
         )
-        told = {"x": shapes_told(forward).get(arguments(forward, method=True)[0])}
-        renamed = _with_x(node, arguments(forward, method=True)[0])
+        shapes = shapes_told(forward)
+        told = {"x": shapes[given[0]]} if given[0] in shapes else {}
         return Plan(
-            f"class {name} with forward and backward", "loss_and_gradients", [p], ["x", "t"], [renamed], leaves,
-            {k: v for k, v in told.items() if v}, before=(f"net = {{module}}.{name}({call})",), adapter=adapter,
+            f"class {name} with forward and backward", "loss_and_gradients", [kept.p], ["x", "t"],
+            [_with_x(node, given[0])], kept.leaves, told, before=(f"net = {{module}}.{name}({call})",), adapter=adapter,
         )  # fmt: skip
+    return None
+
+
+def _by_attributes(start: Function, backward: Function) -> _Kept | None:
+    """self.W, with its gradient in self.dW."""
+    slopes = {attr for attr, _ in attributes(backward)}
+    leaves = [attr for attr in dict.fromkeys(attr for attr, _ in attributes(start)) if f"d{attr}" in slopes]
+    if not leaves:
+        return None
+    p, gradients = (", ".join(f'"{leaf}": net.{d}{leaf}' for leaf in leaves) for d in ("", "d"))
+    return _Kept(leaves, f"p = {{{p}}}", "vars(net).update(p)", "", f"{{{gradients}}}")
+
+
+def _by_dict(node: ast.ClassDef, start: Function, backward: Function) -> _Kept | None:
+    """self.params["W"], with its gradient in self.grads["W"], or in what backward returns."""
+    kept = _dict_of(start)
+    if kept is None:
+        return None
+    leaves, given = subscripts([node], f"self.{kept}"), returned(backward)
+    grads = next((attr for attr, value in attributes(node) if attr in GRADIENTS and isinstance(value, ast.Dict)), None)
+    if grads is not None:
+        return _Kept(leaves, f"p = net.{kept}", f"net.{kept} = p", "", f"net.{grads}")
+    if isinstance(given, ast.Dict | ast.Name):
+        return _Kept(leaves, f"p = net.{kept}", f"net.{kept} = p", "gradients = ", "gradients")
     return None
 
 
@@ -226,16 +253,14 @@ def _with_x(node: ast.ClassDef, name: str) -> ast.AST:
     return copy
 
 
-def _arrays(start: Function, leaves: list[str], sizes: Sizes) -> str | None:
-    """The arguments of a class that takes sizes, or the arrays themselves."""
+def _arrays(node: ast.ClassDef, start: Function, leaves: list[str], sizes: Sizes) -> str | None:
+    """The arguments of a class that takes sizes, or the arrays; a bias is a row where sums keep their axes."""
     given = arguments(start, method=True)
-    if set(leaves) <= set(given):
-        n, m = sizes.numbers["in"], sizes.numbers["out"]
-        shapes = {leaf: f"({n}, {m})" if not leaf.startswith("b") else f"(1, {m})" for leaf in leaves}
-        others = [name for name in given if name not in leaves]
-        if not others:
-            return ", ".join(f"draw.normal(size={shapes[name]})" for name in given)
-    return made_by(start, sizes, method=True)
+    if not given or set(leaves) != set(given):
+        return made_by(start, sizes, method=True)
+    n, m = sizes.numbers["in"], sizes.numbers["out"]
+    bias = f"(1, {m})" if "keepdims" in ast.unparse(node) else f"{m}"
+    return ", ".join(f"draw.normal(size={bias if name.startswith('b') else f'({n}, {m})'})" for name in given)
 
 
 # --- names of the module ------------------------------------------------------------------------------
