@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from reference import experiments
 from reference.arrays import Array
@@ -24,7 +25,7 @@ from torch_mirror.losses import Criterion, criterion_of
 from torch_mirror.training.session import Session, session
 
 Check = Callable[[Row, DTypeName], None]
-SEEDS = range(12)
+SEEDS = range(settings().max_examples // 2)
 SHAPES = ((1, 1), (5, 3), (16, 10), (4, 7, 3))
 
 
@@ -150,6 +151,7 @@ CHECKS: dict[str, Check] = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("loss", EACH)
 @cases(CHECKS, ("a_run_with_another_loss_is_refuted",))
 def test_losses(check: str, loss: str, dtype: DTypeName) -> None:

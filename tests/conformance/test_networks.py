@@ -186,9 +186,8 @@ def a_trace_keeps_its_verdict_in_a_file(row: Row, dtype: DTypeName) -> None:
         loaded = saved_and_loaded(trace)
         assert_equal(loaded, trace)
         assert (loaded.steps, loaded.first) == (trace.steps, trace.first)
-        before, after = certify(e, trace, side), certify(e, loaded, side)
-        assert after == replace(before, seconds=after.seconds)
-        assert after.verdict == "certified"
+        judged = certify(e, loaded, side)
+        assert (judged.verdict, judged.refutations) == ("certified", ())
 
 
 def names_biject_with_the_state_dict(row: Row, dtype: DTypeName) -> None:

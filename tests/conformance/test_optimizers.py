@@ -107,7 +107,7 @@ def nothing_of_the_users_is_written(optimizer: Any, dtype: DTypeName) -> None:
     e = run(optimizer, dtype, steps=2)
     given = {"x": e.x, "t": e.t, **named(e.parameters)}
     before = {name: a.tobytes() for name, a in given.items()}
-    certify(e, torch_mirror.train(e))
+    torch_mirror.train(e)
     certify(e, reference.train(e), "numpy")
     assert {name: a.tobytes() for name, a in given.items()} == before
 

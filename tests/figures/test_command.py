@@ -203,7 +203,7 @@ def test_a_picture_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypa
 
 def test_it_is_a_command(tmp_path: Path) -> None:
     path = tmp_path / "out.png"
-    command = [sys.executable, "-m", "torch_mirror.figures", *SMALL, "--output", str(path)]
+    command = [sys.executable, "-m", "torch_mirror.figures", *SMALL, "--dtype", "float64", "--output", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert path.read_bytes().startswith(STARTS["png"])

@@ -1,5 +1,6 @@
 """Blame: mistakes planted in networks of the field are found at their line, with all that follows and nothing else."""
 
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -95,7 +96,9 @@ TWICE = ("per_sample", "return z * (1 - z)")
 """Two layers by two values of one function: blame tells two faults, each with the same cause."""
 
 
+@cache
 def found(name: str, right: str, wrong: str) -> tuple[Checked, ModuleType]:
+    """The verdict on a planted mistake, which several tests read, and the module with it."""
     module = planted(NETWORKS[name][0], right, wrong)
     return check(*claim(name, module)), module
 

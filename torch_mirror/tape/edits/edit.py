@@ -118,8 +118,14 @@ def evaluated(
     results = {}
     for name in wanted:
         for i in way_of(shape, fresh, name):
-            if i not in new:
+            if i in new:
+                continue
+            if i in fresh or i in before:
                 new[i] = _value(eq, i, start, at, new, before.get(i, ()), fresh.get(i, ()))
+            else:  # as most are: below an edit, and thus with an operand that is new
+                node = eq.nodes[i]
+                operands = [new[k] if k in new else start[k] for k in node.operands]
+                new[i] = OPERATIONS[node.operation](*operands, **node.options)
         results[name] = at(eq.outputs[name])
     return results
 

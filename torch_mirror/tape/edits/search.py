@@ -113,8 +113,8 @@ def _run(case: Case, edit: Edit, names: Sequence[str], new: dict[int, Any], star
 def _touched(case: Case, edit: Edit) -> tuple[list[str], list[str]]:
     """The right and the wrong outputs that may change with it; the nearest first."""
     nodes = {change.node for change in edit.changes}
-    lengths = {name: len(way_of(case.shape, nodes, name)) for name in case.seen}
-    names = sorted((name for name, length in lengths.items() if length), key=lambda name: lengths[name])
+    lengths = {name: length for name in case.seen if (length := len(way_of(case.shape, nodes, name)))}
+    names = sorted(lengths, key=lengths.__getitem__)
     return [name for name in names if name not in case.wrong], [name for name in names if name in case.wrong]
 
 
