@@ -17,6 +17,12 @@ from torch_mirror.tape.told import Fault
 MOST = 6
 """Faults that are told; what is wrong beyond them is told without."""
 
+BOTH = (
+    "no line is told: where both sides of a comparison are equal, your backward pass takes it as the forward pass did, "
+    "and the other way; other numbers, at which they are not equal, would tell"
+)
+"""What is said where the recording cannot be had in one convention."""
+
 
 def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: Asked) -> tuple[Fault, ...]:
     """The faults behind wrong gradients, in the order of the backward pass.
@@ -24,6 +30,8 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
     wrong: names of parameters, in that order; spelled: the gradient's name for a parameter's;
     asked: what causes are made of
     """
+    if s.both:
+        return tuple(Fault((spelled(name),), note=BOTH) for name in wrong[:MOST])
     sizes = {"N (the batch)" if name == "N" else name: n for name, n in asked.sizes.items()}
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
