@@ -124,9 +124,10 @@ def test_the_mask_itself_is_told_where_it_is_wrong_under_each_convention() -> No
         dz = dw.reshape(z.shape) * (z < 0)
         return ((m - t) ** 2).sum(), {"W": x.T @ dz}
 
-    W = R.standard_normal((4, 6))
+    draw = np.random.default_rng(0).normal
+    W = draw(size=(4, 6))
     W[:, 1] = W[:, 0]
-    (fault,) = check(pooled, {"W": W}, R.standard_normal((7, 4)), R.standard_normal((7, 3))).faults
+    (fault,) = check(pooled, {"W": W}, draw(size=(7, 4)), draw(size=(7, 3))).faults
     assert [line.source[:5] for line in fault.wrong] == ["dz = "]
     assert fault.right[0].line.source.startswith("np.put_along_axis")
 

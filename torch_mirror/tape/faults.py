@@ -60,11 +60,17 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     )
 
 
+CONSTANT = (
+    "it is a constant: it was computed from no parameter, or by way of whole numbers (a cast to int, an argmax), "
+    "behind which nothing is followed"
+)
+
+
 def untraced(v: View, name: str, spelled: Callable[[str], str]) -> Fault:
     s = v.scene
     n = number_of(s.gradients[name])
     if n is None:
-        return Fault((spelled(name),), note="it is a constant: it was computed from no parameter")
+        return Fault((spelled(name),), note=CONSTANT)
     line = line_of(s, n)
     return Fault((spelled(name),), wrong=() if line is None else (line,))
 

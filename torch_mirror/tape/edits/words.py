@@ -71,7 +71,7 @@ def _formula(eq: Equation, i: int, twice: frozenset[str], depth: int) -> str:
     a, *rest = [f"({p})" if _spelled_out(eq, k) else p for p, k in zip(parts, node.operands, strict=True)]
     if node.operation in _SIGNS:
         return f"{a} {_SIGNS[node.operation]} {rest[0]}"
-    if node.operation in _SAME:
+    if node.operation in _SAME or (node.operation == "made" and node.options["node"].operation == "given"):
         return parts[0]
     if node.operation == "look":  # some elements of it, which may be wrong where it is right
         text = _expression(node.place)[0]
