@@ -142,8 +142,7 @@ def test_what_is_taken_as_given_is_called_as_it_is() -> None:
     """Piece by piece, as the radii are infinite end to end: where a piece starts is nothing that the code does."""
 
     def mine(p: Any, x: Any, t: Any) -> Any:
-        s = (x @ p["Q"]) @ (x @ p["K"]).T
-        s = np.where(np.tril(np.ones(s.shape)) > 0, s, -np.inf)
+        s = np.where(np.tril(np.ones((5, 5))) > 0, (x @ p["Q"]) @ (x @ p["K"]).T, -np.inf)
         e = np.exp(s - s.max(axis=1, keepdims=True))
         a = e / e.sum(axis=1, keepdims=True)
         da = 2 * (a @ x - t) @ x.T
