@@ -113,6 +113,24 @@ def test_what_some_uses_add_is_not_told_as_the_derivative() -> None:
     assert "x dL/d lv" not in text(result)
 
 
+def test_what_is_right_in_the_middle_of_a_line_excuses_none_before_it() -> None:
+    """c - new is (1 - z)(c - before): so dz z is the derivative that is due after dz z (1 - z), by the algebra of a gate."""
+
+    def gate(p: Any, x: Any, before: Any, t: Any) -> Any:
+        z = 1 / (1 + np.exp(-(x @ p["W"])))
+        c = np.tanh(x @ p["V"])
+        new = (1 - z) * before + z * c
+        dnew = 2 * (new - t)
+        dz = dnew * (c - new)  # the mistake: c - before
+        da = dz * z * (1 - z)
+        return ((new - t) ** 2).sum(), {"W": x.T @ da, "V": x.T @ (dnew * z * (1 - c**2))}
+
+    p = {"W": draw(size=(3, 2)), "V": draw(size=(3, 2))}
+    (fault,) = check(gate, p, draw(size=(5, 3)), draw(size=(5, 2)), draw(size=(5, 2))).faults
+    assert [line.source[:5] for line in fault.wrong] == ["dz = ", "da = "]
+    assert [right.line.source[:7] for right in fault.right] == ["dnew = "]
+
+
 # --- where nothing, or not all, can be told -------------------------------------------------------------------------
 
 
