@@ -114,7 +114,7 @@ def test_what_some_uses_add_is_not_told_as_the_derivative() -> None:
 
 
 def test_what_is_right_in_the_middle_of_a_line_excuses_none_before_it() -> None:
-    """c - new is (1 - z)(c - before): so dz z is the derivative that is due after dz z (1 - z), by the algebra of a gate."""
+    """c - new is (1 - z)(c - before): so dz z is by chance what is due at the end of the line, behind dz z (1 - z)."""
 
     def gate(p: Any, x: Any, before: Any, t: Any) -> Any:
         z = 1 / (1 + np.exp(-(x @ p["W"])))
