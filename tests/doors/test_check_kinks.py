@@ -1,5 +1,6 @@
 """check where many sides of kinks meet, or where only quotients are left: right code is never refuted for that."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,86 @@ def test_what_a_convention_may_explain_is_undecided_if_not_all_were_tried() -> N
     result = penalised({"b1": 1.5})
     assert result.verdict == "undecided"
     assert "none of the conventions that were tried" in str(result)
+
+
+# --- what is told of another mistake --------------------------------------------------------------------------------
+
+
+def half_a_bias(mask: Callable[[Any], Any], relu: Callable[[Any], Any]) -> Any:
+    """Half of the rows are 0 and so are the biases, as at the first call: which side is taken there shows in db1."""
+    x = X.copy()
+    x[::2] = 0
+    p = {"W1": R.standard_normal((5, 4)), "b1": np.zeros(4), "W2": R.standard_normal((4, 1))}
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        z = x @ p["W1"] + p["b1"]
+        a = relu(z)
+        g = 2 * (a @ p["W2"] - y)
+        dz = (g @ p["W2"].T) * mask(z)
+        return ((a @ p["W2"] - y) ** 2).sum(), {"W1": x.T @ dz, "b1": dz.sum(0) / 2, "W2": a.T @ g}
+
+    return mine, p, x, Y
+
+
+def relu(z: Any) -> Any:
+    return np.maximum(z, 0)
+
+
+@pytest.mark.parametrize("relu", [relu, lambda z: np.where(z > 0, z, 0), lambda z: z * (z > 0)])
+@pytest.mark.parametrize("mask", [lambda z: z > 0, lambda z: z >= 0])
+def test_the_convention_of_the_code_is_told_from_another_mistake(mask: Any, relu: Any) -> None:
+    """db / 2 is wrong under each. The line of the mask is not, and a factor 1/2 is the cause under that of the mask."""
+    told_of_the_bias_alone(check(*half_a_bias(mask, relu)))
+
+
+def test_the_even_share_is_a_convention_of_a_maximum() -> None:
+    told_of_the_bias_alone(check(*half_a_bias(lambda z: (z > 0) / 2 + (z >= 0) / 2, relu)))
+
+
+def told_of_the_bias_alone(result: Checked) -> None:
+    (fault,) = result.faults
+    assert fault.gradients == ("db1",)
+    assert [line.source[:6] for line in fault.wrong] == ["return"], str(result)
+    assert [right.name for right in fault.right] == ["z"]
+    assert "a factor 1/2 at d(b1)" in str(result)
+
+
+def test_where_a_comparison_is_taken_in_both_ways_no_line_is_told() -> None:
+    function, p, x, y = half_a_bias(lambda z: z >= 0, lambda z: z * (z > 0))
+
+    def mine(p: Any, x: Any, y: Any) -> Any:
+        z = x @ p["W1"] + p["b1"]
+        on = z > 0
+        e = (z * on) @ p["W2"] - y
+        dz = (2 * e @ p["W2"].T) * (z >= 0)
+        return (e**2).sum(), {"W1": x.T @ dz, "b1": dz.sum(0) / 2, "W2": (z * on).T @ (2 * e)}
+
+    assert check(function, p, x, y).faults[0].wrong
+    (fault,) = check(mine, p, x, y).faults
+    assert fault.gradients == ("db1",)
+    assert not fault.wrong
+    assert not fault.causes
+    assert "no line is told" in fault.note
+
+
+def test_the_mask_itself_is_told_where_it_is_wrong_under_each_convention() -> None:
+    """Ties of a maximum over an axis; the code takes the first, and turns the mask of the relu before it round."""
+
+    def pooled(p: Any, x: Any, t: Any) -> Any:
+        z = np.maximum(x @ p["W"], 0)
+        w = z.reshape(len(x), -1, 2)
+        m = w.max(axis=2)
+        dw = np.zeros_like(w)
+        np.put_along_axis(dw, w.argmax(axis=2)[:, :, None], (2 * (m - t))[:, :, None], axis=2)
+        dz = dw.reshape(z.shape) * (z < 0)
+        return ((m - t) ** 2).sum(), {"W": x.T @ dz}
+
+    draw = np.random.default_rng(0).normal
+    W = draw(size=(4, 6))
+    W[:, 1] = W[:, 0]
+    (fault,) = check(pooled, {"W": W}, draw(size=(7, 4)), draw(size=(7, 3))).faults
+    assert [line.source[:5] for line in fault.wrong] == ["dz = "]
+    assert fault.right[0].line.source.startswith("np.put_along_axis")
 
 
 # --- quotients ------------------------------------------------------------------------------------------------------

@@ -111,3 +111,81 @@ def test_what_some_uses_add_is_not_told_as_the_derivative() -> None:
     assert "7 = N (the batch) x what some uses of lv (test_check_lines.py:" in text(result)
     assert ") add to dL/d lv" in text(result)
     assert "x dL/d lv" not in text(result)
+
+
+def test_what_is_right_in_the_middle_of_a_line_excuses_none_before_it() -> None:
+    """c - new is (1 - z)(c - before): so dz z is by chance what is due at the end of the line, behind dz z (1 - z)."""
+
+    def gate(p: Any, x: Any, before: Any, t: Any) -> Any:
+        z = 1 / (1 + np.exp(-(x @ p["W"])))
+        c = np.tanh(x @ p["V"])
+        new = (1 - z) * before + z * c
+        dnew = 2 * (new - t)
+        dz = dnew * (c - new)  # the mistake: c - before
+        da = dz * z * (1 - z)
+        return ((new - t) ** 2).sum(), {"W": x.T @ da, "V": x.T @ (dnew * z * (1 - c**2))}
+
+    p = {"W": draw(size=(3, 2)), "V": draw(size=(3, 2))}
+    (fault,) = check(gate, p, draw(size=(5, 3)), draw(size=(5, 2)), draw(size=(5, 2))).faults
+    assert [line.source[:5] for line in fault.wrong] == ["dz = ", "da = "]
+    assert [right.line.source[:7] for right in fault.right] == ["dnew = "]
+
+
+# --- where nothing, or not all, can be told -------------------------------------------------------------------------
+
+
+def attention(p: Any, x: Any, t: Any, masked: float = -np.inf) -> Any:
+    """The planted fault: softmax's derivative without what is off its diagonal."""
+    s = (x @ p["Q"]) @ x.T
+    s = np.where(np.tril(np.ones(s.shape)) > 0, s, masked)
+    e = np.exp(s - s.max(axis=1, keepdims=True))
+    a = e / e.sum(axis=1, keepdims=True)
+    o = a @ x
+    da = 2 * (o - t) @ x.T
+    ds = a * (1 - a) * da
+    return ((o - t) ** 2).sum(), {"Q": x.T @ ds @ x}
+
+
+def test_lines_and_causes_are_told_behind_a_mask_of_infinite_scores() -> None:
+    p, x, t = {"Q": draw(size=(3, 3))}, draw(size=(5, 3)), draw(size=(5, 3))
+    infinite, large = check(attention, p, x, t), check(lambda p, x, t: attention(p, x, t, -1e9), p, x, t)
+    (fault,) = infinite.faults
+    assert [line.source for line in fault.wrong] == ["ds = a * (1 - a) * da"]
+    assert "the off-diagonal elements of softmax's derivative left out" in infinite.causes[0]
+    assert fault.wrong == large.faults[0].wrong
+    assert "mend the others" not in str(infinite)
+
+
+def test_what_is_taken_as_given_is_called_as_it_is() -> None:
+    """Piece by piece, as the radii are infinite end to end: where a piece starts is nothing that the code does."""
+
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        s = np.where(np.tril(np.ones((5, 5))) > 0, (x @ p["Q"]) @ (x @ p["K"]).T, -np.inf)
+        e = np.exp(s - s.max(axis=1, keepdims=True))
+        a = e / e.sum(axis=1, keepdims=True)
+        da = 2 * (a @ x - t) @ x.T
+        ds = a * (da - (a * da).sum(axis=1, keepdims=True))
+        return ((a @ x - t) ** 2).sum(), {"Q": x.T @ (ds @ (x @ p["K"])), "K": x.T @ (ds @ (x @ p["Q"]))}
+
+    p = {"Q": draw(size=(3, 3)), "K": draw(size=(3, 3))}
+    (cause,) = check(mine, p, draw(size=(5, 3)), draw(size=(5, 3))).causes
+    assert cause.startswith("d((x @ Q) @ (x @ K).T) transposed"), cause
+
+
+def test_what_went_through_whole_numbers_is_not_said_to_be_made_of_no_parameter() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        e = x @ p
+        return (e**2).sum(), (2 * x.T @ e).astype(int)
+
+    (fault,) = check(mine, draw(size=3), draw(size=(5, 3))).faults
+    assert "or by way of whole numbers (a cast to int" in fault.note
+
+
+def test_the_line_that_calls_check_is_no_suspect() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        e = x @ p
+        d = 2 * x.T @ e
+        return (e**2).sum(), d > 0
+
+    (fault,) = check(mine, draw(size=3), draw(size=(5, 3))).faults
+    assert [line.source for line in fault.wrong] == ["return (e**2).sum(), d > 0"]

@@ -364,13 +364,13 @@ def adagrad_with(eps: float) -> Any:
 @pytest.mark.parametrize(
     ("update", "optimizer", "cause"),
     [
-        (adagrad_with(1e-8), Adagrad(0.01), "eps is 1e-08, not 1e-10"),
-        (MyAdam(0.01, eps=1e-6).update, Adam(0.01), "eps is 1e-06, not 1e-08"),
-        (MyAdam(0.01, eps=1e-5).update, Adam(0.01), "eps is 1e-05, not 1e-08"),
-        (MyAdam(0.01, eps=1e-10).update, Adam(0.01), "eps is 1e-10, not 1e-08"),
+        (adagrad_with(1e-8), Adagrad(0.01), "as if eps were 1e-08, not 1e-10"),
+        (MyAdam(0.01, eps=1e-6).update, Adam(0.01), "as if eps were 1e-06, not 1e-08"),
+        (MyAdam(0.01, eps=1e-5).update, Adam(0.01), "as if eps were 1e-05, not 1e-08"),
+        (MyAdam(0.01, eps=1e-10).update, Adam(0.01), "as if eps were 1e-10, not 1e-08"),
         (MyAdam(0.01, eps=0).update, Adam(0.01), "eps left out, as if it were 0"),
-        (momentum, SGD(0.1, momentum=0.5), "momentum is 0.9, not 0.5"),
-        (MyAdam(0.3, decay=0.01).update, AdamW(0.3, weight_decay=0.03), "weight decay is 0.01, not 0.03"),
+        (momentum, SGD(0.1, momentum=0.5), "as if momentum were 0.9, not 0.5"),
+        (MyAdam(0.3, decay=0.01).update, AdamW(0.3, weight_decay=0.03), "as if weight decay were 0.01, not 0.03"),
     ],
 )
 def test_another_number_for_a_setting_is_told_as_that(update: Any, optimizer: Any, cause: str) -> None:
@@ -424,4 +424,4 @@ def test_a_decay_that_is_decoupled_and_comes_late_is_told(momentum: float) -> No
 def test_a_rate_that_stays_where_the_schedule_goes_on_is_told() -> None:
     schedule = np.array([0.2 / (1 + t) for t in range(20)])
     result = check_step(lambda p, g: {name: p[name] - 0.2 * g[name] for name in p}, SGD(schedule), P, G)
-    assert "lr is 0.2, not 0.1" in words(result)
+    assert "as if lr were 0.2, not 0.1" in words(result)

@@ -63,7 +63,8 @@ def times(g: Any, share: Array) -> Any:
 _FOR_FIRST: dict[Side, float] = {"first": 1.0, "last": 0.0, "even": 0.5}
 
 
-def _share_of_larger(x: Any, y: Any, side: Side) -> Array:
+def larger(x: Any, y: Any, side: Side) -> Array:
+    """Of maximum(x, y) the share of x."""
     decided = order(x, y)
     return np.where(decided == 0, _FOR_FIRST[side], decided > 0)
 
@@ -75,8 +76,8 @@ def meet(x: Any, y: Any) -> Array:
 
 maximum = Choice(
     (
-        lambda g, _, x, y, side: times(g, _share_of_larger(x, y, side)),
-        lambda g, _, x, y, side: times(g, 1 - _share_of_larger(x, y, side)),
+        lambda g, _, x, y, side: times(g, larger(x, y, side)),
+        lambda g, _, x, y, side: times(g, 1 - larger(x, y, side)),
     ),
     meet,
 )
@@ -213,5 +214,5 @@ def _beside_nan(share: Any) -> tuple[Any, Any]:
     )
 
 
-larger_beside_nan = Choice(_beside_nan(_share_of_larger), meet)
-smaller_beside_nan = Choice(_beside_nan(lambda x, y, side: _share_of_larger(-x, -y, side)), meet)
+larger_beside_nan = Choice(_beside_nan(larger), meet)
+smaller_beside_nan = Choice(_beside_nan(lambda x, y, side: larger(-x, -y, side)), meet)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.causes import Asked, Mistake, reasons
+from torch_mirror.tape.endless import ended
 from torch_mirror.tape.faults import fault_of, untraced
 from torch_mirror.tape.guesses import Guess, guesses_of, is_right, itself, promising, stood_for
 from torch_mirror.tape.scene import Scene, View, anew, is_leaf, partial_sums, view_of
@@ -17,6 +18,15 @@ from torch_mirror.tape.told import Fault
 MOST = 6
 """Faults that are told; what is wrong beyond them is told without."""
 
+BOTH = (
+    "no line is told: where both sides of a comparison are equal, your backward pass takes it as the forward pass did, "
+    "and the other way; other numbers, at which they are not equal, would tell"
+)
+"""What is said where the recording cannot be had in one convention."""
+
+WIDE = "no line can be told: with all radii of the way to it, it may be right; fewer layers or steps would tell"
+"""What is said of what is wrong by a closer look alone (closer.py), which says nothing of lines."""
+
 
 def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: Asked) -> tuple[Fault, ...]:
     """The faults behind wrong gradients, in the order of the backward pass.
@@ -24,6 +34,10 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
     wrong: names of parameters, in that order; spelled: the gradient's name for a parameter's;
     asked: what causes are made of
     """
+    if s.both:
+        return tuple(Fault((spelled(name),), note=BOTH) for name in wrong[:MOST])
+    if any(is_right(s, anew(s, {}), name) for name in wrong) and (other := ended(s)) is not None:
+        s = other
     sizes = {"N (the batch)" if name == "N" else name: n for name, n in asked.sizes.items()}
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
@@ -50,7 +64,7 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
         told.append((fault, {value for value, _ in guess.pairs}))
         faults.append(fault)
         left = [name for name in left if name not in explained]
-    return tuple(faults)
+    return tuple(faults) or tuple(Fault((spelled(name),), note=WIDE) for name in wrong[:MOST])
 
 
 def _best(v: View, left: list[str], given: dict[int, Number]) -> tuple[Guess | None, list[str]]:

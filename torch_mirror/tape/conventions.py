@@ -14,7 +14,7 @@ A comparison (z > 0, as np.where and masks as factors have) is a choice, too: "f
 forward pass went. What the user's own backward pass compared is never turned round: that is what it computed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from math import prod
 from typing import Any, NamedTuple
@@ -49,8 +49,8 @@ def conventions(loss: Any, most: int = MOST) -> Iterator[Derivatives]:
         yield under(root, met, sides)
 
 
-Misfit = tuple[int, float]
-"""How far some gradients are from the derivatives under a convention: how many of them are, and by how much."""
+Misfit = tuple[float, ...]
+"""How far some gradients are from the derivatives under a convention: how many of them are, then what else tells."""
 
 
 class Fitted(NamedTuple):
@@ -153,15 +153,42 @@ def under(root: Number, met: tuple[Open, ...], sides: Sides) -> Derivatives:
     """Under one convention. Where no mask is open or turned round there is no need of a replay."""
     if not met and not any(isinstance(x, Mask) and x.open.any() for x in needed([root])):
         return derivative(root, sides)
-    turns = {o.node.number: o.where != 0 for o in met}
-
-    def outcome(node: Node, mask: Mask) -> Mask:
-        side = sides if isinstance(sides, str) else sides.get(node.number, "first")
-        turned = node.number in turns and side == "last"
-        return _decided(mask, mask.value ^ turns[node.number] if turned else mask.value)
-
-    d = renumbered(replay([root], Plan(outcome=outcome)), root, sides)
+    d = renumbered(replay([root], Plan(outcome=_outcome(_turns(met, sides)))), root, sides)
     return d._replace(open=(*met, *(o for o in d.open if isinstance(o.node.adjoint, Choice))))
+
+
+def _turns(met: tuple[Open, ...], sides: Sides) -> dict[int, Array]:
+    """Which comparisons are turned round, and at which elements."""
+    every = {o.node.number: o.where != 0 for o in met}
+    return {n: at for n, at in every.items() if (sides if isinstance(sides, str) else sides.get(n)) == "last"}
+
+
+def _outcome(turns: Mapping[int, Array]) -> Callable[[Node, Mask], Mask]:
+    def outcome(node: Node, mask: Mask) -> Mask:
+        return _decided(mask, mask.value ^ turns[node.number] if node.number in turns else mask.value)
+
+    return outcome
+
+
+class Turned(NamedTuple):
+    """A recording in which comparisons of the forward pass go as a convention has them."""
+
+    again: Replay
+    sides: Sides
+    read: bool  # what is not of the forward pass is made of one of them as well, and is not what the user computed
+
+
+def turned(values: Sequence[Any], root: Number, sides: Sides) -> Turned | None:
+    """A recording again, with what a convention turns round; None where it turns nothing."""
+    turns = _turns(meeting(root), sides)
+    if not turns:
+        return None
+    again, forward = replay(values, Plan(outcome=_outcome(turns))), {x.node.number for x in needed([root])}
+    others = (x for n, x in enumerate(values) if n not in forward)
+    read = any(a.node is not None and a.node.number in turns for x in others for a in x.node.operands)
+    if isinstance(sides, str):
+        return Turned(again, sides, read)
+    return Turned(again, {again.made[n].node.number: side for n, side in sides.items() if n in again.made}, read)
 
 
 def renumbered(again: Replay, root: Number, sides: Sides = "first") -> Derivatives:

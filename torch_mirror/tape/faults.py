@@ -44,7 +44,10 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     note = _missing(s, own.number, place) if missing and own is not None and not taken else ""
     if taken:
         note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
-    ends = _right_lines(v, right, wrong, sizes, guess.share)
+    before = _before(v, right, wrong, guess.share)
+    if wrong and not missing and not taken and before != right:  # what comes in between is not told as right, either
+        wrong = _path(v, value, before)
+    ends = _right_lines(v, before, wrong, sizes)
     # one factor is too much, and no value with another factor comes before
     if wrong and not note and all(r.factor for r in ends) and _one_factor(v, explained):
         others = ", ".join(_put_right(v, explained))
@@ -60,11 +63,17 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     )
 
 
+CONSTANT = (
+    "it is a constant: it was computed from no parameter, or by way of whole numbers (a cast to int, an argmax), "
+    "behind which nothing is followed"
+)
+
+
 def untraced(v: View, name: str, spelled: Callable[[str], str]) -> Fault:
     s = v.scene
     n = number_of(s.gradients[name])
     if n is None:
-        return Fault((spelled(name),), note="it is a constant: it was computed from no parameter")
+        return Fault((spelled(name),), note=CONSTANT)
     line = line_of(s, n)
     return Fault((spelled(name),), wrong=() if line is None else (line,))
 
@@ -105,15 +114,18 @@ def last_right(v: View, end: int, share: float) -> tuple[int, ...]:
     return tuple(sorted(found)) or tuple(nearest(v, end))
 
 
-def _right_lines(
-    v: View, right: Sequence[int], wrong: Sequence[Line], sizes: Sizes, share: float
-) -> tuple[Right, ...]:
-    """Each once; instead of a value that the wrong line itself makes on its way, those that it is made of."""
+def _before(v: View, right: Sequence[int], wrong: Sequence[Line], share: float) -> tuple[int, ...]:
+    """The right values; instead of one that a wrong line itself makes on its way, those that it is made of."""
     ends: list[int] = []
     for n in right:
         inside = line_of(v.scene, n) in wrong
         ends += (last_right(v, n, share) if inside else ()) or (n,)
-    told = [r for n in dict.fromkeys(ends) if (r := _right_line(v, n, sizes)) is not None]
+    return tuple(dict.fromkeys(ends))
+
+
+def _right_lines(v: View, right: Sequence[int], wrong: Sequence[Line], sizes: Sizes) -> tuple[Right, ...]:
+    """Each once, but for those of wrong lines, where there are others."""
+    told = [r for n in right if (r := _right_line(v, n, sizes)) is not None]
     others = [r for r in told if r.line not in wrong]
     return tuple(dict.fromkeys(others or told))
 

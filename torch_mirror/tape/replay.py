@@ -8,6 +8,7 @@ own. What may differ is said by a Plan:
     rooms     radii that others take a given value with, where that is not to be exact
     forward   the forward pass: what is not of it takes a given value of it with that value's own radius
     outcome   of each mask that is open or at a tie: which way it goes (conventions.py)
+    endless   what stands in the place of an infinite constant, with its sign (endless.py)
 
 A Python number that is not one of float32, too, may have been computed: two operations of Python's, as in 2 * lr / n,
 and what else, four roundings in all, as for the numbers of elementwise.divide. So it has a radius of gamma_4 in
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
     forward: frozenset[int] | None = None  # likewise; None: everything is
     outcome: Callable[[Node, Mask], Mask] | None = None
     rooms: Mapping[int, Array] = NO_ROOMS
+    endless: float | None = None
 
 
 class Replay(NamedTuple):
@@ -113,8 +115,14 @@ def _operand(x: Any, plan: Plan, made: dict[int, Any], constants: dict[int, Any]
     if isinstance(x, Mask):
         return x
     if id(x) not in constants:
-        constants[id(x)] = x, _in_format(x, plan)  # with x, so that its id is not used again
+        constants[id(x)] = x, _in_format(_ended(x, plan), plan)  # with x, so that its id is not used again
     return constants[id(x)][1]
+
+
+def _ended(x: Number, plan: Plan) -> Number:
+    if plan.endless is None or not np.isinf(x.value).any():
+        return x
+    return Number(np.where(np.isinf(x.value), np.copysign(plan.endless, x.value), x.value), x.radius, x.format)
 
 
 def _in_format(x: Number, plan: Plan) -> Number:

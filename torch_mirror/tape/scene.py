@@ -14,6 +14,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, Node, Recording, paused
 from torch_mirror.tape import naming
+from torch_mirror.tape.conventions import turned
 from torch_mirror.tape.graph import made_of
 from torch_mirror.tape.multiples import Index, Match, factor, index, match
 from torch_mirror.tape.sweep import Sides, _back, seeded
@@ -36,6 +37,7 @@ class Scene(NamedTuple):
     base: Mapping[int, Number]       # derivatives that are taken as given, where the radii would grow too large else
     inner: frozenset[int]            # values that one call of a NumPy function made on its way, as np.clip does
     sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
+    both: bool = False               # a comparison is turned round that the backward pass takes as it was
 
 
 def scene_of(
@@ -46,13 +48,25 @@ def scene_of(
     side: Sides = "first",
     base: Mapping[int, Number] | None = None,
 ) -> Scene:
-    """The scene of a recording."""
+    """The scene of a recording; of another one, where the side turns comparisons of the forward pass round."""
+    other = None if base else turned(tape.values, loss, side)
+    if other is not None:
+        made = other.again.made
+
+        def new(x: Number) -> Number:
+            found: Number = x if x.node is None else made[x.node.number]
+            return found
+
+        tape, loss, side = other.again.tape, new(loss), other.sides
+        gradients = {name: new(x) for name, x in gradients.items()}
+        leaves = {name: new(x) for name, x in leaves.items()}
     forward = frozenset(numbers_in(loss))
     above = {name: frozenset(_behind(tape, g, forward)) for name, g in gradients.items()}
     sites: dict[Site, list[int]] = {}
     for n, x in enumerate(tape.values):
         sites.setdefault(_site(x), []).append(n)
-    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites)
+    both = other is not None and other.read
+    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites, both)
 
 
 def _inner(tape: Recording) -> frozenset[int]:

@@ -3,10 +3,13 @@
 import numpy as np
 
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import gradient_name
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
 from torch_mirror.tape.conventions import Misfit, fitting, undecidable
+from torch_mirror.tape.graph import needed
+from torch_mirror.tape.multiples import factor
 from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Row
 
@@ -34,7 +37,8 @@ def convened(
 
     narrow: as in compared.row. At last whether it fits, or all conventions were tried.
     """
-    fitted = fitting(seen.loss, lambda d: _misfit(seen, d), CONVENTIONS)
+    own = _backward(seen)
+    fitted = fitting(seen.loss, lambda d: _misfit(seen, own, d), CONVENTIONS)
     d = fitted.derivatives
     rows = _rows(seen, d, order, narrow)
     if not d.open:
@@ -46,8 +50,12 @@ def convened(
     return d, rows, (told,), fitted.complete
 
 
-def _misfit(seen: Followed, d: Derivatives) -> Misfit:
-    """How many gradients are wrong under a convention, and the sum of what is, relative to the largest of each."""
+def _misfit(seen: Followed, own: list[Number], d: Derivatives) -> Misfit:
+    """How many gradients are wrong under a convention; how many choices the user's backward pass has made otherwise.
+
+    Then the sum of what is wrong, relative to the largest of each gradient. A gradient that is wrong for another reason
+    may be nearer to the derivative under a convention that is not the user's; their own values tell which one is.
+    """
     wrong, total = 0, 0.0
     for name, g in seen.gradients.items():
         by = d.by(seen.leaves[name]).settled()
@@ -59,7 +67,28 @@ def _misfit(seen: Followed, d: Derivatives) -> Misfit:
             off = np.abs(pair.seen - pair.expected)[outside]
             wrong += 1
             total += float(np.where(np.isfinite(off), off, 1).sum() / max(np.nanmax(np.abs(pair.seen)), 1e-300))
-    return wrong, total
+    return wrong, _otherwise(d, own) if wrong else 0, total
+
+
+def _backward(seen: Followed) -> list[Number]:
+    """What the user's code computed that the loss is not made of."""
+    forward = {x.node.number for x in needed([seen.loss])}
+    return [x for n, x in enumerate(seen.tape.values) if n not in forward and isinstance(x, Number)]
+
+
+def _otherwise(d: Derivatives, own: list[Number]) -> int:
+    """The derivatives right behind a choice of the forward pass that none of the user's values is a multiple of."""
+    chosen = {o.node.number for o in d.open}
+    found = 0
+    for y in needed([d.loss]):
+        operands = [x for x in y.node.operands if x.node is not None]
+        if y.node.number not in chosen and not any(x.node.number in chosen for x in operands):
+            continue
+        if y.node.operation == "mask":  # the same comparison, as a number
+            chosen.add(y.node.number)
+        expected = [d.numbers[x.node.number] for x in operands if x.node.number in d.numbers]
+        found += sum(not any(x.shape == by.shape and factor(x, by) is not None for x in own) for by in expected)
+    return found
 
 
 def not_all_tried(seen: Followed, rows: tuple[Row, ...], order: list[str]) -> tuple[Row, ...]:

@@ -18,7 +18,7 @@ from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Recording, recording
+from torch_mirror.balls.recording import Recording, current, recording
 from torch_mirror.doors.check.claimed import Claim, copies, data_as, gradient_name, gradients_of
 from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.untouched import replace_floats, untouched
@@ -217,9 +217,14 @@ def as_taken(seen: Followed) -> Followed:
 
 def as_number(x: Any, dtype: Any) -> Number:
     """What the code returned, as a number: a ball, a mask, or an ordinary value, which is exact."""
-    if isinstance(x, (Ball, Bools)):
-        return x.settled()
-    return Number(np.array(x, dtype))
+    if not isinstance(x, (Ball, Bools)):
+        return Number(np.array(x, dtype))
+    tape = current()
+    before = len(tape.values) if tape is not None else 0
+    number = x.settled()
+    for made in tape.values[before:] if tape is not None else ():  # by us, and not where check is called
+        made.node.place = next((a.node.place for a in made.node.operands[::-1] if a.node is not None), None)
+    return number
 
 
 def line_of(error: BaseException) -> Line | None:

@@ -244,9 +244,15 @@ def _power(at: _At) -> int:
 
 def _taken(at: _At) -> int:
     """1 where a choice takes its first branch."""
-    m = at.draft.nodes[at.operand()]
-    side = {"greater": "last", "greater_equal": "first"}.get(m.operation)
-    return at.node("number", at.operand()) if side is None else at.node("mask", *m.operands, side=side)
+    m, taken = at.draft.nodes[at.operand()], at.draft.values[at.operand()].value
+    for side in _AS_TAKEN.get(m.operation, ()):  # the second where a convention turns the comparison round
+        mask = at.node("mask", *m.operands, side=side)
+        if np.array_equal(at.draft.values[mask].value, taken):
+            return mask
+    return at.node("number", at.operand())
+
+
+_AS_TAKEN: Mapping[str, tuple[Side, Side]] = {"greater": ("last", "first"), "greater_equal": ("first", "last")}
 
 
 def _not_taken(at: _At) -> int:

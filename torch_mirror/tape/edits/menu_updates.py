@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from torch_mirror.balls.cell import Ball
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import By, Change, Edit, Here, at_node
 from torch_mirror.tape.edits.operations import power
@@ -72,13 +73,20 @@ def _setting(case: Case, where: tuple[Change, ...], i: int, name: str, nodes: li
     betas = [float(case.arrays[k]) for k in nodes if case.eq.nodes[k].label.startswith("beta")]
     for number in _usual(case.eq.nodes[i].label):
         if abs(number - own) > 1e-9 * own and not {number, own} <= {*betas}:  # which is told as beta1 for beta2
-            yield edit(f"{name} is {number:g}, not {own:g}", cost + single, lambda h, c=number: h.x * 0.0 + c)
+            yield edit(f"as if {name} were {number:g}, not {own:g}", cost + single, _number(number, case))
     yield edit(f"{name} left out, as if it were 0", cost, lambda h: h.x * 0.0)
     yield edit(f"{name} left out, as if it were 1", 1, lambda h: h.x * 0.0 + 1.0)
     yield edit(f"1 - {name} for {name}", 2, lambda h: 1.0 - h.x)
     for other in nodes:
         if other != i:
             yield edit(f"{case.names[other]} for {name}", 2, lambda h, k=other: h.at(k))
+
+
+def _number(c: float, case: Case) -> By:
+    """The number in the place of x; where it is float32 that is judged, up to what that rounds of it."""
+    narrow = any(x.format.u > np.finfo(np.float32).eps / 4 for x in case.seen.values())
+    ball = Ball(np.asarray(c), abs(c - float(np.float32(c))) if narrow else 0.0)
+    return lambda h: h.x * 0.0 + (ball if hasattr(h.x, "settled") else c)
 
 
 def _usual(label: str) -> tuple[float, ...]:

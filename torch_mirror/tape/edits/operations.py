@@ -14,7 +14,7 @@ import numpy as np
 from torch_mirror.balls.adjoints import fitted, spread
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.choosing import Side
+from torch_mirror.balls.choosing import Side, larger
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Node, paused
@@ -24,7 +24,15 @@ Operation = Callable[..., Any]
 
 
 def mask(x: Any, y: Any, side: Side) -> Any:
-    """1 where x > y and 0 where x < y. Where they are equal: 1 for "first", 0 for "last", 1/2 for "even"."""
+    """1 where x > y and 0 where x < y. Where they are equal: 1 for "first", 0 for "last", 1/2 for "even".
+
+    Balls are equal where their radii leave it open, as the sweep has it (choosing.py): which side is taken there is the
+    convention, and not known within a radius.
+    """
+    if hasattr(x, "settled"):
+        x, y = x.settled(), y.settled() if hasattr(y, "settled") else Number(np.asarray(y, x.value.dtype))
+        share = larger(Ball(x), Ball(y), side)
+        return Ball(Number(share.astype(x.value.dtype), 0, x.format))
     if side == "even":
         return ((x > y) * 1.0 + (x >= y) * 1.0) * 0.5
     return (x >= y if side == "first" else x > y) * 1.0

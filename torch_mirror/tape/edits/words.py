@@ -6,7 +6,7 @@ import linecache
 import re
 
 from torch_mirror.balls.recording import Place
-from torch_mirror.tape.edits.equation import Equation
+from torch_mirror.tape.edits.equation import Equation, Node
 
 DEPTH = 3
 """Operations that a formula spells out; below them it has dots."""
@@ -71,7 +71,7 @@ def _formula(eq: Equation, i: int, twice: frozenset[str], depth: int) -> str:
     a, *rest = [f"({p})" if _spelled_out(eq, k) else p for p, k in zip(parts, node.operands, strict=True)]
     if node.operation in _SIGNS:
         return f"{a} {_SIGNS[node.operation]} {rest[0]}"
-    if node.operation in _SAME:
+    if _is_same(node):
         return parts[0]
     if node.operation == "look":  # some elements of it, which may be wrong where it is right
         text = _expression(node.place)[0]
@@ -89,10 +89,15 @@ _FORMS = {
 }  # fmt: skip
 
 
+def _is_same(node: Node) -> bool:
+    """Whether its elements are those of its operand; as those of what is taken as given are (segments.py)."""
+    return node.operation in _SAME or (node.operation == "made" and node.options["node"].operation == "given")
+
+
 def _spelled_out(eq: Equation, i: int) -> bool:
     """Whether it is written as a sum, a product or the like, which needs brackets."""
     node = eq.nodes[i]
-    while node.operation in _SAME and not has_name(eq, i) and not node.of:
+    while _is_same(node) and not has_name(eq, i) and not node.of:
         i = node.operands[0]
         node = eq.nodes[i]
     return node.operation in _SIGNS and not node.label and not node.of and not name_at(node.place)
