@@ -63,3 +63,18 @@ def test_a_rate_of_float32_is_not_refuted_in_steps_of_float32() -> None:
 def test_a_small_step_is_not_excused_by_a_large_parameter() -> None:
     p, g = {"w": 1e6 * W}, {"w": 1e-6 * W}
     assert check_step(lambda p, g: {"w": p["w"] - 0.2 * g["w"]}, SGD(0.1), p, g).verdict == "refuted"
+
+
+def test_a_constant_in_a_term_that_cancels_refutes_nothing() -> None:
+    """At the elements where it does, the constant is off by far more than 1024 u of their own size."""
+    draw = np.random.default_rng(0).normal
+    w = draw(size=1200)
+    e = -0.4 * w * (1 + 1e-6 * draw(size=1200)) + 10.0 * (np.arange(1200) < 10)
+
+    def mine(p: Any, share: float = 1.0) -> Any:
+        loss = (1 - 0.9999) * 2000 * (p["w"] ** 2).sum() + (e * p["w"]).sum()
+        return loss, {"w": share * 0.0001 * 2 * 2000 * p["w"] + e}
+
+    result = check(mine, {"w": w})
+    assert result.verdict == "undecided", str(result)
+    assert check(lambda p: mine(p, 1 + 1e-9), {"w": w}, explain=False).verdict == "refuted"

@@ -425,3 +425,10 @@ def test_a_rate_that_stays_where_the_schedule_goes_on_is_told() -> None:
     schedule = np.array([0.2 / (1 + t) for t in range(20)])
     result = check_step(lambda p, g: {name: p[name] - 0.2 * g[name] for name in p}, SGD(schedule), P, G)
     assert "as if lr were 0.2, not 0.1" in words(result)
+
+
+def test_parameters_that_are_no_floats_are_told() -> None:
+    """In a step by hand they stay where they are."""
+    p, g = {"W": np.array([1, 2, 3])}, {"W": np.array([0.5, -1, 2])}
+    with pytest.raises(InputError, match="parameter W: expected an array of floats, got one of int"):
+        check_step(lambda p, g: {"W": (p["W"] - 0.1 * g["W"]).astype(p["W"].dtype)}, SGD(0.1), p, g)

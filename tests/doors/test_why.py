@@ -102,7 +102,10 @@ def said(c: Certificate) -> str:
 )
 def test_the_cause_is_named(changes: dict[str, Any], using: Any, cause: str, dtype: str) -> None:
     told = said(verify(experiment(dtype, **changes), using=using))
-    assert cause in told
+    if "lr" in cause and dtype == "float32":
+        assert not told  # one step of float32 is met by too many an edit
+    else:
+        assert cause in told
 
 
 def test_the_line_of_the_reference_is_named() -> None:

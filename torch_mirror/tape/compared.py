@@ -44,6 +44,11 @@ DEEPEST = 1024
 """Roundings, in units of u, that the evaluation of a radius itself may add up to: 128 rules of 8."""
 
 
+CANCELLED = 2.0**-20
+"""Of an element's own size: up to this it may be off by what is a rounding of a constant to the largest element, where
+it is small because two terms cancel in it."""
+
+
 class Both(NamedTuple):
     """A gradient and the derivative, element by element, in arrays of one shape."""
 
@@ -74,7 +79,8 @@ class Both(NamedTuple):
         largest = np.maximum(np.abs(self.seen), np.abs(self.expected))
         with np.errstate(all="ignore"):
             apart = float(np.max(np.where(self.outside, np.abs(self.seen - self.expected) / largest, 0)))
-        if not self._outside(max(format_of(self.seen.dtype).gamma(DEEPEST), off) * largest).any():
+        share, most = max(format_of(self.seen.dtype).gamma(DEEPEST), off), float(np.max(largest, initial=0.0))
+        if not self._outside(np.maximum(share * largest, np.minimum(share * most, CANCELLED * largest))).any():
             return (
                 f"apart by {apart:.1g} of its size, as constants may be that Python or NumPy computed by themselves, "
                 "in many steps or by a difference (1 - 0.9999 beside 0.0001): they are taken for exact; computed alike "

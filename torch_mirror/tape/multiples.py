@@ -50,6 +50,8 @@ class Index(NamedTuple):
     """Derivatives by shape, each with its angle, in the order of the angles."""
 
     by_shape: dict[tuple[int, ...], list[Entry]]
+    by_value: dict[tuple[int, ...], list[Entry]]  # of few elements, in the order of the first one
+    widest: float                                 # radius of the first element of any of these
 
 
 def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, Number]] = ()) -> Index:
@@ -60,7 +62,20 @@ def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, 
             by_shape.setdefault(_squeezed(d.shape), []).append(Entry(_angle(d.value), number, partial, d))
     for entries in by_shape.values():
         entries.sort(key=lambda entry: entry[:3])
-    return Index(by_shape)
+    few = {
+        shape: sorted((entry for entry in entries if math.isfinite(_first(entry))), key=_first)
+        for shape, entries in by_shape.items() if 0 < math.prod(shape) < SIZES
+    }  # fmt: skip
+    radii = (float(_radii(entry.d)[0]) for entries in few.values() for entry in entries)
+    return Index(by_shape, few, max((r for r in radii if math.isfinite(r)), default=0.0))
+
+
+SIZES = 3
+"""Different sizes that an array has to have to be known as a multiple."""
+
+
+def _first(entry: Entry) -> float:
+    return float(entry.d.value.reshape(-1)[0])
 
 
 def match(known: Index, v: Any) -> Match | None:
@@ -101,7 +116,13 @@ def factor(v: Number, d: Number) -> float | None:
 
 
 def _near(known: Index, v: Number) -> Iterator[Entry]:
-    """The derivatives of about the same angle."""
+    """The derivatives of about the same angle; of few elements those of about the same value, as no other will do."""
+    if v.value.size < SIZES:
+        same, x = known.by_value.get(_squeezed(v.shape), []), float(v.value.reshape(-1)[0])
+        room = 2 * (float(_radii(v)[0]) + known.widest)
+        first, behind = bisect.bisect_left(same, x - room, key=_first), bisect.bisect_right(same, x + room, key=_first)
+        yield from same[first:behind]
+        return
     entries = known.by_shape.get(_squeezed(v.shape), [])
     angle = _angle(v.value)
     for turn in (0.0, math.pi, -math.pi):  # an angle just below pi is next to 0

@@ -121,10 +121,12 @@ def _unknown(
 
     The formula may be judged all the same, piece by piece. The own run makes the same operations in the same order as
     the balls' centres, so that the two are as good as equal, if the code does what it did on balls: to DEEPEST
-    roundings, or in a narrower dtype to FOUR times what the centres themselves are off in it. That is no bound: a run
-    that is further off may be right, and is not certified.
+    roundings of the largest of all numbers, as some are 0 but for what cancels; or in a narrower dtype to FOUR times
+    what the centres themselves are off in it. That is no bound: a run that is further off may be right, and is not
+    certified.
     """
-    far = [r for r in results if _hidden(r) and not _near(r, 0.0)]
+    room = compared.DEEPEST * max((r.ball.format.u * _largest(r.ball.value) for r in results), default=0.0)
+    far = [r for r in results if _hidden(r) and not _near(r, room)]
     if not far:
         return ""
     found = again(narrowest) if narrowest == np.float32 else NotFollowed(None, "")
@@ -142,12 +144,17 @@ FOUR = 4.0
 """Times the error of one evaluation in a narrow dtype, that another one's may be."""
 
 
+COARSE = 2.0**-20
+"""Of an element: a radius that is larger tells less of the user's number than what is said of the gradient."""
+
+
 def _hidden(r: Beside) -> bool:
-    """Whether a radius hides more than WIDE of an element."""
+    """Whether a radius is more than COARSE of an element."""
     if np.shape(r.value) != r.ball.shape:
         return False
     radius = np.broadcast_to(np.asarray(r.ball.radius), r.ball.shape)
-    return bool(compared.hidden(r.ball.value, r.ball.value, radius).any())
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool((~(radius <= np.maximum(COARSE * np.abs(r.ball.value), compared.TINY))).any())
 
 
 def _near(r: Beside, room: float) -> bool:

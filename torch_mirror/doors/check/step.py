@@ -158,6 +158,8 @@ def _check_given(parameters: Tree, gradients: Tree, steps: Any) -> None:
     if not isinstance(steps, Integral) or steps < 1:
         raise InputError("steps", "a whole number from 1 on", repr(steps))
     for name, a in named(parameters).items():
+        if (dtype := np.asarray(a).dtype).kind != "f":
+            raise InputError(f"parameter {name}", "an array of floats", f"one of {dtype}")
         if name not in given:
             raise InputError("gradients", f"one of {name}", ", ".join(given) or "none")
         if np.shape(given[name]) != np.shape(a):
