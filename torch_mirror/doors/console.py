@@ -73,12 +73,24 @@ def settle_threads() -> None:
         os.environ |= dict.fromkeys(VARIABLES, "1")
 
 
-def check_paths(paths: "dict[str, Path | None]") -> "dict[str, Path]":
-    """The reports that are wanted, by option. Raises InputError for a path that could not be written."""
+def check_paths(
+    paths: "dict[str, Path | None]", read: Iterable[str | Path] = (), *, sources: bool = False
+) -> "dict[str, Path]":
+    """The reports that are wanted, by option.
+
+    read: what the command reads, files or FILE:OBJECT, which no report may take the place of; nor of any other Python
+    file, unless it is one (sources). Raises InputError for such a path, and for one that could not be written.
+    """
+    from reference.errors import InputError
     from reference.files import check_writable
 
     wanted = {name: path for name, path in paths.items() if path is not None}
+    inputs = [path for given in read for path in (Path(given), Path(str(given).rpartition(":")[0])) if path.is_file()]
     for name, path in wanted.items():
+        if any(path.exists() and path.samefile(given) for given in inputs):
+            raise InputError(f"--{name}", "another file than is read", str(path))
+        if path.suffix == ".py" and not sources:
+            raise InputError(f"--{name}", "a file that is no Python source", str(path))
         check_writable(f"--{name}", path)
     return wanted
 

@@ -72,8 +72,8 @@ def running(text: str, expected: str = "code that runs") -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        if Path(last.filename).resolve().is_relative_to(OURS):
-            raise
+        if Path(last.filename).resolve().is_relative_to(OURS) and not isinstance(error, SystemExit):
+            raise  # which none of our functions does
         place = f"{Path(last.filename).name}, line {last.lineno}"
         raise InputError(text, expected, f"{_said(error)} ({place})") from error
 
@@ -83,7 +83,7 @@ def _attribute(found: Any, name: str, where: str) -> Any:
     for part in name.split("."):
         try:
             found = getattr(found, part)
-        except Exception as error:  # a module may have a __getattr__ of its own
+        except (Exception, SystemExit) as error:  # a module may have a __getattr__ of its own
             public = [own for own in vars(found) if not own.startswith("_")] if hasattr(found, "__dict__") else []
             came = "none of that name" if isinstance(error, AttributeError) else _said(error)
             raise InputError(f"object {name} of {where}", f"one of {', '.join(public) or 'none'}", came) from error

@@ -44,7 +44,7 @@ DEEPEST = 1024
 """Roundings, in units of u, that the evaluation of a radius itself may add up to: 128 rules of 8."""
 
 
-CANCELLED = 2.0**-20
+CANCELLED = WIDE
 """Of an element's own size: up to this it may be off by what is a rounding of a constant to the largest element, where
 it is small because two terms cancel in it."""
 

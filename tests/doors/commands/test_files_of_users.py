@@ -72,6 +72,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
     (tmp_path / "leaves.py").write_text("raise SystemExit('bye')", encoding="utf-8")
     (tmp_path / "odd.py").write_text("def __getattr__(name):\n    return 1 // 0\n", encoding="utf-8")
+    (tmp_path / "leaving.py").write_text("def __getattr__(name):\n    raise SystemExit(0)\n", encoding="utf-8")
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -228,6 +229,15 @@ def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:
         (("check", "mine.py:none"), "mine.py:none: expected at least one case, got an empty dict"),
         (("check", "mine.py:without_data"), "function: expected to take the parameters and 0 data, got right(p, x, t)"),
         (("check", "odd.py:a"), "object a of odd.py: expected one of"),
+        (("check", "leaving.py:a"), "object a of leaving.py: expected one of"),
+        (("check", "sys:exit"), "sys:exit(): expected an experiment, or what check takes, got SystemExit"),
+        (("check", "mine.py:of_right", "--json", "mine.py"), "--json: expected another file than is read, got mine.py"),
+        (("check", "mine.py:of_right", "--json", "odd.py"), "--json: expected a file that is no Python source, got"),
+        (("verify", "mine.py:experiment", "--json", "./mine.py"), "--json: expected another file than is read"),
+        (("selftest", "mine.py:of_right", "--json", "mine.py"), "--json: expected another file than is read"),
+        (("record", "mine.py:experiment", "-o", "mine.py"), "--output: expected another file than is read"),
+        (("reproduce", "mine.py:of_wrong", "-o", "mine.py"), "--output: expected another file than is read"),
+        (("certify", "text.txt", "--reference", "mine.py:pair", "--json", "text.txt"), "--json: expected another file"),
         (("verify", "mine.py:broken_pair"), "expected code that runs, got ZeroDivisionError: mine (mine.py, line"),
         (("verify", "mine.py:number"), "mine.py:number: expected a reference.Experiment"),
         (("verify", "mine.py:of_right"), "mine.py:of_right: expected a reference.Experiment"),
@@ -236,5 +246,6 @@ def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:
 def test_bad_input_is_one_message_and_status_2(run: Run, arguments: tuple[str, ...], said: str) -> None:
     result = run(*arguments)
     assert (result.exit_code, said in result.output) == (2, True), result.output
+    assert Path("mine.py").read_text(encoding="utf-8") == MINE
     assert not Path("no").exists()
     assert not Path("no.json").exists()

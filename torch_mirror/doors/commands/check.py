@@ -52,7 +52,7 @@ def check(
     """
     settle_threads()
     with errors_without_traceback():
-        check_paths({"json": json_path})
+        check_paths({"json": json_path}, objects)
         raise_as_usual()
         if watch:
             from torch_mirror.doors.watching import watched

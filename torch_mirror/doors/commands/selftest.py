@@ -37,7 +37,7 @@ def selftest(
     """
     settle_threads()
     with errors_without_traceback():
-        check_paths({"json": json_path})
+        check_paths({"json": json_path}, networks)
         subjects = [one for text in networks or ("mlp-relu",) for one in subjects_of(text)]
         from torch_mirror import selftest as test
         from torch_mirror.reports import selftest as report
@@ -70,6 +70,7 @@ def reproduce(network: str, path: Path | None) -> None:
     It is printed, or written to PATH. Exit status 2 where no gradient is wrong.
     """
     with errors_without_traceback():
+        check_paths({"output": path}, [network], sources=True)
         what = _only(network)
         from torch_mirror import reproduce as of
 

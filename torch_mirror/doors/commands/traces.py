@@ -53,7 +53,7 @@ def record(
     """
     settle_threads()
     with errors_without_traceback():
-        check_paths({"output": path})
+        check_paths({"output": path}, [network])
         from torch_mirror.doors.commands.runs import Wanted, run_of
 
         raise_as_usual()
@@ -131,7 +131,7 @@ def certify(
     """
     settle_threads()
     with errors_without_traceback():
-        wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS})
+        wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS}, [path, reference])
         if watch:
             from torch_mirror.doors.watching import watched
 

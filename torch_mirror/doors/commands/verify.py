@@ -71,7 +71,7 @@ def verify(
         for name in names:
             if ":" not in name and name not in known:
                 raise UnknownNameError("experiment", name, known)
-        wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS})
+        wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS}, names)
         if watch:
             from torch_mirror.doors.watching import watched
 
