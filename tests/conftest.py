@@ -43,14 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Look for garbage less often, but where speed is measured.
 
     Torch and thousands of tests are a million objects that never go: to look through them again and again takes a
-    seventh of all the time.
+    seventh of all the time. They are not frozen, as the product looks for functions among them (selftest/source.py).
     """
     if not config.getoption("benchmark_enable"):
         gc.set_threshold(200_000, 20, 20)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """What is there by now stays, and is not looked through any more."""
-    if not session.config.getoption("benchmark_enable"):
-        gc.collect()
-        gc.freeze()
