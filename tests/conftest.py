@@ -13,6 +13,7 @@ from torch_mirror.training.threads import VARIABLES
 if not any(variable in os.environ for variable in VARIABLES):
     os.environ |= dict.fromkeys(VARIABLES, "1")  # before NumPy and torch load, hence above the other imports
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 if "tests.without_torch" not in sys.modules:
@@ -23,10 +24,6 @@ if "tests.without_torch" not in sys.modules:
 from torch_mirror.tape import causes
 
 causes.BUDGET = 10.0  # seconds of the processor: what is found must not depend on how fast that is
-
-# torch and thousands of collected tests are a million objects that never go: to look through them again and again for
-# garbage takes a seventh of all the time.
-gc.set_threshold(200_000, 20, 20)
 
 # No deadline and no complaint about slowness: machines differ, and speed is measured in tests/benchmarks.
 settings.register_profile(
@@ -42,7 +39,11 @@ settings.register_profile("night", settings.get_profile("default"), max_examples
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
 
 
-def pytest_collection_finish() -> None:
-    """What is there by now stays, and is not looked through any more."""
-    gc.collect()
-    gc.freeze()
+def pytest_configure(config: pytest.Config) -> None:
+    """Look for garbage less often, but where speed is measured.
+
+    Torch and thousands of tests are a million objects that never go: to look through them again and again takes a
+    seventh of all the time. They are not frozen, as the product looks for functions among them (selftest/source.py).
+    """
+    if not config.getoption("benchmark_enable"):
+        gc.set_threshold(200_000, 20, 20)
