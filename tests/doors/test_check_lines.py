@@ -37,7 +37,7 @@ def test_of_a_sum_that_a_loop_forgets_the_share_is_told(monkeypatch: pytest.Monk
     result = check(per_sample, P, X, T)
     (fault,) = result.faults
     assert fault.gradients == ("db",)
-    assert fault.right[0].line.source.startswith("delta = ")
+    assert [(right.line.source, right.name) for right in fault.right] == [('p["V"] @ (2 * e)', "a")]  # and not delta
     assert [line.source[:11] for line in fault.wrong][-1] == "return loss"
     assert "the share of one of the 7 times that x @ p['W'] + p['b']" in text(result)
     assert "those of the others are added nowhere" in text(result)
@@ -99,13 +99,13 @@ def test_what_some_uses_add_is_not_told_as_the_derivative() -> None:
         s = np.exp(0.5 * lv)
         loss = (((s * noise) ** 3).sum() - 0.5 * (lv - np.exp(lv)).sum()) / n
         dz = 3 * (s * noise) ** 2 / n
-        dkl = 0.5 * (np.exp(lv) - 1)
-        dlv = dz * noise * s + dkl / n  # the mistake: 0.5 * s
+        dlv = dz * noise * s + 0.5 * (np.exp(lv) - 1) / n  # the mistake: 0.5 * s
         return loss, {"W": x.T @ dlv}
 
     result = check(autoencoder, {"W": P["W"]}, X, draw(size=(7, 3)))
     (fault,) = result.faults
     shares = [right for right in fault.right if right.name == "lv"]
+    assert [right.line.source for right in fault.right] == ["dz * noise", "0.5 * (np.exp(lv) - 1)"]
     assert shares
     assert all(right.partial for right in shares)
     assert "7 = N (the batch) x what some uses of lv (test_check_lines.py:" in text(result)

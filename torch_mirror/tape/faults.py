@@ -11,6 +11,7 @@ from torch_mirror.tape.scene import (
     View,
     as_derivative,
     behind,
+    called,
     derivative_by,
     is_blank,
     is_leaf,
@@ -126,21 +127,36 @@ def _before(v: View, right: Sequence[int], wrong: Sequence[Line], share: float) 
 def _right_lines(v: View, right: Sequence[int], wrong: Sequence[Line], sizes: Sizes) -> tuple[Right, ...]:
     """Each once, but for those of wrong lines, where there are others."""
     told = [r for n in right if (r := _right_line(v, n, sizes)) is not None]
-    others = [r for r in told if r.line not in wrong]
+    places = {line[:2] for line in wrong}
+    others = [r for r in told if r.line[:2] not in places]
     return tuple(dict.fromkeys(others or told))
 
 
 def _right_line(v: View, n: int, sizes: Sizes) -> Right | None:
-    m, line = match_of(v, n), line_of(v.scene, n)
+    s, m, line = v.scene, match_of(v, n), line_of(v.scene, n)
     if m is None or line is None:
         return None
+    part = "" if called(s, n) else written(s, n)  # of the line: what the whole of it gives may be something else
     times = "" if abs(m.factor - 1) < 1e-9 else factors.in_words(m.factor, sizes)
-    return _meaning(v.scene, m.number, times)._replace(line=line, partial=m.partial)
+    right = _meaning(s, m.number, times)
+    return right._replace(line=line._replace(source=part or line.source), partial=m.partial)
 
 
 def _meaning(s: Scene, place: int, times: str) -> Right:
+    place = _looked_at(s, place)
     line = None if is_leaf(s, place) else line_of(s, place)
     return Right(line or Line("", 0), line, name_of(s, place), times)
+
+
+def _looked_at(s: Scene, place: int) -> int:
+    """The value itself, where a call has looked at it as a row or a column for itself: a of ``a @ V``."""
+    while place in s.inner:
+        x = s.tape.values[place]
+        operands = [a for a in x.node.operands if a.size == x.size and number_of(a) is not None]
+        if x.node.operation != "view" or not operands:
+            break
+        place = operands[0].node.number
+    return place
 
 
 def _path(v: View, end: int, right: Sequence[int]) -> tuple[Line, ...]:
