@@ -152,7 +152,7 @@ OF_SHAPES = (
     Entry(
         "order of a product", "cause",
         "The two factors of a matrix product are swapped, which goes unnoticed where both are square.",
-        ("transposed",), r"@ .+ for .+ @",
+        ("transposed",), r"^(?!.* of another turn)[^<>]*@ [^<>]+ for [^<>]+ @",
     ),
     Entry(
         "rows in another order", "cause",

@@ -101,7 +101,7 @@ def check_step(
     unsure = own.astray or own.blind
     rows = {name: blinded(row, unsure) for name, row in rows.items()}
     name = getattr(update, "__qualname__", "update")
-    what = f"what {type(ours).__name__ if not hasattr(ours, 'optimizer') else 'the optimizer'} makes in {steps} steps"
+    what = f"what {_called(ours)} makes in {steps} steps"
     faults = () if first is None else faults_of(ours, first)
     notes = own.notes if not own.astray or first is None else (own.astray,)
     return Checked(name, tuple(rows.values()), faults, notes, seconds=time.perf_counter() - started, what=what)
@@ -130,6 +130,12 @@ def known(optimizer: Any) -> Any:
         return ours(**options)
     except TypeError as error:
         raise InputError(what, "options that reference has too", error) from None
+
+
+def _called(optimizer: Any) -> str:
+    if hasattr(optimizer, "optimizer"):
+        return "the optimizer"
+    return "AdamW" if getattr(optimizer, "decoupled", False) else type(optimizer).__name__
 
 
 _SILENT = {"params", "initial_lr", "foreach", "fused", "capturable", "differentiable"}

@@ -117,6 +117,8 @@ def _runs(name: str, dtypes: Sequence[str], seed: int) -> list[Run]:
 
 
 def _own(text: str, found: object) -> Run:
+    from dataclasses import replace
+
     from reference.claim.experiment import Experiment
     from reference.errors import InputError
     from torch_mirror.judge.verdict import Certificate
@@ -127,6 +129,8 @@ def _own(text: str, found: object) -> Run:
     if not isinstance(e, Experiment) or not (using is None or callable(using)):
         expected = "a reference.Experiment, a tuple (experiment, using), what verify returned, or a dict of these"
         raise InputError(text, expected, type(found).__name__)
+    if e.name == Experiment.name:  # nobody has named it
+        e = replace(e, name=text)
     return Run(e.name, e.name, lambda: (e, {} if using is None else {"using": using}))
 
 
