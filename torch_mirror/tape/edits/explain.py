@@ -247,4 +247,5 @@ def _why(fits: Sequence[Fit]) -> str:
     names = [fit.edit.name for fit in fits if fit.edit.name]
     if len(names) == len(fits) and len(set(names)) == len(names):
         return f"{' = '.join(names)} here; other sizes or settings tell them apart"
-    return "both give the same numbers here; another point, or sizes that all differ, may tell them apart"
+    which = "both" if len(fits) == 2 else "all"
+    return f"{which} give the same numbers here; another point, or sizes that all differ, may tell them apart"
