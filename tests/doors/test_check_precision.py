@@ -228,3 +228,11 @@ def test_draws_in_float32_are_others_in_float64_and_nothing_is_told_of_them() ->
     result = check(dropout, {"w": np.ones((3, 4))}, np.random.default_rng(1).normal(size=(8, 3)))
     assert result.verdict == "undecided", str(result)
     assert "drawn in float32" in result.rows[0].why
+
+
+def test_a_gradient_that_the_own_run_does_not_return_is_not_certified() -> None:
+    def mine(p: Any) -> Any:
+        on_balls = type(p["w"]) is not np.ndarray
+        return (p["w"] ** 2).sum() + p["b"].sum(), {"w": 2 * p["w"], "b": np.ones(2) if on_balls else None}
+
+    assert not check(mine, {"w": np.ones(3), "b": np.ones(2)}).certified

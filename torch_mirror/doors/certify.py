@@ -32,7 +32,7 @@ def certify(
     parameters and state where the trace begins at step 0; where it does not, the notes say that none was judged. Data
     and the start of a later part may be there as a hash (``Trace.hashes``).
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail. explain:
-    whether the line and the cause of a refutation are looked for, which takes 2 s at most.
+    whether the line and the cause of a refutation are looked for, which takes some seconds.
     Raises InputError for a tensor of another shape, dtype or number of steps, for steps that the run does not have, for
     a hash that is not the experiment's (see ``reference.traces.hashes`` for why that refutes nothing), and
     UnknownNameError for a tensor that it does not have.

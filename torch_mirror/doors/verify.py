@@ -35,7 +35,7 @@ def verify(
     progress: called with the number of further steps finished.
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
-    then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes 2 s at most.
+    then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()

@@ -95,7 +95,7 @@ OF_UPDATES = (
         "settings", "cause",
         "A setting of the optimizer has another number, is left out (as if it were 0 or 1), stands in the place of "
         "another one, is swapped with one, or is taken as 1 - itself: beta for 1 - beta.",
-        ("momentum",), r"as if it were [01]|\bswapped\b|^1 - (.+) for \1|^.+ is \S+, not \S+",
+        ("momentum",), r"as if it were [01]|\bswapped\b|^1 - (.+) for \1|^as if .+ were \S+, not \S+",
     ),
 )  # fmt: skip
 

@@ -62,6 +62,9 @@ def own_run(claim: Claim, world: World, plain: Plain, seen: Followed) -> Own:
         found = followed(claim, world, dtype)
         return found if isinstance(found, NotFollowed) else Again(_balls(plain, found), found.tape)
 
+    for name, g in plain.gradients.items():
+        if (g is None) != (seen.gradients[name] is None):
+            return Own(f"{gradient_name(name)} is returned in your own run or on balls alone: the code looks at types")
     return own_numbers(list(_results(plain, seen)), narrowest_of(claim, world, plain), again, seen.tape)
 
 
