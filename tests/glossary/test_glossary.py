@@ -136,7 +136,7 @@ SAID = [
     ("bias correction left out", "bias correction"),
     ("momentum left out, as if it were 0", "settings"),
     ("1 - beta1 for beta1", "settings"),
-    ("lr is 0.0001, not 0.07", "settings"),
+    ("as if lr were 0.0001, not 0.07", "settings"),
     ("weight decay added to the gradient", "weight decay"),
     ("the off-diagonal elements of softmax's derivative left out of d(z3)", "softmax's derivative"),
     ("term d(sum(z)) left out of d(z)", "left out"),
