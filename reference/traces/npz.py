@@ -94,4 +94,6 @@ def _header(what: str, head: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
     except Exception as error:
         # the header is a Python literal: tokenize's, ast's and NumPy's own errors, and those of every dtype
         raise InputError(what, "an array as numpy.save writes it", " ".join(str(error).split())[:80]) from error
+    if any(isinstance(n, bool) for n in shape):  # which NumPy's reader takes for a whole number
+        raise InputError(what, "a shape of whole numbers", str(shape))
     return shape, fortran, dtype

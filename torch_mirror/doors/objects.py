@@ -112,7 +112,11 @@ def _run(path: Path) -> ModuleType:
     try:
         loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise InputError(f"file {path}", "to run", _said(error)) from error
+        way_out = ""
+        if isinstance(error, ImportError) and "relative import" in str(error):  # it is a part of a package
+            name = f"{path.resolve().parent.name}.{path.stem}"
+            way_out = f", or to be named by its package: {name}:OBJECT, from the folder above"
+        raise InputError(f"file {path}", f"to run{way_out}", _said(error)) from error
     return module
 
 

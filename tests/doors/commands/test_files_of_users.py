@@ -78,6 +78,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
     (package / "__init__.py").touch()
     (package / "network.py").write_text(MINE, encoding="utf-8")
     (package / "broken.py").write_text("import nowhere", encoding="utf-8")
+    (package / "part.py").write_text("from . import network", encoding="utf-8")
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.txt").touch()
     (tmp_path / "moves.py").write_text(f"import os\nos.chdir('/')\n{MINE}", encoding="utf-8")
@@ -215,6 +216,7 @@ def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:
         (("check", "text.txt:a"), "file text.txt: expected a Python file, whose name ends in .py, got .txt"),
         (("check", "nope:a"), "module nope: expected one that can be imported from here, or a Python file, got none"),
         (("check", "package.nope:a"), "module package.nope: expected one that can be imported from here"),
+        (("check", "package/part.py:a"), "to be named by its package: package.part:OBJECT, from the folder above, got"),
         (("check", "package.broken:a"), "module package.broken: expected to run, got ModuleNotFoundError: No module"),
         (("check", "package.network:nope"), "object nope of package.network: expected one of"),
         (("check", "package:a"), "object a of package: expected one of"),

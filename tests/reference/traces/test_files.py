@@ -149,6 +149,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "too few bytes": (entry(npy(np.ones(3))[:-1]), "expected 24 bytes, as shape .* has, got 23"),
     "too many bytes": (entry(npy(np.ones(3)) + b" "), "expected 24 bytes, as shape .* has, got 25"),
     "a negative shape": (entry(header("(-1, -8)") + bytes(64)), "as shape .* has, got 64"),
+    "a shape of True": (entry(header("(True,)") + bytes(8)), "a shape of whole numbers, got"),
     "no end of axes": (entry(header(f"({'1, ' * 99})") + bytes(8)), "a trace that Trace.save wrote"),
     "a huge empty shape": (entry(header("(0, 1" + "0" * 30 + ")")), "a trace that Trace.save wrote"),
     "brackets without end": (entry(header("(" * 5000)), "an array as numpy.save writes it"),
