@@ -1,4 +1,4 @@
-"""torch-mirror init: what it writes fits what it finds, and runs as it is."""
+"""torch-mirror init: what it writes fits what it finds, and nothing that is returned is dropped."""
 
 import ast
 import subprocess
@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from tests.doors.of_the_field import NETWORKS
 from torch_mirror.doors.cli import cli
+from torch_mirror.doors.starting.text import GUESSES, NOTHING
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -21,6 +22,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+WRITTEN = "case.py is written. Next: torch-mirror check case.py:case\n"
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, list(arguments))
 
@@ -29,10 +33,20 @@ def started(source: str, name: str = "mine.py") -> tuple[str, str]:
     """The text that is written for a source, and what check says of it in a process of its own."""
     Path(name).write_text(source, encoding="utf-8")
     result = run("init", "--from", name, "-o", "case.py")
-    assert (result.exit_code, result.output) == (0, "case.py is written. Next: torch-mirror check case.py:case\n")
+    assert (result.exit_code, result.output) == (0, f"{WRITTEN}{GUESSES.format(name='case.py')}\n")
     checked = run("check", "case.py:case")
     sys.modules.pop(Path(name).stem, None)
     return Path("case.py").read_text(encoding="utf-8"), checked.output
+
+
+def left_open(source: str) -> tuple[str, str, str]:
+    """The same of a source that init cannot finish, which its exit status says, and what it says itself."""
+    Path("mine.py").write_text(source, encoding="utf-8")
+    result = run("init", "--from", "mine.py", "-o", "case.py")
+    assert result.exit_code == 1, result.output
+    checked = run("check", "case.py:case")
+    sys.modules.pop("mine", None)
+    return Path("case.py").read_text(encoding="utf-8"), result.output, checked.output
 
 
 def without(example: str, *gone: str) -> str:
@@ -210,13 +224,15 @@ def test_the_file_is_read_and_not_run() -> None:
     assert "mine.py does more than define things" in text
     Path("case.py").unlink()
     Path("mine.py").write_text(f"{VECTOR}\nraise SystemExit('I ran')\n", encoding="utf-8")
-    assert run("init", "--from", "mine.py").output == "case.py is written. Next: torch-mirror check case.py:case\n"
+    assert run("init", "--from", "mine.py").output.startswith(WRITTEN)
 
 
 def test_where_nothing_is_found_there_is_an_example_that_says_so() -> None:
-    text, said = started((EXAMPLES / "transformer.py").read_text(encoding="utf-8"))
+    text, result, report = left_open((EXAMPLES / "transformer.py").read_text(encoding="utf-8"))
     assert "In mine.py nothing was found that looks like a network by hand" in text
-    assert "certified" in said
+    assert NOTHING.format(name="mine.py") in result
+    assert report.startswith("example_of_ours: certified")
+    assert "loss_and_gradients" not in text
 
 
 @pytest.mark.parametrize(

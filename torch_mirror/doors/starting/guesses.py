@@ -61,11 +61,11 @@ def guessed_parameters(
     shapes = _shapes(named, names, sizes)
     drawn = {name: f"draw.normal(size={shape})" for name, shape in shapes.items()}
     if alone:
-        return named._replace(parameters=[f"p = {drawn[given]}"], guessed=True)
+        return named._replace(parameters=[f"p = {drawn[given]}  # a guess"], guessed=True)
     if apart is None:
-        lines = ["p = {", *(f'    "{name}": {drawn[name]},' for name in names), "}"]
+        lines = ["p = {", *(f'    "{name}": {drawn[name]},  # a guess' for name in names), "}"]
         return named._replace(parameters=lines, guessed=True)
-    return named._replace(parameters=[f"p = {_nested(apart, drawn)}"], known=False, guessed=True)
+    return named._replace(parameters=[f"p = {_nested(apart, drawn)}  # a guess"], known=False, guessed=True)
 
 
 def _taken_apart(scope: Sequence[ast.AST], given: str) -> ast.Tuple | None:

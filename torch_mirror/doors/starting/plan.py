@@ -22,6 +22,7 @@ class Plan(NamedTuple):
     before, adapter: lines in front of the parameters and behind the data; parameters: lines that make p
     guessed:         whether the parameters' shapes are guesses; outputs: how many these make, 0 where that is not known
     data:            the arguments behind the parameters; scope: the code that uses them
+    lost:            gradients whose parameter was not found, as they stand: the written function stops at them
     leaves:          names of parameters; known: whether p["W1"] is one of them; alone: whether p is the only one itself
     """
 
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
     outputs: int = 0
     before: tuple[str, ...] = ()
     adapter: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def made_by(function: Function, sizes: Sizes, *, method: bool = False) -> str | None:

@@ -17,14 +17,14 @@ TARGETS = frozenset({"y", "Y", "t", "T", "targets", "target", "labels", "y_true"
 
 
 class Source(NamedTuple):
-    """The parts of a file. constants: whole numbers of the module; arrays: names of what a call of NumPy makes."""
+    """The parts of a file. constants: whole numbers of the module; names: all that the module assigns."""
 
     path: Path
     tree: ast.Module
     functions: dict[str, Function]
     classes: dict[str, ast.ClassDef]
     constants: dict[str, int]
-    arrays: tuple[str, ...]
+    names: tuple[str, ...]
     works: bool  # whether it does more than define things when it is imported
 
 
@@ -48,15 +48,36 @@ def source_of(path: Path) -> Source:
         {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)},
         {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)},
         {name: v.value for name, v in assigned.items() if isinstance(v, ast.Constant) and type(v.value) is int},
-        tuple(name for name, v in assigned.items() if isinstance(v, ast.Call) and _of_numpy(v.func)),
+        tuple(_names(tree)),
         any(isinstance(node, ast.For | ast.While) or _is_call(node) for node in tree.body),
     )
 
 
-def _of_numpy(called: ast.expr) -> bool:
-    while isinstance(called, ast.Attribute):
-        called = called.value
-    return isinstance(called, ast.Name) and called.id in ("np", "numpy")
+def _names(tree: ast.Module) -> Iterator[str]:
+    """W, b for W = 0.1 * np.ones(3), for W, b = start(), for W: Array = ...; not for W = [a, b], which has no shape."""
+    for node in tree.body:
+        for target, value in assigned(node):
+            if isinstance(target, ast.Name) and not isinstance(value, _HAVE_NO_SHAPE):
+                yield target.id
+
+
+_HAVE_NO_SHAPE = (ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
+
+
+def assigned(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+    """The targets of a statement, each with what it is given; of a tuple from a call, each with the whole call."""
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        return [(node.target, node.value)]
+    found: list[tuple[ast.expr, ast.expr]] = []
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if not isinstance(target, ast.Tuple | ast.List):
+                found.append((target, node.value))
+            elif isinstance(node.value, ast.Tuple | ast.List) and len(node.value.elts) == len(target.elts):
+                found += zip(target.elts, node.value.elts, strict=True)
+            else:
+                found += [(one, node.value) for one in target.elts]
+    return found
 
 
 def _is_call(node: ast.stmt) -> bool:
@@ -83,10 +104,6 @@ def methods(of: ast.ClassDef) -> dict[str, Function]:
 def attributes(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """What is assigned to attributes of self, and which."""
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Assign):
-            for target in inner.targets:
-                names = target.elts if isinstance(target, ast.Tuple) else [target]
-                values = inner.value.elts if isinstance(inner.value, ast.Tuple) else [inner.value] * len(names)
-                for name, value in zip(names, values, strict=False):
-                    if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name) and name.value.id == "self":
-                        yield name.attr, value
+        for name, value in assigned(inner):
+            if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name) and name.value.id == "self":
+                yield name.attr, value

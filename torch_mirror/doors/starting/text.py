@@ -30,6 +30,19 @@ if __name__ == "__main__":
     print(check(*case))
 """
 
+NOTHING = (
+    "Nothing that returns a loss and gradients was found in {name}: the file holds an example of ours, so that its "
+    "report is none of your network."
+)
+MISSING = (
+    "Not judged: {lost}. It is returned, and which parameter it is of was not found: add that to {name}, whose "
+    "function stops until then."
+)
+GUESSES = (
+    "Shapes in {name} are guesses: if your function ends with an IndexError or a ValueError, look first at the lines "
+    'that say "a guess".'
+)
+
 TAKEN = frozenset({"np", "check", "draw", "p", "case", "net", "loss_and_gradients", "sys", "Path"})
 """Names of a starting file itself."""
 
@@ -72,8 +85,19 @@ t = draw.integers(0, 3, size=6)
 """
 
 
+class Start(NamedTuple):
+    """A starting file. notes: what the reader is to know of it; whole: whether it can judge the network as it is."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+    whole: bool = True
+
+
 def example(name: str, tried: Source | None = None) -> str:
-    """A file with a network of its own; tried: the file in which nothing was found."""
+    """A file with a network of its own; tried: the file in which nothing was found.
+
+    It then has a name that no one takes for their own network, when a report has it.
+    """
     origin = "Written by torch-mirror init. The network below is an example: replace it by yours."
     if tried is not None:
         origin = (
@@ -82,24 +106,38 @@ def example(name: str, tried: Source | None = None) -> str:
             "is an example: replace it by yours."
         )
     head = HEAD.format(of="of a network by hand", name=name, origin=_filled(origin))
-    return head + EXAMPLE + TAIL.format(function="loss_and_gradients", data="x, t")
+    text = head + EXAMPLE + TAIL.format(function="loss_and_gradients", data="x, t")
+    return text if tried is None else text.replace("loss_and_gradients", "example_of_ours")
 
 
-def starting_file(source: Source, output: Path) -> str:
+def starting_file(source: Source, output: Path) -> Start:
     """A file that checks the network of another one; or an example, where it has none."""
     plan = plan_of(source)
     if plan is None:
-        return example(output.name, source)
+        return Start(
+            example(output.name, source),
+            (NOTHING.format(name=source.path.name),),
+            whole=False,
+        )
     name = source.path.name
+    notes = _notes(plan, output.name)
     origin = f"Written by torch-mirror init, which read {name} and did not run it. What is a guess says so: change it."
-    head = HEAD.format(of=f"in {name}", name=output.name, origin=_filled(origin))
+    told = "\n\n".join(_filled(note) for note in (origin, *notes))
+    head = HEAD.format(of=f"in {name}", name=output.name, origin=told)
     imported = _imported(source, output, {*TAKEN, *plan.data})
     lines = [
         *imported.before, "import numpy as np", "", imported.line, "from torch_mirror import check", "",
         *_found(source, plan), "draw = np.random.default_rng(0)", "", *_parameters(plan), "", *_data(source, plan),
     ]  # fmt: skip
     body = "\n".join(lines) + "\n" + TAIL.replace("{function}", plan.function).replace("{data}", ", ".join(plan.data))
-    return f"{head}\n{body.replace('{module}', imported.name)}"
+    return Start(f"{head}\n{body.replace('{module}', imported.name)}", notes, whole=not plan.lost)
+
+
+def _notes(plan: Plan, name: str) -> tuple[str, ...]:
+    """What is missing, and where to look first when the network cannot be run."""
+    lost = ", ".join(plan.lost)
+    guesses = GUESSES.format(name=name)
+    return (MISSING.format(lost=lost, name=name), guesses) if lost else (guesses,)
 
 
 class _Import(NamedTuple):
@@ -151,8 +189,8 @@ def _data(source: Source, plan: Plan) -> list[str]:
     maker = next((methods(node).get("__init__") for node in of_class), maker_of(source))
     lines = [_comment("The data: a few samples do. Their shapes are a guess; take data like your own.")]
     for drawn in data_of(plan, sizes_of(source, maker)):
-        why = f"  # {drawn.why}" if drawn.why else ""
-        lines.append(f"{drawn.name} = {drawn.text}{why}")
+        why = f"a guess: {drawn.why}" if drawn.why else "a guess"
+        lines.append(f"{drawn.name} = {drawn.text}  # {why}")
     return lines
 
 
