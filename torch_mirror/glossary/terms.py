@@ -142,4 +142,32 @@ TERMS = (
         "Elements whose radius hides too much for a verdict on them. They are counted, and never count as right.",
         ("vacuous", "resolution"),
     ),
+    Entry(
+        "right values end at", "word",
+        "The last line of the backward pass whose value is a derivative of the loss, or a multiple of one: up to there "
+        "all is right. The mistake is between that line and the one that is told as wrong.",
+        ("wrong from", "follow from it"),
+    ),
+    Entry(
+        "wrong from", "word",
+        "The first line whose value is no derivative of the loss any more, though what it is made of was right.",
+        ("right values end at", "cause"),
+    ),
+    Entry(
+        "computed nowhere", "word",
+        "A derivative that the chain rule asks for at this place is the value of no line of yours: a step back through "
+        "some operation is missing.",
+        ("right values end at",),
+    ),
+    Entry(
+        "follow from it", "word",
+        "Gradients that are wrong because they are made of a wrong value, and right but for that: mend the mistake and "
+        "they are right.",
+        ("wrong from",),
+    ),
+    Entry(
+        "turn", "word",
+        "One pass of a loop, or one call of a function that is called several times: the same line has another value "
+        "in each.",
+    ),
 )  # fmt: skip
