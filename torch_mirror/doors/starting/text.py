@@ -35,8 +35,7 @@ NOTHING = (
     "report is none of your network."
 )
 MISSING = (
-    "Not judged: {lost}. It is returned, and which parameter it is of was not found: add that to {name}, whose "
-    "function stops until then."
+    "Not judged: {lost}. The parameter was not found: add it to {name}, whose function stops until then."
 )
 GUESSES = (
     "Shapes in {name} are guesses: if your function ends with an IndexError or a ValueError, look first at the lines "
