@@ -219,6 +219,12 @@ def right_by_type(p: Any, g: Any) -> Any:
     return {name: p[name] - (0.01 if type(p[name]) is np.ndarray else 0.02) * g[name] for name in p}
 
 
+def whole_by_type(p: Any, g: Any) -> Any:
+    """Its own numbers are whole ones, which nothing would be compared with if floats alone were."""
+    after = {name: p[name] - 0.01 * g[name] for name in p}
+    return {name: a.astype(int) if type(a) is np.ndarray else a for name, a in after.items()}
+
+
 HALVES = {"W": np.zeros((3, 2), np.float16), "b": np.zeros(2, np.float16)}
 
 
@@ -229,7 +235,7 @@ def in_halves(p: Any, g: Any) -> Any:
         p[name] -= 0.01 * HALVES[name]
 
 
-@pytest.mark.parametrize("update", [cast, by_type, right_by_type])
+@pytest.mark.parametrize("update", [cast, by_type, right_by_type, whole_by_type])
 def test_what_the_optimizer_itself_does_not_make_is_not_certified(update: Any) -> None:
     result = check_step(update, SGD(0.01), P, G)
     assert result.verdict == "undecided", str(result)

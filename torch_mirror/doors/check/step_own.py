@@ -84,9 +84,9 @@ def _beside(plain: Sequence[Made], balls: Sequence[Made]) -> Iterator[Beside]:
         for mine, on_balls in ((own.p, ball.p), (own.state, ball.state)):
             found = named(on_balls)
             for name, a in named(mine).items():
-                x, value = found.get(name), np.asarray(a)
-                if hasattr(x, "settled") and value.dtype.kind == "f":
-                    yield Beside(f"{name} after step {t + 1}", value, _number(x))
+                x = found.get(name)
+                if hasattr(x, "settled"):
+                    yield Beside(f"{name} after step {t + 1}", np.asarray(a), _number(x))
 
 
 def _number(x: Any) -> Number:
