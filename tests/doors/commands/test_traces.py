@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from reference import Trace
 from reference.errors import InputError
 from torch_mirror.doors.cli import cli
-from torch_mirror.doors.commands.runs import name_map
+from torch_mirror.doors.commands.wanted import name_map
 
 MINE = """
 from dataclasses import replace

@@ -108,15 +108,11 @@ def _only(text: str) -> Subject:
 
 
 def _subject(text: str, found: object) -> Subject:
-    from reference.claim.experiment import Experiment
-    from reference.errors import InputError
     from torch_mirror.doors.objects import is_arguments
+    from torch_mirror.doors.runs import sides
 
     if isinstance(found, tuple) and is_arguments(found):
         return Subject(found, {})
-    e, using = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
-    if not isinstance(e, Experiment) or not (using is None or callable(using)):
-        tuples = "a tuple (experiment, using) or (function, parameters, *data)"
-        expected = f"a reference.Experiment, {tuples}, or a dict of these"
-        raise InputError(text, expected, type(found).__name__)
-    return Subject((e,), {} if using is None else {"using": using})
+    tuples = "a tuple (experiment, using) or (function, parameters, *data)"
+    made = sides(text, found, f"a reference.Experiment, {tuples}, or a dict of these")
+    return Subject((made.experiment,), made.options)

@@ -25,7 +25,7 @@ from torch_mirror.interrupt import raise_as_usual
 
 if TYPE_CHECKING:
     from reference.traces.trace import Trace
-    from torch_mirror.doors.commands.runs import Run
+    from torch_mirror.doors.runs import Sides
 
 _steps = click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 _seed = click.option("--seed", type=click.IntRange(min=0), help="Seed of what is random in an experiment of ours.")
@@ -54,7 +54,7 @@ def record(
     settle_threads()
     with errors_without_traceback():
         check_paths({"output": path}, [network])
-        from torch_mirror.doors.commands.runs import Wanted, run_of
+        from torch_mirror.doors.commands.wanted import Wanted, run_of
 
         raise_as_usual()
         run = run_of(network, Wanted(dtype, steps, seed))
@@ -64,7 +64,7 @@ def record(
         say(f"{path}: {e.name or network}, {e.dtype}, {side}, {trace.steps} steps of {len(trace)} tensors")
 
 
-def _trained(run: "Run", side: Literal["numpy", "torch"], label: str) -> "Trace":
+def _trained(run: "Sides", side: Literal["numpy", "torch"], label: str) -> "Trace":
     from reference.traces import training
     from reference.traces.trace import gather
     from torch_mirror.doors.objects import running
@@ -139,7 +139,7 @@ def certify(
             watched(context, [reference], [path.absolute()])
         from reference.traces.trace import Trace
         from torch_mirror import certify as judge
-        from torch_mirror.doors.commands.runs import Wanted, name_map, run_of
+        from torch_mirror.doors.commands.wanted import Wanted, name_map, run_of
         from torch_mirror.doors.objects import running
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 

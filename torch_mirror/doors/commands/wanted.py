@@ -1,13 +1,13 @@
 """An experiment of a command line, by name or from a file of the user's, as record and certify take it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reference import experiments
-from reference.claim.experiment import Experiment
 from reference.errors import InputError
 from torch_mirror.doors.objects import load
+from torch_mirror.doors.runs import Sides, sides
 
 
 class Wanted(NamedTuple):
@@ -18,14 +18,7 @@ class Wanted(NamedTuple):
     seed: int | None
 
 
-class Run(NamedTuple):
-    """An experiment, and what makes its torch side: the experiment's own mirror where it is None."""
-
-    experiment: Experiment
-    using: Callable[[Experiment], Any] | None
-
-
-def run_of(text: str, wanted: Wanted) -> Run:
+def run_of(text: str, wanted: Wanted) -> Sides:
     """The experiment of that name, or the user's own. Raises InputError, or UnknownNameError, for anything else.
 
     A seed is one of our experiments' by name: in a file of the user's the file draws.
@@ -33,20 +26,13 @@ def run_of(text: str, wanted: Wanted) -> Run:
     if ":" in text:
         if wanted.seed is not None:
             raise InputError("--seed", f"no seed with {text}, whose file draws by itself", wanted.seed)
-        e, using = _own(text, load(text))
+        expected = "a reference.Experiment, a tuple (experiment, using), or a function that returns one"
+        e, using = sides(text, load(text), expected)
     else:
         e, using = experiments.load(text, seed=wanted.seed or 0), None
     if wanted.dtype is not None and str(e.dtype) != wanted.dtype:
         e = replace(experiments.rounded(e, wanted.dtype), seed=e.seed)
-    return Run(e if wanted.steps is None else replace(e, steps=wanted.steps), using)
-
-
-def _own(text: str, found: Any) -> Run:
-    e, using = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
-    if not isinstance(e, Experiment) or not (using is None or callable(using)):
-        expected = "a reference.Experiment, a tuple (experiment, using), or a function that returns one"
-        raise InputError(text, expected, type(found).__name__)
-    return Run(e, using)
+    return Sides(e if wanted.steps is None else replace(e, steps=wanted.steps), using)
 
 
 def name_map(texts: Iterable[str]) -> dict[str, str]:

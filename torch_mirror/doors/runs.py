@@ -1,0 +1,109 @@
+"""Runs that a command line names: our experiments in each precision, or the user's own in theirs.
+
+A run is made only when it is to be judged. What its name stands for is looked up before.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
+
+import torch_mirror
+from reference import experiments
+from reference.claim.experiment import Experiment
+from reference.errors import InputError, UnknownNameError
+from torch_mirror.doors.objects import each, running
+from torch_mirror.judge.verdict import Certificate
+
+Using: TypeAlias = Callable[[Experiment], Any]
+"""What makes the torch side of an experiment: a session."""
+
+
+Advance: TypeAlias = Callable[[int], None]
+"""Is called with the number of further steps done."""
+Bar: TypeAlias = Callable[[int, str], AbstractContextManager[Advance | None]]
+"""Of so many steps, under a label: what shows how far a run is."""
+
+
+def silent(_steps: int, _label: str) -> AbstractContextManager[None]:
+    """Show nothing."""
+    return nullcontext()
+
+
+class Sides(NamedTuple):
+    """An experiment, and what makes its torch side: the experiment's own mirror where it is None."""
+
+    experiment: Experiment
+    using: Using | None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``verify`` and ``selftest`` take beside the experiment."""
+        return {} if self.using is None else {"using": self.using}
+
+
+class Run(NamedTuple):
+    """One run: the name of its experiment, what it is called, and how its sides are made, or what was found of it."""
+
+    name: str
+    label: str
+    make: Callable[[], Sides | Certificate]
+
+
+def sides(text: str, found: object, expected: str) -> Sides:
+    """An Experiment, or a tuple of one and of what makes its torch side. Raises InputError for anything else."""
+    e, using = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+    if not isinstance(e, Experiment) or not (using is None or callable(using)):
+        raise InputError(text, expected, type(found).__name__)
+    return Sides(e, using)
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The names once each, all of our experiments where there is none. Raises UnknownNameError for none of ours."""
+    known = experiments.names()
+    for name in names:
+        if ":" not in name and name not in known:
+            raise UnknownNameError("experiment", name, known)
+    return list(dict.fromkeys(names or known))
+
+
+def runs_of(names: Iterable[str], dtypes: Sequence[str], seed: int = 0) -> list[Run]:
+    """The runs of each NAME of ours, one in each precision, and of each FILE:OBJECT.
+
+    Raises InputError for an object that is no run.
+    """
+    return [run for name in names for run in (_own(name) if ":" in name else _ours(name, dtypes, seed))]
+
+
+def judged(run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar = silent) -> Certificate:
+    """The verdict on a run, in so many steps (None: the experiment's own).
+
+    Raises InputError for what the user's own code raises, saying where.
+    """
+    made = run.make()
+    if isinstance(made, Certificate):
+        return replace(made, strict=made.strict or strict)
+    e = made.experiment if steps is None else replace(made.experiment, steps=steps)
+    with bar(e.steps, run.label) as advance, running(run.label):
+        return torch_mirror.verify(e, progress=advance, strict=strict, **made.options)
+
+
+def _ours(name: str, dtypes: Sequence[str], seed: int) -> list[Run]:
+    def made(dtype: str) -> Callable[[], Sides]:
+        return lambda: Sides(experiments.load(name, dtype=dtype, seed=seed), None)
+
+    return [Run(name, f"{name} {dtype}", made(dtype)) for dtype in dtypes]
+
+
+def _own(name: str) -> list[Run]:
+    return [_of_object(text, found) for text, found in each(name)]
+
+
+def _of_object(text: str, found: object) -> Run:
+    if isinstance(found, Certificate):
+        return Run(found.experiment, text, lambda: found)
+    expected = "a reference.Experiment, a tuple (experiment, using), what verify returned, or a dict of these"
+    e, using = sides(text, found, expected)
+    if e.name == Experiment.name:  # nobody has named it
+        e = replace(e, name=text)
+    return Run(e.name, e.name, lambda: Sides(e, using))
