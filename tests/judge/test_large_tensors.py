@@ -56,7 +56,7 @@ def judged(e: Experiment, planted: Planted) -> Row:
 
     def using(e: Experiment) -> Session:
         made = session(e)
-        next(made.module.parameters()).register_hook(plant)
+        next(made.module.parameters()).register_hook(plant)  # type: ignore[no-untyped-call]  # torch has no types for it
         return made
 
     with unruled():
