@@ -90,7 +90,8 @@ def of_fault(fault: Fault) -> list[str]:
     """Where the right values end, where the wrong ones begin, why, and what follows."""
     width = max((len(_line(r.line)) for r in fault.right[:_SHOWN]), default=0)
     told = [f"the right values end at  {_line(r.line):<{width}}  {_meaning(r)}".rstrip() for r in fault.right[:_SHOWN]]
-    told += [f"wrong from               {_line(line)}" for line in fault.wrong[:1]]
+    where = "missing at or behind    " if fault.lacking else "wrong from              "
+    told += [f"{where} {_line(line)}" for line in fault.wrong[:1]]
     told += [f"                   or    {_line(line)}" for line in fault.wrong[1:_SHOWN]]
     if fault.due is not None:
         told.append(f"there {_meaning(fault.due).removeprefix('= ')} is due")

@@ -33,12 +33,13 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     place = dict(guess.pairs)[value]
     own = match_of(v, value)
     missing = own is not None and not own.partial and own.number != place and equal(own.factor, guess.share)
+    part = own is not None and own.partial and own.number == place and equal(own.factor, guess.share)
     taken = value in s.forward  # for the derivative that is due
     if missing and own is not None and _times_used(s, own.number, place):
         value = _earliest(v, value, own.number)
     right = () if taken else (value,) if missing else last_right(v, value, guess.share)
-    wrong = _users(s, value, explained) if missing or taken else _path(v, value, right)
-    if missing and not taken:  # its own line may have forgotten the step, and those that use it as well
+    wrong = _users(s, value, explained) if missing or part or taken else _path(v, value, right)
+    if (missing or part) and not taken:  # its own line may have forgotten the step, and those that use it as well
         wrong = tuple(dict.fromkeys((*_lines(s, [value]), *wrong)))
     obvious = is_leaf(s, place) or (own is not None and own.number == place)
     due = None if obvious else _meaning(s, place, "")
@@ -61,6 +62,7 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         due,
         shown=len(explained) > 1,
         note=note,
+        lacking=(missing or part) and not taken,
     )
 
 

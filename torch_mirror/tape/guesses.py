@@ -34,6 +34,9 @@ TRIES = 96
 """Values that are put in the place of a derivative, for one fault."""
 
 
+CALLS = 4
+"""Values of one expression of the forward pass, as of a function that was called so often, that one value may be by."""
+
 ROUGHLY = 1e-6
 """Of the largest element: a gradient that is further off without radii is not looked at with them."""
 
@@ -127,16 +130,17 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     (start, leaf), first = own.pairs[0], name
     reach = {n: sum(n in s.above[name] for name in left) for n in s.above[first]}
     found: dict[Guess, tuple[int, int, Guess]] = {}
-    sites: set[Any] = set()
+    sites: dict[Any, int] = {}
     by_factor = list(_by_factor(v, first))
     own_values = _by_forward(v, start, leaf, left, reach)
     for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach), own_values)):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
         if len(sites) == TRIES:
             break
-        if site in sites:
+        once = [n for n in s.sites[site_of(s, one.value)] if n not in s.forward] == [one.value]
+        if sites.get(site, 0) == (CALLS if once else 1):
             continue
-        sites.add(site)
+        sites[site] = sites.get(site, 0) + 1
         for guess in _each_time(s, one):
             rank = i - len(by_factor) if i < len(by_factor) else first_wrong(v, guess)
             found.setdefault(guess, (-reach[one.value], rank, guess))
