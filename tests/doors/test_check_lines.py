@@ -7,7 +7,7 @@ import pytest
 
 from torch_mirror import Checked, check
 from torch_mirror.reports import derivatives
-from torch_mirror.tape import causes
+from torch_mirror.tape import blame, causes
 
 draw = np.random.default_rng(0).normal
 P = {"W": draw(size=(4, 3)), "b": draw(size=3), "V": draw(size=(3, 2))}
@@ -240,3 +240,28 @@ def test_a_term_that_is_missing_is_behind_the_last_right_line() -> None:
     result = check(mine, {"W": P["V"]}, X[:, :3], T)
     assert [line.source[:5] for line in result.faults[0].wrong] == ["da = ", "retur"]
     assert "missing at or behind     test_check_lines.py:" in text(result)
+
+
+def recurrence(p: Any, x: Any) -> Any:
+    h, hs = np.zeros(3), []
+    for a in x:
+        before = h
+        h = np.tanh(p["W"] @ h + a)
+        hs.append((before, h))
+    dW, dh = 0 * p["W"], np.zeros_like(h)
+    for before, h in reversed(hs):
+        dz = (dh + 2 * h) * (1 - h * h)
+        dW = dW + np.outer(dz, before)
+        dh = p["W"] @ dz  # the mistake: W.T
+    return sum((h * h).sum() for _, h in hs), {"W": dW}
+
+
+def test_lines_have_a_budget_and_it_is_told_where_it_was_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    r = np.random.default_rng(0)
+    p, x = {"W": 0.3 * r.normal(size=(3, 3))}, r.normal(size=(5, 3))
+    assert check(recurrence, p, x).faults[0].wrong
+    monkeypatch.setattr(blame, "SECONDS", -1.0)
+    result = check(recurrence, p, x)
+    assert result.verdict == "refuted"
+    assert [fault.note for fault in result.faults] == [blame.LATE]
+    assert not result.faults[0].wrong

@@ -41,7 +41,7 @@ ABOUT = (
     ),
     Entry(
         "not asked for", "cause",
-        "check(..., explain=False) looks for no causes.",
+        "check(..., explain=False) looks for no lines and no causes.",
         ("cause",), r"not asked for",
     ),
 )  # fmt: skip

@@ -206,7 +206,7 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
     ends = [m for n in right if (m := match_of(v, n)) is not None]
     turned = len({m.factor > 0 for m in ends}) > 1  # of two signs one is wrong, and so may be what it was found by
     whole = not ends or turned or any(m.partial for m in ends)
-    candidates = set(s.forward) if whole else {n for m in ends for n in numbers_in(s.tape.values[m.number])}
+    candidates = set(s.forward) if whole else set(numbers_in(*(s.tape.values[m.number] for m in ends)))
     return sorted(candidates & dependents(v, leaf), reverse=True)
 
 

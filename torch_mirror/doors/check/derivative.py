@@ -76,8 +76,8 @@ def check(
     arrays:     the data: arrays of any dtype and shape, or whatever else the function takes. data= is the same
     make:       () -> (parameters, *data) of other sizes, best such that no two sizes are equal. It is called where the
                 numbers at hand cannot tell the causes of a wrong gradient apart, and not else
-    explain:    whether causes are looked for, which takes up to two seconds of the processor where a gradient is wrong.
-                False in a property test, whose failures hypothesis tries some hundred times
+    explain:    whether lines and causes are looked for, which takes up to ten and two seconds of the processor where a
+                gradient is wrong. False in a property test, whose failures hypothesis tries some hundred times
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
