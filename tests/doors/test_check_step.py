@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache, partial
 from typing import Any
 
@@ -12,12 +13,14 @@ import torch
 
 from reference import SGD, Adagrad, Adam, AdamW, RMSprop
 from reference.errors import InputError
+from reference.optimizers.parts import lerp
 from tests.doors.catalogue import grade, of_optimizer, update_of, words
 from tests.tape.edits.optimizers import HERE, THERE
 from tests.tape.edits.planted import Fault
 from tests.unruled import unexplained
 from torch_mirror import Checked, check_step
-from torch_mirror.doors.check import step, step_causes
+from torch_mirror.balls.cell import Ball
+from torch_mirror.doors.check import running_mean, step, step_causes
 
 draw = np.random.default_rng(0).standard_normal
 P = {"W": draw((3, 2)), "b": draw(2)}
@@ -438,3 +441,42 @@ def test_parameters_that_are_no_floats_are_told() -> None:
     p, g = {"W": np.array([1, 2, 3])}, {"W": np.array([0.5, -1, 2])}
     with pytest.raises(InputError, match="parameter W: expected an array of floats, got one of int"):
         check_step(lambda p, g: {"W": (p["W"] - 0.1 * g["W"]).astype(p["W"].dtype)}, SGD(0.1), p, g)
+
+
+# --- many steps -------------------------------------------------------------------------------------------------------
+
+
+def adam_by_hand(p: Any, g: Any, state: Any, t: Any) -> Any:
+    m, v = 0.9 * state["m"] + 0.1 * g, 0.999 * state["v"] + 0.001 * g * g
+    step = 1e-3 * (m / (1 - 0.9 ** (t + 1))) / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8)
+    return p - step, {"m": m, "v": v}
+
+
+def test_as_many_steps_as_one_likes_are_told_as_finely() -> None:
+    """The radius of the right optimizer's running mean does not grow with the steps."""
+
+    def start(p: Any) -> Any:
+        return {"m": 0 * p, "v": 0 * p}
+
+    r = np.random.default_rng(1)
+    result = check_step(adam_by_hand, Adam(1e-3), r.normal(size=3), r.normal(size=3), 400, start=start)
+    assert result.certified, str(result)
+    assert result.resolution is not None
+    assert result.resolution < 1e-11
+
+
+def test_a_narrowed_mean_holds_the_exact_one() -> None:
+    """In fractions: m + w (g - m), step by step, for weights near 0, 1/2 and 1."""
+    r = np.random.default_rng(2)
+    for weight in (1 - 0.9, 1 - 0.999, 0.5, 0.75, 0.999):
+        m, exact, w = Ball(np.zeros(4)), [Fraction(0)] * 4, Fraction(weight)
+        radii = []
+        for _ in range(60):
+            g = r.standard_normal(4)
+            m = running_mean.mean(lerp(m, Ball(g), weight), m, Ball(g), weight)
+            exact = [a + w * (Fraction(b) - a) for a, b in zip(exact, g.tolist(), strict=True)]
+            x = m.settled()
+            radii.append(float(np.max(x.radius)))
+            off = [abs(Fraction(c) - e) for c, e in zip(x.value.tolist(), exact, strict=True)]
+            assert all(o <= Fraction(float(e)) for o, e in zip(off, np.broadcast_to(x.radius, 4), strict=True))
+        assert radii[-1] < 100 * max(radii[:5]), weight

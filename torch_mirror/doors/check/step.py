@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.arrays import keep
 from reference.claim.tree import Tree, named, zip_with
 from reference.claim.update import Own, checked_optimizer
 from reference.errors import InputError
@@ -39,6 +40,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import copies, spoken
 from torch_mirror.doors.check.own import blinded
 from torch_mirror.doors.check.result import Checked
+from torch_mirror.doors.check.running_mean import narrowing
 from torch_mirror.doors.check.runs import line_of
 from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
 from torch_mirror.doors.check.step_own import Made, as_the_right_one, own_steps, plain_steps, steps_on_balls
@@ -205,7 +207,8 @@ def _compared(
     mine, my_state = p, ours.init(p)
     for t, (g, yours) in enumerate(zip(drawn, made, strict=True)):
         before, state = mine, my_state
-        mine, my_state = ours.step(mine, g, my_state, t)
+        sow = narrowing(ours, mine, g, my_state)  # an optimizer of the protocol need not take one
+        mine, my_state = ours.step(mine, g, my_state, t, *(() if sow is keep else (sow,)))
         right.append(mine)
         pairs = {name: (x, named(yours.p)[name], named(before)[name]) for name, x in named(mine).items()}
         for name, own in states.items():
