@@ -232,3 +232,25 @@ def test_values_of_one_name_are_told_apart_by_their_lines(first: bool) -> None: 
     (cause,) = check(mine, {"W": draw(size=(4, 3))}, draw(size=(7, 4))).causes
     line = mine.__code__.co_firstlineno + (1 if first else 2)
     assert f"d(z of line {line})" in cause, cause
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_equal_indices_that_are_counted_once_are_named(*, adds: bool) -> None:
+    """An embedding whose rows occur several times: dE[k] += dh is one share, and np.add.at all of them."""
+
+    def mine(p: Any, k: Any, t: Any) -> Any:
+        h = p["E"][k]
+        e = h @ p["W"] - t
+        dh = 2 * e @ p["W"].T
+        dE = np.zeros_like(p["E"])
+        if adds:
+            dE[k] += dh
+        else:
+            dE[k] = dh
+        return (e**2).sum(), {"E": dE, "W": h.T @ (2 * e)}
+
+    draw = np.random.default_rng(0).normal
+    p = {"E": draw(size=(5, 3)), "W": draw(size=(3, 2))}
+    (cause,) = check(mine, p, np.array([0, 2, 2, 4, 2]), draw(size=(5, 2))).causes
+    assert cause.startswith("only the last of equal indices in d(E)"), cause
+    assert check(mine, p, np.array([0, 2, 1, 4, 3]), draw(size=(5, 2))).certified

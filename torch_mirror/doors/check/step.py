@@ -44,11 +44,12 @@ from torch_mirror.doors.check.running_mean import narrowing
 from torch_mirror.doors.check.runs import line_of
 from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
 from torch_mirror.doors.check.step_own import Made, as_the_right_one, own_steps, plain_steps, steps_on_balls
+from torch_mirror.doors.check.step_whole import Run
 from torch_mirror.doors.check.untouched import untouched
 from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.edits.explain_updates import Later
-from torch_mirror.tape.told import Row
+from torch_mirror.tape.told import Fault, Row
 
 
 def check_step(
@@ -104,7 +105,12 @@ def check_step(
     rows = {name: blinded(row, unsure) for name, row in rows.items()}
     name = getattr(update, "__qualname__", "update")
     what = f"what {_called(ours)} makes in {steps} steps"
-    faults = () if first is None else faults_of(ours, first)
+    faults: tuple[Fault, ...] = ()
+    if first is not None:
+        seen = slice(first.t + 1 + len(first.later))
+        given = [copies(g, ball) for g in drawn[seen]]
+        run = Run(copies(parameters, ball), given, [made.p for made in yours[seen]], right[seen])
+        faults = faults_of(ours, first, run)
     notes = own.notes if not own.astray or first is None else (own.astray,)
     return Checked(name, tuple(rows.values()), faults, notes, seconds=time.perf_counter() - started, what=what)
 
