@@ -107,11 +107,18 @@ def of_fault(fault: Fault) -> list[str]:
 
 
 def of_causes(causes: Sequence[str]) -> list[str]:
-    """The one cause, or those that are tied; none of none."""
+    """The one cause, or those that are tied, with the proof once; none of none."""
     if len(causes) > 1:
-        return [f"cause, one of {len(causes)} that cannot be told apart: {' | '.join(causes[:3])}"]
+        shown = " | ".join(cause.partition(_PROOF)[0] for cause in causes[:_SHOWN])
+        more = f" | {len(causes) - _SHOWN} more" if len(causes) > _SHOWN else ""
+        proof = causes[0].partition(_PROOF)[2].partition(";")[0].replace("with it ", "with each ").partition(", worst")[0]
+        held = f"{_PROOF}{proof})" if proof else ""
+        return [f"cause, one of {len(causes)} that cannot be told apart: {shown}{more}{held}"]
     return [f"cause: {cause}" for cause in causes]
 
+
+_PROOF = " (proof: "
+"""What stands between the words of a cause and why it is one (tape/causes.py)."""
 
 _WIDEST = 64
 """Characters of a line of source that are shown."""
