@@ -254,3 +254,25 @@ def test_equal_indices_that_are_counted_once_are_named(*, adds: bool) -> None:
     (cause,) = check(mine, p, np.array([0, 2, 2, 4, 2]), draw(size=(5, 2))).causes
     assert cause.startswith("only the last of equal indices in d(E)"), cause
     assert check(mine, p, np.array([0, 2, 1, 4, 3]), draw(size=(5, 2))).certified
+
+
+def test_what_a_call_makes_on_its_way_has_not_the_name_of_what_it_gives() -> None:
+    """np.linalg.norm makes a sum of squares, np.convolve turns its filter round: neither is what the line is called."""
+
+    def normed(p: Any, x: Any) -> Any:
+        norm = np.linalg.norm(p["V"], axis=0)
+        return (p["V"] / norm * x).sum(), {"V": x / norm - (x * p["V"]).sum(0) / norm**4 * p["V"]}  # norm**3 is due
+
+    def convolved(p: Any, x: Any, t: Any) -> Any:
+        y = np.convolve(x, p["k"], mode="valid")
+        e = y - t
+        return (e**2).sum(), {"k": np.convolve(2 * e, x[::-1], mode="valid")[::-1]}  # no [::-1] is due
+
+    draw = np.random.default_rng(0).normal
+    for function, p, *data in (
+        (normed, {"V": draw(size=(4, 3))}, draw(size=(4, 3))),
+        (convolved, {"k": draw(size=3)}, draw(size=8), draw(size=6)),
+    ):
+        causes = check(function, p, *data).causes
+        assert causes
+        assert not any("of another turn" in cause or "d(y)" in cause or "d(np.convolve" in cause for cause in causes)

@@ -146,8 +146,8 @@ def test_nothing_is_said_where_no_side_is_known_to_be_wrong() -> None:
 
 
 def test_of_a_tie_the_proof_is_told_once() -> None:
-    one, other = (f"{what} (proof: with it all 9 elements are within their radius, worst 0.1; nothing simpler fits, and "
-                  "less simple a factor c at d, 7 edits tried)" for what in ("a factor 1/2 at z", "mean for sum in b"))  # fmt: skip
+    proof = "(proof: with it all 9 elements are within their radius, worst 0.1; nothing simpler fits, 7 edits tried)"
+    one, other = (f"{what} {proof}" for what in ("a factor 1/2 at z", "mean for sum in b"))
     (line,) = of_causes([one, other])
     assert line == (
         "cause, one of 2 that cannot be told apart: a factor 1/2 at z | mean for sum in b "

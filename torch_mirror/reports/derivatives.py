@@ -111,7 +111,7 @@ def of_causes(causes: Sequence[str]) -> list[str]:
     if len(causes) > 1:
         shown = " | ".join(cause.partition(_PROOF)[0] for cause in causes[:_SHOWN])
         more = f" | {len(causes) - _SHOWN} more" if len(causes) > _SHOWN else ""
-        proof = causes[0].partition(_PROOF)[2].partition(";")[0].replace("with it ", "with each ").partition(", worst")[0]
+        proof = causes[0].partition(_PROOF)[2].partition(", worst")[0].replace("with it ", "with each ")
         held = f"{_PROOF}{proof})" if proof else ""
         return [f"cause, one of {len(causes)} that cannot be told apart: {shown}{more}{held}"]
     return [f"cause: {cause}" for cause in causes]
