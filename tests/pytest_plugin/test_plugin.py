@@ -15,7 +15,7 @@ import torch_mirror
 from reference import SGD, experiments
 from torch_mirror.judge.findings import Doubt, Row
 from torch_mirror.judge.verdict import Certificate
-from torch_mirror.pytest_plugin import judging, summary
+from torch_mirror.pytest_plugin import judging, plugin, summary
 from torch_mirror.pytest_plugin.records import Record
 
 
@@ -411,6 +411,14 @@ def test_a_run_that_does_not_use_it_imports_neither_numpy_nor_torch(tmp_path: Pa
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_plugin_loads_with_the_oldest_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/pytest_versions.py runs all of this with it; here what it lacks is taken away."""
+    for later in ("TerminalReporter", "RaisesGroup", "RaisesExc", "Subtests"):
+        monkeypatch.delattr(pytest, later, raising=False)
+    source = Path(plugin.__file__).read_text(encoding="utf-8")
+    exec(compile(source, plugin.__file__, "exec"), {"__name__": "as_if_new"})  # noqa: S102 - our own
 
 
 def test_workers_optimised_python_and_importlib(tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ class Collected:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.records += [(report.nodeid, record) for record in getattr(report, KEPT, ())]
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    # Between quotes, as pytest 8.2 has no public name for it.
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         if self.records:
             terminalreporter.section("torch-mirror")
             for text in lines(self.records):
