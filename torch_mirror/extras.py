@@ -8,6 +8,7 @@ EXTRAS = {
     "tqdm": "cli",
     "sklearn": "documents",
     "flint": "exact",
+    "joblib": "jobs",
     "matplotlib": "plot",
     "PIL": "plot",
 }

@@ -1,5 +1,7 @@
 """torch-mirror verify: whole training runs."""
 
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +10,7 @@ import click
 from torch_mirror.doors.console import (
     DTYPES,
     REPORTS,
+    at_rest,
     bar,
     check_paths,
     errors_without_traceback,
@@ -28,6 +31,7 @@ from torch_mirror.interrupt import raise_as_usual
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that judge.")
 @click.option("--strict", is_flag=True, help="Fail where there is a doubt, too: what roundings hardly explain.")
 @watch_option
 @quiet_option
@@ -40,6 +44,7 @@ def verify(
     dtype: Literal["float64", "float32", "both"],
     steps: int | None,
     seed: int,
+    jobs: int,
     *,
     strict: bool,
     watch: bool,
@@ -55,9 +60,10 @@ def verify(
     these; package.module:OBJECT will do as well. One line each; exit status 0 if all are certified, 1 if one is refuted
     or vacuous or, with --strict, doubted, 2 for bad usage or input.
     """
-    settle_threads()
+    settle_threads(one=jobs > 1)
     with errors_without_traceback():
-        from torch_mirror.doors.runs import chosen, judged, runs_of
+        from torch_mirror.doors.jobs.ordered import How, certificates
+        from torch_mirror.doors.runs import chosen, runs_of
 
         names = tuple(chosen(names))
         wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS}, names)
@@ -73,10 +79,15 @@ def verify(
 
         runs = runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)
         width = max(len(run.name) for run in runs)
-        certificates = []
-        for run in runs:
-            certificate = judged(run, steps, strict=strict, bar=bar)
-            show(certificate, width, quiet=quiet, verbose=verbose)
-            certificates.append(certificate)
-        write_reports(wanted, certificates)
-    context.exit(0 if all(c.verdict == "certified" for c in certificates) else 1)
+        found = []
+        with closing(certificates(runs, How(steps, strict, jobs), bar, partial(bar, unit="run"))) as judged:
+            try:
+                for certificate in judged:
+                    with at_rest():
+                        show(certificate, width, quiet=quiet, verbose=verbose)
+                    found.append(certificate)
+            except KeyboardInterrupt:
+                click.echo(f"{len(found)} of {len(runs)} runs were judged.", err=True)
+                raise
+        write_reports(wanted, found)
+    context.exit(0 if all(c.verdict == "certified" for c in found) else 1)

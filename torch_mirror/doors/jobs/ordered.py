@@ -1,0 +1,75 @@
+"""The certificates of many runs in the order of the runs, whoever judges them and whichever is finished first."""
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from torch_mirror.doors.jobs.unit import Answer, Unit
+from torch_mirror.doors.runs import Bar, Run, judged, silent
+from torch_mirror.judge.verdict import Certificate
+
+
+class How(NamedTuple):
+    """How runs are judged: in how many steps (None: their own); with --strict; in how many processes."""
+
+    steps: int | None = None
+    strict: bool = False
+    jobs: int = 1
+
+
+def certificates(
+    runs: Sequence[Run], how: How, bar: Bar = silent, bar_of_runs: Bar = silent
+) -> Generator[Certificate, None, None]:
+    """The verdicts in the order of the runs. On Ctrl-C what is judged already comes first, then KeyboardInterrupt.
+
+    bar: shows the steps of one run, bar_of_runs how many are judged where several are at once. Close it: the processes
+    that judge are ended then. Raises InputError as ``runs.judged`` does, in its turn.
+    """
+    waiting: dict[int, Answer] = {}
+    done = 0
+    with closing(_answers(runs, how, bar, bar_of_runs)) as answers:
+        try:
+            for place, answer in answers:
+                waiting[place] = answer
+                while done in waiting:
+                    yield _told(waiting.pop(done))
+                    done += 1
+        except KeyboardInterrupt:
+            for place in sorted(waiting):
+                if waiting[place].error is None:
+                    yield _told(waiting[place])
+            raise
+
+
+def _answers(
+    runs: Sequence[Run], how: How, bar: Bar, bar_of_runs: Bar
+) -> Generator[tuple[int, Answer], None, None]:
+    """What comes of the runs with their places, in any order."""
+    sent = [place for place, run in enumerate(runs) if run.source is not None]
+    if how.jobs == 1 or len(sent) < 2:
+        for place, run in enumerate(runs):
+            yield place, Answer(judged(run, how.steps, strict=how.strict, bar=bar))
+        return
+    for place in sorted({*range(len(runs))} - {*sent}):
+        yield place, Answer(judged(runs[place], strict=how.strict))
+    from torch_mirror.doors.jobs.workers import by_processes  # noqa: PLC0415 - joblib is an extra
+
+    folder = str(Path.cwd())
+    units = [Unit(source, folder, how.steps, how.strict) for run in runs if (source := run.source) is not None]
+    judging = by_processes(units, min(how.jobs, len(units)))
+    with bar_of_runs(len(units), "judged") as advance, closing(judging) as answers:
+        for place, answer in answers:
+            if advance is not None:
+                advance(1)
+            yield sent[place], answer
+
+
+def _told(answer: Answer) -> Certificate:
+    """The certificate of an answer, once what the user's code printed is printed. Raises the error in its place."""
+    sys.stdout.write(answer.output)
+    sys.stderr.write(answer.errors)
+    if answer.certificate is None:
+        raise answer.error or AssertionError("an answer is a certificate or an error")
+    return answer.certificate
