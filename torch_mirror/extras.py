@@ -9,6 +9,7 @@ EXTRAS = {
     "sklearn": "documents",
     "flint": "exact",
     "joblib": "jobs",
+    "distributed": "dask",
     "matplotlib": "plot",
     "PIL": "plot",
 }

@@ -19,6 +19,7 @@ from reference.errors import InputError
 from torch_mirror.doors.cli import cli
 from torch_mirror.doors.jobs import ordered
 from torch_mirror.doors.jobs.ordered import How, certificates
+from torch_mirror.doors.jobs.software import software
 from torch_mirror.doors.jobs.unit import Answer, Unit, sendable, work
 from torch_mirror.doors.runs import Source, again, judged, runs_of
 from torch_mirror.judge.verdict import Certificate
@@ -110,6 +111,15 @@ def test_an_entry_is_made_alone_and_one_that_is_gone_is_told() -> None:
     assert again(Source("mine.py:cases", "mine.py:cases loud")).name == "loud"
     with pytest.raises(InputError, match=r"cases none: expected the entry that was there before, got only loud"):
         again(Source("mine.py:cases", "mine.py:cases none"))
+
+
+def test_a_worker_with_other_versions_judges_nothing(folder: Path) -> None:
+    source = Source("linear-neuron", "linear-neuron", "float64")
+    versions = software()
+    assert work(Unit(source, str(folder), 1, software=versions)).certificate is not None
+    refused = work(Unit(source, str(folder), 1, software={**versions, "numpy": "1.0"}))
+    assert refused.certificate is None
+    assert str(refused.error).startswith("numpy of a worker: expected 1.0, got 2.")
 
 
 class Odd(Exception):  # noqa: N818 - as a user may call it

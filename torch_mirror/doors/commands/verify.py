@@ -32,6 +32,8 @@ from torch_mirror.interrupt import raise_as_usual
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that judge.")
+@click.option("--backend", type=click.Choice(["processes", "dask"]), default="processes", help="Who judges.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for --backend dask: tcp://HOST:8786.")
 @click.option("--strict", is_flag=True, help="Fail where there is a doubt, too: what roundings hardly explain.")
 @watch_option
 @quiet_option
@@ -45,6 +47,8 @@ def verify(
     steps: int | None,
     seed: int,
     jobs: int,
+    backend: Literal["processes", "dask"],
+    scheduler: str | None,
     *,
     strict: bool,
     watch: bool,
@@ -72,6 +76,7 @@ def verify(
 
             raise_as_usual()
             watched(context, names)
+        check_backend(backend, scheduler, jobs)
         import torch_mirror.doors.verify  # noqa: F401 - now, while Ctrl-C ends the process without an exception
 
         raise_as_usual()
@@ -80,7 +85,7 @@ def verify(
         runs = runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)
         width = max(len(run.name) for run in runs)
         found = []
-        with closing(certificates(runs, How(steps, strict, jobs), bar, partial(bar, unit="run"))) as judged:
+        with closing(certificates(runs, How(steps, strict, jobs, scheduler), bar, partial(bar, unit="run"))) as judged:
             try:
                 for certificate in judged:
                     with at_rest():
@@ -91,3 +96,15 @@ def verify(
                 raise
         write_reports(wanted, found)
     context.exit(0 if all(c.verdict == "certified" for c in found) else 1)
+
+
+def check_backend(backend: str, scheduler: str | None, jobs: int) -> None:
+    """Raise InputError for options of different backends."""
+    from reference.errors import InputError
+
+    if backend == "dask" and scheduler is None:
+        raise InputError("--scheduler", "the address of a Dask scheduler, for --backend dask", "none")
+    if backend == "dask" and jobs != 1:
+        raise InputError("-j", "none with --backend dask, whose cluster has its own number of workers", jobs)
+    if backend != "dask" and scheduler is not None:
+        raise InputError("--scheduler", "--backend dask beside it", f"--backend {backend}")

@@ -12,11 +12,23 @@ from torch_mirror.judge.verdict import Certificate
 
 
 class How(NamedTuple):
-    """How runs are judged: in how many steps (None: their own); with --strict; in how many processes."""
+    """How runs are judged: in how many steps (None: their own); with --strict; in how many processes, or by a cluster.
+
+    scheduler: the address of a Dask cluster's.
+    """
 
     steps: int | None = None
     strict: bool = False
     jobs: int = 1
+    scheduler: str | None = None
+
+    def judging(self, units: Sequence[Unit]) -> Generator[tuple[int, Answer], None, None]:
+        """What comes of units in other processes, with their places."""
+        from torch_mirror.doors.jobs.workers import by_cluster, by_processes  # noqa: PLC0415 - joblib is an extra
+
+        if self.scheduler is not None:
+            return by_cluster(units, self.scheduler)
+        return by_processes(units, min(self.jobs, len(units)))
 
 
 def certificates(
@@ -48,18 +60,15 @@ def _answers(
 ) -> Generator[tuple[int, Answer], None, None]:
     """What comes of the runs with their places, in any order."""
     sent = [place for place, run in enumerate(runs) if run.source is not None]
-    if how.jobs == 1 or len(sent) < 2:
+    if how.scheduler is None and (how.jobs == 1 or len(sent) < 2):
         for place, run in enumerate(runs):
             yield place, Answer(judged(run, how.steps, strict=how.strict, bar=bar))
         return
     for place in sorted({*range(len(runs))} - {*sent}):
         yield place, Answer(judged(runs[place], strict=how.strict))
-    from torch_mirror.doors.jobs.workers import by_processes  # noqa: PLC0415 - joblib is an extra
-
     folder = str(Path.cwd())
     units = [Unit(source, folder, how.steps, how.strict) for run in runs if (source := run.source) is not None]
-    judging = by_processes(units, min(how.jobs, len(units)))
-    with bar_of_runs(len(units), "judged") as advance, closing(judging) as answers:
+    with bar_of_runs(len(units), "judged") as advance, closing(how.judging(units)) as answers:
         for place, answer in answers:
             if advance is not None:
                 advance(1)

@@ -8,11 +8,13 @@ import io
 import os
 import pickle
 import traceback
+from collections.abc import Mapping
 from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
 from threading import Lock
 from typing import NamedTuple
 
-from reference.errors import TorchMirrorError
+from reference.errors import InputError, TorchMirrorError
+from torch_mirror.doors.jobs.software import software
 from torch_mirror.doors.runs import Source, again, judged
 from torch_mirror.judge.verdict import Certificate
 
@@ -21,12 +23,16 @@ _TURN = Lock()
 
 
 class Unit(NamedTuple):
-    """A run, the folder that its file is named from, and how it is to be judged: see ``runs.judged``."""
+    """A run, the folder that its file is named from, and how it is to be judged: see ``runs.judged``.
+
+    software: which is asked of another machine, as by other versions the verdict may be another.
+    """
 
     source: Source
     folder: str
     steps: int | None = None
     strict: bool = False
+    software: Mapping[str, str] | None = None
 
 
 class Answer(NamedTuple):
@@ -44,6 +50,7 @@ def work(unit: Unit) -> Answer:
         out, err = io.StringIO(), io.StringIO()
         try:
             with chdir(unit.folder) if os.getcwd() != unit.folder else nullcontext():  # noqa: PTH109 - both are texts
+                _check_software(unit)
                 with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                     run = again(unit.source)  # whatever it prints was printed where the run was first looked up
                 with redirect_stdout(out), redirect_stderr(err):
@@ -51,6 +58,14 @@ def work(unit: Unit) -> Answer:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised where the answer is read
             found = Answer(error=sendable(error))
         return found._replace(output=out.getvalue(), errors=err.getvalue())
+
+
+def _check_software(unit: Unit) -> None:
+    """Raise InputError where other versions would judge than were asked for."""
+    here = software() if unit.software is not None else {}
+    for name, asked in (unit.software or {}).items():
+        if here[name] != asked:
+            raise InputError(f"{name} of a worker", asked, f"{here[name]}: install the same there as here")
 
 
 def sendable(error: BaseException) -> BaseException:
