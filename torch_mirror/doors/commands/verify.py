@@ -24,6 +24,9 @@ from torch_mirror.doors.console import (
 )
 from torch_mirror.interrupt import raise_as_usual
 
+CACHE = Path(".torch_mirror_cache")
+"""Where --resume keeps verdicts: in the current folder, as pytest and ruff do with theirs."""
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME|FILE:OBJECT]...", shell_complete=names_and_files)
@@ -34,6 +37,7 @@ from torch_mirror.interrupt import raise_as_usual
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that judge.")
 @click.option("--backend", type=click.Choice(["processes", "dask"]), default="processes", help="Who judges.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for --backend dask: tcp://HOST:8786.")
+@click.option("--resume", is_flag=True, help="Keep each verdict in .torch_mirror_cache, and take over what is there.")
 @click.option("--strict", is_flag=True, help="Fail where there is a doubt, too: what roundings hardly explain.")
 @watch_option
 @quiet_option
@@ -50,6 +54,7 @@ def verify(
     backend: Literal["processes", "dask"],
     scheduler: str | None,
     *,
+    resume: bool,
     strict: bool,
     watch: bool,
     quiet: bool,
@@ -82,10 +87,11 @@ def verify(
         raise_as_usual()
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
+        how = How(steps, strict, jobs, scheduler, CACHE if resume else None)
         runs = runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)
         width = max(len(run.name) for run in runs)
         found = []
-        with closing(certificates(runs, How(steps, strict, jobs, scheduler), bar, partial(bar, unit="run"))) as judged:
+        with closing(certificates(runs, how, bar, partial(bar, unit="run"))) as judged:
             try:
                 for certificate in judged:
                     with at_rest():

@@ -1,12 +1,12 @@
 """The certificates of many runs in the order of the runs, whoever judges them and whichever is finished first."""
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from torch_mirror.doors.jobs.unit import Answer, Unit
+from torch_mirror.doors.jobs.unit import Answer, Unit, work
 from torch_mirror.doors.runs import Bar, Run, judged, silent
 from torch_mirror.judge.verdict import Certificate
 
@@ -14,21 +14,14 @@ from torch_mirror.judge.verdict import Certificate
 class How(NamedTuple):
     """How runs are judged: in how many steps (None: their own); with --strict; in how many processes, or by a cluster.
 
-    scheduler: the address of a Dask cluster's.
+    scheduler: the address of a Dask cluster's. kept: the folder of verdicts that are taken over, and are kept.
     """
 
     steps: int | None = None
     strict: bool = False
     jobs: int = 1
     scheduler: str | None = None
-
-    def judging(self, units: Sequence[Unit]) -> Generator[tuple[int, Answer], None, None]:
-        """What comes of units in other processes, with their places."""
-        from torch_mirror.doors.jobs.workers import by_cluster, by_processes  # noqa: PLC0415 - joblib is an extra
-
-        if self.scheduler is not None:
-            return by_cluster(units, self.scheduler)
-        return by_processes(units, min(self.jobs, len(units)))
+    kept: Path | None = None
 
 
 def certificates(
@@ -59,20 +52,49 @@ def _answers(
     runs: Sequence[Run], how: How, bar: Bar, bar_of_runs: Bar
 ) -> Generator[tuple[int, Answer], None, None]:
     """What comes of the runs with their places, in any order."""
-    sent = [place for place, run in enumerate(runs) if run.source is not None]
-    if how.scheduler is None and (how.jobs == 1 or len(sent) < 2):
+    folder = str(Path.cwd())
+    units = {
+        place: Unit(run.source, folder, how.steps, how.strict)
+        for place, run in enumerate(runs)
+        if run.source is not None
+    }
+    here = how.scheduler is None and (how.jobs == 1 or len(units) < 2)
+    if here and how.kept is None:
         for place, run in enumerate(runs):
             yield place, Answer(judged(run, how.steps, strict=how.strict, bar=bar))
         return
-    for place in sorted({*range(len(runs))} - {*sent}):
+    for place in sorted({*range(len(runs))} - {*units}):
         yield place, Answer(judged(runs[place], strict=how.strict))
-    folder = str(Path.cwd())
-    units = [Unit(source, folder, how.steps, how.strict) for run in runs if (source := run.source) is not None]
-    with bar_of_runs(len(units), "judged") as advance, closing(how.judging(units)) as answers:
+
+    def judge(some: Mapping[int, Unit]) -> Generator[tuple[int, Answer], None, None]:
+        return _here(some, bar) if here else _elsewhere(some, how, bar_of_runs)
+
+    if how.kept is None:
+        yield from judge(units)
+    else:
+        from torch_mirror.doors.jobs.resumed import resumed  # noqa: PLC0415 - costs time that few need
+
+        yield from resumed(how.kept, {place: (runs[place], unit) for place, unit in units.items()}, judge)
+
+
+def _here(units: Mapping[int, Unit], bar: Bar) -> Generator[tuple[int, Answer], None, None]:
+    for place, unit in units.items():
+        yield place, work(unit, bar)
+
+
+def _elsewhere(units: Mapping[int, Unit], how: How, bar: Bar) -> Generator[tuple[int, Answer], None, None]:
+    """By other processes, in the order in which they finish."""
+    from torch_mirror.doors.jobs.workers import by_cluster, by_processes  # noqa: PLC0415 - joblib is an extra
+
+    if not units:
+        return
+    places, sent = [*units], [*units.values()]
+    judging = by_processes(sent, min(how.jobs, len(sent))) if how.scheduler is None else by_cluster(sent, how.scheduler)
+    with bar(len(sent), "judged") as advance, closing(judging) as answers:
         for place, answer in answers:
             if advance is not None:
                 advance(1)
-            yield sent[place], answer
+            yield places[place], answer
 
 
 def _told(answer: Answer) -> Certificate:

@@ -9,13 +9,15 @@ import os
 import pickle
 import traceback
 from collections.abc import Mapping
-from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from threading import Lock
 from typing import NamedTuple
 
 from reference.errors import InputError, TorchMirrorError
+from torch_mirror.doors.jobs.basis import key_if_any
 from torch_mirror.doors.jobs.software import software
-from torch_mirror.doors.runs import Source, again, judged
+from torch_mirror.doors.jobs.watch import watched
+from torch_mirror.doors.runs import Bar, Source, again, judged, silent
 from torch_mirror.judge.verdict import Certificate
 
 _TURN = Lock()
@@ -25,7 +27,8 @@ _TURN = Lock()
 class Unit(NamedTuple):
     """A run, the folder that its file is named from, and how it is to be judged: see ``runs.judged``.
 
-    software: which is asked of another machine, as by other versions the verdict may be another.
+    software: which is asked of another machine, as by other versions the verdict may be another. watched: whether it is
+    noted what the verdict rests on.
     """
 
     source: Source
@@ -33,31 +36,54 @@ class Unit(NamedTuple):
     steps: int | None = None
     strict: bool = False
     software: Mapping[str, str] | None = None
+    watched: bool = False
 
 
 class Answer(NamedTuple):
-    """A certificate, or the error in its place; and what the user's code printed while it was judged."""
+    """A certificate, or the error in its place; and what the user's code printed while it was judged.
+
+    Of a unit that is watched: key and files are what the verdict rests on (basis.py), flaw says why it may not be kept.
+    """
 
     certificate: Certificate | None = None
     error: BaseException | None = None
     output: str = ""
     errors: str = ""
+    key: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+    flaw: str = ""
 
 
-def work(unit: Unit) -> Answer:
-    """Judge a run, whose file is read anew. No exception gets out: some could not be sent back."""
+def work(unit: Unit, bar: Bar | None = None) -> Answer:
+    """Judge a run, whose file is read anew. No exception gets out: some could not be sent back.
+
+    bar: where the user sees this process: shows the steps, and what the user's code prints is not held back.
+    """
+    out, err = io.StringIO(), io.StringIO()
     with _TURN:
-        out, err = io.StringIO(), io.StringIO()
         try:
-            with chdir(unit.folder) if os.getcwd() != unit.folder else nullcontext():  # noqa: PTH109 - both are texts
-                _check_software(unit)
-                with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                    run = again(unit.source)  # whatever it prints was printed where the run was first looked up
-                with redirect_stdout(out), redirect_stderr(err):
-                    found = Answer(judged(run, unit.steps, strict=unit.strict))
+            found = _judged(unit, bar, out, err)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised where the answer is read
             found = Answer(error=sendable(error))
-        return found._replace(output=out.getvalue(), errors=err.getvalue())
+    return found._replace(output=out.getvalue(), errors=err.getvalue())
+
+
+def _judged(unit: Unit, bar: Bar | None, out: io.StringIO, err: io.StringIO) -> Answer:
+    with ExitStack() as inside:
+        if os.getcwd() != unit.folder:  # noqa: PTH109 - both are texts
+            inside.enter_context(chdir(unit.folder))
+        _check_software(unit)
+        watch = inside.enter_context(watched()) if unit.watched else None
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            run = again(unit.source)  # whatever it prints was printed where the run was first looked up
+        if bar is None:
+            inside.enter_context(redirect_stdout(out))
+            inside.enter_context(redirect_stderr(err))
+        found = Answer(judged(run, unit.steps, strict=unit.strict, bar=bar or silent))
+        if watch is None:
+            return found
+        key = key_if_any(run, unit.folder, unit.steps, strict=unit.strict)  # behind the run, which it must not disturb
+    return found._replace(key=key, files=tuple(watch.files.items()), flaw=watch.flaw())
 
 
 def _check_software(unit: Unit) -> None:
