@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from torch_mirror.doors.cli import cli
 from torch_mirror.doors import runs
+from torch_mirror.doors.cli import cli
 from torch_mirror.doors.jobs import basis, kept
 from torch_mirror.doors.jobs.basis import Basis, read_by
 from torch_mirror.doors.jobs.software import digest, software

@@ -11,6 +11,7 @@ import sysconfig
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import source_from_cache
 from pathlib import Path
 from types import ModuleType
@@ -103,8 +104,15 @@ def digest_of(path: str) -> str | None:
 def _theirs() -> list[tuple[str, ModuleType]]:
     """The user's modules that are loaded, with their files."""
     files = [(getattr(module, "__file__", None), module) for module in [*sys.modules.values()]]
-    real = [(os.path.realpath(file), module) for file, module in files if isinstance(file, str)]
-    return [(path, module) for path, module in real if is_theirs(path)]
+    real = [(_real(file), module) for file, module in files if isinstance(file, str)]
+    return [(path, module) for path, module in real if path]
+
+
+@cache
+def _real(file: str) -> str:
+    """The path of a module's file, "" where it is not the user's; of thousands, each time, so it is remembered."""
+    path = os.path.realpath(file)
+    return path if is_theirs(path) else ""
 
 
 def _is_fresh(module: ModuleType) -> bool:
