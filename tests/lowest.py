@@ -16,7 +16,7 @@ from typing import Any
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 REQUIREMENT = re.compile(r"([\w-]+)>=([\d.]+)")
-UNBOUNDED = {"types-tqdm"}
+UNBOUNDED = {"types-jsonschema", "types-PyYAML", "types-tqdm"}
 """Of stubs the release is that of what they describe."""
 
 

@@ -71,7 +71,8 @@ def by_hand(optimizer: Any) -> Callable[[Experiment], Session]:
 
     def using(e: Experiment) -> Session:
         right = session(e)
-        return right._replace(optimizer=ByHand(optimizer, _weights(e, right), e.parameters, states_of(e.optimizer)))
+        found = places(right.module, right.names, named(e.parameters))
+        return right._replace(optimizer=ByHand(optimizer, found, e.parameters, states_of(e.optimizer)))
 
     return using
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from reference import SGD
-from tests.reports.test_json import fits, strictly
+from tests.reports.schemas import fits
+from tests.reports.test_json import strictly
 from tests.tape.test_blame import found, given, two
 from torch_mirror import Checked, check, check_step
 

@@ -7,7 +7,7 @@ import pytest
 
 from torch_mirror import Checked, check
 from torch_mirror.reports import derivatives
-from torch_mirror.tape import causes
+from torch_mirror.tape import blame, causes
 
 draw = np.random.default_rng(0).normal
 P = {"W": draw(size=(4, 3)), "b": draw(size=3), "V": draw(size=(3, 2))}
@@ -189,3 +189,79 @@ def test_the_line_that_calls_check_is_no_suspect() -> None:
 
     (fault,) = check(mine, draw(size=3), draw(size=(5, 3))).faults
     assert [line.source for line in fault.wrong] == ["return (e**2).sum(), d > 0"]
+
+
+def test_a_second_mistake_is_none_that_follows_from_the_first() -> None:
+    """Of two calls of a layer the halves of db cancel, so that it is 0: the value that is wrong is by x @ W + b."""
+
+    def embed(p: Any, x: Any) -> Any:
+        return np.maximum(x @ p["W"] + p["b"], 0)
+
+    def mine(p: Any, xa: Any, xb: Any, t: Any) -> Any:
+        ha, hb = embed(p, xa), embed(p, xb)
+        d = ha - hb - t
+        da, db = d.copy(), -d
+        da[ha <= 0] = 0
+        db[ha <= 0] = 0  # the mistake: hb
+        return (d**2).sum() / 2, {"W": xa.T @ da + xb.T @ db, "b": da.sum(0) + db.sum(0)}
+
+    r = np.random.default_rng(0)
+    p = {"W": r.normal(size=(3, 4)), "b": np.zeros(4)}
+    (fault,) = check(mine, p, *(r.normal(size=s) for s in ((6, 3), (6, 3), (6, 4)))).faults
+    assert fault.gradients == ("dW", "db")
+    assert [line.source[:14] for line in fault.wrong] == ["db[ha <= 0] = "]
+    assert len(fault.causes) == 1
+    assert "of another turn" in fault.causes[0]
+
+
+def test_a_step_that_is_missing_is_at_the_last_right_line_or_behind_it() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        q = np.exp(p["q"])
+        e = x * q
+        dq = (2 * e * x).sum()
+        return (e**2).sum(), {"q": dq}  # the mistake: dq * q
+
+    result = check(mine, {"q": 0.3}, X)
+    assert [line.source[:5] for line in result.faults[0].wrong] == ["dq = "]
+    assert "missing at or behind     test_check_lines.py:" in text(result)
+    assert "wrong from" not in text(result)
+
+
+def test_a_term_that_is_missing_is_behind_the_last_right_line() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        z = x @ p["W"]
+        a = np.tanh(z)
+        e = z + a - t
+        dy = 2 * e
+        da = dy * (1 - a * a)
+        d = da  # the mistake: dy + da
+        return (e**2).sum(), {"W": x.T @ d}
+
+    result = check(mine, {"W": P["V"]}, X[:, :3], T)
+    assert [line.source[:5] for line in result.faults[0].wrong] == ["da = ", "retur"]
+    assert "missing at or behind     test_check_lines.py:" in text(result)
+
+
+def recurrence(p: Any, x: Any) -> Any:
+    h, hs = np.zeros(3), []
+    for a in x:
+        before = h
+        h = np.tanh(p["W"] @ h + a)
+        hs.append((before, h))
+    dW, dh = 0 * p["W"], np.zeros_like(h)
+    for before, h in reversed(hs):
+        dz = (dh + 2 * h) * (1 - h * h)
+        dW = dW + np.outer(dz, before)
+        dh = p["W"] @ dz  # the mistake: W.T
+    return sum((h * h).sum() for _, h in hs), {"W": dW}
+
+
+def test_lines_have_a_budget_and_it_is_told_where_it_was_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    r = np.random.default_rng(0)
+    p, x = {"W": 0.3 * r.normal(size=(3, 3))}, r.normal(size=(5, 3))
+    assert check(recurrence, p, x).faults[0].wrong
+    monkeypatch.setattr(blame, "SECONDS", -1.0)
+    result = check(recurrence, p, x)
+    assert result.verdict == "refuted"
+    assert [fault.note for fault in result.faults] == [blame.LATE]
+    assert not result.faults[0].wrong

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache, partial
 from typing import Any
 
@@ -12,12 +13,15 @@ import torch
 
 from reference import SGD, Adagrad, Adam, AdamW, RMSprop
 from reference.errors import InputError
+from reference.optimizers.parts import lerp
 from tests.doors.catalogue import grade, of_optimizer, update_of, words
 from tests.tape.edits.optimizers import HERE, THERE
 from tests.tape.edits.planted import Fault
 from tests.unruled import unexplained
 from torch_mirror import Checked, check_step
-from torch_mirror.doors.check import step, step_causes
+from torch_mirror.balls.cell import Ball
+from torch_mirror.doors.check import running_mean, step, step_causes
+from torch_mirror.glossary.find import find
 
 draw = np.random.default_rng(0).standard_normal
 P = {"W": draw((3, 2)), "b": draw(2)}
@@ -438,3 +442,101 @@ def test_parameters_that_are_no_floats_are_told() -> None:
     p, g = {"W": np.array([1, 2, 3])}, {"W": np.array([0.5, -1, 2])}
     with pytest.raises(InputError, match="parameter W: expected an array of floats, got one of int"):
         check_step(lambda p, g: {"W": (p["W"] - 0.1 * g["W"]).astype(p["W"].dtype)}, SGD(0.1), p, g)
+
+
+# --- many steps -------------------------------------------------------------------------------------------------------
+
+
+def adam_by_hand(p: Any, g: Any, state: Any, t: Any) -> Any:
+    m, v = 0.9 * state["m"] + 0.1 * g, 0.999 * state["v"] + 0.001 * g * g
+    step = 1e-3 * (m / (1 - 0.9 ** (t + 1))) / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8)
+    return p - step, {"m": m, "v": v}
+
+
+def test_as_many_steps_as_one_likes_are_told_as_finely() -> None:
+    """The radius of the right optimizer's running mean does not grow with the steps."""
+
+    def start(p: Any) -> Any:
+        return {"m": 0 * p, "v": 0 * p}
+
+    r = np.random.default_rng(1)
+    result = check_step(adam_by_hand, Adam(1e-3), r.normal(size=3), r.normal(size=3), 400, start=start)
+    assert result.certified, str(result)
+    assert result.resolution is not None
+    assert result.resolution < 1e-11
+
+
+def test_a_narrowed_mean_holds_the_exact_one() -> None:
+    """In fractions: m + w (g - m), step by step, for weights near 0, 1/2 and 1."""
+    r = np.random.default_rng(2)
+    for weight in (1 - 0.9, 1 - 0.999, 0.5, 0.75, 0.999):
+        m: Any = Ball(np.zeros(4))
+        exact, w = [Fraction(0)] * 4, Fraction(weight)
+        radii = []
+        for _ in range(60):
+            g = r.standard_normal(4)
+            ball: Any = Ball(g)
+            after: Any = lerp(m, ball, weight)
+            m = running_mean.mean(after, m, ball, weight)
+            exact = [a + w * (Fraction(b) - a) for a, b in zip(exact, g.tolist(), strict=True)]
+            x = m.settled()
+            radii.append(float(np.max(x.radius)))
+            off = [abs(Fraction(c) - e) for c, e in zip(x.value.tolist(), exact, strict=True)]
+            assert all(o <= Fraction(float(e)) for o, e in zip(off, np.broadcast_to(x.radius, 4), strict=True))
+        assert radii[-1] < 100 * max(radii[:5]), weight
+
+
+# --- causes that the first steps hide ---------------------------------------------------------------------------------
+
+
+def own_adam(beta1: float = 0.9, beta2: float = 0.999, ahead: int = 1) -> Callable[..., Any]:
+    def update(p: Any, g: Any, state: Any, t: int) -> Any:
+        m = beta1 * state["m"] + (1 - beta1) * g
+        v = beta2 * state["v"] + (1 - beta2) * g * g
+        m_hat, v_hat = m / (1 - beta1 ** (t + ahead)), v / (1 - beta2 ** (t + ahead))
+        return p - 1e-3 * m_hat / (np.sqrt(v_hat) + 1e-8), {"m": m, "v": v}
+
+    return update
+
+
+def decoupled(p: Any, g: Any, state: Any, _: int) -> Any:
+    v = 0.9 * state["v"] + g
+    return p - 0.1 * (v + 0.01 * p), {"v": v}
+
+
+def empty(p: Any) -> Any:
+    return {"m": 0 * p, "v": 0 * p}
+
+
+@pytest.mark.parametrize(
+    ("update", "optimizer", "cause"),
+    [
+        (own_adam(0.999, 0.9), Adam(1e-3), "beta1 and beta2 swapped"),
+        (own_adam(0.9, 0.99), Adam(1e-3), "as if beta2 were 0.99, not 0.999"),
+        (own_adam(0.95), Adam(1e-3), "as if beta1 were 0.95, not 0.9"),
+        (own_adam(ahead=2), Adam(1e-3), "t + 1 for t, the number of the step, in the bias correction"),
+        (decoupled, SGD(0.1, momentum=0.9, weight_decay=0.01), "weight decay decoupled from the gradient"),
+    ],
+)
+def test_a_state_that_nobody_sees_hides_no_cause(update: Any, optimizer: Any, cause: str) -> None:
+    result = check_step(update, optimizer, draw((3, 2)), draw((3, 2)), start=empty)
+    (found,) = result.causes
+    assert found.startswith(f"{cause} (proof: with it all "), found
+    assert "it alone fits" in found
+    entry = find(found)
+    assert entry is not None
+    assert entry.term != "another value"
+
+
+def test_of_the_whole_run_too_a_cause_fits_every_element() -> None:
+    """A beta2 that is in no list, and one element of many that is something else."""
+    p, g = draw((3, 2)), draw((3, 2))
+    assert not check_step(own_adam(0.9, 0.9985), Adam(1e-3), p, g, start=empty).causes
+    right = own_adam(0.9, 0.99)
+
+    def one_off(p: Any, g: Any, state: Any, t: int) -> Any:
+        after, state = right(p, g, state, t)
+        after[0, 0] = p[0, 0]
+        return after, state
+
+    assert not check_step(one_off, Adam(1e-3), p, g, start=empty).causes

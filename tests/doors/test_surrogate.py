@@ -79,7 +79,26 @@ def test_a_fault_beside_a_declaration_is_found(name: str) -> None:
     assert [row.name for row in result.rows if row.word == "WRONG"] == ["dW"]
 
 
-@pytest.mark.parametrize("name", MEANT)
+def test_a_term_that_is_left_out_has_its_cause_and_no_way_out() -> None:
+    """A gradient that is stopped is one; so are most mistakes, and under a proven one an excuse is no help."""
+    result = checked(MEANT["stopped"], undeclared)
+    (cause,) = result.causes
+    assert cause.startswith("term ")
+    assert " left out of " in cause
+    assert not result.notes
+
+
+def test_what_has_no_cause_and_other_signs_was_not_meant() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        e = x @ p["W"] - t
+        return (e**2).sum(), {"W": np.sort(2 * x.T @ e, axis=None).reshape(p["W"].shape)}
+
+    result = check(mine, {"W": P["W"]}, X, np.ones((len(X), P["W"].shape[1])))
+    assert not result.causes
+    assert not any("declare it" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("name", [name for name in MEANT if name != "stopped"])
 def test_what_is_not_declared_is_told_to_be_wrong_with_the_way_out(name: str) -> None:
     result = checked(MEANT[name], undeclared)
     assert result.verdict == "refuted"

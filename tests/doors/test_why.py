@@ -16,6 +16,7 @@ from tests.unruled import unruled
 from torch_mirror import certify, session, verify
 from torch_mirror.doors import mirror_causes
 from torch_mirror.judge.verdict import Certificate
+from torch_mirror.reports.derivatives import of_causes
 from torch_mirror.reports.text import details
 from torch_mirror.training.session import Session
 
@@ -142,3 +143,16 @@ def test_nothing_is_said_where_no_side_is_known_to_be_wrong() -> None:
     with unruled():
         assert verify(experiment("float64"), using=by(small)).why == ()
     assert verify(experiment("float64"), using=by(mse)).why == ()
+
+
+def test_of_a_tie_the_proof_is_told_once() -> None:
+    proof = "(proof: with it all 9 elements are within their radius, worst 0.1; nothing simpler fits, 7 edits tried)"
+    one, other = (f"{what} {proof}" for what in ("a factor 1/2 at z", "mean for sum in b"))
+    (line,) = of_causes([one, other])
+    assert line == (
+        "cause, one of 2 that cannot be told apart: a factor 1/2 at z | mean for sum in b "
+        "(proof: with each all 9 elements are within their radius)"
+    )
+    assert of_causes([one]) == [f"cause: {one}"]
+    assert of_causes([one] * 5)[0].count("a factor 1/2") == 3
+    assert " | 2 more (proof" in of_causes([one] * 5)[0]

@@ -32,7 +32,7 @@ from torch_mirror.balls.exact import Exact
 from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.judge import ruling as rulings
-from torch_mirror.judge.cases import backward, case_of, exact, loss_by
+from torch_mirror.judge.cases import UnfitError, _running, backward, case_of, exact, loss_by
 from torch_mirror.judge.findings import Check, Finding, Side
 from torch_mirror.judge.quotients import differentiate
 from torch_mirror.judge.ruling import rule_on
@@ -606,6 +606,18 @@ def test_operands_that_are_not_finite() -> None:
     assert ruling(certify(e, trace)).verdict == "forwards differ"
     r = rule_on(e, trace, finding("y"))
     assert r.note == "its equations do not run in exact arithmetic: nan is not a finite number"
+
+
+@pytest.mark.parametrize("error", [AttributeError("'int' object has no attribute 'expm1'", name="expm1", obj=3)])
+def test_an_error_of_pythons_is_no_reason(error: Exception) -> None:
+    """What is told is the operation, and no class of ours that has not got it."""
+
+    def equations() -> Any:
+        raise TypeError("loop of ufunc does not support argument 0") from error
+
+    with pytest.raises(UnfitError, match="they call expm1, which numbers of it do not have") as told:
+        _running(equations)
+    assert "object" not in str(told.value)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from reference.errors import InputError
 from tests.reports.drawn import WRONG, certificates
+from tests.reports.schemas import fits
 from torch_mirror.judge.findings import Check, Doubt, Row, Side, Sign
 from torch_mirror.judge.verdict import Certificate, Verdict, Words
 from torch_mirror.reports import json as report
@@ -22,7 +23,6 @@ DOUBT = Doubt("factor", 1.000001, 1e-9)
 RUN = Certificate(
     "mine", "float64", 0, 9, (Row("dW", "local", "torch", 9, 90, first=WRONG, resolution=math.inf, doubt=DOUBT),)
 )
-TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "null": type(None), "boolean": bool}
 
 
 def strictly(text: str) -> Any:
@@ -32,33 +32,6 @@ def strictly(text: str) -> Any:
         raise AssertionError(f"{constant} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
-
-
-def fits(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a value is as a JSON Schema says; of its words, those that ours uses. No key may be undescribed."""
-    words = set(schema) - {"description", "title", "$schema", "$defs"}
-    if "$ref" in words:
-        return fits(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")])
-    checks: dict[str, Any] = {
-        "anyOf": lambda options: any(fits(value, option) for option in options),
-        "enum": lambda known: value in known,
-        "const": lambda known: value == known,
-        "type": lambda name: of_type(value, name),
-        "minimum": lambda least: value >= least,
-        "required": lambda names: set(names) <= set(value),
-        "items": lambda each: all(fits(one, each) for one in value),
-        "additionalProperties": lambda each: all(fits(one, each) for one in value.values()),
-        "properties": lambda known: set(value) <= set(known) and all(fits(value[k], known[k]) for k in value),
-    }
-    assert words <= set(checks), "a word that this test does not know would go unchecked"
-    order = sorted(words, key=list(checks).index)  # the type first: the others rest on it
-    return all(checks[word](schema[word]) for word in order)
-
-
-def of_type(value: Any, name: str) -> bool:
-    if name in ("integer", "number"):
-        return isinstance(value, int if name == "integer" else (int, float)) and not isinstance(value, bool)
-    return isinstance(value, TYPES[name])
 
 
 def same(one: Any, other: Any) -> bool:

@@ -41,7 +41,7 @@ ABOUT = (
     ),
     Entry(
         "not asked for", "cause",
-        "check(..., explain=False) looks for no causes.",
+        "check(..., explain=False) looks for no lines and no causes.",
         ("cause",), r"not asked for",
     ),
 )  # fmt: skip
@@ -126,6 +126,12 @@ OF_MASKS = (
 )  # fmt: skip
 
 OF_SHAPES = (
+    Entry(
+        "equal indices", "cause",
+        "An index occurs several times, as a word does in a sentence, and dE[k] += dx adds only one of its shares: "
+        "NumPy reads dE[k] once. np.add.at(dE, k, dx) adds each.",
+        ("dropped",), r"equal indices",
+    ),
     Entry(
         "broadcast", "cause",
         "A column of shape (N, 1) meets a row of shape (N,), and NumPy makes a square of them. Give both one shape: "

@@ -154,6 +154,12 @@ TERMS = (
         ("right values end at", "cause"),
     ),
     Entry(
+        "missing at or behind", "word",
+        "The value of this line is right as far as it goes, and no gradient yet: an operation is never applied to it, "
+        "or a term is never added. A step that is missing has no line: it belongs there, or anywhere behind.",
+        ("computed nowhere", "wrong from"),
+    ),
+    Entry(
         "computed nowhere", "word",
         "A derivative that the chain rule asks for at this place is the value of no line of yours: a step back through "
         "some operation is missing.",

@@ -166,8 +166,8 @@ SELFTEST = (
     Entry("NAME?", "selftest", "A cause was named, and it does not hold at other numbers.", ("cause",)),
     Entry(
         "--", "selftest",
-        "The fault changes no number of this network by more than its rounding, or has no place in it. It counts "
-        "neither way.",
+        "The fault changes no number of this network by more than its rounding, or has no place in it; or it "
+        "changes the forward pass as well, and the gradient is the derivative of that one. It counts neither way.",
         ("MISSED",),
     ),
     Entry("named", "selftest", "The cause that was named holds at other numbers, too.", ("cause",)),

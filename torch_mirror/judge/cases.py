@@ -324,4 +324,6 @@ def _first_of(error: BaseException) -> Exception:
         error = error.__cause__ or error.__context__ or error
     if isinstance(error, (IrrationalError, UndecidedError, TooManyError, ImportError)):
         return error
+    if isinstance(error, AttributeError):  # of Python's, whose words are about classes of ours
+        return UnfitError(f"they call {error.name}, which numbers of it do not have")
     return UnfitError(" ".join(str(error).split()) or type(error).__name__)

@@ -90,7 +90,8 @@ def of_fault(fault: Fault) -> list[str]:
     """Where the right values end, where the wrong ones begin, why, and what follows."""
     width = max((len(_line(r.line)) for r in fault.right[:_SHOWN]), default=0)
     told = [f"the right values end at  {_line(r.line):<{width}}  {_meaning(r)}".rstrip() for r in fault.right[:_SHOWN]]
-    told += [f"wrong from               {_line(line)}" for line in fault.wrong[:1]]
+    where = "missing at or behind    " if fault.lacking else "wrong from              "
+    told += [f"{where} {_line(line)}" for line in fault.wrong[:1]]
     told += [f"                   or    {_line(line)}" for line in fault.wrong[1:_SHOWN]]
     if fault.due is not None:
         told.append(f"there {_meaning(fault.due).removeprefix('= ')} is due")
@@ -106,11 +107,18 @@ def of_fault(fault: Fault) -> list[str]:
 
 
 def of_causes(causes: Sequence[str]) -> list[str]:
-    """The one cause, or those that are tied; none of none."""
+    """The one cause, or those that are tied, with the proof once; none of none."""
     if len(causes) > 1:
-        return [f"cause, one of {len(causes)} that cannot be told apart: {' | '.join(causes[:3])}"]
+        shown = " | ".join(cause.partition(_PROOF)[0] for cause in causes[:_SHOWN])
+        more = f" | {len(causes) - _SHOWN} more" if len(causes) > _SHOWN else ""
+        proof = causes[0].partition(_PROOF)[2].partition(", worst")[0].replace("with it ", "with each ")
+        held = f"{_PROOF}{proof})" if proof else ""
+        return [f"cause, one of {len(causes)} that cannot be told apart: {shown}{more}{held}"]
     return [f"cause: {cause}" for cause in causes]
 
+
+_PROOF = " (proof: "
+"""What stands between the words of a cause and why it is one (tape/causes.py)."""
 
 _WIDEST = 64
 """Characters of a line of source that are shown."""

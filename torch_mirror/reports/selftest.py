@@ -69,7 +69,8 @@ def line(t: Trial) -> str:
     """One fault: whether it was found, what it is and where, and what was told of it."""
     what = f"{t.side:5} {t.dtype:7} {t.of:8} {t.fault}"
     if not t.changes:
-        return f"  --      {what}: changes nothing here" if t.of else f"  --      {t.fault}: has no place here"
+        why = t.said or "changes nothing here"
+        return f"  --      {what}: {why}" if t.of else f"  --      {t.fault}: has no place here"
     if t.found:
         word = "ok"
     else:
@@ -98,7 +99,8 @@ def summary(tests: Iterable[SelfTest]) -> list[str]:
         honest = ", ".join(f"{verdict} in {dtype}" for dtype, verdict in s.honest.items())
         found.append(f"{s.subject}: without a fault {honest}; {'; '.join(_sums(counted))}; {s.seconds:.0f} s")
         found += [f"  {note}" for note in s.notes]
-        found.append(f"{s.subject}: {'every fault was found' if s.passed else 'not every fault was found'}")
+        every = "every fault that was planted was found"
+        found.append(f"{s.subject}: {every if s.passed else 'not every fault was found'}")
     return found
 
 

@@ -5,10 +5,11 @@ there. Gradients that are right after that are right but for this mistake: they 
 not guessed. What is wrong still has a mistake of its own, which is looked for in the light of the new derivatives.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 from torch_mirror.balls.number import Number
-from torch_mirror.tape.causes import Asked, Mistake, reasons
+from torch_mirror.tape.causes import NEVER, NOT_ASKED, Asked, Mistake, reasons
 from torch_mirror.tape.endless import ended
 from torch_mirror.tape.faults import fault_of, untraced
 from torch_mirror.tape.guesses import Guess, guesses_of, is_right, itself, promising, stood_for
@@ -17,6 +18,16 @@ from torch_mirror.tape.told import Fault
 
 MOST = 6
 """Faults that are told; what is wrong beyond them is told without."""
+
+SECONDS = 10.0
+"""Of the processor, for the lines of one check, as for the ladder (ladder.py): a loop of many turns has many values
+that may stand for many derivatives, and each is a sweep. A busy machine finds the same."""
+
+LATE = (
+    f"no line was found within {SECONDS:g} seconds of the processor: not all values were tried in the place of "
+    "derivatives that they may stand for, and no cause was looked for; fewer turns of a loop, or samples, would tell"
+)
+"""What is said where there was no time to try all values."""
 
 BOTH = (
     "no line is told: where both sides of a comparison are equal, your backward pass takes it as the forward pass did, "
@@ -32,8 +43,10 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
     """The faults behind wrong gradients, in the order of the backward pass.
 
     wrong: names of parameters, in that order; spelled: the gradient's name for a parameter's;
-    asked: what causes are made of
+    asked: what causes are made of; who asks for none asks for no lines either
     """
+    if asked.seconds == NEVER:
+        return tuple(Fault((spelled(name),), why=NOT_ASKED) for name in wrong[:MOST])
     if s.both:
         return tuple(Fault((spelled(name),), note=BOTH) for name in wrong[:MOST])
     if any(is_right(s, anew(s, {}), name) for name in wrong) and (other := ended(s)) is not None:
@@ -42,18 +55,22 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
     told: list[tuple[Fault, set[int]]] = []  # with the values that were put in the place of derivatives
+    until = time.process_time() + SECONDS
     while left and len(faults) < MOST:
         derivatives = anew(s, given)
         v = view_of(s, derivatives, partial_sums(s, derivatives))
         left = [name for name in left if not is_right(s, v.derivatives, name)]
         if not left:
             break
-        guess, explained = _best(v, left, given)
+        guess, explained = _best(v, left, given, until)
+        if guess is None and time.process_time() > until:
+            return (*faults, *(Fault((spelled(name),), note=LATE) for name in left[: MOST - len(faults)]))
         if guess is None:
             faults.append(untraced(v, left.pop(0), spelled))
             continue
         right = tuple(name for name in s.gradients if is_right(s, v.derivatives, name))
         why = reasons(s, Mistake(tuple(explained), right, given, guess.share), asked)
+        until += why.seconds
         asked = asked._replace(seconds=max(asked.seconds - why.seconds, min(asked.seconds, 0.0)))
         fault = fault_of(v, guess, explained, spelled, sizes)._replace(causes=why.causes, why=why.why)
         set_aside = [f.gradients[0] for f, values in told if values & s.above[explained[0]]]
@@ -67,19 +84,22 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
     return tuple(faults) or tuple(Fault((spelled(name),), note=WIDE) for name in wrong[:MOST])
 
 
-def _best(v: View, left: list[str], given: dict[int, Number]) -> tuple[Guess | None, list[str]]:
+def _best(v: View, left: list[str], given: dict[int, Number], until: float) -> tuple[Guess | None, list[str]]:
     """The values whose adoption makes most gradients right and none wrong: of the first gradient that has such values.
 
-    Where none has, the first gradient itself stands in the place of its derivative, and explains that alone.
+    Where none has, the first gradient itself stands in the place of its derivative, and explains that alone; where time
+    ran out before that was known, nothing does. until: by time.process_time.
     """
     s = v.scene
     right = [name for name in s.gradients if is_right(s, v.derivatives, name)]
     for ending in (False, True):  # first what lies before the gradients of parameters, of which others are made as well
         for name in left:
             guesses = [g for g in sorted(guesses_of(v, left, name)) if is_leaf(s, g[2].place) is ending]
-            best, explained = _best_of(v, guesses, name, (left, right), given)
+            best, explained = _best_of(v, guesses, name, (left, right), given, until)
             if best is not None:
                 return best, explained
+            if time.process_time() > until:
+                return None, []
     own = itself(s, left[0])
     return own, [left[0]] if own else []
 
@@ -90,6 +110,7 @@ def _best_of(
     name: str,
     sides: tuple[list[str], list[str]],
     given: dict[int, Number],
+    until: float,
 ) -> tuple[Guess | None, list[str]]:
     """The first guess that makes a gradient right, and none wrong, or a later one that makes more of them right.
 
@@ -98,7 +119,7 @@ def _best_of(
     s, (left, right) = v.scene, sides
     best, explained = None, list[str]()
     for hoped, _, guess in guesses:
-        if len(explained) >= -hoped:
+        if len(explained) >= -hoped or time.process_time() > until:
             break
         if not promising(v, name, guess):
             continue

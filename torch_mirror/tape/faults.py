@@ -33,12 +33,13 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     place = dict(guess.pairs)[value]
     own = match_of(v, value)
     missing = own is not None and not own.partial and own.number != place and equal(own.factor, guess.share)
+    part = own is not None and own.partial and own.number == place and equal(own.factor, guess.share)
     taken = value in s.forward  # for the derivative that is due
     if missing and own is not None and _times_used(s, own.number, place):
         value = _earliest(v, value, own.number)
     right = () if taken else (value,) if missing else last_right(v, value, guess.share)
-    wrong = _users(s, value, explained) if missing or taken else _path(v, value, right)
-    if missing and not taken:  # its own line may have forgotten the step, and those that use it as well
+    wrong = _users(s, value, explained) if missing or part or taken else _path(v, value, right)
+    if (missing or part) and not taken:  # its own line may have forgotten the step, and those that use it as well
         wrong = tuple(dict.fromkeys((*_lines(s, [value]), *wrong)))
     obvious = is_leaf(s, place) or (own is not None and own.number == place)
     due = None if obvious else _meaning(s, place, "")
@@ -61,6 +62,7 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         due,
         shown=len(explained) > 1,
         note=note,
+        lacking=(missing or part) and not taken,
     )
 
 
@@ -208,8 +210,7 @@ def _missing(s: Scene, have: int, place: int) -> str:
         where = f"{written(s, have) or name_of(s, have)}{f' ({line.place})' if line else ''}"
         share = f"it is the share of one of the {times} times that {where} was run"
         return f"{share}: those of the others are added nowhere"
-    between = [n for n in numbers_in(s.tape.values[have]) if place < n <= have]
-    between = [n for n in between if _made_of(s, n, place)]
+    between = _between(s, place, have)
     if len(between) > 3 or not between:
         return f"dL/d {name_of(s, place)} is computed nowhere"
     told = ((written(s, n) or name_of(s, n), line_of(s, n)) for n in between)
@@ -233,5 +234,10 @@ def _times_used(s: Scene, have: int, place: int) -> int:
     return len(using) if have in using and len(using) > 1 else 0
 
 
-def _made_of(s: Scene, number: int, leaf: int) -> bool:
-    return leaf in numbers_in(s.tape.values[number])
+def _between(s: Scene, first: int, last: int) -> list[int]:
+    """What the last value is made of and the first one leads to; with the last, without the first."""
+    found = {first}
+    for n in numbers_in(s.tape.values[last]):
+        if n not in found and any(number_of(x) in found for x in s.tape.values[n].node.operands):
+            found.add(n)
+    return sorted(found - {first})

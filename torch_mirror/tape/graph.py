@@ -15,10 +15,10 @@ class MissingAdjointError(TypeError):
     """A rule without an adjoint stands between the loss and a variable."""
 
 
-def made_of(root: Number) -> list[Number]:
-    """What a number is made of and depends on a variable, itself included, in the order of the recording."""
+def made_of(*roots: Number) -> list[Number]:
+    """What numbers are made of and depends on a variable, themselves included, in the order of the recording."""
     reached: dict[int, Number] = {}
-    left = [root]
+    left = list(roots)
     while left:
         x = left.pop()
         node = x.node

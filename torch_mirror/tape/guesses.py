@@ -34,6 +34,9 @@ TRIES = 96
 """Values that are put in the place of a derivative, for one fault."""
 
 
+CALLS = 4
+"""Values of one expression of the forward pass, as of a function that was called so often, that one value may be by."""
+
 ROUGHLY = 1e-6
 """Of the largest element: a gradient that is further off without radii is not looked at with them."""
 
@@ -127,16 +130,17 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     (start, leaf), first = own.pairs[0], name
     reach = {n: sum(n in s.above[name] for name in left) for n in s.above[first]}
     found: dict[Guess, tuple[int, int, Guess]] = {}
-    sites: set[Any] = set()
+    sites: dict[Any, int] = {}
     by_factor = list(_by_factor(v, first))
     own_values = _by_forward(v, start, leaf, left, reach)
     for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach), own_values)):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
         if len(sites) == TRIES:
             break
-        if site in sites:
+        once = [n for n in s.sites[site_of(s, one.value)] if n not in s.forward] == [one.value]
+        if sites.get(site, 0) == (CALLS if once else 1):
             continue
-        sites.add(site)
+        sites[site] = sites.get(site, 0) + 1
         for guess in _each_time(s, one):
             rank = i - len(by_factor) if i < len(by_factor) else first_wrong(v, guess)
             found.setdefault(guess, (-reach[one.value], rank, guess))
@@ -202,7 +206,7 @@ def _due(v: View, right: Sequence[int], leaf: int) -> list[int]:
     ends = [m for n in right if (m := match_of(v, n)) is not None]
     turned = len({m.factor > 0 for m in ends}) > 1  # of two signs one is wrong, and so may be what it was found by
     whole = not ends or turned or any(m.partial for m in ends)
-    candidates = set(s.forward) if whole else {n for m in ends for n in numbers_in(s.tape.values[m.number])}
+    candidates = set(s.forward) if whole else set(numbers_in(*(s.tape.values[m.number] for m in ends)))
     return sorted(candidates & dependents(v, leaf), reverse=True)
 
 

@@ -86,9 +86,9 @@ def _inner(tape: Recording) -> frozenset[int]:
     return frozenset(used - outer)
 
 
-def numbers_in(x: Number) -> list[int]:
-    """What a value of the forward pass is made of, itself included, in the order of evaluation."""
-    return [n for y in made_of(x) if (n := number_of(y)) is not None]
+def numbers_in(*values: Number) -> list[int]:
+    """What values of the forward pass are made of, themselves included, in the order of evaluation."""
+    return [n for y in made_of(*values) if (n := number_of(y)) is not None]
 
 
 def site_of(s: Scene, number: int) -> Site:
@@ -135,7 +135,7 @@ def anew(s: Scene, given: Mapping[int, Number]) -> Mapping[int, Number]:
 
 def starts(s: Scene, given: Mapping[int, Number]) -> dict[int, Number]:
     """Where the sweep starts anew: from those given, and from those of the base that do not follow from them."""
-    below = {n for place in given for n in numbers_in(s.tape.values[place])} if s.base else set()
+    below = set(numbers_in(*(s.tape.values[place] for place in given))) if s.base else set()
     return {**{n: g for n, g in s.base.items() if n not in below}, **given}
 
 
@@ -172,7 +172,7 @@ def roughly(v: View, given: Mapping[int, Number]) -> dict[str, Any]:
     """
     s = v.scene
     leaves = {name: leaf for name, x in s.leaves.items() if (leaf := number_of(x)) is not None}
-    below = {n for place in given for n in numbers_in(s.tape.values[place])}
+    below = set(numbers_in(*(s.tape.values[place] for place in given)))
     between = (below & set().union(*(dependents(v, leaf) for leaf in leaves.values()))) - given.keys()
     found: dict[int, Any] = {n: g.value for n, g in given.items()}
     with paused(), np.errstate(all="ignore"):

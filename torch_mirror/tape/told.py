@@ -58,6 +58,8 @@ class Fault(NamedTuple):
     causes:    each proven; several are a tie
     why:       why they are tied, or what is known where there is no cause
     shown:     whether it was shown that the further gradients are right but for it
+    lacking:   whether the first of the wrong lines makes a right value, to which an operation is never applied, or of
+               which a term is left out: there or behind it
     """
 
     gradients: tuple[str, ...]
@@ -68,3 +70,4 @@ class Fault(NamedTuple):
     why: str = ""
     shown: bool = False
     note: str = ""
+    lacking: bool = False

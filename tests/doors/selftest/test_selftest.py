@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 import torch_mirror
@@ -220,3 +221,112 @@ def test_a_mistake_is_told_by_words_of_the_catalogue_only() -> None:
     for kind in GRADIENTS:
         made = kind.change(matrix, seen)
         assert made is None or np.shape(made) == matrix.shape, kind.name
+
+
+# --- networks as people write them ------------------------------------------------------------------------------------
+
+
+def with_zeros(p: Any, x: Any, t: Any) -> Any:
+    """The gradient starts as zeros of a shape, of NumPy's own dtype; balls run through it where np is replaced."""
+    y = x @ p["W"]
+    d = np.zeros(y.shape)
+    d[:] = 2 * (y - t) / y.size
+    return ((y - t) ** 2).mean(), {"W": x.T @ d}
+
+
+def of_function(function: Any, optimizer: Any = None) -> Experiment:
+    r = np.random.default_rng(0)
+    W, x, t = (r.standard_normal(s) for s in ((3, 2), (6, 3), (6, 2)))
+    return Experiment(function, {"W": W}, x, t, None, optimizer or SGD(0.1), 3)
+
+
+@pytest.mark.usefixtures("short")
+def test_zeros_of_a_shape_are_followed_and_are_of_float64_alone() -> None:
+    e = of_function(with_zeros)
+    assert room_of(e)["dW"] > 0
+    told = run.selftest(e)
+    assert told.passed, str(told)
+    assert list(told.honest) == ["float64"]
+    assert any("float32" in note and "--dtype" in note for note in told.notes)
+    assert any("no run can be judged" in note for note in told.notes)
+    with pytest.raises(InputError, match="dtype float32"):
+        run.selftest(e, dtypes=["float32"])
+
+
+def linear(p: Any, x: Any, t: Any) -> Any:
+    e = x @ p["W"] - t
+    return (e**2).mean(), {"W": 2 * x.T @ e / e.size}
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_wrong_update_of_transposed_weights_and_of_an_own_step(*, own: bool) -> None:
+    """torch has W transposed, and so the state; and a step of the user's own steps an optimizer of its own."""
+
+    def using(e: Experiment) -> Any:
+        net = torch.nn.Linear(3, 2, bias=False).double()
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+
+        def step(x: Any, t: Any) -> Any:
+            optimizer.zero_grad()
+            loss = torch.nn.functional.mse_loss(net(x), t)
+            loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+            optimizer.step()
+            return loss
+
+        names, states = {"W": "weight.T"}, {"m": "exp_avg", "v": "exp_avg_sq"}
+        if own:
+            return session(e, net, names, optimizer=optimizer, states=states, train_step=step)
+        return session(e, net, names, torch.nn.MSELoss(), optimizer, states)
+
+    of = {"float64": of_function(linear, Adam(0.01))}
+    for name in ("bias correction left out", "lr twice as large"):  # torch has no such Adam, and has one
+        rows = list(updates.trials(of, next(s for s in STEPS if s.name == name), using))
+        assert [row.side for row in rows] == ["numpy", "torch"]
+        assert fine(rows)
+
+
+class Leaky:
+    """Both passes use the mask of the forward one; of z in a list no recording tells that."""
+
+    listed = False
+    neg: Any = None
+
+    def forward(self, z: Any) -> Any:
+        self.neg = z < 0
+        if self.listed:
+            self.neg = [[bool(v) for v in row] for row in self.neg]
+        return np.where(self.neg, 0.1 * z, z)
+
+    def backward(self, dy: Any) -> Any:
+        return np.where(self.neg, 0.1 * dy, dy)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_edit_of_what_both_passes_share_is_no_fault(monkeypatch: pytest.MonkeyPatch, *, listed: bool) -> None:
+    act = Leaky()
+    act.listed = listed
+
+    def leaky(p: Any, x: Any, t: Any) -> Any:
+        e = act.forward(x @ p["W"]) - t
+        return (e**2).mean(), {"W": x.T @ act.backward(2 * e / e.size)}
+
+    e = of_function(leaky)
+    at = backward.point_of(e)
+
+    def trials() -> list[Trial]:
+        return list(source.trials({"float64": at}, lambda _: leaky, {}, None))
+
+    rows = trials()
+    assert any(row.changes for row in rows)
+    assert all(row.found for row in rows), "\n".join(map(report.line, rows))
+    assert any(source.SHARED in report.line(row) for row in rows) is listed
+    if listed:  # what is not a right one is a fault still
+        monkeypatch.setattr(source, "_is_right", lambda *_: False)
+        assert any(not row.found for row in trials())
+
+
+@pytest.mark.usefixtures("short")
+def test_a_limit_of_time_is_kept_and_told() -> None:
+    told = run.selftest(with_zeros, {"W": np.ones((3, 2))}, np.eye(3), np.ones((3, 2)), dtypes=["float64"], limit=0)
+    assert len(told.trials) == 2  # one of each part
+    assert [note for note in told.notes if "0 s were the limit" in note]

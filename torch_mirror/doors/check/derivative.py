@@ -20,7 +20,9 @@ import numpy as np
 
 from reference.claim.tree import Tree, named
 from reference.errors import InputError
+from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import nonfinite, quotients
 from torch_mirror.doors.check.claimed import (
     Claim,
@@ -55,6 +57,7 @@ from torch_mirror.tape.edits.explain import NOT_FINITE
 from torch_mirror.tape.graph import MissingAdjointError, made_of, needed
 from torch_mirror.tape.scene import Scene, scene_of
 from torch_mirror.tape.surrogate import declarations
+from torch_mirror.tape.sweep import Derivatives
 from torch_mirror.tape.told import Fault, Row
 from torch_mirror.tape.zeros import flat_behind, why_zero
 
@@ -76,8 +79,8 @@ def check(
     arrays:     the data: arrays of any dtype and shape, or whatever else the function takes. data= is the same
     make:       () -> (parameters, *data) of other sizes, best such that no two sizes are equal. It is called where the
                 numbers at hand cannot tell the causes of a wrong gradient apart, and not else
-    explain:    whether causes are looked for, which takes up to two seconds of the processor where a gradient is wrong.
-                False in a property test, whose failures hypothesis tries some hundred times
+    explain:    whether lines and causes are looked for, which takes up to ten and two seconds of the processor where a
+                gradient is wrong. False in a property test, whose failures hypothesis tries some hundred times
     loss, gradients: functions (p, *data) -> a number, and -> the gradients, as a tree like the parameters
 
     Of float32 arrays the formulas are judged in float64, and the numbers in float32. Nothing that is given is
@@ -160,7 +163,7 @@ def _derived(
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, seconds))
     rows = tuple(_with_reason(seen, name, row) for name, row in zip(order, rows, strict=True))
     notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given), *_shared(claim))
-    return Found(rows, faults, (*notes, *_undeclared(seen, wrong, faults)))
+    return Found(rows, faults, (*notes, *_undeclared(seen, d, wrong, faults)))
 
 
 def _depends(seen: Followed) -> bool:
@@ -176,24 +179,31 @@ def _with_reason(seen: Followed, name: str, row: Row) -> Row:
     return row._replace(pattern=f"{row.pattern}: {why_zero(seen.loss, seen.leaves[name])}")
 
 
-def _undeclared(seen: Followed, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
-    """The way out for a gradient that is not meant to be the derivative: straight-through, stopped or reversed."""
-    flat = any(flat_behind(seen.loss, seen.leaves[name]) for name in wrong)
-    if not (flat or any(_may_be_meant(fault) for fault in faults)):
-        return ()
-    meant = "straight-through, a gradient that is stopped or reversed"
-    return (f"wrong: not the derivative of this forward; if that is meant ({meant}), declare it: {DECLARED}",)
+def _undeclared(seen: Followed, d: Derivatives, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
+    """The way out for a gradient that is not meant to be the derivative: straight-through, or reversed."""
+    flat = [name for name in wrong if flat_behind(seen.loss, seen.leaves[name])]
+    meant = [name for fault in faults for name in wrong if gradient_name(name) == fault.gradients[0]
+             and _may_be_meant(fault, seen.gradients[name], d.by(Ball(seen.leaves[name])).settled())]  # fmt: skip
+    names = ", ".join(gradient_name(name) for name in dict.fromkeys((*flat, *meant)))
+    what = "straight-through, a gradient that is stopped or reversed"
+    said = f"{names}: not the derivative of this forward; if that is meant ({what}), declare it: {DECLARED}"
+    return (said,) if names else ()
 
 
 DECLARED = "torch_mirror.surrogate"
 
 
-def _may_be_meant(fault: Fault) -> bool:
-    """A sign, a term that is left out, or what no edit explains; never a NaN."""
-    if NOT_FINITE in fault.why or fault.why == causes.NOT_ASKED:
+def _may_be_meant(fault: Fault, own: Number | None, due: Number) -> bool:
+    """What is everywhere of the derivative's sign, and no edit explains; or of the other, and the sign is the cause.
+
+    Never a NaN, nor what has a cause of another kind: a term that was left out may be a gradient that is stopped, and
+    is a mistake more often.
+    """
+    if own is None or own.shape != due.shape or NOT_FINITE in fault.why or fault.why == causes.NOT_ASKED:
         return False
-    term = (cause.startswith("term ") and " left out of " in cause for cause in fault.causes)
-    return not fault.causes or any(term) or any("a factor -1 " in cause for cause in fault.causes)
+    signs = own.value * due.value
+    turned = any("a factor -1 " in cause for cause in fault.causes)
+    return bool((signs <= 0).all()) if turned else not fault.causes and bool((signs >= 0).all())
 
 
 def _shared(claim: Claim) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.arrays import keep
 from reference.claim.tree import Tree, named, zip_with
 from reference.claim.update import Own, checked_optimizer
 from reference.errors import InputError
@@ -39,14 +40,16 @@ from torch_mirror.balls.number import Number
 from torch_mirror.doors.check.claimed import copies, spoken
 from torch_mirror.doors.check.own import blinded
 from torch_mirror.doors.check.result import Checked
+from torch_mirror.doors.check.running_mean import narrowing
 from torch_mirror.doors.check.runs import line_of
 from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
 from torch_mirror.doors.check.step_own import Made, as_the_right_one, own_steps, plain_steps, steps_on_balls
+from torch_mirror.doors.check.step_whole import Run
 from torch_mirror.doors.check.untouched import untouched
 from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import compared
 from torch_mirror.tape.edits.explain_updates import Later
-from torch_mirror.tape.told import Row
+from torch_mirror.tape.told import Fault, Row
 
 
 def check_step(
@@ -102,7 +105,12 @@ def check_step(
     rows = {name: blinded(row, unsure) for name, row in rows.items()}
     name = getattr(update, "__qualname__", "update")
     what = f"what {_called(ours)} makes in {steps} steps"
-    faults = () if first is None else faults_of(ours, first)
+    faults: tuple[Fault, ...] = ()
+    if first is not None:
+        seen = slice(first.t + 1 + len(first.later))
+        given = [copies(g, ball) for g in drawn[seen]]
+        run = Run(copies(parameters, ball), given, [made.p for made in yours[seen]], right[seen])
+        faults = faults_of(ours, first, run)
     notes = own.notes if not own.astray or first is None else (own.astray,)
     return Checked(name, tuple(rows.values()), faults, notes, seconds=time.perf_counter() - started, what=what)
 
@@ -205,7 +213,8 @@ def _compared(
     mine, my_state = p, ours.init(p)
     for t, (g, yours) in enumerate(zip(drawn, made, strict=True)):
         before, state = mine, my_state
-        mine, my_state = ours.step(mine, g, my_state, t)
+        sow = narrowing(ours, mine, g, my_state)  # an optimizer of the protocol need not take one
+        mine, my_state = ours.step(mine, g, my_state, t, *(() if sow is keep else (sow,)))
         right.append(mine)
         pairs = {name: (x, named(yours.p)[name], named(before)[name]) for name, x in named(mine).items()}
         for name, own in states.items():

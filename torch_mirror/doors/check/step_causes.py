@@ -14,6 +14,7 @@ from reference.optimizers.adam import Adam
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from torch_mirror.balls.number import Number
+from torch_mirror.doors.check import step_whole
 from torch_mirror.doors.check.claimed import spoken
 from torch_mirror.tape import causes as of_gradients
 from torch_mirror.tape.causes import in_words
@@ -40,8 +41,11 @@ class First(NamedTuple):
     later: tuple[Later, ...] = ()
 
 
-def faults_of(optimizer: Any, first: First) -> tuple[Fault, ...]:
-    """A fault for each mistake, and one for what no edit explains; none where the optimizer is not the reference's."""
+def faults_of(optimizer: Any, first: First, run: step_whole.Run) -> tuple[Fault, ...]:
+    """A fault for each mistake, and one for what no edit explains; none where the optimizer is not the reference's.
+
+    run: all steps up to the last that ``first`` tells of
+    """
     if not isinstance(optimizer, (SGD, Adam, RMSprop, Adagrad)):
         return ()
     with np.errstate(all="ignore"):
@@ -54,6 +58,8 @@ def faults_of(optimizer: Any, first: First) -> tuple[Fault, ...]:
         names = _in_order(finding.causes[0].explains, first)
         faults.append(Fault(names, causes=causes, why=finding.why))
     left = _in_order(e.unexplained, first)
+    if left and not faults and (whole := step_whole.causes(optimizer, run)):
+        return (Fault(left, causes=whole),)
     return (*faults, *([Fault(left, why=of_gradients.unexplained(e, "step"))] if left else []))
 
 

@@ -16,16 +16,21 @@ from torch_mirror.doors.console import (
 )
 from torch_mirror.interrupt import raise_as_usual
 
+LIMIT = 600.0
+
 
 @click.command()
 @click.argument("networks", nargs=-1, metavar="[NAME|FILE:OBJECT]...", shell_complete=names_and_files)
 @click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True, help="Precision.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Write a report in JSON.")
+@click.option("--limit", type=click.FloatRange(min=0), default=LIMIT, show_default=True, metavar="SECONDS",
+              help="After so long no further fault is planted in a network.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the faults that were not found, and the sums.")
 @click.pass_context
 def selftest(
-    context: click.Context, /, networks: tuple[str, ...], dtype: str, json_path: Path | None, *, quiet: bool
-) -> None:
+    context: click.Context, /, networks: tuple[str, ...], dtype: str, json_path: Path | None, limit: float, *,
+    quiet: bool,
+) -> None:  # fmt: skip
     """Plant faults in a network, and see whether each is found.
 
     NAME is an experiment (default: mlp-relu). FILE:OBJECT is an object of a Python file, or package.module:OBJECT of a
@@ -33,7 +38,8 @@ def selftest(
     parameters, *data) as torch_mirror.check takes them, a dict of these, or a function that returns one of these. One
     line a fault: a factor, a transposition, a mask, a cast, an optimizer's option, a line of the source. Exit status 0
     if all that change a number are refuted and located, laid at the right side and none is named wrongly; else 1; 2 for
-    bad usage or input.
+    bad usage or input. It takes a second or two a fault of a large network: --limit bounds it, and what was left out is
+    told.
     """
     settle_threads()
     with errors_without_traceback():
@@ -49,7 +55,7 @@ def selftest(
             if not (quiet and trial.found):
                 say(report.line(trial))
 
-        tests = [test(*one.arguments, **one.options, dtypes=dtypes, progress=told) for one in subjects]
+        tests = [test(*one.arguments, **one.options, dtypes=dtypes, progress=told, limit=limit) for one in subjects]
         for text in report.summary(tests):
             say(text)
         if json_path is not None:

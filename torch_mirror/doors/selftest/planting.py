@@ -16,10 +16,14 @@ from reference.claim.experiment import Experiment
 from reference.claim.objective import Function, matched
 from reference.claim.slots import gradient_of
 from reference.claim.tree import named, zip_with
+from reference.errors import TorchMirrorError
 from reference.traces.training import train
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.recording import Place, caller
+from torch_mirror.doors.check.standin import stand_in
+from torch_mirror.doors.check.untouched import replace_floats, untouched
+from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.doors.selftest.wrongs import Seen, Wrong
 
 
@@ -211,8 +215,24 @@ def chosen(e: Experiment, wrong: Wrong, first: int, batch: int = 0) -> Target | 
 
 
 def room_of(e: Experiment) -> Mapping[str, float]:
-    """How much of each tensor its dtype may round away in a step: the largest radius over the largest value."""
+    """How much of each tensor its dtype may round away in a step: the largest radius over the largest value.
+
+    Code that no balls can run through has no radii, and none is known of its tensors.
+    """
+    world = world_of(e.objective, *e.data)
+    for everything in (True, False):  # as check does (runs.py)
+        found = _radii(e, world, everything=everything)
+        if found is not None:
+            return found
+    return {}
+
+
+def _radii(e: Experiment, world: World, *, everything: bool) -> Mapping[str, float] | None:
+    """everything: whether all arrays of floats that the code reaches are balls. None where it does not run on them."""
     fmt, room = format_of(e.dtype), dict[str, float]()
+
+    def ball(a: Any) -> Ball:
+        return Ball(np.array(a, e.dtype), 0, fmt)
 
     def noted(name: str, value: Any, /) -> Any:
         x = value.settled() if hasattr(value, "settled") else None
@@ -221,9 +241,17 @@ def room_of(e: Experiment) -> Mapping[str, float]:
             room[name] = float(np.asarray(x.radius).max()) / largest
         return value
 
-    data = e.seen(e.objective.prepare(e.data), 0)
-    with np.errstate(all="ignore"):
-        e.objective.gradients(zip_with(lambda _, a: Ball(a.copy(), 0, fmt), e.parameters), data, noted)
+    p, data = zip_with(lambda _, a: ball(a), e.parameters), e.seen(e.objective.prepare(e.data), 0)
+    with untouched(world), np.errstate(all="ignore"):
+        if everything:
+            replace_floats(world, ball)
+        stand_in(world.namespaces, ball, e.dtype)
+        try:
+            e.objective.gradients(p, data, noted)
+        except TorchMirrorError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the run on arrays has not raised it
+            return None
     return room
 
 

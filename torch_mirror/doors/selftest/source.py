@@ -20,17 +20,18 @@ from reference.claim.experiment import Experiment
 from reference.errors import InputError, TorchMirrorError
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
-from torch_mirror.doors.check.claimed import claim_of
+from torch_mirror.doors.check import quotients
+from torch_mirror.doors.check.claimed import Claim, claim_of
 from torch_mirror.doors.check.derivative import check
-from torch_mirror.doors.check.runs import Followed, followed, plain_run
-from torch_mirror.doors.check.world import world_of
+from torch_mirror.doors.check.runs import Followed, Plain, followed, plain_run
+from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.doors.selftest.backward import Point, Using, moved, named_of
 from torch_mirror.doors.selftest.edits import Edit, edits_of
 from torch_mirror.doors.selftest.graded import in_short
 from torch_mirror.doors.selftest.told import Trial
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.verdict import NOT_ITS_OWN
-from torch_mirror.tape.graph import made_of
+from torch_mirror.tape.graph import needed
 
 MOST = 24
 """Edits that are planted in one network, of as many kinds as its lines allow."""
@@ -45,8 +46,9 @@ class Planted(NamedTuple):
 
 
 class Right(NamedTuple):
-    """What the network gives as it is: the gradients as balls, and the lines of its backward pass by file."""
+    """What the network gives as it is: loss and gradients as balls, and the lines of its backward pass by file."""
 
+    loss: Number
     gradients: Mapping[str, Number]
     lines: Mapping[str, frozenset[int]]
 
@@ -58,7 +60,7 @@ def right_of(function: Callable[..., Any], at: Point) -> Right | None:
         seen = followed(claim, world_of(*claim.roots), np.float64)
     if not isinstance(seen, Followed):
         return None
-    forward = {x.node.number for x in made_of(seen.loss) if x.node is not None}
+    forward = {x.node.number for x in needed([seen.loss])}  # with its masks, which a backward pass may take from it
     of_loss: dict[str, set[int]] = {}
     others: dict[str, set[int]] = {}
     for x in seen.tape.values:
@@ -67,7 +69,7 @@ def right_of(function: Callable[..., Any], at: Point) -> Right | None:
             lines.setdefault(x.node.place.file, set()).add(x.node.place.line)
     gradients = {name: g for name, g in seen.gradients.items() if g is not None}
     only = {file: frozenset(found - of_loss.get(file, set())) for file, found in others.items()}
-    return Right(gradients, only)
+    return Right(seen.loss, gradients, only)
 
 
 def planted_in(lines: Mapping[str, frozenset[int]]) -> Iterator[Planted]:
@@ -156,13 +158,17 @@ def _trial(
     with edited(planted), np.errstate(all="ignore"):
         try:
             claim = claim_of(function, at.parameters, at.data)
-            own = plain_run(claim, world_of(*claim.roots)).gradients
+            world = world_of(*claim.roots)
+            plain = plain_run(claim, world)
+            own = plain.gradients
             if any(own[name] is None or np.shape(own[name]) != g.shape for name, g in right.gradients.items()):
                 return None
         except Exception:  # noqa: BLE001 - whatever an edited program raises
             return None
-        if not _changes(right, own, dtype):
+        if not _changes(right.gradients, own, dtype):
             return row._replace(seconds=time.perf_counter() - started)
+        if _changes({"": right.loss}, {"": plain.loss}, dtype) and _is_right(claim, world, plain):
+            return row._replace(said=SHARED, seconds=time.perf_counter() - started)
         try:
             c = check(function, at.parameters, *at.data)
         except TorchMirrorError as error:
@@ -190,10 +196,19 @@ def _side(e: Experiment, using: Using) -> str:
     return "" if ruling is None else ruling.verdict
 
 
-def _changes(right: Right, own: Mapping[str, Any], dtype: str) -> bool:
-    """Whether a gradient is another one by more than the dtype may have rounded either."""
+SHARED = "no fault: it changes the forward pass as well, whose derivative the gradient is"
+"""Of what both passes share without a recording that tells it, as a mask that is made into a list of Python."""
+
+
+def _is_right(claim: Claim, world: World, plain: Plain) -> bool:
+    """Whether difference quotients of the edited loss agree; ``check``, which is on trial, is not asked."""
+    return all(row.word == "consistent" for row in quotients.rows(claim, world, plain))
+
+
+def _changes(right: Mapping[str, Number], own: Mapping[str, Any], dtype: str) -> bool:
+    """Whether a result is another one by more than the dtype may have rounded either."""
     share = 2 * format_of(np.dtype(dtype)).u / format_of(np.dtype(np.float64)).u
     return any(
         bool((~(np.abs(np.asarray(own[name], np.float64) - g.value) <= share * np.asarray(g.radius))).any())
-        for name, g in right.gradients.items()
+        for name, g in right.items()
     )

@@ -4,7 +4,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import reference
 from reference.claim.experiment import Experiment
@@ -28,15 +28,23 @@ from torch_mirror.training.loop import train
 from torch_mirror.training.places import places
 from torch_mirror.training.session import Session
 
+if TYPE_CHECKING:
+    import torch
 
-def trials(of: dict[str, Experiment], wrong: WrongStep, using: Using | None) -> Iterator[Trial]:
-    """The mistake in the reference's optimizer, and in the mirror's, in each dtype."""
+
+def trials(
+    of: dict[str, Experiment], wrong: WrongStep, using: Using | None, *, certified: bool = True
+) -> Iterator[Trial]:
+    """The mistake in the reference's optimizer, and in the mirror's, in each dtype.
+
+    certified: whether a run of the network can be judged by certify, too
+    """
     for dtype, one in of.items():
         e = replace(one, steps=max(one.steps, wrong.steps + 1))
         made = wrong.make(unwrapped(e.optimizer).own)
         if made is None:
             continue
-        yield _timed(dtype, wrong, "numpy", functools.partial(_numpy, e, wrong, made))
+        yield _timed(dtype, wrong, "numpy", functools.partial(_numpy, e, wrong, made, certified=certified))
         if using is not None:
             yield _timed(dtype, wrong, "torch", functools.partial(_torch, e, wrong, made, using))
 
@@ -79,7 +87,7 @@ def _gradients(e: Experiment) -> list[dict[str, Any]]:
 # --- NumPy's --------------------------------------------------------------------------------------------------------
 
 
-def _numpy(e: Experiment, wrong: WrongStep, made: Any) -> Trial:
+def _numpy(e: Experiment, wrong: WrongStep, made: Any, *, certified: bool) -> Trial:
     row = Trial("update", wrong.name, "numpy", "", "update", changes(e, made))
     if not row.changes:
         return row
@@ -98,6 +106,8 @@ def _numpy(e: Experiment, wrong: WrongStep, made: Any) -> Trial:
         refuted=c.verdict == "refuted", located=bool(told), right_side=bool(told), named=named_, cause=cause,
         where=", ".join(told[:3]),
     )  # fmt: skip
+    if not certified:
+        return row
     trace = reference.train(replace(e, optimizer=unwrapped(e.optimizer).again(made)))
     if set(trace.states) != set(named(e.optimizer.init(e.parameters))):
         return row  # a run with another state is none that the equations tell of
@@ -141,13 +151,15 @@ def _mirrors(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> tuple[
 def stepped_by(e: Experiment, right: Session, made: Any) -> Session:
     """The session with the wrong optimizer: torch's own of these options, or the reference's where torch has none."""
     found = places(right.module, right.names, named(e.parameters))
-    weights = {name: place.weight for name, place in found.items()}
     wrong = unwrapped(e.optimizer).again(made)
+    other: torch.optim.Optimizer
     try:
-        return right._replace(optimizer=optimizer_of(wrong, weights))
+        other = optimizer_of(wrong, {name: place.weight for name, place in found.items()})
     except InputError:
-        keys = dict(right.states)
-        return right._replace(optimizer=ByHand(wrong, weights, e.parameters, keys))
+        other = ByHand(wrong, found, e.parameters, dict(right.states))
+    if right.train_step is not None:  # which calls the step of its own optimizer
+        right.optimizer.step = other.step  # type: ignore[method-assign]  # as a user's wrong optimizer would have it
+    return right._replace(optimizer=other)
 
 
 def _graded(

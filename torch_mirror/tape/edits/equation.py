@@ -32,6 +32,7 @@ class Node(NamedTuple):
     of:     of an adjoint: the nodes that it is the derivative by; back: the node that the sweep went back through, and
             by: to which of its operands
     source: the number of the node of the recording that it was
+    inner:  whether one call made it on its way to what its line gives a name, as np.linalg.norm makes a sum of squares
     """
 
     operation: str
@@ -44,6 +45,7 @@ class Node(NamedTuple):
     source: int | None = None
     back: int | None = None
     by: int | None = None
+    inner: bool = False
 
 
 class Equation(NamedTuple):

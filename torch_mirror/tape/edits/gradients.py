@@ -19,7 +19,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, paused
-from torch_mirror.tape.edits.equation import Draft, Equation
+from torch_mirror.tape.edits.equation import Draft, Equation, Node
 from torch_mirror.tape.edits.recorded import key_of, noted
 from torch_mirror.tape.graph import MissingAdjointError
 from torch_mirror.tape.moves import join_of
@@ -49,12 +49,25 @@ def gradient_equation(
     draft = Draft()
     with paused(), np.errstate(all="ignore"):
         numbers = noted(draft, [loss, *leaves.values()], "forward")
+        draft.nodes = _with_inner(draft.nodes)
         for name, x in leaves.items():
             i = numbers[key_of(x)]
             draft.nodes[i] = draft.nodes[i]._replace(label=name)
         found = _swept(draft, numbers[key_of(loss)], _active(draft), side, scale, given)
         outputs = {name: _output(draft, found, numbers[key_of(x)], scale) for name, x in leaves.items()}
     return draft.equation(outputs)
+
+
+def _with_inner(nodes: Sequence[Node]) -> list[Node]:
+    """Those that only the same call goes on with, by another operation, are its own affair (scene.py)."""
+    outer = {len(nodes) - 1}
+    for node in nodes:
+        for k in node.operands:
+            if nodes[k].place != node.place or nodes[k].operation == node.operation:
+                outer.add(k)
+    used = {k for node in nodes for k in node.operands}
+    own = used - outer
+    return [node._replace(inner=i in own and node.place is not None) for i, node in enumerate(nodes)]
 
 
 def _active(draft: Draft) -> set[int]:

@@ -4,6 +4,7 @@
     (z > 0)      inverted, >=, of another value                sum(x)       over all axes, over another one, the mean
     1 - a^2      at z, 1 - a, of another function              sqrt, exp    left out
     softmax      its off-diagonal elements left out            a @ b        in the other order
+    E[k]         of equal indices only the last counted
 
 Each function takes the case and the number of a node and yields edits of its value.
 """
@@ -15,7 +16,7 @@ import numpy as np
 
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import Edit, at_node
-from torch_mirror.tape.edits.operations import mask, of_sigmoid, of_tanh, sigmoid, total
+from torch_mirror.tape.edits.operations import last_put_back, mask, of_sigmoid, of_tanh, repeats, sigmoid, total
 
 Edits = Iterator[Edit]
 
@@ -42,8 +43,18 @@ def of_operation(case: Case, i: int) -> Edits:
         yield from _order(case, i)
     if operation == "sum":
         yield from _axes(case, i)
+    if operation == "moved back":
+        yield from _indices(case, i)
     yield from _of_softmax(case, i)
     yield from _extra(case, i)
+
+
+def _indices(case: Case, i: int) -> Edits:
+    """Of what an index has looked at several times, as a row of an embedding: d[k] += g keeps one share of it."""
+    (g, *_), options = case.eq.nodes[i].operands, case.eq.nodes[i].options
+    if repeats(**options):
+        words = f"only the last of equal indices in {case.names[i]}: d[k] += ... adds once, np.add.at each time"
+        yield at_node(i, words, 1, lambda h: last_put_back(h.at(g), **options))
 
 
 def _of_two(case: Case, i: int) -> Edits:

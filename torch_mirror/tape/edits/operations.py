@@ -18,7 +18,7 @@ from torch_mirror.balls.choosing import Side, larger
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Node, paused
-from torch_mirror.tape.moves import scattered
+from torch_mirror.tape.moves import places, scattered
 
 Operation = Callable[..., Any]
 
@@ -77,6 +77,22 @@ def part(g: Any, y: Any, *operands: Any, node: Node, which: int, side: Side) -> 
 def moved_back(g: Any, join: Any, shapes: list[tuple[int, ...]], which: int) -> Any:
     """Each element added to where it came from (moves.py)."""
     return _as_given(scattered(join, shapes, which, _as_number(g)), (g,))
+
+
+def last_put_back(g: Any, join: Any, shapes: list[tuple[int, ...]], which: int) -> Any:
+    """Each element put where it came from: of several that came from one place the last, as ``d[k] += g`` has it."""
+    number = _as_number(g)
+    mine, at = places(join, shapes, which)
+    v, r = (np.zeros(shapes[which]) for _ in range(2))
+    v.reshape(-1)[at] = number.value.reshape(-1)[mine]
+    r.reshape(-1)[at] = np.broadcast_to(number.radius, number.shape).reshape(-1)[mine]
+    return _as_given(Number(v, r, number.format), (g,))
+
+
+def repeats(join: Any, shapes: list[tuple[int, ...]], which: int) -> bool:
+    """Whether several elements come from one place, as those of equal indices do."""
+    _, at = places(join, shapes, which)
+    return at.size > np.unique(at).size
 
 
 def _as_number(x: Any) -> Any:

@@ -38,13 +38,15 @@ def roles(eq: Equation) -> tuple[Hashable, ...]:
 def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
     """What each node is called: as the one of its role in the last turn, the first that the sweep goes back through.
 
+    Of a sum of derivatives that is of nothing by itself in that turn, as one that a value of the user's stands in front
+    of, the name is that of a turn in which it is the derivative by something.
     The derivative by a leaf keeps its own name: in a loop over layers each turn has another parameter.
     """
     names: dict[Hashable, str] = {}
     twice = given_twice(eq)
     forward = [i for i, node in enumerate(eq.nodes) if node.back is None]
     adjoint = [i for i, node in enumerate(eq.nodes) if node.back is not None]
-    for i in (*reversed(forward), *adjoint):
+    for i in (*reversed(forward), *sorted(adjoint, key=lambda i: not eq.nodes[i].of)):
         if of[i] not in names:
             names[of[i]] = called(eq, i, twice)
     own = [any(eq.nodes[k].label for k in node.of) for node in eq.nodes]

@@ -31,13 +31,17 @@ def called(eq: Equation, i: int, twice: frozenset[str] = ONCE, depth: int = 0) -
         return node.label
     if node.kind == "constant" and not node.of:
         return _constant(eq, i)
-    if node.kind == "forward" and node.place is not None and (name := name_at(node.place)):
+    if node.kind == "forward" and node.place is not None and (name := _name(node)):
         return f"{name} of line {node.place.line}" if name in twice else name
     if node.of:
         return f"d({called(eq, _best(eq, node.of), twice, depth)})"
-    if node.kind == "adjoint" and (name := name_at(node.place)):  # an update's
+    if node.kind == "adjoint" and (name := _name(node)):  # an update's
         return name
     return _formula(eq, i, twice, depth)
+
+
+def _name(node: Node) -> str:
+    return "" if node.inner else name_at(node.place)
 
 
 def given_twice(eq: Equation) -> frozenset[str]:
@@ -47,7 +51,7 @@ def given_twice(eq: Equation) -> frozenset[str]:
     """
     places: dict[str, set[Place | None]] = {node.label: {None} for node in eq.nodes if node.label}
     for node in eq.nodes:
-        if node.kind == "forward" and not node.label and (name := name_at(node.place)):
+        if node.kind == "forward" and not node.label and (name := _name(node)):
             places.setdefault(name, set()).add(node.place)
     return frozenset(name for name, several in places.items() if len(several) > 1)
 
@@ -55,7 +59,7 @@ def given_twice(eq: Equation) -> frozenset[str]:
 def has_name(eq: Equation, i: int) -> bool:
     """Whether somebody has given it one, or to what it is the derivative by."""
     node = eq.nodes[i]
-    return bool(node.label or name_at(node.place) or any(has_name(eq, k) for k in node.of))
+    return bool(node.label or _name(node) or any(has_name(eq, k) for k in node.of))
 
 
 def _best(eq: Equation, candidates: tuple[int, ...]) -> int:
@@ -74,7 +78,7 @@ def _formula(eq: Equation, i: int, twice: frozenset[str], depth: int) -> str:
     if _is_same(node):
         return parts[0]
     if node.operation == "look":  # some elements of it, which may be wrong where it is right
-        text = _expression(node.place)[0]
+        text = "" if node.inner else _expression(node.place)[0]
         return text if 0 < len(text) <= SHORT else f"elements of {parts[0]}"
     form = _FORMS.get(node.operation)
     if form is not None:
@@ -100,7 +104,7 @@ def _spelled_out(eq: Equation, i: int) -> bool:
     while _is_same(node) and not has_name(eq, i) and not node.of:
         i = node.operands[0]
         node = eq.nodes[i]
-    return node.operation in _SIGNS and not node.label and not node.of and not name_at(node.place)
+    return node.operation in _SIGNS and not node.label and not node.of and not _name(node)
 
 
 def _constant(eq: Equation, i: int) -> str:
