@@ -8,6 +8,8 @@ EXTRAS = {
     "tqdm": "cli",
     "sklearn": "documents",
     "flint": "exact",
+    "joblib": "jobs",
+    "distributed": "dask",
     "matplotlib": "plot",
     "PIL": "plot",
 }

@@ -7,7 +7,7 @@ settled before NumPy and torch load.
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,9 +67,12 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def settle_threads() -> None:
-    """One thread each for NumPy and torch, unless a variable says otherwise; of use only before these load."""
-    if not any(variable in os.environ for variable in VARIABLES):
+def settle_threads(*, one: bool = False) -> None:
+    """One thread each for NumPy and torch, unless a variable says otherwise; of use only before these load.
+
+    one: whatever a variable says.
+    """
+    if one or not any(variable in os.environ for variable in VARIABLES):
         os.environ |= dict.fromkeys(VARIABLES, "1")
 
 
@@ -96,17 +99,24 @@ def check_paths(
 
 
 @contextmanager
-def bar(steps: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A function to call with the steps done; on a terminal they show in a bar that disappears in the end."""
+def bar(steps: int, label: str, unit: str = "step") -> Iterator[Callable[[int], None]]:
+    """A function to call with what is done further; on a terminal it shows in a bar that disappears in the end."""
     from tqdm import tqdm
 
-    with tqdm(total=steps, desc=label, unit="step", leave=False, disable=None, dynamic_ncols=True) as shown:
+    with tqdm(total=steps, desc=label, unit=unit, leave=False, disable=None, dynamic_ncols=True) as shown:
         # disable=None: silent unless standard error is a terminal
 
         def advance(steps: int) -> None:
             shown.update(steps)
 
         yield advance
+
+
+def at_rest() -> AbstractContextManager[None]:
+    """Within it lines can be printed: a bar that shows is taken away, and shown again behind them."""
+    from tqdm import tqdm
+
+    return tqdm.external_write_mode()
 
 
 def say(text: str, *, color: bool | None = None) -> None:

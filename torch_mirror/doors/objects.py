@@ -47,6 +47,20 @@ def each(text: str) -> list[tuple[str, Any]]:
     return [(f"{text} {key}", called(f"{text} {key}", one)) for key, one in found.items()]
 
 
+def entry(text: str, name: str) -> Any:
+    """The object that ``each(text)`` has under this name; of a dict no other function is called.
+
+    Raises InputError as load does, and where it is not there.
+    """
+    found = load(text)
+    if not isinstance(found, dict):
+        return found
+    for key, one in found.items():
+        if f"{text} {key}" == name:
+            return called(name, one)
+    raise InputError(name, "the entry that was there before", f"only {', '.join(map(str, found)) or 'none'}")
+
+
 def called(text: str, found: Any) -> Any:
     """What a function that needs no argument returns; anything else as it is."""
     if not callable(found) or isinstance(found, type) or not _takes_nothing(found):

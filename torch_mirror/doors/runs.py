@@ -12,7 +12,7 @@ import torch_mirror
 from reference import experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError, UnknownNameError
-from torch_mirror.doors.objects import each, running
+from torch_mirror.doors.objects import each, entry, running
 from torch_mirror.judge.verdict import Certificate
 
 Using: TypeAlias = Callable[[Experiment], Any]
@@ -42,12 +42,28 @@ class Sides(NamedTuple):
         return {} if self.using is None else {"using": self.using}
 
 
+class Source(NamedTuple):
+    """What a run is made from, in words that another process understands, too: ``again`` makes it from them.
+
+    text: as the command line has it. entry: the same, with the key of a dict behind it. dtype: None of the user's own.
+    """
+
+    text: str
+    entry: str
+    dtype: str | None = None
+    seed: int = 0
+
+
 class Run(NamedTuple):
-    """One run: the name of its experiment, what it is called, and how its sides are made, or what was found of it."""
+    """One run: the name of its experiment, what it is called, and how its sides are made, or what was found of it.
+
+    source: None where it has been judged already, and is there as a certificate.
+    """
 
     name: str
     label: str
     make: Callable[[], Sides | Certificate]
+    source: Source | None = None
 
 
 def sides(text: str, found: object, expected: str) -> Sides:
@@ -72,7 +88,16 @@ def runs_of(names: Iterable[str], dtypes: Sequence[str], seed: int = 0) -> list[
 
     Raises InputError for an object that is no run.
     """
-    return [run for name in names for run in (_own(name) if ":" in name else _ours(name, dtypes, seed))]
+    return [
+        run
+        for name in names
+        for run in (_own(name) if ":" in name else [_ours(Source(name, name, dtype, seed)) for dtype in dtypes])
+    ]
+
+
+def again(source: Source) -> Run:
+    """The run, from a file that is read anew. Raises InputError where it is no longer there, or is no run."""
+    return _ours(source) if source.dtype else _of_object(source.entry, entry(source.text, source.entry), source.text)
 
 
 def judged(run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar = silent) -> Certificate:
@@ -88,22 +113,24 @@ def judged(run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar
         return torch_mirror.verify(e, progress=advance, strict=strict, **made.options)
 
 
-def _ours(name: str, dtypes: Sequence[str], seed: int) -> list[Run]:
-    def made(dtype: str) -> Callable[[], Sides]:
-        return lambda: Sides(experiments.load(name, dtype=dtype, seed=seed), None)
+def _ours(source: Source) -> Run:
+    name, _, dtype, seed = source
 
-    return [Run(name, f"{name} {dtype}", made(dtype)) for dtype in dtypes]
+    def make() -> Sides:
+        return Sides(experiments.load(name, dtype=dtype or "float64", seed=seed), None)
+
+    return Run(name, f"{name} {dtype}", make, source)
 
 
 def _own(name: str) -> list[Run]:
-    return [_of_object(text, found) for text, found in each(name)]
+    return [_of_object(text, found, name) for text, found in each(name)]
 
 
-def _of_object(text: str, found: object) -> Run:
+def _of_object(text: str, found: object, named: str) -> Run:
     if isinstance(found, Certificate):
         return Run(found.experiment, text, lambda: found)
     expected = "a reference.Experiment, a tuple (experiment, using), what verify returned, or a dict of these"
     e, using = sides(text, found, expected)
     if e.name == Experiment.name:  # nobody has named it
         e = replace(e, name=text)
-    return Run(e.name, e.name, lambda: Sides(e, using))
+    return Run(e.name, e.name, lambda: Sides(e, using), Source(named, text))

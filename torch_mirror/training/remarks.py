@@ -17,6 +17,9 @@ from torch_mirror.training.session import Session, module_takes_sow, state_keys
 
 _OTHERWISE_IN_EVAL = (dropout._DropoutNd, batchnorm._NormBase, instancenorm._InstanceNorm)  # noqa: SLF001 - torch has no other names for the families
 
+DREW = "torch has drawn random numbers while it trained: with dropout, module.eval() leaves it out"
+"""The remark on a run that would be another one if it were trained again."""
+
 
 def remarks(e: Experiment, using: Session) -> tuple[str, ...]:
     """Of what the session is made of; known before anything is trained."""
@@ -38,7 +41,7 @@ def of_the_run(e: Experiment, using: Session, told: Collection[str], *, drew: bo
         words.append(f"judged through what follows only, as the module does not sow them: {', '.join(unseen)}")
     words += _without_state(e, using) if e.steps else ()
     if drew:
-        words.append("torch has drawn random numbers while it trained: with dropout, module.eval() leaves it out")
+        words.append(DREW)
     return tuple(words)
 
 

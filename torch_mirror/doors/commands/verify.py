@@ -1,5 +1,7 @@
 """torch-mirror verify: whole training runs."""
 
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +10,7 @@ import click
 from torch_mirror.doors.console import (
     DTYPES,
     REPORTS,
+    at_rest,
     bar,
     check_paths,
     errors_without_traceback,
@@ -21,6 +24,9 @@ from torch_mirror.doors.console import (
 )
 from torch_mirror.interrupt import raise_as_usual
 
+CACHE = Path(".torch_mirror_cache")
+"""Where --resume keeps verdicts: in the current folder, as pytest and ruff do with theirs."""
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME|FILE:OBJECT]...", shell_complete=names_and_files)
@@ -28,6 +34,10 @@ from torch_mirror.interrupt import raise_as_usual
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that judge.")
+@click.option("--backend", type=click.Choice(["processes", "dask"]), default="processes", help="Who judges.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for --backend dask: tcp://HOST:8786.")
+@click.option("--resume", is_flag=True, help="Keep each verdict in .torch_mirror_cache, and take over what is there.")
 @click.option("--strict", is_flag=True, help="Fail where there is a doubt, too: what roundings hardly explain.")
 @watch_option
 @quiet_option
@@ -40,7 +50,11 @@ def verify(
     dtype: Literal["float64", "float32", "both"],
     steps: int | None,
     seed: int,
+    jobs: int,
+    backend: Literal["processes", "dask"],
+    scheduler: str | None,
     *,
+    resume: bool,
     strict: bool,
     watch: bool,
     quiet: bool,
@@ -55,9 +69,10 @@ def verify(
     these; package.module:OBJECT will do as well. One line each; exit status 0 if all are certified, 1 if one is refuted
     or vacuous or, with --strict, doubted, 2 for bad usage or input.
     """
-    settle_threads()
+    settle_threads(one=jobs > 1)
     with errors_without_traceback():
-        from torch_mirror.doors.runs import chosen, judged, runs_of
+        from torch_mirror.doors.jobs.ordered import How, certificates
+        from torch_mirror.doors.runs import chosen, runs_of
 
         names = tuple(chosen(names))
         wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS}, names)
@@ -66,17 +81,36 @@ def verify(
 
             raise_as_usual()
             watched(context, names)
+        check_backend(backend, scheduler, jobs)
         import torch_mirror.doors.verify  # noqa: F401 - now, while Ctrl-C ends the process without an exception
 
         raise_as_usual()
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
+        how = How(steps, strict, jobs, scheduler, CACHE if resume else None)
         runs = runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)
         width = max(len(run.name) for run in runs)
-        certificates = []
-        for run in runs:
-            certificate = judged(run, steps, strict=strict, bar=bar)
-            show(certificate, width, quiet=quiet, verbose=verbose)
-            certificates.append(certificate)
-        write_reports(wanted, certificates)
-    context.exit(0 if all(c.verdict == "certified" for c in certificates) else 1)
+        found = []
+        with closing(certificates(runs, how, bar, partial(bar, unit="run"))) as judged:
+            try:
+                for certificate in judged:
+                    with at_rest():
+                        show(certificate, width, quiet=quiet, verbose=verbose)
+                    found.append(certificate)
+            except KeyboardInterrupt:
+                click.echo(f"{len(found)} of {len(runs)} runs were judged.", err=True)
+                raise
+        write_reports(wanted, found)
+    context.exit(0 if all(c.verdict == "certified" for c in found) else 1)
+
+
+def check_backend(backend: str, scheduler: str | None, jobs: int) -> None:
+    """Raise InputError for options of different backends."""
+    from reference.errors import InputError
+
+    if backend == "dask" and scheduler is None:
+        raise InputError("--scheduler", "the address of a Dask scheduler, for --backend dask", "none")
+    if backend == "dask" and jobs != 1:
+        raise InputError("-j", "none with --backend dask, whose cluster has its own number of workers", jobs)
+    if backend != "dask" and scheduler is not None:
+        raise InputError("--scheduler", "--backend dask beside it", f"--backend {backend}")

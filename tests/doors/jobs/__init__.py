@@ -1,0 +1,1 @@
+"""Runs in several processes, and what was judged before."""

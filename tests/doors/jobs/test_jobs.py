@@ -1,0 +1,242 @@
+"""-j: the same lines in the same order as one process prints, errors too; Ctrl-C ends all of them at once."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from click.testing import CliRunner
+
+from reference.errors import InputError
+from torch_mirror.doors.cli import cli
+from torch_mirror.doors.jobs import ordered
+from torch_mirror.doors.jobs.ordered import How, certificates
+from torch_mirror.doors.jobs.software import software
+from torch_mirror.doors.jobs.unit import Answer, Unit, sendable, work
+from torch_mirror.doors.runs import Source, again, judged, runs_of
+from torch_mirror.judge.verdict import Certificate
+from torch_mirror.reports.json import as_json
+
+ROOT = Path(__file__).parents[3]
+MINE = """
+import sys
+from dataclasses import replace
+from reference import experiments
+from torch_mirror.training.session import session
+
+print("read")
+one = replace(experiments.load("linear-neuron"), steps=3)
+
+def loud(e):
+    print("says", e.name)
+    return session(e)
+
+def wrong(e):
+    made = session(e)
+    made.optimizer.param_groups[0]["lr"] *= 2
+    return made
+
+def broken(e):
+    return 1 // 0
+
+cases = {
+    "loud": lambda: (replace(one, name="loud"), loud),
+    "wrong": (replace(one, name="wrong"), lambda e: wrong(e)),
+    "last": replace(one, name="last"),
+    "broken": (replace(one, name="broken"), broken),
+    "behind": replace(one, name="behind"),
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the file, that is the current one; the command may set variables for its own process."""
+    before = dict(os.environ)
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    os.environ.clear()
+    os.environ.update(before)
+
+
+in_the_folder = pytest.mark.usefixtures("folder")
+T = TypeVar("T")
+
+
+def sent_on(value: T) -> T:
+    """As it comes out of the other end of a pipe."""
+    came: T = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes
+    return came
+
+
+@in_the_folder
+def test_the_lines_are_those_of_one_process_and_so_is_the_error() -> None:
+    """Lambdas, a file's own prints, a refuted run, an error in the middle: and nothing of what is behind it."""
+    line = ["verify", "two-layer-linear", "mine.py:cases", "--steps", "3", "--dtype", "float64"]
+    one, several = (CliRunner().invoke(cli, [*line, "-j", jobs]) for jobs in ("1", "2"))
+    assert one.stdout == several.stdout
+    assert one.stderr == several.stderr == (
+        "Error: broken: expected code that runs, got ZeroDivisionError: integer division or modulo by zero "
+        f"(mine.py, line {MINE[: MINE.index('1 // 0')].count(chr(10)) + 1})\n"
+    )
+    assert one.exit_code == several.exit_code == 2
+    words = ["two-layer-linear", "says loud", "loud", "wrong", "first wrong", "last"]
+    found = [several.stdout.index(word) for word in words]
+    assert found == sorted(found)
+    assert "behind" not in several.stdout
+
+
+def test_what_a_process_sends_back_is_the_verdict_whole(folder: Path) -> None:
+    run = runs_of(["mine.py:cases"], [])[1]
+    assert run.source == Source("mine.py:cases", "mine.py:cases wrong")
+    sent = sent_on(Unit(run.source, str(folder), steps=2, strict=True))
+    came = sent_on(work(sent)).certificate
+    assert came is not None
+    assert came.ruling is not None
+    here = judged(run, 2, strict=True)
+    assert as_json(replace(came, seconds=0.0)) == as_json(replace(here, seconds=0.0))
+
+
+@in_the_folder
+def test_an_entry_is_made_alone_and_one_that_is_gone_is_told() -> None:
+    assert again(Source("mine.py:cases", "mine.py:cases loud")).name == "loud"
+    with pytest.raises(InputError, match=r"cases none: expected the entry that was there before, got only loud"):
+        again(Source("mine.py:cases", "mine.py:cases none"))
+
+
+def test_a_worker_with_other_versions_judges_nothing(folder: Path) -> None:
+    source = Source("linear-neuron", "linear-neuron", "float64")
+    versions = software()
+    assert work(Unit(source, str(folder), 1, software=versions)).certificate is not None
+    refused = work(Unit(source, str(folder), 1, software={**versions, "numpy": "1.0"}))
+    assert refused.certificate is None
+    assert str(refused.error).startswith("numpy of a worker: expected 1.0, got 2.")
+
+
+class Odd(Exception):  # noqa: N818 - as a user may call it
+    """Cannot be made from its message alone, as a pickle makes it."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+
+
+def test_an_error_that_cannot_be_sent_keeps_its_words() -> None:
+    told = sendable(InputError("x", "an array", "none"))
+    assert isinstance(told, InputError)
+    assert not hasattr(told, "__notes__")
+    fault = sent_on(sendable(Odd("x", "odd")))
+    assert (type(fault), str(fault)) == (RuntimeError, "Odd: x: odd")
+    where = sent_on(sendable(ZeroDivisionError("so")))
+    assert isinstance(where, ZeroDivisionError)
+    assert "ZeroDivisionError: so" in where.__notes__[0]
+
+
+# --- in order, whatever comes first ---------------------------------------------------------------
+
+
+def answer(name: str) -> Answer:
+    return Answer(Certificate(name, "float64", 0, 1))
+
+
+def coming(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, Answer] | type[BaseException]) -> list[str]:
+    """The names that certificates() gives where the answers come in this order, and how it ends."""
+
+    def come(*_: object) -> Generator[tuple[int, Answer], None, None]:
+        for one in answers:
+            if isinstance(one, tuple):
+                yield one
+            else:
+                raise one
+
+    monkeypatch.setattr(ordered, "_answers", come)
+    names: list[str] = []
+    with closing(certificates([], How())) as found:
+        try:
+            names.extend(c.experiment for c in found)  # which keeps what came before an error
+        except (KeyboardInterrupt, InputError) as error:
+            names.append(type(error).__name__)
+    return names
+
+
+BAD = Answer(error=InputError("x", "an array", "none"))
+
+
+def test_they_are_told_in_the_order_of_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c = ((place, answer(name)) for place, name in enumerate("abc"))
+    assert coming(monkeypatch, c, a, b) == ["a", "b", "c"]
+    assert coming(monkeypatch, c, (1, BAD), a) == ["a", "InputError"]  # as one process, which never comes to c
+
+
+def test_on_ctrl_c_what_is_judged_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, c = (0, answer("a")), (2, answer("c"))
+    assert coming(monkeypatch, c, (3, BAD), a, KeyboardInterrupt) == ["a", "c", "KeyboardInterrupt"]
+
+
+SLEEPING = """
+import time
+from dataclasses import replace
+from pathlib import Path
+from reference import experiments
+
+one = replace(experiments.load("linear-neuron"), steps=3)
+
+def sleeping(e):
+    Path("begun").touch()
+    time.sleep(1000)
+
+cases = {
+    "first": replace(one, name="first"),
+    "sleeping": (replace(one, name="sleeping"), sleeping),
+    "last": replace(one, name="last"),
+}
+"""
+PATIENCE = 60
+"""Seconds that a busy machine may take to begin."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
+def test_ctrl_c_ends_all_processes_within_a_second(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SLEEPING)
+    command = [sys.executable, "-m", "torch_mirror", "verify", "mine.py:cases", "-j", "2", "--json", "out.json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread of ours runs here
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("first ")
+            latest = time.monotonic() + PATIENCE
+            while not (tmp_path / "begun").exists() or len(running_in(process.pid)) < 3:
+                assert time.monotonic() < latest
+                time.sleep(0.02)
+            time.sleep(1)  # in which the last one is judged
+            began = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            shown, told = process.communicate(timeout=PATIENCE)
+            took = time.monotonic() - began
+            assert running_in(process.pid) == []
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert took < 1
+    assert process.returncode == 130
+    assert [line.split()[0] for line in shown.splitlines()] == ["last"]
+    assert told == "2 of 3 runs were judged.\nInterrupted.\n"
+    assert not (tmp_path / "out.json").exists()  # a report is of all runs
+
+
+def running_in(session: int) -> list[str]:
+    """The processes of a session that are still running, by their commands."""
+    listed = subprocess.run(["ps", "-e", "-o", "sess=,stat=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
+    return [args for sess, state, args in rows if sess == str(session) and not state.startswith("Z")]
