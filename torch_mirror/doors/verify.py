@@ -42,8 +42,8 @@ def verify(
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
     then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
-    series: whether the certificate has the curves that a report shows (``certificate.series``); with them held_out, a pair
-    (x, t) that nobody trains on, has its R^2, or of classes its accuracy.
+    series: whether the certificate has the curves that a report shows (``certificate.series``). held_out: a pair (x, t)
+    that nobody trains on, whose R^2, or of classes the accuracy, is then among them.
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
