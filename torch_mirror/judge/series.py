@@ -25,10 +25,10 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.replay import Givens, Part, as_ball, evaluate, lifted, loss_of, parts
 
-SHOWN = 60
+SHOWN = 48
 """Steps of a run of which loss, distance and gradients are shown."""
 
-CLOSELY = 20
+CLOSELY = 16
 """Steps of them at which each tensor's error and radius are looked at, and the parameters are shown."""
 
 FEW = 6

@@ -143,14 +143,17 @@ def _even(low: float, high: float, *, whole: bool = False) -> list[float]:
 def _path(steps: Sequence[int], values: Iterable[float], x: Scale, y: Scale) -> str:
     """Moves and lines; a lone point is a line to itself, which round ends make a dot of."""
     parts: list[str] = []
-    pen = False
+    last: tuple[float, float] | None = None
     for t, v in zip(steps, values, strict=True):
         if math.isnan(v):
-            pen = False
+            last = None
             continue
-        at = f"{x.at(t):g} {y.at(v):g}"
-        parts.append(f"L{at}" if pen else f"M{at}l0 0")
-        pen = True
+        now = x.at(t), y.at(v)
+        if last is None:
+            parts.append(f"M{now[0]:g} {now[1]:g}l0 0")
+        else:  # relative to the last, which is shorter
+            parts.append(f" {round(now[0] - last[0], 1):g} {round(now[1] - last[1], 1):g}".replace(" -", "-"))
+        last = now
     return "".join(parts)
 
 
