@@ -8,6 +8,7 @@ EXTRAS = {
     "tqdm": "cli",
     "sklearn": "documents",
     "flint": "exact",
+    "jinja2": "report",
     "matplotlib": "plot",
     "PIL": "plot",
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from torch_mirror.judge.findings import Finding, Findings, Row, zero_throughout
+from torch_mirror.judge.notebook import as_html
 
 if TYPE_CHECKING:
     from torch_mirror.judge.series import Series
@@ -76,6 +77,9 @@ class Certificate:
     strict: bool = False
     why: tuple[str, ...] = ()                   # lines and causes of what the ruling found wrong (doors/why.py)
     series: "Series | None" = field(default=None, compare=False, repr=False)  # curves for a report, if asked for
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def verdict(self) -> Verdict:

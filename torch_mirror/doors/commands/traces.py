@@ -11,6 +11,7 @@ from torch_mirror.doors.console import (
     REPORTS,
     bar,
     check_paths,
+    curves_of,
     errors_without_traceback,
     names_and_files,
     quiet_option,
@@ -149,7 +150,7 @@ def certify(
         trace = trace.mapped(told) if told else trace
         run = run_of(reference, Wanted(dtype or _dtype_of(trace), steps, seed))
         with running(reference):
-            certificate = judge(run.experiment, trace, side, strict=strict)
+            certificate = judge(run.experiment, trace, side, strict=strict, **curves_of(wanted, run.experiment))
         show(certificate, quiet=quiet, verbose=verbose)
         write_reports(wanted, [certificate])
     context.exit(0 if certificate.verdict == "certified" else 1)

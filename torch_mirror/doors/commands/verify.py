@@ -11,6 +11,7 @@ from torch_mirror.doors.console import (
     REPORTS,
     bar,
     check_paths,
+    curves_of,
     errors_without_traceback,
     names_and_files,
     quiet_option,
@@ -87,7 +88,7 @@ def verify(
         runs = [run for name in chosen for run in _runs(name, dtypes, seed)]
         width = max(len(run.name) for run in runs)
         certificates = []
-        for certificate in _judged(runs, steps, strict=strict):
+        for certificate in _judged(runs, steps, wanted, strict=strict):
             show(certificate, width, quiet=quiet, verbose=verbose)
             certificates.append(certificate)
         write_reports(wanted, certificates)
@@ -134,7 +135,7 @@ def _own(text: str, found: object) -> Run:
     return Run(e.name, e.name, lambda: (e, {} if using is None else {"using": using}))
 
 
-def _judged(runs: list[Run], steps: int | None, *, strict: bool) -> "Iterator[Certificate]":
+def _judged(runs: list[Run], steps: int | None, wanted: dict[str, Path], *, strict: bool) -> "Iterator[Certificate]":
     """The verdict on each, as soon as it is known."""
     from dataclasses import replace
 
@@ -149,6 +150,7 @@ def _judged(runs: list[Run], steps: int | None, *, strict: bool) -> "Iterator[Ce
         experiment, using = made
         if steps is not None:
             experiment = replace(experiment, steps=steps)
+        using = {**using, **curves_of(wanted, experiment)}
         with bar(experiment.steps, run.label) as advance, running(run.label):
             certificate = judge(experiment, progress=advance, strict=strict, **using)
         yield certificate

@@ -101,7 +101,7 @@ class Scale(NamedTuple):
 def laid(chart: Chart) -> Laid:
     """The chart's lines, ticks and marks."""
     steps = [*chart.steps, *(mark.step for mark in chart.marks)] or [0]
-    x = Scale(min(steps), max(max(steps), min(steps) + 1), LEFT, WIDTH - RIGHT)
+    x = Scale(min(steps), max(*steps, min(steps) + 1), LEFT, WIDTH - RIGHT)
     y = _upright(chart)
     paths = tuple(Path(line.style, _path(chart.steps, line.y, x, y)) for line in chart.lines)
     points = tuple(Point(m.name, x.at(m.step), y.at(m.y), m.kind) for m in chart.marks if not math.isnan(m.y))

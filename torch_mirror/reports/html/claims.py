@@ -154,7 +154,8 @@ def _rows_of_run(c: Certificate) -> Sortable:
         step = Cell("", numeric=True) if row.worst is None else count(row.worst.step)
         rows.append((
             Cell(row.tensor), Cell(row.check), Cell(row.side), count(row.judged), count(row.vacuous),
-            worst if row.judged else figure(None), step, figure(row.resolution), Cell(word, tone="" if word == "certified" else word),
+            worst if row.judged else figure(None), step, figure(row.resolution),
+            Cell(word, tone="" if word == "certified" else word),
         ))  # fmt: skip
     return Sortable(tuple(Head(*name) for name in names), tuple(rows))
 
@@ -162,7 +163,7 @@ def _rows_of_run(c: Certificate) -> Sortable:
 def _not_judged(c: Certificate) -> list[str]:
     said = [*c.idle, *(f"{name}: no check decides it" for name in c.undecided), *c.notes]
     if c.series is None:
-        return [*said, "The curves cannot be shown: this certificate has rows alone; verify(..., series=True) keeps them."]
+        return [*said, "The curves cannot be shown: the certificate has rows alone; verify(..., series=True) keeps them."]
     if why := c.series.missing.get("script"):
         said.append(f"There is no script that reproduces it: {why}.")
     return said
@@ -188,7 +189,8 @@ def of_gradients(g: Gradients, number: int) -> Claim:
         _rows_of_gradients(g),
         "" if g.verdict == "certified" else "\n".join(derivatives.lines(g.rows, g.faults)),
         listings=listings(g.faults, pictures.values), graphs=graphs(g.faults, pictures.graphs),
-        heats=heats(pictures.sheets), script=pictures.script, not_judged=_unjudged(g), unfolded=g.verdict != "certified",
+        heats=heats(pictures.sheets), script=pictures.script, not_judged=_unjudged(g),
+        unfolded=g.verdict != "certified",
     )  # fmt: skip
 
 

@@ -123,8 +123,12 @@ def _heat(sheet: Sheet) -> Heat:
     small = _pooled(ratio)
     level = np.searchsorted(BOUNDS, small, side="left")
     outside = int((ratio > 1).sum())
-    block = f" Each cell is the worst of a block of {_block(rows)} x {_block(columns)}." if small.size < ratio.size else ""
-    words = f"{sheet.name}, {rows} x {columns}: {outside:,} of {ratio.size:,} elements are outside their radius, the worst {float(ratio.max()):.3g} radii.{block}"  # noqa: E501 - one sentence
+    words = (
+        f"{sheet.name}, {rows} x {columns}: {outside:,} of {ratio.size:,} elements are outside their radius, the worst "
+        f"by {float(ratio.max()):.3g} radii."
+    )
+    if small.size < ratio.size:
+        words += f" Each cell is the worst of a block of {_block(rows)} x {_block(columns)}."
     table = Table(
         ("row", *(str(j * _block(columns)) for j in range(small.shape[1]))),
         tuple((str(i * _block(rows)), *(f"{float(x):.2g}" for x in row)) for i, row in enumerate(small)),
