@@ -178,7 +178,7 @@ def _gradients(e: Experiment, run: Trace, steps: Iterable[int], missing: dict[st
     """Mean |dW| of each weight: of each parameter, where all are vectors."""
     every = names(e.slots, "parameter")
     weights = [name for name in every if len(e.slots[name].shape) > 1] or every
-    own = [g for name in weights if (g := gradient_of(e.slots, name)) in run.tensors]
+    own = [g for name in weights if (g := gradient_of(e.slots, name)) is not None and g in run.tensors]
     if not own:
         missing["gradients"] = "the trace holds no parameter gradients"
     held = [run.tensors[name] for name in own]

@@ -123,12 +123,12 @@ def _graph(s: Scene, gradient: Number, fault: Fault) -> Branch:
             text = f"{float(np.asarray(getattr(x, 'value', x)).reshape(-1)[0]):.6g}" if size == 1 else "a constant"
             return Branch(text, "", "other")
         line = line_of(s, number)
-        kind = kind_of(number, line)
+        kind = kind_of(number, line) if x.node.active else "other"  # of what no parameter is in nothing is wrong
         text = called(s, number) or written(s, number) or x.node.operation
         if kind == "forward":
             text = name_of(s, number) or text
         below: list[Branch] = []
-        if kind not in {"forward", "right"} and depth < DEEPEST:
+        if kind not in {"forward", "right"} and x.node.active and depth < DEEPEST:
             below = [branch(operand, depth + 1) for operand in x.node.operands if left > 0]
         return Branch(text, "" if line is None else line.place, kind, tuple(below))
 

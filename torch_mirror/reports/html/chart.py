@@ -1,8 +1,8 @@
 """A chart: what is drawn, as plain data, and where its lines lie on the page. Pure functions.
 
-A default run has some 800 charts in its report. matplotlib draws one in 30 ms and 12 kB, which would be 24 s and 10 MB,
-and knows no dark theme; these take 0.2 ms and 1 kB, and their colours are the page's. ``figures.py`` draws the same data
-with matplotlib, a file each.
+A default run has some 700 charts in its report. matplotlib draws one in 30 ms and 12 kB, which would be 20 s and 8 MB,
+and knows no dark theme; these take 0.2 ms and 1 kB, and their colours are the page's. ``reports/figures.py`` draws the
+same data with matplotlib, a file each.
 """
 
 import math
@@ -14,6 +14,12 @@ import numpy as np
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 24
 """Units of the drawing: its size, and the room around the axes, for the numbers beside them."""
+
+ZERO = 0.12
+"""Of the height: the room for 0 below a logarithmic axis."""
+
+CLOSE = 10
+"""Units within which two numbers beside an axis would lie on each other."""
 
 TICKS = 4
 """Numbers beside an axis, about."""
@@ -106,16 +112,20 @@ def laid(chart: Chart) -> Laid:
     paths = tuple(Path(line.style, _path(chart.steps, line.y, x, y)) for line in chart.lines)
     points = tuple(Point(m.name, x.at(m.step), y.at(m.y), m.kind) for m in chart.marks if not math.isnan(m.y))
     across = tuple(Tick(x.at(t), f"{t:g}") for t in _even(x.low, x.high, whole=True))
-    return Laid(across, _up(y), paths, points)
+    zero = _zero(chart, y)
+    up = tuple(tick for tick in _up(y) if not zero or abs(tick.at - zero[0].at) > CLOSE)
+    return Laid(across, (*zero, *up), paths, points)
 
 
 def _upright(chart: Chart) -> Scale:
-    values = np.array([v for line in chart.lines for v in line.y] + [m.y for m in chart.marks], float)
-    values = values[np.isfinite(values) & ((values > 0) | (not chart.log))]
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    every = np.array([v for line in chart.lines for v in line.y] + [m.y for m in chart.marks], float)
+    values = every[np.isfinite(every) & ((every > 0) | (not chart.log))]
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.1, 1.0)
     if chart.log:
-        low, high = (math.floor(math.log10(low)), math.ceil(math.log10(high))) if values.size else (-1, 0)
-        return Scale(low - 0.5, max(high, low + 1), HEIGHT - BOTTOM, TOP, log=True)
+        low, high = math.log10(low), math.log10(high)
+        room = 0.05 * (high - low)
+        low, high = min(low - room, (low + high) / 2 - 0.6), max(high + room, (low + high) / 2 + 0.6)
+        return Scale(low - ZERO * (high - low) * bool((every == 0).any()), high, HEIGHT - BOTTOM, TOP, log=True)
     room = 0.05 * (high - low) or abs(high) or 1.0
     return Scale(low - room, high + room, HEIGHT - BOTTOM, TOP)
 
@@ -126,6 +136,11 @@ def _up(y: Scale) -> tuple[Tick, ...]:
     powers = range(math.ceil(y.low), math.floor(y.high) + 1)
     stride = max(1, math.ceil(len(powers) / TICKS))
     return tuple(Tick(y.at(10.0**k), f"1e{k}") for k in powers[::stride])
+
+
+def _zero(chart: Chart, y: Scale) -> tuple[Tick, ...]:
+    """The edge of a logarithmic axis, where 0 is, if there is one."""
+    return (Tick(y.at(0), "0"),) if y.log and any(v == 0 for line in chart.lines for v in line.y) else ()
 
 
 def _even(low: float, high: float, *, whole: bool = False) -> list[float]:

@@ -31,8 +31,6 @@ class Gradients(Protocol):
     @property
     def verdict(self) -> str: ...
     @property
-    def resolution(self) -> float | None: ...
-    @property
     def pictures(self) -> Pictures | None: ...
 
 
@@ -116,7 +114,7 @@ def _coarsest(c: Certificate) -> float | None:
     finest: dict[str, float] = {}
     alone = all(row.side == "numpy" for row in c.rows)
     for row in c.rows:
-        if row.resolution is not None and row.check != "start" and (alone or row.side != "numpy"):
+        if row.resolution is not None and row.first is None and row.check != "start" and (alone or row.side != "numpy"):
             finest[row.tensor] = min(row.resolution, finest.get(row.tensor, math.inf))
     return max(finest.values(), default=None)
 
@@ -163,7 +161,7 @@ def _rows_of_run(c: Certificate) -> Sortable:
 def _not_judged(c: Certificate) -> list[str]:
     said = [*c.idle, *(f"{name}: no check decides it" for name in c.undecided), *c.notes]
     if c.series is None:
-        return [*said, "The curves cannot be shown: the certificate has rows alone; verify(..., series=True) keeps them."]
+        return [*said, "There are no curves: the certificate has rows alone; verify(..., series=True) keeps them."]
     if why := c.series.missing.get("script"):
         said.append(f"There is no script that reproduces it: {why}.")
     return said
@@ -173,12 +171,13 @@ def of_gradients(g: Gradients, number: int) -> Claim:
     """The claim of what check found."""
     sizes = sum(row.size for row in g.rows)
     worst = max((row for row in g.rows if row.size), key=lambda row: row.worst, default=None)
+    wrong = [row.name for row in g.rows if row.word == "WRONG"]
+    coarsest = max((r.resolution for r in g.rows if r.resolution is not None and r.word != "WRONG"), default=None)
     line = (
         Cell(g.verdict, tone=g.verdict), Cell(g.subject, link=f"claim-{number}"), Cell("gradients"), count(sizes),
         _ratio(None if worst is None else worst.worst), Cell("" if worst is None else worst.name),
-        figure(g.resolution), count(0), figure(g.seconds, 2),
+        figure(coarsest), count(0), figure(g.seconds, 2),
     )  # fmt: skip
-    wrong = [row.name for row in g.rows if row.word == "WRONG"]
     brief = f"{len(g.rows)} gradients · {sizes:,} elements · {_worst(None if worst is None else worst.worst)}"
     pictures = g.pictures or Pictures()
     return Claim(

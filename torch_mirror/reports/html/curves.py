@@ -1,12 +1,11 @@
 """The charts of a run: its series, and the rows of its certificate, as charts and tables. Pure functions."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch_mirror.judge.series import Curves, Series
 from torch_mirror.judge.verdict import Certificate
-from torch_mirror.reports.html.chart import Chart, Line, Mark, Style, in_words
+from torch_mirror.reports.html.chart import Chart, Line, Mark, Style
 
 STYLES: tuple[Style, ...] = ("first", "second", "third", "fourth", "fifth", "sixth")
 
@@ -30,25 +29,20 @@ class Group(NamedTuple):
     table: Table | None = None
     folded: tuple[Chart, ...] = ()
     missing: str = ""
-
-    @property
-    def alternative(self) -> str:
-        """All of it in words."""
-        return " ".join(map(in_words, (*self.charts, *self.folded)))
+    many: bool = False  # whether it is a chart for each of several tensors
 
 
 def groups(c: Certificate) -> tuple[Group, ...]:
-    """What is drawn of a run; nothing of a certificate that has no series."""
+    """What is drawn of a run, the groups of one chart first; nothing of a certificate that has no series."""
     s = c.series
     if s is None:
         return ()
-    return _loss(s), _errors(c, s), _distance(c, s), _gradients(s), _weights(s), _score(s)
+    return _loss(s), _distance(c, s), _gradients(s), _score(s), _errors(c, s), _weights(s)
 
 
 def _loss(s: Series) -> Group:
-    charts = (_chart("Loss", "loss before the update", s.loss),)
-    return Group("Loss", f"Of {' and '.join(s.loss.values)}; where only one curve shows, they coincide.", charts,
-                 _table(s.loss, 17))  # fmt: skip
+    about = f"Of {' and '.join(s.loss.values)}, before the update; curves that coincide show as one."
+    return Group("Loss", about, (_chart("Loss", "loss before the update", s.loss),), _table(s.loss, 17))
 
 
 def _distance(c: Certificate, s: Series) -> Group:
@@ -79,13 +73,13 @@ def _weights(s: Series) -> Group:
     steps = next((curves.steps for curves in s.weights.values()), ())
     columns = [v for curves in s.weights.values() for v in curves.values.values()]
     table = Table(("step", *head), tuple((str(t), *(_number(v[i], 6) for v in columns)) for i, t in enumerate(steps)))
-    return Group("Weight history", about, charts[:AT_ONCE], table, charts[AT_ONCE:])
+    return Group("Weight history", about, charts[:AT_ONCE], table, charts[AT_ONCE:], many=True)
 
 
 def _score(s: Series) -> Group:
     title = s.scored or "Score on held-out data"
     if not s.score.values:
-        return Group(title, "", missing=s.missing.get("score", "no step was taken"))
+        return Group(title, "On data that nobody trained on.", missing=s.missing.get("score", "no step was taken"))
     charts = (_chart(title, f"{title} on held-out data", s.score),)
     return Group(title, "On data that nobody trained on, after the update.", charts, _table(s.score, 6))
 
@@ -98,14 +92,14 @@ def _errors(c: Certificate, s: Series) -> Group:
         "error, and the radius that it must stay within. The ring is the worst of all steps, the cross what is wrong."
     )
     if not s.errors.values:
-        return Group(title, about, missing="no tensor of the trace was looked at")
+        return Group(title, about, missing="no tensor of the trace was looked at", many=True)
     charts = sorted((_error(c, s, name) for name in s.errors.values), key=_nearness, reverse=True)
     head = ("tensor", *(f"step {t}" for t in s.errors.steps))
     rows = tuple(
         (name, *(f"{_number(e, 2)} / {_number(r, 2)}" for e, r in zip(a, s.radii.values[name], strict=True)))
         for name, a in s.errors.values.items()
     )
-    return Group(title, about, tuple(charts[:AT_ONCE]), Table(head, rows), tuple(charts[AT_ONCE:]))
+    return Group(title, about, tuple(charts[:AT_ONCE]), Table(head, rows), tuple(charts[AT_ONCE:]), many=True)
 
 
 def _error(c: Certificate, s: Series, name: str) -> Chart:
@@ -148,7 +142,3 @@ def _table(curves: Curves, digits: int) -> Table:
 def _number(value: float, digits: int) -> str:
     return f"{float(value):.{digits}g}"
 
-
-def every_chart(some: Sequence[Group]) -> list[tuple[str, Chart]]:
-    """All charts, each with the title of its group."""
-    return [(group.title, chart) for group in some for chart in (*group.charts, *group.folded)]

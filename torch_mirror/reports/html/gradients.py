@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.arrays import Array
+from torch_mirror.reports.derivatives import meaning
 from torch_mirror.reports.html.curves import Table
 from torch_mirror.reports.html.pictures import Branch, Sheet, Valued
 from torch_mirror.tape.told import Fault
@@ -74,15 +75,21 @@ class Heat(NamedTuple):
 def listings(faults: Sequence[Fault], values: Sequence[Valued]) -> tuple[Listing, ...]:
     """The source of each file that a fault names a line of, as far as it is to be had."""
     marks: dict[str, dict[int, str]] = {}
+    meanings: dict[tuple[str, int], str] = {}
     for fault in faults:
         for r in fault.right:
             marks.setdefault(r.line.file, {})[r.line.number] = "right"
+            meanings[r.line[:2]] = meaning(r)
         for line in fault.wrong:
             marks.setdefault(line.file, {})[line.number] = "wrong"
-    return tuple(_listing(file, marked, values) for file, marked in marks.items() if linecache.getlines(file))
+    return tuple(
+        _listing(file, marked, values, {n: text for (where, n), text in meanings.items() if where == file})
+        for file, marked in marks.items()
+        if linecache.getlines(file)
+    )
 
 
-def _listing(file: str, marked: Mapping[int, str], values: Sequence[Valued]) -> Listing:
+def _listing(file: str, marked: Mapping[int, str], values: Sequence[Valued], meanings: Mapping[int, str]) -> Listing:
     source = linecache.getlines(file)
     given = {v.number: v for v in values if v.file == file}
     wanted = {*marked, *given}
@@ -91,15 +98,17 @@ def _listing(file: str, marked: Mapping[int, str], values: Sequence[Valued]) -> 
     shown = sorted({n for at in wanted for n in range(at - AROUND, at + AROUND + 1) if 0 < n <= len(source)})
     if shown and shown[-1] - shown[0] <= MOST:
         shown = list(range(shown[0], shown[-1] + 1))
-    lines = tuple(_line(n, source[n - 1].rstrip("\n"), marked.get(n, ""), given.get(n)) for n in shown)
+    lines = tuple(
+        _line(n, source[n - 1].rstrip("\n"), marked.get(n, ""), given.get(n), meanings.get(n, "")) for n in shown
+    )
     return Listing(file.rsplit("/", 1)[-1].rsplit("\\", 1)[-1], lines)
 
 
-def _line(number: int, source: str, mark: str, v: Valued | None) -> Source:
+def _line(number: int, source: str, mark: str, v: Valued | None, means: str) -> Source:
     if v is None:
-        return Source(number, source, mark)
+        return Source(number, source, mark, derivative=means)
     at = str(list(v.index)) if v.index else ""
-    derivative = "" if v.derivative is None else f"{v.derivative:.6g}"
+    derivative = means if v.derivative is None else f"{v.derivative:.6g}"
     return Source(number, source, mark, f"{at} {v.value:.6g}".strip(), derivative)
 
 
@@ -133,7 +142,7 @@ def _heat(sheet: Sheet) -> Heat:
         ("row", *(str(j * _block(columns)) for j in range(small.shape[1]))),
         tuple((str(i * _block(rows)), *(f"{float(x):.2g}" for x in row)) for i, row in enumerate(small)),
     )
-    return Heat(sheet.name, words, *small.shape, tuple(_runs(level)), LEVELS, table)
+    return Heat(sheet.name, words, len(small), small.shape[1], tuple(_runs(level)), LEVELS, table)
 
 
 def _block(size: int) -> int:
