@@ -187,7 +187,7 @@ def write_reports(wanted: "dict[str, Path]", results: "Sequence[Certificate | Ch
             write_whole(f"--{name}", path, module.document(results, environment.versions(), environment.threads()))
             continue
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"--{name}", "a folder that can be made", f"{str(path)!r} ({error.strerror})") from error
         for file, contents in module.files(results):

@@ -17,13 +17,14 @@ def plot_loss(trace: Trace, *others: Trace, ax: Any = None) -> "Figure":
     ax: matplotlib axes to draw on; a new figure if None, which ``figure.savefig("loss.png")`` writes. Returns the
     figure. Raises InputError for a trace without ``loss``; ImportError without matplotlib, the extra ``report``.
     """
-    curves = [(one.first, _loss_of(one)) for one in (trace, *others)]
+    losses = [_loss_of(one) for one in (trace, *others)]
     if ax is None:
         from matplotlib.figure import Figure  # noqa: PLC0415 - of an extra
 
         ax = Figure(figsize=(6, 3.2), layout="constrained").subplots()
-    for (first, loss), style in zip(curves, ("-", "--", ":", "-.") * len(curves), strict=False):
-        ax.plot(np.arange(first, first + len(loss)), loss, style, marker="." if len(loss) == 1 else None)
+    for one, loss, style in zip((trace, *others), losses, ("-", "--", ":", "-.") * len(losses), strict=False):
+        steps = np.arange(one.first, one.first + len(loss))
+        ax.plot(steps, loss, style, marker="." if len(loss) == 1 else None)
     ax.set_xlabel("training step")
     ax.set_ylabel("loss")
     figure: Figure = ax.figure

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.html.chart import Chart
@@ -94,6 +95,8 @@ def draw(panel: Axes, chart: Chart) -> None:
         panel.plot(chart.steps, y, style, color=COLOURS[line.style], lw=1.2, label=line.name, marker=_marker(chart))
         if chart.log and np.isfinite(y).any():
             panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(numticks=5))
+            panel.yaxis.set_minor_locator(NullLocator())  # whose numbers cost more than all the rest
     for mark in chart.marks:
         if mark.y > 0 or not chart.log:
             panel.plot([mark.step], [mark.y], "o" if mark.kind == "worst" else "x", color="black", mfc="none")

@@ -88,8 +88,8 @@ def test_every_kind_of_curve_is_there_or_said_to_be_missing() -> None:
 
 
 def test_a_wrong_gradient_is_shown_by_its_lines_with_value_and_derivative() -> None:
-    (right,) = [e for e in page().all("tr", class_="is-right")]
-    (wrong,) = [e for e in page().all("tr", class_="is-wrong")]
+    (right,) = page().all("tr", class_="is-right")
+    (wrong,) = page().all("tr", class_="is-wrong")
     assert "dz1 = da1 * (z1 > 0)" in right.words
     assert "= dL/d z1" in right.words
     row = next(row for row in made.gradients().rows if row.name == "dW1")
@@ -142,8 +142,7 @@ def test_the_environment_stands_at_the_end() -> None:
 
 def test_the_same_verdicts_give_the_same_page() -> None:
     page_module._template.cache_clear()
-    verdicts = [made.right(), made.wrong(), made.gradients()]
-    assert document(verdicts, {"python": "3", "numpy": "<2>"}, {"torch": 1}) == made.page()
+    assert document([made.right(), made.wrong(), made.gradients()], {"python": "3", "numpy": "<2>"}, {"torch": 1}) == made.page()
 
 
 # --- contrast -----------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 24
 ZERO = 0.12
 """Of the height: the room for 0 below a logarithmic axis."""
 
+MOST = 1e300
+"""A larger number lies on the edge, as infinity does: the difference of two such would overflow."""
+
 CLOSE = 10
 """Units within which two numbers beside an axis would lie on each other."""
 
@@ -119,7 +122,7 @@ def laid(chart: Chart) -> Laid:
 
 def _upright(chart: Chart) -> Scale:
     every = np.array([v for line in chart.lines for v in line.y] + [m.y for m in chart.marks], float)
-    values = every[np.isfinite(every) & ((every > 0) | (not chart.log))]
+    values = every[np.isfinite(every) & ((every > 0) | (not chart.log))].clip(-MOST, MOST)
     low, high = (float(values.min()), float(values.max())) if values.size else (0.1, 1.0)
     if chart.log:
         low, high = math.log10(low), math.log10(high)
