@@ -142,7 +142,8 @@ def test_the_environment_stands_at_the_end() -> None:
 
 def test_the_same_verdicts_give_the_same_page() -> None:
     page_module._template.cache_clear()
-    assert document([made.right(), made.wrong(), made.gradients()], {"python": "3", "numpy": "<2>"}, {"torch": 1}) == made.page()
+    again = document([made.right(), made.wrong(), made.gradients()], {"python": "3", "numpy": "<2>"}, {"torch": 1})
+    assert again == made.page()
 
 
 # --- contrast -----------------------------------------------------------------------------------------
