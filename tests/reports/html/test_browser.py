@@ -83,12 +83,16 @@ def test_the_table_is_sorted_by_keyboard(tab: Chromium) -> None:
 
 
 def test_numbers_are_sorted_as_numbers_and_what_is_none_stands_below(tab: Chromium) -> None:
-    tab.run("""
-        const cells = Array.from(document.querySelectorAll('table')[0].tBodies[0].rows, r => r.cells[4]);
-        ["inf", "", "9.5e-3"].forEach((text, i) => { cells[i].textContent = text; });
-        document.querySelectorAll('table')[0].tHead.rows[0].cells[4].firstElementChild.click();
-    """)
-    assert tab.run(COLUMN.format(i=4)) == ["9.5e-3", "inf", ""]
+    for column, texts, after in ((3, ["1,200", "30", "≤ 5"], ["≤ 5", "30", "1,200"]),
+                                 (4, ["inf", "", "9.5e-3"], ["9.5e-3", "inf", ""])):  # fmt: skip
+        tab.run(f"""
+            (() => {{
+                const table = document.querySelectorAll('table')[0];
+                {texts}.forEach((text, i) => {{ table.tBodies[0].rows[i].cells[{column}].textContent = text; }});
+                table.tHead.rows[0].cells[{column}].firstElementChild.click();
+            }})()
+        """)
+        assert tab.run(COLUMN.format(i=column)) == after
 
 
 def test_a_link_to_a_claim_unfolds_it(tab: Chromium) -> None:
