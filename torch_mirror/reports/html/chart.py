@@ -137,6 +137,10 @@ def _up(y: Scale) -> tuple[Tick, ...]:
     if not y.log:
         return tuple(Tick(y.at(v), f"{v:.4g}") for v in _even(y.low, y.high))
     powers = range(math.ceil(y.low), math.floor(y.high) + 1)
+    if y.high - y.low < 2:  # decades: 2 and 5 times a power as well
+        finer = [n * 10.0**k for k in range(math.floor(y.low), math.ceil(y.high) + 1) for n in (1, 2, 5)]
+        return tuple(Tick(y.at(v), f"{v:.0e}".replace("e-0", "e-").replace("e+0", "e")) for v in finer
+                     if y.low <= math.log10(v) <= y.high)  # fmt: skip
     stride = max(1, math.ceil(len(powers) / TICKS))
     return tuple(Tick(y.at(10.0**k), f"1e{k}") for k in powers[::stride])
 
@@ -152,7 +156,7 @@ def _even(low: float, high: float, *, whole: bool = False) -> list[float]:
         return [low]
     raw = (high - low) / TICKS
     power = 10.0 ** math.floor(math.log10(raw))
-    size = power * next(n for n in (1, 2, 5, 10) if n * power >= raw * 0.999)
+    size = power * next(n for n in (1, 2, 5, 10) if n * power >= raw * 0.7)
     size = max(size, 1) if whole else size
     first = math.ceil(low / size - 1e-9)
     return [k * size for k in range(first, first + 2 * TICKS + 2) if k * size <= high + 1e-9 * size]

@@ -148,8 +148,9 @@ def _rows_of_run(c: Certificate) -> Sortable:
         word = "doubted" if word == "certified" and row.doubt else word
         # where no element was named, all that is known is what they lie below
         known = row.worst is not None and row.worst.ratio >= row.under
-        worst = _ratio(row.worst.ratio) if known and row.worst else Cell(f"≤ {row.under:.3g}", numeric=True)
-        step = Cell("", numeric=True) if row.worst is None else count(row.worst.step)
+        below = Cell(f"≤ {row.under:.3g}" if row.under else "0", numeric=True)
+        worst = _ratio(row.worst.ratio) if known and row.worst else below
+        step = count(row.worst.step) if known and row.worst else Cell("", numeric=True)
         rows.append((
             Cell(row.tensor), Cell(row.check), Cell(row.side), count(row.judged), count(row.vacuous),
             worst if row.judged else figure(None), step, figure(row.resolution),

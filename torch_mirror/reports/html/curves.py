@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from torch_mirror.judge.findings import Row
 from torch_mirror.judge.series import Curves, Series
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.html.chart import Chart, Line, Mark, Style
@@ -89,7 +90,8 @@ def _errors(c: Certificate, s: Series) -> Group:
     title = "Error against radius"
     about = (
         "Of each tensor on the operands that the run itself has, at the worst element of each step that is shown: the "
-        "error, and the radius that it must stay within. The ring is the worst of all steps, the cross what is wrong."
+        "error, and the radius that it must stay within. A ring is the worst of all steps, where that is known; a "
+        "cross is the first that is wrong."
     )
     if not s.errors.values:
         return Group(title, about, missing="no tensor of the trace was looked at", many=True)
@@ -107,15 +109,18 @@ def _error(c: Certificate, s: Series, name: str) -> Chart:
         Line("error", tuple(map(float, s.errors.values[name])), "error"),
         Line("radius", tuple(map(float, s.radii.values[name])), "radius"),
     )
-    marks = []
-    for row in c.rows:
-        if row.tensor == name and row.side == s.sides[0] and row.check == "local":
-            for f, kind in ((row.worst, "worst"), (row.first, "wrong")):
-                if f is not None and math.isfinite(off := abs(f.seen - f.expected)) and not (
-                    kind == "worst" and f == row.first
-                ):
-                    marks.append(Mark("first wrong" if kind == "wrong" else "worst", f.step, off, kind))  # type: ignore[arg-type]  # one of the two
-    return Chart(name, "|error| and radius", s.errors.steps, lines, log=True, marks=tuple(marks))
+    own = [row for row in c.rows if (row.tensor, row.side, row.check) == (name, s.sides[0], "local")]
+    marks = tuple(mark for row in own for mark in _marks(row))
+    return Chart(name, "|error| and radius", s.errors.steps, lines, log=True, marks=marks)
+
+
+def _marks(row: Row) -> list[Mark]:
+    """The worst of all steps, if it was named, and the first that is wrong."""
+    named = row.worst if row.worst is not None and row.worst.ratio >= row.under else None
+    found = [] if named is None else [Mark("worst", named.step, abs(named.seen - named.expected), "worst")]
+    f = row.first
+    found += [] if f is None else [Mark("first wrong", f.step, abs(f.seen - f.expected), "wrong")]
+    return [mark for mark in found if math.isfinite(mark.y)]
 
 
 def _nearness(chart: Chart) -> float:
