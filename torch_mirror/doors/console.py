@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -18,7 +18,6 @@ from torch_mirror.interrupt import INTERRUPTED
 from torch_mirror.training.threads import VARIABLES
 
 if TYPE_CHECKING:
-    from reference.claim.experiment import Experiment
     from torch_mirror.doors.check.result import Checked
     from torch_mirror.judge.verdict import Certificate
 

@@ -18,8 +18,8 @@ from torch_mirror.doors.console import (
     say,
     settle_threads,
     show,
-    watch_option,
     wants_curves,
+    watch_option,
     write_reports,
 )
 from torch_mirror.interrupt import raise_as_usual

@@ -19,8 +19,8 @@ from torch_mirror.doors.console import (
     report_options,
     settle_threads,
     show,
-    watch_option,
     wants_curves,
+    watch_option,
     write_reports,
 )
 from torch_mirror.interrupt import raise_as_usual
