@@ -88,8 +88,13 @@ def test_a_trace_has_the_reference_beside_it_where_it_begins() -> None:
     later = series_of(certify(e, trace.at(slice(2, 5)), series=True))
     assert (later.loss.steps, list(later.loss.values)) == ((2, 3, 4), ["torch"])
     assert later.missing["distance"] == "there is no run of reference beside it"
-    without = replace(trace, tensors={"loss": trace["loss"]})
-    assert "no parameter gradients" in series_of(certify(e, without, series=True)).missing["gradients"]
+    without = series_of(certify(e, replace(trace, tensors={"y": trace["y"]}), series=True))
+    assert "no parameter gradients" in without.missing["gradients"]
+    assert "the reference's loss of its parameters" in without.missing["loss"]
+    assert "loss" not in s.missing
+    for t, loss in enumerate(without.loss.values["torch"]):
+        p = e.parameters_of({name: a[t] for name, a in trace.parameters.items()})
+        assert loss == e.loss.value(reference.predict(e.network, p, e.x), e.t)
     assert series_of(certify(replace(e, steps=0), trace.at(slice(0, 0)), series=True)).loss.steps == ()
 
 

@@ -102,6 +102,8 @@ def piece_of(e: Experiment, view: View, givens: Givens, judged: Trace, beside: T
     runs = {side: run for side, run in zip(view.sides, (judged, beside), strict=True) if run is not None}
     if beside is None:
         missing["distance"] = f"there is no run of {view.sides[1]} beside it"
+    if "loss" not in judged.tensors:
+        missing["loss"] = f"{view.sides[0]}'s run holds no loss: its curve is the reference's loss of its parameters"
     scored, score = _scores(e, view, runs, here, missing)
     with np.errstate(all="ignore"):
         errors, radii = _errors(e, judged, givens, close, stacks=view.stacks)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import torch_mirror
 from reference import experiments
 from tests.reports.html.parsed import Page
 from torch_mirror.doors.cli import cli
@@ -120,8 +121,6 @@ def test_figures_are_written_into_a_folder(tmp_path: Path, network: str) -> None
 def test_what_cannot_be_written_is_refused_before_the_work(
     tmp_path: Path, network: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch_mirror
-
     monkeypatch.setattr(torch_mirror, "check", None)
     (tmp_path / "file").write_text("")
     places = {"--report": [tmp_path, network, tmp_path / "other.py"], "--figures": [tmp_path / "file", network]}
@@ -137,6 +136,7 @@ def test_without_the_extra_it_says_so_before_the_work(network: str, monkeypatch:
 
     monkeypatch.delitem(sys.modules, "torch_mirror.reports.html.page", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)  # as if it were not installed
+    monkeypatch.setattr(torch_mirror, "check", None)  # which cannot be called
     result = run("check", f"{network}:wrong", "--report", "out.html")
     assert isinstance(result.exception, ImportError)
     assert outcome(result.exception) == (

@@ -137,8 +137,9 @@ def _up(y: Scale) -> tuple[Tick, ...]:
     if not y.log:
         return tuple(Tick(y.at(v), f"{v:.4g}") for v in _even(y.low, y.high))
     powers = range(math.ceil(y.low), math.floor(y.high) + 1)
-    if y.high - y.low < 2:  # decades: 2 and 5 times a power as well
-        finer = [n * 10.0**k for k in range(math.floor(y.low), math.ceil(y.high) + 1) for n in (1, 2, 5)]
+    if y.high - y.low < 2:  # decades
+        between = (1, 3) if y.high - y.low > 1.3 else (1, 2, 5)
+        finer = [n * 10.0**k for k in range(math.floor(y.low), math.ceil(y.high) + 1) for n in between]
         return tuple(Tick(y.at(v), f"{v:.0e}".replace("e-0", "e-").replace("e+0", "e")) for v in finer
                      if y.low <= math.log10(v) <= y.high)  # fmt: skip
     stride = max(1, math.ceil(len(powers) / TICKS))

@@ -43,6 +43,7 @@ def groups(c: Certificate) -> tuple[Group, ...]:
 
 def _loss(s: Series) -> Group:
     about = f"Of {' and '.join(s.loss.values)}, before the update; curves that coincide show as one."
+    about += f" Beware: {s.missing['loss']}." if "loss" in s.missing else ""
     return Group("Loss", about, (_chart("Loss", "loss before the update", s.loss),), _table(s.loss, 17))
 
 
