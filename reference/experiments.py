@@ -267,6 +267,20 @@ def load(name: str, dtype: str = "float64", seed: int = 0) -> Experiment:
     return replace(rounded(experiment, dtype), name=name, seed=seed)
 
 
+def held_out(experiment: Experiment) -> tuple[Array, Array] | None:
+    """Data (x, t) of an experiment's document that nobody trains on, in its dtype; None where there are none.
+
+    Told by the name, and by the data: of another experiment of that name nothing is held out.
+    """
+    e = experiment
+    if e.name not in {"diabetes-linear", "diabetes-relu"} or not isinstance(e.x, np.ndarray):
+        return None
+    data = diabetes_split()
+    if not np.array_equal(e.x, data.x.astype(e.dtype)):
+        return None
+    return data.x_held_out.astype(e.dtype), data.t_held_out.astype(e.dtype)
+
+
 def rounded(experiment: Experiment, dtype: str) -> Experiment:
     """The same experiment with every array of floats rounded to the dtype."""
     e = experiment

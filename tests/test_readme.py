@@ -1,7 +1,9 @@
 """Every command and every output in README.md and docs/ is real, and the site of docs/ is built without a warning."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -95,9 +97,24 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     }
 
 
-def test_every_page_stands_in_the_readme() -> None:
-    text = PAGES[0].read_text()
-    assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text] == ["index.md"]
+def linked(texts: Mapping[str, str]) -> set[str]:
+    """The pages that a reader of README.md comes to, from link to link."""
+    seen, ahead = set[str](), ["README.md"]
+    while ahead:
+        page = ahead.pop()
+        seen.add(page)
+        links = re.findall(r"\]\((?:docs/)?(\w+\.md)(?:#[\w-]*)?\)", texts.get(page, ""))
+        ahead += [link for link in dict.fromkeys(links) if link not in seen]
+    return seen
+
+
+def test_every_page_is_reached_from_the_readme_and_stands_in_the_index() -> None:
+    texts = {page.name: page.read_text() for page in PAGES}
+    assert sorted({*texts} - linked(texts) - {"index.md"}) == []
+    assert [name for name in texts if f"({name})" not in texts["index.md"]] == ["README.md", "index.md"]
+    alone = {**texts, "README.md": texts["README.md"].replace("](docs/tolerances.md)", ""), "index.md": ""}
+    orphan = {name: text.replace("(tolerances.md", "(nowhere.md") for name, text in alone.items()}
+    assert sorted({*texts} - linked(orphan)) == ["index.md", "tolerances.md"]
 
 
 def test_that_an_open_block_is_noticed() -> None:

@@ -10,6 +10,7 @@ from torch_mirror.doors.ensembles import verify_ensemble as verify_ensemble
 from torch_mirror.doors.like import batches_like as batches_like
 from torch_mirror.doors.like import parameters_like as parameters_like
 from torch_mirror.doors.minimised import minimised as minimised
+from torch_mirror.doors.plot import plot_loss as plot_loss
 from torch_mirror.doors.recording import recording as recording
 from torch_mirror.doors.reproduce import reproduce as reproduce
 from torch_mirror.doors.selftest.run import selftest as selftest

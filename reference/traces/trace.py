@@ -12,6 +12,7 @@ from reference.arrays import Array
 from reference.errors import InputError, UnknownNameError
 from reference.traces.files import LIMIT, read_arrays, shown, write_arrays
 from reference.traces.mapping import KINDS, mapped
+from reference.traces.notebook import as_html
 from reference.traces.schema import Contents, packed, unpacked
 
 
@@ -57,6 +58,9 @@ class Trace(Mapping[str, Array]):
 
     def __contains__(self, name: object) -> bool:
         return any(name in group for group in (self.tensors, self.parameters, self.states, self.constants))
+
+    def _repr_html_(self) -> str:
+        return as_html(self.first, self.steps, self._groups())
 
     def at(self, steps: slice) -> "Trace":
         """The part of the run between two steps (counted from this trace's own first), without copies."""

@@ -13,9 +13,10 @@ import pytest
 
 import torch_mirror
 from reference import SGD, experiments
+from tests.reports.html.parsed import Page
 from torch_mirror.judge.findings import Doubt, Row
 from torch_mirror.judge.verdict import Certificate
-from torch_mirror.pytest_plugin import judging, summary
+from torch_mirror.pytest_plugin import judging, plugin, summary
 from torch_mirror.pytest_plugin.records import Record
 
 
@@ -152,6 +153,16 @@ def test_json_and_junit(pytester: pytest.Pytester) -> None:
     assert_written(pytester.path)
 
 
+def test_a_page_shows_what_was_judged_with_its_pictures(pytester: pytest.Pytester) -> None:
+    run(pytester, ALL, "-k", "right or wrong", "--torch-mirror-report=page.html")
+    page = Page((pytester.path / "page.html").read_text(encoding="utf-8"))
+    assert [e.words for e in page.all("h1")] == ["1 of 2 claims is refuted"]
+    assert [e.words for e in page.all("h2")] == ["right", "wrong"]
+    assert len(page.all("tr", class_="is-wrong")) == 1
+    result = run(pytester, ALL, "--torch-mirror-report", "nowhere/page.html")
+    result.stderr.fnmatch_lines(["ERROR: --torch-mirror-report: expected *nowhere*"])
+
+
 AROUND = """
 @pytest.fixture
 def judged(check):
@@ -235,7 +246,7 @@ def test_a_doubt_fails_where_strict_asks_for_it(strict: bool) -> None:  # noqa: 
     kept = list[Record]()
     certificate = Certificate("mine", "float32", None, 1, (DOUBTED,), strict=strict)
     with pytest.raises(judging.Doubted, match="dW1") if strict else nullcontext():
-        judging.demand_certificate(certificate, kept.append)
+        judging.demand_certificate(certificate, lambda record, _: kept.append(record))
     assert (kept[0]["verdict"], kept[0]["doubts"]) == ("doubted" if strict else "certified", 1)
     assert "doubts (--torch-mirror-strict makes them fail): here" in summary.lines([("here", kept[0])])
 
@@ -411,6 +422,14 @@ def test_a_run_that_does_not_use_it_imports_neither_numpy_nor_torch(tmp_path: Pa
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_plugin_loads_with_the_oldest_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/pytest_versions.py runs all of this with it; here what it lacks is taken away."""
+    for later in ("TerminalReporter", "RaisesGroup", "RaisesExc", "Subtests"):
+        monkeypatch.delattr(pytest, later, raising=False)
+    source = Path(plugin.__file__).read_text(encoding="utf-8")
+    exec(compile(source, plugin.__file__, "exec"), {"__name__": "as_if_new"})  # noqa: S102 - our own
 
 
 def test_workers_optimised_python_and_importlib(tmp_path: Path) -> None:

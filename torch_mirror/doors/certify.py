@@ -13,16 +13,25 @@ from reference.traces.hashes import compared, completed
 from reference.traces.mapping import KINDS
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
+from torch_mirror.doors.drawn import held_of, own_run, with_script
 from torch_mirror.doors.why import why
 from torch_mirror.judge.findings import Side
 from torch_mirror.judge.hearing import Hearing, certificate, hear_alone, notes, steps_kept, with_doubts
 from torch_mirror.judge.ruling import ruling
+from torch_mirror.judge.series import Series, piece_of, view_of
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.judge.verdict import Certificate
 
 
 def certify(
-    experiment: Experiment, trace: Trace, side: Side = "torch", *, strict: bool = False, explain: bool = True
+    experiment: Experiment,
+    trace: Trace,
+    side: Side = "torch",
+    *,
+    strict: bool = False,
+    explain: bool = True,
+    series: bool = False,
+    held_out: tuple[Any, Any] | None = None,
 ) -> Certificate:
     """Judge every tensor of every step of a trace against the experiment's equations.
 
@@ -32,7 +41,8 @@ def certify(
     parameters and state where the trace begins at step 0; where it does not, the notes say that none was judged. Data
     and the start of a later part may be there as a hash (``Trace.hashes``).
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail. explain:
-    whether the line and the cause of a refutation are looked for, which takes some seconds.
+    whether the line and the cause of a refutation are looked for, which takes some seconds. series, held_out: as for
+    ``verify``; beside the trace is then the reference's own run, where the trace begins at step 0.
     Raises InputError for a tensor of another shape, dtype or number of steps, for steps that the run does not have, for
     a hash that is not the experiment's (see ``reference.traces.hashes`` for why that refutes nothing), and
     UnknownNameError for a tensor that it does not have.
@@ -47,13 +57,19 @@ def certify(
     whole = completed(e, trace)
     flaw, heard = stacking_flaw(e), Hearing()
     sample = trace.first + steps_kept(e, trace.steps)
-    for segment in _pieces(whole, segment_steps(e)):
+    view = view_of(trace.first, trace.steps, (side, "reference"), stacks=flaw is None, held=held_of(held_out))
+    pieces: list[Series] = []
+    for segment, own in zip(_pieces(whole, segment_steps(e)), own_run(e, trace, wanted=series), strict=False):
         heard = hear_alone(e, heard, segment, side, sample, stacks=flaw is None)
+        if series and heard.givens is not None:
+            own = None if own is None else own.at(slice(0, segment.steps))  # noqa: PLW2901 - the run may go on
+            pieces.append(piece_of(e, view, heard.givens, segment, own))
     findings = with_doubts(e, heard, trace.steps, side, stacks=flaw is None)
     ruled = ruling(e, heard.seen)
     return certificate(
         e, trace.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled) if explain else (),
         notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started, strict=strict,
+        series=with_script(pieces, None),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ settled before NumPy and torch load.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,19 @@ from torch_mirror.interrupt import INTERRUPTED
 from torch_mirror.training.threads import VARIABLES
 
 if TYPE_CHECKING:
+    from torch_mirror.doors.check.result import Checked
     from torch_mirror.judge.verdict import Certificate
 
 DTYPES = ("float64", "float32")
-REPORTS = {"json": "Write a report in JSON."}
-"""What a run can be written as: ``--json PATH``, the text that ``document`` of torch_mirror/reports/json.py makes."""
+REPORTS = {
+    "json": "Write a report in JSON.",
+    "report": "Write a report to look at: one page of HTML.",
+    "figures": "Write the pictures of a report into this folder, as SVG and PNG.",
+}
+"""What a run can be written as: ``--json PATH`` and so on."""
+
+PAGES = {"report": "torch_mirror.reports.html.page", "figures": "torch_mirror.reports.figures"}
+"""Where those are made that show curves: modules that need an extra."""
 
 
 COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow", "doubted": "yellow"}
@@ -62,8 +70,8 @@ class BadInput(click.ClickException):
 def report_options(command: Callable[..., None]) -> Callable[..., None]:
     """An option for each of REPORTS, which takes the path of its file."""
     for name, what in reversed(REPORTS.items()):
-        path = click.Path(path_type=Path)
-        command = click.option(f"--{name}", f"{name}_path", type=path, metavar="PATH", help=what)(command)
+        path, metavar = click.Path(path_type=Path), "DIR" if name == "figures" else "PATH"
+        command = click.option(f"--{name}", f"{name}_path", type=path, metavar=metavar, help=what)(command)
     return command
 
 
@@ -82,8 +90,11 @@ def check_paths(
     """The reports that are wanted, by option.
 
     read: what the command reads, files or FILE:OBJECT, which no report may take the place of; nor of any other Python
-    file, unless it is one (sources). Raises InputError for such a path, and for one that could not be written.
+    file, unless it is one (sources). Raises InputError for such a path, and for one that could not be written;
+    ImportError where the extra is missing that a report needs.
     """
+    from importlib import import_module
+
     from reference.errors import InputError
     from reference.files import check_writable
 
@@ -94,8 +105,28 @@ def check_paths(
             raise InputError(f"--{name}", "another file than is read", str(path))
         if path.suffix == ".py" and not sources:
             raise InputError(f"--{name}", "a file that is no Python source", str(path))
-        check_writable(f"--{name}", path)
+        if name == "figures":
+            check_folder(f"--{name}", path)
+        else:
+            check_writable(f"--{name}", path)
+        if name in PAGES:
+            import_module(PAGES[name])  # now, and not after long work
     return wanted
+
+
+def check_folder(what: str, path: Path) -> None:
+    """Raise InputError unless files can be written into this folder, or into one that can be made there."""
+    from reference.errors import InputError
+    from reference.files import check_writable
+
+    if path.exists() and not path.is_dir():
+        raise InputError(what, "a folder, or a name for one", f"{str(path)!r}, which is a file")
+    check_writable(what, path / "a-picture" if path.is_dir() else path)
+
+
+def wants_curves(wanted: "dict[str, Path]") -> bool:
+    """Whether a report is wanted that shows the curves of a run."""
+    return bool(PAGES.keys() & wanted.keys())
 
 
 @contextmanager
@@ -147,16 +178,25 @@ def show(certificate: "Certificate", width: int = 0, *, quiet: bool, verbose: bo
         say(text, color=colour())
 
 
-def write_reports(wanted: "dict[str, Path]", certificates: "list[Certificate]") -> None:
-    """Write each of REPORTS that is wanted, to its path."""
+def write_reports(wanted: "dict[str, Path]", results: "Sequence[Certificate | Checked]") -> None:
+    """Write each of REPORTS that is wanted, to its path; as JSON certificates alone."""
     from importlib import import_module
 
+    from reference.errors import InputError
     from reference.files import write_whole
     from torch_mirror.reports import environment
 
     for name, path in wanted.items():
-        report = import_module(f"torch_mirror.reports.{name}")
-        write_whole(f"--{name}", path, report.document(certificates, environment.versions(), environment.threads()))
+        module = import_module(PAGES.get(name, f"torch_mirror.reports.{name}"))
+        if name != "figures":
+            write_whole(f"--{name}", path, module.document(results, environment.versions(), environment.threads()))
+            continue
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--{name}", "a folder that can be made", f"{str(path)!r} ({error.strerror})") from error
+        for file, contents in module.files(results):
+            write_whole(f"--{name}", path / file, contents)
 
 
 @contextmanager

@@ -100,9 +100,17 @@ def again(source: Source) -> Run:
     return _ours(source) if source.dtype else _of_object(source.entry, entry(source.text, source.entry), source.text)
 
 
-def judged(run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar = silent) -> Certificate:
+def curves_of(e: Experiment) -> dict[str, Any]:
+    """What verify and certify are asked besides, where curves are wanted."""
+    return {"series": True, "held_out": experiments.held_out(e)}
+
+
+def judged(
+    run: Run, steps: int | None = None, *, strict: bool = False, curves: bool = False, bar: Bar = silent
+) -> Certificate:
     """The verdict on a run, in so many steps (None: the experiment's own).
 
+    curves: whether the certificate keeps the curves of the run, for a report that shows them.
     Raises InputError for what the user's own code raises, saying where.
     """
     made = run.make()
@@ -110,7 +118,8 @@ def judged(run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar
         return replace(made, strict=made.strict or strict)
     e = made.experiment if steps is None else replace(made.experiment, steps=steps)
     with bar(e.steps, run.label) as advance, running(run.label):
-        return torch_mirror.verify(e, progress=advance, strict=strict, **made.options)
+        more = curves_of(e) if curves else {}
+        return torch_mirror.verify(e, progress=advance, strict=strict, **made.options, **more)
 
 
 def _ours(source: Source) -> Run:

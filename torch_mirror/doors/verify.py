@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,12 @@ from reference.claim.slots import names
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
+from torch_mirror.doors.drawn import held_of, with_script
+from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.why import why
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
 from torch_mirror.judge.ruling import ruling
+from torch_mirror.judge.series import piece_of, view_of
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.convolutions import term_by_term
@@ -29,6 +33,8 @@ def verify(
     *,
     strict: bool = False,
     explain: bool = True,
+    series: bool = False,
+    held_out: tuple[Any, Any] | None = None,
 ) -> Certificate:
     """Certify torch's training run, and NumPy's, against the reference's equations.
 
@@ -36,6 +42,8 @@ def verify(
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
     then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
+    series: whether the certificate has the curves that a report shows (``certificate.series``). held_out: a pair (x, t)
+    that nobody trains on, whose R^2, or of classes the accuracy, is then among them.
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
@@ -46,9 +54,12 @@ def verify(
         plan, heard = plan_of(e), Hearing()
         one = session_by(using, e)
         words, seed, told = remarks(e, one), random_state(), set[str]()
+        view, pieces = view_of(0, e.steps, ("torch", "numpy"), stacks=plan.stacks, held=held_of(held_out)), []
         for torch, numpy in _free_runs(e, plan, one):
             heard = hear(e, plan, heard, torch, numpy)
             told |= {*torch}
+            if series and heard.givens is not None:
+                pieces.append(piece_of(e, view, heard.givens, torch, numpy))
             if progress and torch.steps:
                 progress(torch.steps)
         findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
@@ -58,6 +69,7 @@ def verify(
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
         seconds=time.perf_counter() - started, strict=strict,
+        series=with_script(pieces, (lambda: reproduce(e, using=using)) if findings.first else None),
     )  # fmt: skip
 
 

@@ -1,10 +1,14 @@
 """The verdict on a run, and what it is made of. Plain data; no arithmetic on tensors here."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from torch_mirror.judge.findings import Finding, Findings, Row, zero_throughout
+from torch_mirror.judge.notebook import as_html
+
+if TYPE_CHECKING:
+    from torch_mirror.judge.series import Series
 
 Words = Literal[
     "the reference's backward does not belong to its own forward",
@@ -72,6 +76,10 @@ class Certificate:
     ruling: Ruling | None = None                # of the arbiter on the first wrong tensor
     strict: bool = False
     why: tuple[str, ...] = ()                   # lines and causes of what the ruling found wrong (doors/why.py)
+    series: "Series | None" = field(default=None, compare=False, repr=False)  # curves for a report, if asked for
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def verdict(self) -> Verdict:

@@ -1,6 +1,7 @@
 """What a test demands of a verdict: that it certifies. Else it raises what pytest shows."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from torch_mirror.doors.check.result import Checked, Refuted
 from torch_mirror.judge.verdict import Certificate
@@ -16,7 +17,8 @@ class Doubted(AssertionError):  # noqa: N818 - as above
     """Something is certified and doubted, and --torch-mirror-strict asks for more; the message says what of it."""
 
 
-Keep = Callable[[Record], None]
+Keep = Callable[[Record, Checked | Certificate], None]
+"""Called with what is kept of a verdict, and the verdict."""
 
 
 def demand_checked(result: Checked, keep: Keep, *, rows: bool = False) -> Checked:
@@ -35,7 +37,8 @@ def demand_checked(result: Checked, keep: Keep, *, rows: bool = False) -> Checke
             resolution=coarsest[1],
             resolution_at=coarsest[0],
             seconds=result.seconds,
-        )
+        ),
+        result,
     )
     _demand(verdict, f"{result}\n{result.table()}" if rows else str(result))
     return result
@@ -59,7 +62,8 @@ def demand_certificate(certificate: Certificate, keep: Keep, *, name: str = "", 
             resolution=coarsest[1],
             resolution_at=coarsest[0],
             seconds=c.seconds,
-        )
+        ),
+        replace(c, experiment=name or c.experiment),
     )
     _demand(c.verdict, "\n".join([text.line(c), *text.details(c, rows=rows)]))
     return c

@@ -4,6 +4,8 @@
 text of the verdict where something is refuted. What could not be judged is an error, and no pass.
 """
 
+import base64
+import pickle
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from torch_mirror.doors.check.result import Checked
     from torch_mirror.judge.verdict import Certificate
     from torch_mirror.pytest_plugin.claims import Part
+    from torch_mirror.pytest_plugin.judging import Keep
 
 JUDGED = pytest.StashKey[list[Record]]()
 """What a test judged since its last report: its setup, its teardown and each of its subtests has one."""
@@ -31,7 +34,14 @@ PASSED = pytest.StashKey[bool]()
 KEPT = "torch_mirror"
 """The attribute of a report that holds what its test judged, and that pytest-xdist brings over from its workers."""
 
+SHOWN = pytest.StashKey[list[str]]()
+"""The verdicts themselves, for a page: pickled, in base64, as pytest-xdist sends text. Its workers are ours."""
+
+KEPT_TO_SHOW = "torch_mirror_shown"
+"""The attribute of a report that holds them."""
+
 STRICT = "--torch-mirror-strict"
+JSON, PAGE = "--torch-mirror-json", "--torch-mirror-report"
 
 UNJUDGED = "torch_mirror_unjudged"
 """The attribute of a report that says that its test could not be judged."""
@@ -39,28 +49,34 @@ UNJUDGED = "torch_mirror_unjudged"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("torch-mirror", "gradients and training runs written by hand")
-    group.addoption("--torch-mirror-json", metavar="PATH", type=Path, help="write what was judged in JSON")
+    group.addoption(JSON, metavar="PATH", type=Path, help="write what was judged in JSON")
+    group.addoption(PAGE, metavar="PATH", type=Path, help="write a report to look at: one page of HTML")
     group.addoption(STRICT, action="store_true", help="fail where there is a doubt, too: what roundings hardly explain")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # pytest-xdist's workers send theirs
-        config.pluginmanager.register(Collected(config.getoption("--torch-mirror-json")), "torch_mirror_collected")
+        paths = {option: path for option in (JSON, PAGE) if (path := config.getoption(option)) is not None}
+        config.pluginmanager.register(Collected(paths), "torch_mirror_collected")
 
 
 class Collected:
     """What the tests of this run judged; the plugin of one run, as pytest's hooks share state by their object alone."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    def __init__(self, paths: dict[str, Path]) -> None:
+        """paths: of the reports that are wanted, by option."""
+        self.paths = paths
         self.records: list[tuple[str, Record]] = []  # with the test that each is of
-        if path is not None:
-            _check_writable(path)
+        self.shown: list[str] = []
+        for option, path in paths.items():
+            _check_writable(option, path)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.records += [(report.nodeid, record) for record in getattr(report, KEPT, ())]
+        self.shown += getattr(report, KEPT_TO_SHOW, ())
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    # Between quotes, as pytest 8.2 has no public name for it.
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         if self.records:
             terminalreporter.section("torch-mirror")
             for text in lines(self.records):
@@ -70,25 +86,39 @@ class Collected:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Write the report when everything else is said, so that a folder that is gone hides no failure."""
         yield
-        if self.path is None or session.config.option.collectonly:
+        if not self.paths or session.config.option.collectonly:
             return
         from reference.errors import InputError
         from reference.files import write_whole
 
         try:
-            write_whole("--torch-mirror-json", self.path, document(self.records))
+            for option, path in self.paths.items():
+                write_whole(option, path, document(self.records) if option == JSON else _page(self.shown))
         except InputError as error:
             pytest.exit(str(error), pytest.ExitCode.USAGE_ERROR)
 
 
-def _check_writable(path: Path) -> None:
+def _page(shown: list[str]) -> str:
+    from torch_mirror.reports import environment
+    from torch_mirror.reports.html import page
+
+    results = [pickle.loads(base64.b64decode(text)) for text in shown]  # noqa: S301 - our own workers wrote them
+    return page.document(results, environment.versions(), environment.threads())
+
+
+def _check_writable(option: str, path: Path) -> None:
     from reference.errors import InputError
     from reference.files import check_writable
 
     try:
-        check_writable("--torch-mirror-json", path)
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from error
+        check_writable(option, path)
+        if option == PAGE:
+            import torch_mirror.reports.html.page  # noqa: F401 - now, and not after the tests
+    except (InputError, ImportError) as error:
+        from torch_mirror.extras import missing
+
+        told = missing(error) if isinstance(error, ImportError) else str(error)
+        raise pytest.UsageError(told or str(error)) from error
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,6 +130,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if JUDGED in item.stash:
         setattr(report, KEPT, item.stash[JUDGED])
         del item.stash[JUDGED]
+    if SHOWN in item.stash:
+        setattr(report, KEPT_TO_SHOW, item.stash[SHOWN])
+        del item.stash[SHOWN]
     if call.when == "call":
         item.stash[PASSED] = report.passed
     if call.when == "call" and call.excinfo is not None and issubclass(call.excinfo.type, _unjudged()):
@@ -151,8 +184,9 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 class Checks:
     """``torch_mirror.check`` and its like, which must certify: each returns what it found, or raises."""
 
-    def __init__(self, keep: Callable[[Record], None], *, rows: bool) -> None:
-        self._keep, self._rows = keep, rows
+    def __init__(self, keep: "Keep", *, rows: bool, drawn: bool) -> None:
+        """rows: whether a failure shows every row. drawn: whether a page is wanted, which has pictures."""
+        self._keep, self._rows, self._drawn = keep, rows, drawn
 
     def __call__(self, *arguments: Any, **options: Any) -> "Checked":
         """As ``torch_mirror.check``. Raises Refuted where a gradient is wrong, Unjudged where it cannot be told."""
@@ -173,22 +207,28 @@ class Checks:
     def _by(self, door: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> "Checked":
         from torch_mirror.pytest_plugin.judging import demand_checked
 
-        return demand_checked(getattr(torch_mirror, door)(*arguments, **options), self._keep, rows=self._rows)
+        result = getattr(torch_mirror, door)(*arguments, **options)
+        if self._drawn and door == "check" and callable(arguments[0] if arguments else None):
+            from torch_mirror.doors.check.pictures import pictured
+
+            result = pictured(result, *arguments, *options.get("data", ()))
+        return demand_checked(result, self._keep, rows=self._rows)
 
 
 @pytest.fixture
 def check(request: pytest.FixtureRequest) -> Checks:
     """torch_mirror.check, which must certify: ``check(loss_and_gradients, parameters, X, y)``."""
-    return Checks(_keeper(request), rows=_rows(request))
+    return Checks(_keeper(request), rows=_rows(request), drawn=_drawn(request))
 
 
 @pytest.fixture
 def verify(request: pytest.FixtureRequest) -> "Callable[..., Certificate]":
     """torch_mirror.verify, which must certify: ``verify(experiment)``."""
     keep, rows, strict = _keeper(request), _rows(request), request.config.getoption(STRICT)
+    drawn = _drawn(request)
 
     def verified(experiment: "Experiment", **options: Any) -> "Certificate":
-        options = {"strict": strict, **options}
+        options = {"strict": strict, **({"series": True} if drawn else {}), **options}
         from torch_mirror.pytest_plugin.judging import demand_certificate
 
         return demand_certificate(torch_mirror.verify(experiment, **options), keep, rows=rows)
@@ -221,11 +261,18 @@ def _rows(request: pytest.FixtureRequest) -> bool:
     return request.config.get_verbosity() > 1
 
 
-def _keeper(request: pytest.FixtureRequest) -> Callable[[Record], None]:
-    """A function that keeps a record for the summary, and in the properties that a JUnit file shows."""
-    node = request.node
+def _drawn(request: pytest.FixtureRequest) -> bool:
+    """Whether a page is wanted."""
+    return request.config.getoption(PAGE) is not None
 
-    def keep(record: Record) -> None:
+
+def _keeper(request: pytest.FixtureRequest) -> "Keep":
+    """A function that keeps a record for the summary, and in the properties that a JUnit file shows."""
+    node, drawn = request.node, _drawn(request)
+
+    def keep(record: Record, result: "Checked | Certificate") -> None:
+        if drawn:
+            node.stash.setdefault(SHOWN, []).append(base64.b64encode(pickle.dumps(result)).decode())
         node.stash.setdefault(JUDGED, []).append(record)
         node.user_properties += [(f"torch_mirror.{name}", str(record[name])) for name in PROPERTIES]
 

@@ -89,12 +89,12 @@ def _said(row: Row) -> str:
 def of_fault(fault: Fault) -> list[str]:
     """Where the right values end, where the wrong ones begin, why, and what follows."""
     width = max((len(_line(r.line)) for r in fault.right[:_SHOWN]), default=0)
-    told = [f"the right values end at  {_line(r.line):<{width}}  {_meaning(r)}".rstrip() for r in fault.right[:_SHOWN]]
+    told = [f"the right values end at  {_line(r.line):<{width}}  {meaning(r)}".rstrip() for r in fault.right[:_SHOWN]]
     where = "missing at or behind    " if fault.lacking else "wrong from              "
     told += [f"{where} {_line(line)}" for line in fault.wrong[:1]]
     told += [f"                   or    {_line(line)}" for line in fault.wrong[1:_SHOWN]]
     if fault.due is not None:
-        told.append(f"there {_meaning(fault.due).removeprefix('= ')} is due")
+        told.append(f"there {meaning(fault.due).removeprefix('= ')} is due")
     told += of_causes(fault.causes)
     if fault.why and len(fault.causes) != 1:
         told.append(fault.why if fault.causes else f"cause: {fault.why}")
@@ -129,7 +129,7 @@ def _line(line: Line) -> str:
     return f"{line.place:<12} {source}"
 
 
-def _meaning(right: Right) -> str:
+def meaning(right: Right) -> str:
     """``= 6 x dL/d a1 (nn.py:17)``, ``= 6 x what some uses of a1 (nn.py:17) add to dL/d a1``."""
     times = f"{right.factor} x " if right.factor else ""
     place = "" if right.of is None else right.of.place

@@ -18,7 +18,7 @@ def line(c: Certificate, width: int = 0) -> str:
     """
     elements = c.judged + sum(row.vacuous - row.infinite for row in c.rows)
     none = "no error at all" if c.judged else "nothing judged"
-    worst = none if c.worst is None else f"worst {_share(c.worst.ratio)} of its radius ({_where(c.worst)})"
+    worst = none if c.worst is None else f"worst {share(c.worst.ratio)} of its radius ({_where(c.worst)})"
     distance = "unknown" if c.end_distance is None else f"{c.end_distance:.2g}"
     return (
         f"{c.experiment:<{width}}  {c.dtype}  {c.steps:5d} steps  {c.tensors:6d} tensors  {elements:9d} elements  "
@@ -116,10 +116,10 @@ def table(rows: Iterable[Row]) -> list[str]:
 def _worst(row: Row) -> str:
     """The largest error / radius, as far as it is known; a row that judged nothing has none."""
     if row.worst is not None and row.worst.ratio >= row.under:
-        return _share(row.worst.ratio)
+        return share(row.worst.ratio)
     if not row.judged:
         return "none"
-    return f"<= {_share(row.under)}" if row.under else "0"
+    return f"<= {share(row.under)}" if row.under else "0"
 
 
 def _first(f: Finding, digits: int) -> list[str]:
@@ -148,7 +148,7 @@ def _ruled(r: Ruling, digits: int) -> list[str]:
     return [*lines, *([f"    {r.note}"] if r.note else [])]
 
 
-def _share(ratio: float) -> str:
+def share(ratio: float) -> str:
     """Three digits, and never 1 for what is below it."""
     return f"{math.floor(ratio * 1000) / 1000:.3g}" if 0.9 < ratio < 1 else f"{ratio:.3g}"
 

@@ -144,7 +144,7 @@ def row(name: str, b: Number | None, d: Number, context: dict[str, Any] | None =
 def of(name: str, pair: Both, context: dict[str, Any] | None = None) -> Row:
     """What is found of a gradient and a derivative of its shape."""
     outside, size = pair.wrong, int(pair.seen.size)
-    ratio = _ratio(pair)
+    ratio = in_radii(pair)
     worst = int(ratio.argmax()) if size else 0
     index = tuple(int(i) for i in np.unravel_index(worst, pair.seen.shape)) if size else ()
     unjudged = pair.unjudged
@@ -166,7 +166,7 @@ def _shapes(b: Number, d: Number) -> str:
     return f"of shape {b.shape}, where the parameter has {d.shape}"
 
 
-def _ratio(pair: Both) -> Array:
+def in_radii(pair: Both) -> Array:
     """|seen - expected| / allowed: 0 where they are equal, infinite where nothing is allowed or yours is no number."""
     with np.errstate(all="ignore"):
         error = np.abs(pair.seen - pair.expected)

@@ -1,9 +1,10 @@
 """What check returns: plain data, which can say itself in twenty lines, and raise them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch_mirror.reports import derivatives, derivatives_json
+from torch_mirror.reports.html.pictures import Pictures
 from torch_mirror.tape.told import Fault, Row
 
 Verdict = Literal["certified", "refuted", "undecided", "consistent"]
@@ -29,6 +30,7 @@ class Checked:
     loss: float | None = None        # at the point that was looked at
     seconds: float = 0.0
     what: str = "the derivative of the loss"  # what a row should be
+    pictures: Pictures | None = field(default=None, compare=False, repr=False)  # for a report, if asked for
 
     @property
     def verdict(self) -> Verdict:

@@ -1,24 +1,28 @@
 """torch-mirror check: gradients by hand, in a file of the user's."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from torch_mirror.doors.console import (
+    PAGES,
+    REPORTS,
     check_paths,
     errors_without_traceback,
     files_first,
     quiet_option,
+    report_options,
     say,
     settle_threads,
     show,
     watch_option,
+    write_reports,
 )
 from torch_mirror.interrupt import raise_as_usual
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch_mirror.doors.check.result import Checked
     from torch_mirror.judge.verdict import Certificate
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("objects", nargs=-1, required=True, metavar="FILE:OBJECT...", shell_complete=files_first)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Write a report in JSON.")
+@report_options
 @watch_option
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Print every row.")
@@ -37,11 +41,11 @@ def check(
     context: click.Context,
     /,
     objects: tuple[str, ...],
-    json_path: Path | None,
     *,
     watch: bool,
     quiet: bool,
     verbose: bool,
+    **paths: Path | None,
 ) -> None:
     """Judge gradients against the derivative of their own loss.
 
@@ -52,36 +56,38 @@ def check(
     """
     settle_threads()
     with errors_without_traceback():
-        check_paths({"json": json_path}, objects)
+        wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS}, objects)
         raise_as_usual()
         if watch:
             from torch_mirror.doors.watching import watched
 
             watched(context, objects)
         results = []
-        for result in (found for text in objects for found in _checked(text, as_json=json_path is not None)):
+        for result in (found for text in objects for found in _checked(text, wanted)):
             _show(result, quiet=quiet, verbose=verbose)
             results.append(result)
-        if json_path is not None:
-            _write(json_path, results)
+        if "json" in wanted:
+            _write(wanted.pop("json"), results)
+        write_reports(wanted, results)
     context.exit(0 if all(result.verdict == "certified" for result in results) else 1)
 
 
-def _checked(text: str, *, as_json: bool) -> "Iterator[Result]":
+def _checked(text: str, wanted: dict[str, Path]) -> "Iterator[Result]":
     """What check finds of an object. Raises InputError for anything else."""
     from reference.errors import InputError
     from torch_mirror.doors.objects import each
     from torch_mirror.judge.verdict import Certificate
 
     for name, found in each(text):
-        result = _one(name, found)
-        if as_json and isinstance(result, Certificate):
+        result = _one(name, found, drawn=bool(PAGES.keys() & wanted.keys()))
+        if "json" in wanted and isinstance(result, Certificate):
             expected = "what check found, for --json"
             raise InputError(name, expected, f"the Certificate of a run: torch-mirror verify {text} --json writes it")
         yield result
 
 
-def _one(text: str, found: object) -> "Result":
+def _one(text: str, found: object, *, drawn: bool) -> "Result":
+    """drawn: whether the result is to have the pictures of a report."""
     from dataclasses import replace
 
     from reference.claim.experiment import Experiment
@@ -98,15 +104,23 @@ def _one(text: str, found: object) -> "Result":
         from torch_mirror.doors.selftest.backward import point_of
 
         with running(text):
-            at = point_of(found)
-            return replace(judge(function_of(found), at.parameters, *at.data), subject=found.name)
+            at, name = point_of(found), found.name
+            found = function_of(found), at.parameters, *at.data
+            return replace(_judged(judge, found, drawn=drawn), subject=name)
     if isinstance(found, tuple) and is_arguments(found):
         with running(text):
-            return judge(*found)
+            return _judged(judge, found, drawn=drawn)
     if not isinstance(found, Checked | Certificate):
         expected = "a tuple (function, parameters, *data), an Experiment, what check returned, or a dict of these"
         raise InputError(text, expected, type(found).__name__)
     return found
+
+
+def _judged(judge: "Callable[..., Checked]", arguments: tuple[Any, ...], *, drawn: bool) -> "Checked":
+    from torch_mirror.doors.check.pictures import pictured
+
+    result = judge(*arguments)
+    return pictured(result, *arguments) if drawn else result
 
 
 def _show(result: "Result", *, quiet: bool, verbose: bool) -> None:

@@ -18,6 +18,7 @@ from torch_mirror.doors.console import (
     say,
     settle_threads,
     show,
+    wants_curves,
     watch_option,
     write_reports,
 )
@@ -141,6 +142,7 @@ def certify(
         from torch_mirror import certify as judge
         from torch_mirror.doors.commands.wanted import Wanted, name_map, run_of
         from torch_mirror.doors.objects import running
+        from torch_mirror.doors.runs import curves_of
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
         raise_as_usual()
@@ -148,8 +150,9 @@ def certify(
         trace = Trace.load(path)
         trace = trace.mapped(told) if told else trace
         run = run_of(reference, Wanted(dtype or _dtype_of(trace), steps, seed))
+        more = curves_of(run.experiment) if wants_curves(wanted) else {}
         with running(reference):
-            certificate = judge(run.experiment, trace, side, strict=strict)
+            certificate = judge(run.experiment, trace, side, strict=strict, **more)
         show(certificate, quiet=quiet, verbose=verbose)
         write_reports(wanted, [certificate])
     context.exit(0 if certificate.verdict == "certified" else 1)

@@ -19,6 +19,7 @@ from torch_mirror.doors.console import (
     report_options,
     settle_threads,
     show,
+    wants_curves,
     watch_option,
     write_reports,
 )
@@ -87,7 +88,7 @@ def verify(
         raise_as_usual()
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
-        how = How(steps, strict, jobs, scheduler, CACHE if resume else None)
+        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE if resume else None)
         runs = runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)
         width = max(len(run.name) for run in runs)
         found = []

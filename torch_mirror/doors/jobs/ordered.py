@@ -14,11 +14,13 @@ from torch_mirror.judge.verdict import Certificate
 class How(NamedTuple):
     """How runs are judged: in how many steps (None: their own); with --strict; in how many processes, or by a cluster.
 
+    curves: whether certificates keep the curves of their runs; one that was kept in a folder has none.
     scheduler: the address of a Dask cluster's. kept: the folder of verdicts that are taken over, and are kept.
     """
 
     steps: int | None = None
     strict: bool = False
+    curves: bool = False
     jobs: int = 1
     scheduler: str | None = None
     kept: Path | None = None
@@ -54,14 +56,14 @@ def _answers(
     """What comes of the runs with their places, in any order."""
     folder = str(Path.cwd())
     units = {
-        place: Unit(run.source, folder, how.steps, how.strict)
+        place: Unit(run.source, folder, how.steps, how.strict, how.curves)
         for place, run in enumerate(runs)
         if run.source is not None
     }
     here = how.scheduler is None and (how.jobs == 1 or len(units) < 2)
     if here and how.kept is None:
         for place, run in enumerate(runs):
-            yield place, Answer(judged(run, how.steps, strict=how.strict, bar=bar))
+            yield place, Answer(judged(run, how.steps, strict=how.strict, curves=how.curves, bar=bar))
         return
     for place in sorted({*range(len(runs))} - {*units}):
         yield place, Answer(judged(runs[place], strict=how.strict))

@@ -35,6 +35,7 @@ class Unit(NamedTuple):
     folder: str
     steps: int | None = None
     strict: bool = False
+    curves: bool = False
     software: Mapping[str, str] | None = None
     watched: bool = False
 
@@ -79,7 +80,7 @@ def _judged(unit: Unit, bar: Bar | None, out: io.StringIO, err: io.StringIO) -> 
         if bar is None:
             inside.enter_context(redirect_stdout(out))
             inside.enter_context(redirect_stderr(err))
-        found = Answer(judged(run, unit.steps, strict=unit.strict, bar=bar or silent))
+        found = Answer(judged(run, unit.steps, strict=unit.strict, curves=unit.curves, bar=bar or silent))
         if watch is None:
             return found
         key = key_if_any(run, unit.folder, unit.steps, strict=unit.strict)  # behind the run, which it must not disturb

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.gradients import LOSSES, elements, is_pair, items, keys_of, leaf_of, stop
@@ -35,6 +36,7 @@ class _Kept(NamedTuple):
     gives: str
     gradients: str
     lost: tuple[str, ...] = ()
+    slopes: Mapping[str, str] = MappingProxyType({})  # of attributes: W: dW
 
 
 def class_with_loss(source: Source) -> Plan | None:
@@ -83,7 +85,7 @@ def class_with_loss_and_backward(source: Source) -> Plan | None:
         forward = own.get("forward")
         data, lines = _way_to_loss(forward, loss)
         given = arguments(backward, method=True)
-        by_name = _returned_by(node, backward) or _by_attributes(node, forward, backward)
+        by_name = _returned_by(node, backward) or by_attributes(node, forward, backward)
         kept = by_name or _by_dict(node, start, backward)
         call = made_by(start, sizes_of(source, start), method=True)
         if kept is None or call is None or not {*given} <= {*data}:
@@ -147,9 +149,9 @@ def class_with_backward(source: Source) -> Plan | None:
         forward, backward, start = (own.get(n) for n in ("forward", "backward", "__init__"))
         if forward is None or backward is None or start is None or len(arguments(backward, method=True)) != 1:
             continue
-        kept = _by_attributes(node, forward, backward) or _by_dict(node, start, backward)
+        kept = by_attributes(node, forward, backward) or _by_dict(node, start, backward)
         sizes = sizes_of(source, start)
-        call = None if kept is None else _arrays(node, start, kept.leaves, sizes)
+        call = None if kept is None else arrays(node, start, kept.leaves, sizes)
         given = arguments(forward, method=True)
         if kept is None or call is None or len(given) != 1:
             continue
@@ -171,7 +173,7 @@ def class_with_backward(source: Source) -> Plan | None:
     return None
 
 
-def _by_attributes(node: ast.ClassDef, forward: Function | None, backward: Function) -> _Kept | None:
+def by_attributes(node: ast.ClassDef, forward: Function | None, backward: Function) -> _Kept | None:
     """self.W, with its gradient in self.dW."""
     parameters = _parameters(node)
     slopes = list(dict.fromkeys(attr for attr, _ in attributes(backward)))
@@ -181,7 +183,7 @@ def _by_attributes(node: ast.ClassDef, forward: Function | None, backward: Funct
     local = {*arguments(backward, method=True), *_values(forward)}
     lost = [a for a in slopes if a not in of.values() and _SLOPE.fullmatch(a) and not {a, a[1:]} & local]
     gradients = ", ".join(f'"{leaf}": net.{attr}' for leaf, attr in of.items())
-    return _Kept([*of], _attributes(of), "vars(net).update(p)", "", f"{{{gradients}}}", tuple(lost))
+    return _Kept([*of], _attributes(of), "vars(net).update(p)", "", f"{{{gradients}}}", tuple(lost), of)
 
 
 _SLOPE = re.compile(r"d(?!elta)\w+|\w*grad\w*")
@@ -239,7 +241,7 @@ def _with_x(node: ast.ClassDef, name: str) -> ast.AST:
     return copy
 
 
-def _arrays(node: ast.ClassDef, start: Function, leaves: list[str], sizes: Sizes) -> str | None:
+def arrays(node: ast.ClassDef, start: Function, leaves: list[str], sizes: Sizes) -> str | None:
     """The arguments of a class that takes sizes, or the arrays; a bias is a row where sums keep their axes."""
     given = arguments(start, method=True)
     if not given or set(leaves) != set(given):

@@ -1,15 +1,15 @@
 """Parameters and data whose shapes no one tells: guessed from how they are multiplied."""
 
 import ast
-import re
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.plan import NUMBERS, Plan
-from torch_mirror.doors.starting.products import Product, called, has_classes, indexed_by, is_binary, products
+from torch_mirror.doors.starting.products import INSIDE, Product, called, has_classes, indexed_by, is_binary, products
 from torch_mirror.doors.starting.sizes import BATCH, Sizes, kind_of
-from torch_mirror.doors.starting.source import INPUTS, TARGETS
+from torch_mirror.doors.starting.source import INPUTS, PARAMETERS, TARGETS
 
 VECTORS = frozenset({"v", "w", "theta", "beta"})
 """Last weights that are one number an input: the output is one number a sample."""
@@ -35,7 +35,8 @@ def ends_of(plan: Plan) -> Ends:
         if p.right in inputs and _bare(p.left) in plan.leaves:
             return Ends(_bare(p.left), seen[-1], p.left.endswith(".T"), columns=True)
     meets = (p for p in found if {_bare(p.left), _bare(p.right)} & {*plan.leaves})
-    columns = any(_bare(p.left) in plan.leaves for p in islice(meets, 1))
+    first = islice(meets, 1) if seen else found[:1]  # of params[f"W{l}"] @ A no name is known
+    columns = any(_bare(p.left) in (plan.leaves if seen else PARAMETERS) for p in first)
     return Ends("", seen[-1] if seen else "", turned=False, columns=columns)
 
 
@@ -63,9 +64,22 @@ def guessed_parameters(
     if alone:
         return named._replace(parameters=[f"p = {drawn[given]}  # a guess"], guessed=True)
     if apart is None:
-        lines = ["p = {", *(f'    "{name}": {drawn[name]},  # a guess' for name in names), "}"]
+        lines = ["p = {", *_dict(drawn, "    "), "}"]
         return named._replace(parameters=lines, guessed=True)
     return named._replace(parameters=[f"p = {_nested(apart, drawn)}  # a guess"], known=False, guessed=True)
+
+
+def _dict(drawn: dict[str, str], indent: str) -> Iterator[str]:
+    """The lines inside of a dict, of which some entries may be dicts themselves."""
+    for first in dict.fromkeys(name.partition(INSIDE)[0] for name in drawn):
+        if first in drawn:
+            yield f"{indent}{quoted(first)}: {drawn[first]},  # a guess"
+        else:
+            start = first + INSIDE
+            inside = {name.removeprefix(start): text for name, text in drawn.items() if name.startswith(start)}
+            yield f"{indent}{quoted(first)}: {{"
+            yield from _dict(inside, f"{indent}    ")
+            yield f"{indent}}},"
 
 
 def _taken_apart(scope: Sequence[ast.AST], given: str) -> ast.Tuple | None:
@@ -96,16 +110,18 @@ def _shapes(plan: Plan, names: list[str], sizes: Sizes) -> dict[str, str]:
     ends = ends_of(plan)
     found: list[Product] = products(plan.scope)
     used = {_bare(n) for p in found for n in (p.left, p.right)}
-    weights = [name for name in names if name in used] or [name for name in names if not re.match("b", name)]
+    others = (name for name in names if not name.rpartition(INSIDE)[2].startswith("b"))
+    weights = [name for name in names if name in used] or [*others]
     hidden = [sizes.numbers["hidden"] + 2 * i for i in range(len(weights) - 1)]
     widths = [sizes.numbers["in"], *hidden, plan.outputs]
     shapes, behind = {}, widths[1] if len(widths) > 1 else widths[0]
     backwards = ends.columns != ends.turned
+    squared = any(p.left == p.right and p.left not in names for p in found)  # e.dot(e) is a number of a vector alone
     for name in names:
         if name in weights:
             i = weights.index(name)
             behind = widths[i + 1]
-            if name == weights[-1] and name in VECTORS:
+            if name == weights[-1] and (name in VECTORS or squared):
                 shapes[name] = f"{widths[i]}"
                 continue
             shapes[name] = f"({behind}, {widths[i]})" if backwards else f"({widths[i]}, {behind})"
@@ -192,4 +208,9 @@ def _size(plan: Plan, leaf: str, axis: int) -> str:
 
 
 def _at(plan: Plan, leaf: str) -> str:
-    return "p" if plan.alone else f'p["{leaf}"]'
+    return "p" if plan.alone else "p" + "".join(f"[{quoted(name)}]" for name in leaf.split(INSIDE))
+
+
+def quoted(name: str) -> str:
+    """A name as Python has it between quotes, whatever is in it."""
+    return json.dumps(name, ensure_ascii=False)

@@ -5,8 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from torch_mirror.doors.starting.products import INSIDE, keys
 from torch_mirror.doors.starting.sizes import Sizes
-from torch_mirror.doors.starting.source import Function, Source, arguments
+from torch_mirror.doors.starting.source import Function, Source, arguments, is_called_by_place, returned
 
 GENERATORS = frozenset({"draw", "draws", "rng", "rs", "random", "generator", "gen", "random_state", "rand", "r"})
 LISTS = frozenset({"sizes", "layers", "layer_dims", "layer_sizes", "dims", "widths", "layers_dims"})
@@ -60,21 +61,46 @@ def _argument(name: str, annotation: str, sizes: Sizes) -> str | None:
     return None if number is None else str(number)
 
 
+_MAKERS = (
+    r"(init|initiali[sz]e|make_param|new_param)", r"(start|create|random|get|build)_?(params?|parameters|weights|net)?",
+    r"params?|parameters|weights",
+)  # fmt: skip
+
+
 def maker_of(source: Source) -> Function | None:
-    """The function that makes the parameters, by its name."""
-    named = [f for name, f in source.functions.items() if re.match(r"(init|initiali[sz]e|make_param|new_param)", name)]
-    return named[0] if named else None
+    """The function that makes the parameters, by its name: init_params(...), start(), parameters()."""
+    named = (f for n, f in source.functions.items() if re.match(_MAKERS[0], n))
+    return next(named, None) or next(
+        (f for p in _MAKERS[1:] for n, f in source.functions.items() if re.fullmatch(p, n) and is_called_by_place(f)),
+        None,
+    )
+
+
+_DATA = r"((make|load|get|toy|sample|draw|new|random)_?)?(data(set)?|batch|samples?)(_?(make|batch|set))?"
+
+
+def data_maker(source: Source, names: list[str], sizes: Sizes) -> str | None:
+    """How the file itself makes the data: a call of data(), or names of the module; None where it does not.
+
+    A function is taken where it returns as many things as there are data.
+    """
+    for name, f in source.functions.items():
+        value = returned(f)
+        many = len(value.elts) if isinstance(value, ast.Tuple) else 1
+        if re.fullmatch(_DATA, name) and is_called_by_place(f) and value is not None and many == len(names):
+            call = made_by(f, sizes)
+            if call is not None:
+                return f"{{module}}.{name}({call})"
+    return ", ".join(f"{{module}}.{name}" for name in names) if {*names} <= {*source.names} else None
 
 
 def subscripts(scope: list[ast.AST], of: str) -> list[str]:
-    """The names that a dict is asked for, in the order of the lines: W1 for p["W1"]."""
-    found = [
-        (node.lineno, node.col_offset, node.slice.value)
-        for code in scope
-        for node in ast.walk(code)
-        if isinstance(node, ast.Subscript)
-        and isinstance(node.slice, ast.Constant)
-        and isinstance(node.slice.value, str)
-        and (ast.unparse(node.value) == of)
-    ]
-    return list(dict.fromkeys(name for *_, name in sorted(found)))
+    """The names that a dict is asked for, in the order of the lines: W1 for p["W1"]; of p["l1"]["W"] all together."""
+    found = []
+    for code in scope:
+        for node in (node for node in ast.walk(code) if isinstance(node, ast.Subscript)):
+            root, path = keys(node)
+            if path and ast.unparse(root) == of:
+                found.append((node.lineno, node.col_offset, INSIDE.join(path)))
+    names = list(dict.fromkeys(name for *_, name in sorted(found)))
+    return [name for name in names if not any(other.startswith(name + INSIDE) for other in names)]

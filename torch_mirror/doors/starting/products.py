@@ -10,7 +10,7 @@ class Product(NamedTuple):
 
     left: str
     right: str
-    line: int
+    line: tuple[int, int]  # and column
 
 
 def products(functions: Iterable[ast.AST]) -> list[Product]:
@@ -20,7 +20,8 @@ def products(functions: Iterable[ast.AST]) -> list[Product]:
         for node in ast.walk(function):
             pair = _pair(node)
             if pair is not None:
-                found.append(Product(called(pair[0]), called(pair[1]), node.lineno))  # type: ignore[attr-defined]  # of an expression
+                place = node.lineno, node.col_offset  # type: ignore[attr-defined]  # of an expression
+                found.append(Product(called(pair[0]), called(pair[1]), place))
     return sorted(found, key=lambda product: product.line)
 
 
@@ -40,12 +41,24 @@ def _pair(node: ast.AST) -> tuple[ast.expr, ast.expr] | None:
 def called(node: ast.expr) -> str:
     """What an operand is called: W1 for p["W1"], self.W1, self.params["W1"]; W1.T for its transpose; hs for hs[t]."""
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-        return node.slice.value
+        return INSIDE.join(keys(node)[1])
     if isinstance(node, ast.Subscript):
         return called(node.value)
     if isinstance(node, ast.Attribute):
         return f"{called(node.value)}.T" if node.attr == "T" else node.attr
     return ast.unparse(node)
+
+
+INSIDE = "\0"
+"""Between the names of a leaf of nested dicts, p["l1"]["W"]; in no name itself."""
+
+
+def keys(node: ast.expr) -> tuple[ast.expr, list[str]]:
+    """What is asked for one name after the other, and for which: p, and l1, W of p["l1"]["W"]."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+        of, names = keys(node.value)
+        return of, [*names, node.slice.value]
+    return node, []
 
 
 def indexed_by(functions: Iterable[ast.AST], name: str) -> bool:

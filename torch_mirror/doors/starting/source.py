@@ -29,14 +29,22 @@ class Source(NamedTuple):
 
 
 def source_of(path: Path) -> Source:
-    """Read a file. Raises InputError where it cannot be read or is no Python."""
+    """Read a file. Raises InputError where it cannot be read or is no Python.
+
+    A pipe is none: whoever opens it waits until somebody writes.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"--from {path}", "a file that can be read", "a pipe or a device")
     try:
         tree = ast.parse(path.read_bytes(), str(path))
+        ast.unparse(tree)  # goes as deep as all that is asked of the tree later
     except OSError as error:
         raise InputError(f"--from {path}", "a file that can be read", error.strerror or error) from error
     except (SyntaxError, ValueError) as error:
         came = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError(f"--from {path}", "a Python file", came) from error
+    except (RecursionError, MemoryError) as error:
+        raise InputError(f"--from {path}", "code that is nested less deeply", type(error).__name__) from error
     assigned = {
         node.targets[0].id: node.value
         for node in tree.body
@@ -82,6 +90,11 @@ def assigned(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
 
 def _is_call(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+
+
+def is_called_by_place(function: Function) -> bool:
+    """Whether all that it must be given is given by place: no argument by keyword alone without a default."""
+    return None not in function.args.kw_defaults
 
 
 def arguments(function: Function, *, method: bool = False) -> list[str]:

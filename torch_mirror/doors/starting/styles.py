@@ -3,6 +3,7 @@
     a function      loss(p, X, y) -> loss, gradients
     functions       forward(X, p), cost(output, Y), backward(p, cache, X, Y)
     a class         loss(X, y) with self.params; loss(x, t), then backward(); or forward(x) and backward(dy)
+    layers          self.layers, a list of objects with forward(x) and backward(dy) each
     globals         lossFun(inputs, targets) -> loss, dW, db, with W and b of the module
 
 Each is told by the names that people use, and by what is returned.
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from torch_mirror.doors.starting.classes import class_with_backward, class_with_loss, class_with_loss_and_backward
 from torch_mirror.doors.starting.gradients import LOSSES, is_pair
 from torch_mirror.doors.starting.guesses import guessed_parameters
+from torch_mirror.doors.starting.layers import class_of_layers
 from torch_mirror.doors.starting.names import names_of_the_module
 from torch_mirror.doors.starting.plan import Plan, made_by, maker_of, subscripts
 from torch_mirror.doors.starting.sizes import shapes_told, sizes_of
@@ -25,6 +27,7 @@ from torch_mirror.doors.starting.source import (
     Function,
     Source,
     arguments,
+    is_called_by_place,
     returned,
 )
 
@@ -32,7 +35,8 @@ from torch_mirror.doors.starting.source import (
 def plan_of(source: Source) -> Plan | None:
     """What the file has; None if nothing in it looks like a network with a backward pass."""
     for style in (
-        _function, _functions, class_with_loss, class_with_loss_and_backward, class_with_backward, names_of_the_module,
+        _function, _functions, class_with_loss, class_with_loss_and_backward, class_of_layers, class_with_backward,
+        names_of_the_module,
     ):
         plan = style(source)
         if plan is not None:
@@ -55,7 +59,7 @@ def _function(source: Source) -> Plan | None:
     fits = [
         f for name, f in source.functions.items()
         if (_gradients_by_name(f) or (LOSSES.search(name) and (is_pair(f) or _hands_on(f))))
-        and len(arguments(f)) > 1 and set(arguments(f)) & PARAMETERS
+        and len(arguments(f)) > 1 and set(arguments(f)) & PARAMETERS and is_called_by_place(f)
     ]  # fmt: skip
     if not fits:
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.guesses import data_of
-from torch_mirror.doors.starting.plan import Plan, maker_of
+from torch_mirror.doors.starting.plan import Plan, data_maker, maker_of
 from torch_mirror.doors.starting.sizes import sizes_of
 from torch_mirror.doors.starting.source import Source, methods
 from torch_mirror.doors.starting.styles import plan_of
@@ -186,8 +186,12 @@ def _parameters(plan: Plan) -> list[str]:
 def _data(source: Source, plan: Plan) -> list[str]:
     of_class = (node for name, node in source.classes.items() if any(f".{name}(" in line for line in plan.before))
     maker = next((methods(node).get("__init__") for node in of_class), maker_of(source))
+    sizes = sizes_of(source, maker)
+    if (call := data_maker(source, plan.data, sizes)) is not None:
+        told = _comment(f"The data, as {source.path.name} makes them.")
+        return [told, f"{', '.join(plan.data)} = {call}"]
     lines = [_comment("The data: a few samples do. Their shapes are a guess; take data like your own.")]
-    for drawn in data_of(plan, sizes_of(source, maker)):
+    for drawn in data_of(plan, sizes):
         why = f"a guess: {drawn.why}" if drawn.why else "a guess"
         lines.append(f"{drawn.name} = {drawn.text}  # {why}")
     return lines

@@ -1,0 +1,50 @@
+"""What stands beside a run's curves in its report: the reference's own run, and the script of a refutation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+
+from reference.claim.experiment import Experiment
+from reference.claim.slots import names
+from reference.errors import InputError, TorchMirrorError
+from reference.traces import training as reference_training
+from reference.traces.trace import Trace
+from torch_mirror.judge.series import Held, Series, joined
+
+
+def held_of(held_out: Any) -> Held | None:
+    """Data that nobody trains on. Raises InputError for anything but a pair (x, t), or None."""
+    if held_out is not None and not (isinstance(held_out, tuple) and len(held_out) == 2):
+        raise InputError("held_out", "a pair (x, t), or None", type(held_out).__name__)
+    return None if held_out is None else Held(*held_out)
+
+
+def own_run(e: Experiment, trace: Trace, *, wanted: bool) -> Iterator[Trace | None]:
+    """The reference's own run in the segments of a trace that begins with it; None for each where it begins later."""
+    if trace.first or not wanted:
+        return repeat(None)
+    return reference_training.segments(e, names(e.slots, "parameter"))
+
+
+def with_script(pieces: Sequence[Series], script: Callable[[], str] | None) -> Series | None:
+    """The curves of all pieces; script: makes the program that reproduces a refutation, if there is one."""
+    if not pieces:
+        return None
+    whole = joined(pieces)
+    if script is None:
+        return whole
+    text, why = told(script)
+    return whole._replace(script=text, missing={**whole.missing, "script": why} if why else whole.missing)
+
+
+def told(script: Callable[[], str]) -> tuple[str, str]:
+    """The script; or nothing, and why there is none: the verdict stands, whatever comes of looking for one."""
+    try:
+        with np.errstate(all="ignore"):
+            return script(), ""
+    except TorchMirrorError as error:
+        return "", str(error)
+    except Exception as error:  # noqa: BLE001 - as said
+        return "", f"looking for one ended in {type(error).__name__}: {' '.join(str(error).split())}"

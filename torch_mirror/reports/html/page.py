@@ -1,0 +1,52 @@
+"""The report as one page of HTML. It needs jinja2, the extra ``report``.
+
+Everything that comes from outside is escaped by the template engine, and the page forbids itself every request and
+every script but its own (Content-Security-Policy): what a name or a line of source holds stays text.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from torch_mirror.judge.verdict import Certificate
+from torch_mirror.reports.html import chart
+from torch_mirror.reports.html.claims import OVERVIEW, Claim, Gradients, Sortable, of_gradients, of_run, verdict_of
+
+HERE = Path(__file__).parent
+KINDS = {"right": "right", "suspect": "suspect", "forward": "from the forward pass"}
+
+
+def document(
+    results: Sequence[Certificate | Gradients], versions: Mapping[str, str], threads: Mapping[str, int]
+) -> str:  # fmt: skip
+    """The page on certificates and on what check found, in their order."""
+    claims = [of_run(r, i) if isinstance(r, Certificate) else of_gradients(r, i) for i, r in enumerate(results, 1)]
+    overview = Sortable(OVERVIEW, tuple(claim.line for claim in claims))
+    environment = [*versions.items(), *((f"threads of {name}", n) for name, n in threads.items())]
+    return _rendered(claims, overview=overview, environment=environment)
+
+
+def _rendered(claims: list[Claim], **more: Any) -> str:
+    script = (HERE / "script.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _template().render(
+        claims=claims, verdict=verdict_of(claims), kinds=KINDS, laid=chart.laid, in_words=chart.in_words,
+        width=chart.WIDTH, height=chart.HEIGHT, left=chart.LEFT, script_hash=f"sha256-{digest}",
+        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        **more,
+    )  # fmt: skip
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(HERE)
+    )
+    return environment.get_template("page.html.jinja")
