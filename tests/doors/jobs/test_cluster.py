@@ -87,6 +87,7 @@ def noted(folder: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@pytest.mark.thorough  # five processes that load torch or Dask
 def test_where_a_worker_is_killed_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="the extra dask is not installed")
     (tmp_path / "mine.py").write_text(MINE)
