@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import TypeVar
 
 import pytest
 from click.testing import CliRunner
+from joblib import Parallel
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reference.errors import InputError
 from torch_mirror.doors.cli import cli
-from torch_mirror.doors.jobs import ordered
+from torch_mirror.doors.jobs import ordered, workers
 from torch_mirror.doors.jobs.ordered import How, certificates
 from torch_mirror.doors.jobs.software import software
 from torch_mirror.doors.jobs.unit import Answer, Unit, sendable, work
@@ -78,9 +80,16 @@ def sent_on(value: T) -> T:
     return came
 
 
+def through_pipes(units: Sequence[Unit], _: int) -> Generator[tuple[int, Answer], None, None]:
+    """In the place of other processes: what would be sent is sent, and the last comes first."""
+    for place, unit in reversed([*enumerate(units)]):
+        yield place, sent_on(work(sent_on(unit)))
+
+
 @in_the_folder
-def test_the_lines_are_those_of_one_process_and_so_is_the_error() -> None:
+def test_the_lines_are_those_of_one_process_and_so_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambdas, a file's own prints, a refuted run, an error in the middle: and nothing of what is behind it."""
+    monkeypatch.setattr(workers, "by_processes", through_pipes)
     line = ["verify", "two-layer-linear", "mine.py:cases", "--steps", "3", "--dtype", "float64"]
     one, several = (CliRunner().invoke(cli, [*line, "-j", jobs]) for jobs in ("1", "2"))
     assert one.stdout == several.stdout
@@ -181,20 +190,41 @@ def test_on_ctrl_c_what_is_judged_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert coming(monkeypatch, c, (3, BAD), a, KeyboardInterrupt) == ["a", "c", "KeyboardInterrupt"]
 
 
+def test_a_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Dead(Parallel):  # type: ignore[misc]  # joblib ships no types
+        """In the place of processes one of which is ended."""
+
+        def __call__(self, _: object) -> Generator[tuple[int, Answer], None, None]:
+            yield 0, answer("first")
+            raise BrokenProcessPool("killed")
+
+    monkeypatch.setattr(workers, "Parallel", Dead)
+    unit = Unit(Source("linear-neuron", "linear-neuron", "float64"), str(tmp_path))
+    came = workers.by_processes([unit, unit], 2)
+    assert next(came)[0] == 0
+    with pytest.raises(InputError, match=r"-j: expected a process that lives until its run is judged, got one"):
+        next(came)
+
+
 SLEEPING = """
 import time
 from dataclasses import replace
 from pathlib import Path
 from reference import experiments
+from torch_mirror.training.session import session
 
 one = replace(experiments.load("linear-neuron"), steps=3)
+
+def loud(e):
+    print("says", e.name)
+    return session(e)
 
 def sleeping(e):
     Path("begun").touch()
     time.sleep(1000)
 
 cases = {
-    "first": replace(one, name="first"),
+    "first": (replace(one, name="first"), lambda e: loud(e)),
     "sleeping": (replace(one, name="sleeping"), sleeping),
     "last": replace(one, name="last"),
 }
@@ -214,6 +244,7 @@ def test_ctrl_c_ends_all_processes_within_a_second(tmp_path: Path) -> None:
     ) as process:  # fmt: skip
         try:
             assert process.stdout is not None
+            assert process.stdout.readline() == "says first\n"
             assert process.stdout.readline().startswith("first ")
             latest = time.monotonic() + PATIENCE
             while not (tmp_path / "begun").exists() or len(running_in(process.pid)) < 3:
