@@ -83,6 +83,16 @@ def defined(module: str, name: str) -> Found:
     raise LookupError(f"{module}.{name}: expected a class, a function or a module, found none")
 
 
+def public(module: str) -> list[str]:
+    """What torch_mirror's stub imports, or what a package has in ``__all__``; none of a module without."""
+    tree, _ = parsed(module)
+    if module == "torch_mirror":
+        return [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    values = (value for node in tree.body if isinstance(node, ast.Assign) for value in [node.value]
+              if ast.unparse(node.targets[0]) == "__all__")  # fmt: skip
+    return [name for value in values for name in ast.literal_eval(value)]
+
+
 # --- what stands on the page --------------------------------------------------------------------------
 
 
@@ -92,9 +102,11 @@ def page() -> str:
 
 
 def part(module: str) -> Iterator[str]:
-    """The names that are imported from a module."""
+    """The names that are imported from a module; those that no heading has are the last."""
     yield f"## from {module}\n"
-    for heading, names in PARTS[module].items():
+    listed = {name for names in PARTS[module].values() for name in names}
+    others = [name for name in public(module) if name not in listed]
+    for heading, names in {**PARTS[module], **({"Others": others} if others else {})}.items():
         yield f"### {heading}\n"
         for name in names:
             yield from entry(name, defined(module, name))

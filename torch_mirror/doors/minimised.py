@@ -22,12 +22,14 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from reference.arrays import Array
 from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
+from reference.claim.tree import named, zip_with
 from reference.errors import InputError
 from torch_mirror.doors.reproduce import reproduce
-from torch_mirror.doors.shrink import numbers, smallest
-from torch_mirror.doors.source import source_of
+from torch_mirror.doors.shrink import numbers, simplest, smallest
+from torch_mirror.doors.source import source_of, value_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,8 +59,9 @@ Values: TypeAlias = dict[str, Any]
 def minimised(property: F) -> F:
     """Decorate a property that ``@given`` has made: an exception leaves it with a note of the smallest example.
 
-    The note tells the first of its arguments that is an Experiment or an Ensemble, with numbers as simple as
-    they may be for the property to fail in the same way. Minimising it takes a thousand calls at most, some tens
+    The note tells the first of its arguments that is an Experiment or an Ensemble; else all that have arrays of floats,
+    such as parameters and data for ``check``; with numbers as simple as they may be for the property to fail in the
+    same way. Minimising it takes a thousand calls at most, some tens
     as a rule; a property that draws from ``st.data()`` cannot be called again, and its example stays as it is.
     Raises InputError for a function that @given has not made.
     """
@@ -95,9 +98,10 @@ def minimised(property: F) -> F:
 
 
 def _tell(error: Exception, inner: Callable[..., Any], failure: Failure, values: Values) -> None:
-    """Add the note, if there is an experiment to tell."""
+    """Add the note, if there is an experiment to tell, or arrays."""
     name = next((n for n, value in values.items() if isinstance(value, (Experiment, Ensemble))), None)
     if name is None:
+        _tell_trees(error, inner, failure, values)
         return
     calls = 0
 
@@ -115,6 +119,41 @@ def _tell(error: Exception, inner: Callable[..., Any], failure: Failure, values:
     )
     with suppress(InputError):  # where its own gradients are right, or its code cannot be copied
         error.add_note(f"a script of NumPy alone that shows a wrong gradient:\n\n{reproduce(example)}")
+
+
+def _tell_trees(error: Exception, inner: Callable[..., Any], failure: Failure, values: Values) -> None:
+    """Add the note of parameters and data, as ``check`` takes them: the floats of every argument that has some."""
+    trees = {n: tree for n, tree in values.items() if _floats(tree)}
+    if not trees:
+        return
+    calls = 0
+
+    def with_these(arrays: dict[str, Array]) -> Values:
+        return values | {n: zip_with(lambda leaf, a, n=n: arrays.get(f"{n} {leaf}", a), t) for n, t in trees.items()}
+
+    def fails(arrays: dict[str, Array]) -> bool:
+        nonlocal calls
+        calls += 1
+        return _outcome(inner, with_these(arrays)) == failure
+
+    arrays = simplest({f"{n} {leaf}": a for n, tree in trees.items() for leaf, a in _floats(tree).items()}, fails)
+    made, count = with_these(arrays), sum(np.count_nonzero(a) for a in arrays.values())
+    lines = "\n".join(f"{n} = {value_of(made[n])}" for n in trees)
+    error.add_note(
+        f"the same failure with the simplest numbers ({count} of {sum(a.size for a in arrays.values())} are not 0; "
+        f"{calls} calls):\n\nimport numpy as np\n\n{lines}\n"
+    )
+
+
+def _floats(tree: Any) -> dict[str, Array]:
+    """The floating-point arrays of dicts, lists and tuples, by name; none of what has others inside."""
+    if not isinstance(tree, (dict, list, tuple, np.ndarray)):
+        return {}
+    try:
+        leaves = named(tree)
+    except InputError:
+        return {}
+    return {n: a for n, a in leaves.items() if isinstance(a, np.ndarray) and a.dtype.kind == "f"}
 
 
 def _outcome(inner: Callable[..., Any], values: Values) -> Failure | None:

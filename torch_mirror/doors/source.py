@@ -28,7 +28,7 @@ def source_of(experiment: Experiment | Ensemble, name: str = "experiment") -> st
     ]
     fields = [(f.name, getattr(e, f.name)) for f in dataclasses.fields(e)]
     given = [(f, v) for f, v in fields if f not in DEFAULTS or v != DEFAULTS[f]]
-    lines = [f"    {field}={_value(value)}," for field, value in given]
+    lines = [f"    {field}={value_of(value)}," for field, value in given]
     return "\n".join(["import numpy as np", *imports, "", f"{name} = {type(e).__name__}(", *lines, ")"])
 
 
@@ -51,17 +51,25 @@ DEFAULTS = {"name": "unnamed", "seed": None, "batches": None, "penalty": None, "
 """Of the fields that have one in Experiment and Ensemble."""
 
 
-def _value(value: Any) -> str:
+def value_of(value: Any) -> str:
+    """Python for an array, a function, or dicts, lists and tuples of them; else the value's own repr."""
     if isinstance(value, np.ndarray):
         return array(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        fields = ", ".join(f"{field}={_value(v)}" for field, v in zip(value._fields, value, strict=True))
+        fields = ", ".join(f"{field}={value_of(v)}" for field, v in zip(value._fields, value, strict=True))
         return f"{type(value).__name__}({fields})"
     if isinstance(value, FunctionType):
         return value.__name__
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_value, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, (dict, list, tuple)):
+        return _container(value)
     return repr(value)
+
+
+def _container(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name!r}: {value_of(v)}' for name, v in value.items())}}}"
+    inside = ", ".join(map(value_of, value))
+    return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
 
 
 def array(a: Array) -> str:
