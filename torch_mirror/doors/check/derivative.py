@@ -203,7 +203,7 @@ def _may_be_meant(fault: Fault, own: Number | None, due: Number) -> bool:
         return False
     signs = own.value * due.value
     turned = any("a factor -1 " in cause for cause in fault.causes)
-    return bool((signs <= 0).all()) if turned else not fault.causes and bool((signs >= 0).all())
+    return bool((signs <= 0).all()) if turned else not fault.causes and bool((signs >= 0).all() and signs.any())
 
 
 def _shared(claim: Claim) -> tuple[str, ...]:
