@@ -205,3 +205,14 @@ def test_a_number_of_the_user_s_that_is_none_agrees_with_no_quotient() -> None:
         return np.vectorize(lambda z: z * z)(p["a"]).sum(), {"a": np.array([2.0, np.nan, 2.0])}
 
     assert check(gives_nan, {"a": np.ones(3)}).verdict == "refuted"
+
+
+def test_a_derivative_of_0_at_a_kink_is_told_as_that_of_one_side() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        z = x * p
+        return np.maximum(z, 0).sum(), (x * np.where(z == 0, -1.0, 1.0 * (z > 0))).sum(0)  # neither 0 nor 1
+
+    result = check(mine, np.zeros(3), np.ones((2, 3)))
+    assert result.verdict == "refuted"
+    assert "0 on the side of the kinks that is taken here" in result.rows[0].pattern
+    assert not any("declare it" in note for note in result.notes)

@@ -236,3 +236,26 @@ def test_a_gradient_that_the_own_run_does_not_return_is_not_certified() -> None:
         return (p["w"] ** 2).sum() + p["b"].sum(), {"w": 2 * p["w"], "b": np.ones(2) if on_balls else None}
 
     assert not check(mine, {"w": np.ones(3), "b": np.ones(2)}).certified
+
+
+@pytest.mark.parametrize(("more", "verdict"), [(0.0, "certified"), (1e-25, "undecided"), (1e-13, "refuted")])
+def test_a_bias_before_batch_norm_is_0_though_eps_may_be_rounded(more: float, verdict: str) -> None:
+    """eps has a radius on every rung, and so has db; at the eps that is there db is 0 to all bits, or is not."""
+
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        z = x @ p["W"] + p["b"]
+        centred = z - z.mean(0)
+        s = np.sqrt((centred**2).mean(0) + 1e-5)
+        y = centred / s
+        e = y - t
+        d = e / len(x)
+        dz = (d - d.mean(0) - y * (d * y).mean(0)) / s
+        return (e**2).sum() / 2 / len(x), {"W": x.T @ dz, "b": dz.sum(0) + more}
+
+    r = np.random.default_rng(1)
+    p = {"W": r.normal(size=(4, 3)), "b": r.normal(size=3)}
+    result = check(mine, p, r.normal(size=(8, 4)), r.normal(size=(8, 3)))
+    assert result.verdict == verdict, str(result)
+    (db,) = (row for row in result.rows if row.name == "db")
+    assert ("could not have failed" in db.why) is (verdict == "certified")
+    assert not any("declare it" in note for note in result.notes)

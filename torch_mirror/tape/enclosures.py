@@ -43,31 +43,34 @@ def enclosed(x: Number, *, as_given: bool) -> Enclosed:
         return of_arb(np.frompyfunc(one, 3, 1)(high, low, radius.astype(np.float64)))
 
 
-def enclosures(values: Iterable[Any], bits: int) -> dict[int, Any]:
-    """Of the values and all that they are made of: numbers as arrays of Arb's, masks as they went."""
+def enclosures(values: Iterable[Any], bits: int, *, exact: bool = False) -> dict[int, Any]:
+    """Of the values and all that they are made of: numbers as arrays of Arb's, masks as they went.
+
+    exact: a constant is the number that it is, whatever Python may have rounded before
+    """
     found: dict[int, Any] = {}
     with flint().ctx.workprec(bits), np.errstate(all="ignore"):
         for x in needed(values):
-            found[x.node.number] = _value(x, found)
+            found[x.node.number] = _value(x, found, exact=exact)
     return found
 
 
-def operand(x: Any, found: Mapping[int, Any]) -> Any:
-    """What stands for an operand of a node."""
+def operand(x: Any, found: Mapping[int, Any], *, exact: bool = False) -> Any:
+    """What stands for an operand of a node. exact: as in enclosures."""
     if x.node is not None and x.node.number in found:
         return found[x.node.number]
-    return x.value if isinstance(x, Mask) else enclosed(x, as_given=True)
+    return x.value if isinstance(x, Mask) else enclosed(x, as_given=not exact)
 
 
-def _value(x: Any, found: Mapping[int, Any]) -> Any:
+def _value(x: Any, found: Mapping[int, Any], *, exact: bool) -> Any:
     node = x.node
     if isinstance(x, Mask):
         return np.asarray(x.value)
     if node.adjoint is Kind.LEAF:
-        return enclosed(x, as_given=True)
+        return enclosed(x, as_given=not exact)
     if node.operation == "mask":
-        return of_arb(np.asarray(operand(node.operands[0], found), float))
-    operands = [operand(a, found) for a in node.operands]
+        return of_arb(np.asarray(operand(node.operands[0], found, exact=exact), float))
+    operands = [operand(a, found, exact=exact) for a in node.operands]
     if node.adjoint is Kind.MOVES:
         return of_arb(join_of(node)([a.view(np.ndarray) for a in operands]))
     if node.operation not in OPERATIONS:
@@ -75,8 +78,10 @@ def _value(x: Any, found: Mapping[int, Any]) -> Any:
     return of_arb(OPERATIONS[node.operation](*operands, *node.arguments, **node.named))
 
 
-def derivatives(root: Number, found: Mapping[int, Any], side: Side, bits: int) -> dict[int, Enclosed]:
-    """The derivative of a number of one element by everything that it is made of."""
+def derivatives(
+    root: Number, found: Mapping[int, Any], side: Side, bits: int, *, exact: bool = False
+) -> dict[int, Enclosed]:
+    """The derivative of a number of one element by everything that it is made of. exact: as in enclosures."""
     d: dict[int, Any] = {}
     with flint().ctx.workprec(bits), np.errstate(all="ignore"):
         if root.node is not None:
@@ -87,14 +92,14 @@ def derivatives(root: Number, found: Mapping[int, Any], side: Side, bits: int) -
                 continue
             for i, x in enumerate(node.operands):
                 if x.node is not None and x.node.active:
-                    by = _back(node, i, d[node.number], found, side)
+                    by = _back(node, i, d[node.number], found, side, exact=exact)
                     before = d.get(x.node.number)
                     d[x.node.number] = by if before is None else before + by
     return d
 
 
-def _back(node: Node, i: int, g: Enclosed, found: Mapping[int, Any], side: Side) -> Enclosed:
-    operands, named = [operand(a, found) for a in node.operands], dict(node.named)
+def _back(node: Node, i: int, g: Enclosed, found: Mapping[int, Any], side: Side, *, exact: bool) -> Enclosed:
+    operands, named = [operand(a, found, exact=exact) for a in node.operands], dict(node.named)
     if node.adjoint is Kind.MOVES:
         return _moved_back(join_of(node), [a.shape for a in operands], i, g)
     if isinstance(node.adjoint, Kind):

@@ -157,6 +157,19 @@ def climb(
         more = min(_next(more, largest, seconds - (time.perf_counter() - start), rung.seconds), MOST_BITS)
 
 
+def with_exact_constants(
+    loss: Any, held: Mapping[str, tuple[Any, Any]], side: Side, rung: Rung
+) -> Mapping[str, Pair]:
+    """What that rung of Arb says where a constant is the very number that the code has.
+
+    The radius that a constant has for what Python may have rounded is left on every rung, and hides that a gradient is
+    0: of a bias before batch norm with eps = 1e-5. At the numbers themselves it is 0 to all bits, or it is not.
+    """
+    root = loss.settled()
+    values = [root, *(b.settled() for _, b in held.values() if _recorded(b))]
+    return _on_arb(values, root, held, side, rung.bits, exact=True)
+
+
 def _next(bits: int, largest: float, left: float, took: float) -> int:
     """Twice the bits; or as many as leave 0 of what may be 0, if there are seconds left by what so many bits took."""
     if not 0 < largest < np.inf:
@@ -204,10 +217,10 @@ def _own(again: Replay, own: Any) -> Number:
 
 
 def _on_arb(
-    values: list[Any], root: Number, held: Mapping[str, tuple[Any, Any]], side: Side, bits: int
+    values: list[Any], root: Number, held: Mapping[str, tuple[Any, Any]], side: Side, bits: int, *, exact: bool = False
 ) -> dict[str, Pair]:
-    found = enclosures(values, bits)
-    d = derivatives(root, found, side, bits)
+    found = enclosures(values, bits, exact=exact)
+    d = derivatives(root, found, side, bits, exact=exact)
     pairs = {}
     with arb.flint().ctx.workprec(bits):
         for name, (leaf, own) in held.items():

@@ -9,13 +9,21 @@ from torch_mirror.tape.told import Line
 FLAT = (Kind.ZERO, Kind.DECISION)
 
 
-def why_zero(loss: Number, leaf: Number) -> str:
-    """In words, of a variable by which the derivative of the loss is 0 throughout."""
+def why_zero(loss: Number, leaf: Number, *, at_a_kink: bool = False) -> str:
+    """In words, of a variable by which the derivative of the loss is 0 throughout.
+
+    at_a_kink: whether the loss has one here, so that the derivative is that of one of its sides
+    """
     if ends := flat_behind(loss, leaf):
         shown = ", ".join(dict.fromkeys(_told(node) for node in ends[:2]))
         return f"what leads to the loss goes through {shown}, of which the derivative is 0"
     if not _of(loss, leaf):
         return "the loss does not depend on it"
+    if at_a_kink:
+        return (
+            "the loss depends on it, and all its derivatives are 0 on the side of the kinks that is taken here, as "
+            "behind a ReLU at 0; on the other side they need not be, and yours fits neither"
+        )
     return (
         "the loss depends on it, and all its derivatives are 0 at this point, as behind a ReLU at 0 in every sample; "
         "other numbers may tell more"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import nonfinite
@@ -24,7 +25,7 @@ from torch_mirror.doors.check.result import COARSE
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
 from torch_mirror.tape.compared import Both
-from torch_mirror.tape.ladder import Pair, Rung, climb
+from torch_mirror.tape.ladder import Pair, Rung, climb, with_exact_constants
 from torch_mirror.tape.scene import Scene, as_derivative, scene_of
 from torch_mirror.tape.segments import Segments, loosened, segments
 from torch_mirror.tape.sweep import Derivatives
@@ -77,8 +78,11 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row], narrow: Form
     if left and isinstance(d.side, str):
         held = {name: (Ball(seen.leaves[name]), Ball(_given(seen, name))) for name in left}
         rungs = list(climb(Ball(seen.loss), held, d.side))
+        exactly = _with_exact_constants(seen, held, d.side, rungs)
         for name in held:
             found[name] = _by_rungs(_row(seen, name, _finer(pairs[name], _of_rungs(rungs, name)), narrow), rungs, name)
+            if found[name].word == "undecided" and name in exactly and _is_0(exactly[name]):
+                found[name] = found[name]._replace(word="ok", resolution=None, unjudged=0, why="")
             if found[name].word == "undecided" and not np.isfinite(d.by(held[name][0]).value).all():
                 found[name] = found[name]._replace(why=_not_finite(d))
         notes += _told([n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
@@ -86,6 +90,15 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row], narrow: Form
     wide = any(_is_wide(row) for row in rows.values())
     pieced = wide or any(found[name].word == "WRONG" != rows[name].word for name in rows)
     return Closer(found, (*notes, *empty), _scene(seen, d, pieces) if pieced else None)
+
+
+def _with_exact_constants(
+    seen: Followed, held: Mapping[str, tuple[Ball, Ball]], side: Side, rungs: list[Rung]
+) -> Mapping[str, Pair]:
+    """Of what is hidden on the last rung, if that is one of Arb: nothing else may be 0 to all bits."""
+    rung = _last(rungs)
+    hidden = {name: held[name] for name, pair in rung.pairs.items() if pair.hidden.any()}
+    return with_exact_constants(Ball(seen.loss), hidden, side, rung) if hidden and rung.name.startswith("arb") else {}
 
 
 def _not_finite(d: Derivatives) -> str:

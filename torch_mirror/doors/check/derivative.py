@@ -161,7 +161,7 @@ def _derived(
         rows = not_all_tried(seen, rows, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, seconds))
-    rows = tuple(_with_reason(seen, name, row) for name, row in zip(order, rows, strict=True))
+    rows = tuple(_with_reason(seen, name, row, at_a_kink=bool(d.open)) for name, row in zip(order, rows, strict=True))
     notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given), *_shared(claim))
     return Found(rows, faults, (*notes, *_undeclared(seen, d, wrong, faults)))
 
@@ -172,11 +172,11 @@ def _depends(seen: Followed) -> bool:
     return any(x.node is not None and x.node.number in made for x in seen.leaves.values())
 
 
-def _with_reason(seen: Followed, name: str, row: Row) -> Row:
+def _with_reason(seen: Followed, name: str, row: Row, *, at_a_kink: bool) -> Row:
     """A row that is wrong where the derivative is 0 says why it is."""
     if row.word != "WRONG" or row.pattern != patterns.NOTHING:
         return row
-    return row._replace(pattern=f"{row.pattern}: {why_zero(seen.loss, seen.leaves[name])}")
+    return row._replace(pattern=f"{row.pattern}: {why_zero(seen.loss, seen.leaves[name], at_a_kink=at_a_kink)}")
 
 
 def _undeclared(seen: Followed, d: Derivatives, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
@@ -203,7 +203,9 @@ def _may_be_meant(fault: Fault, own: Number | None, due: Number) -> bool:
         return False
     signs = own.value * due.value
     turned = any("a factor -1 " in cause for cause in fault.causes)
-    return bool((signs <= 0).all()) if turned else not fault.causes and bool((signs >= 0).all())
+    if not signs.any() or (fault.causes and not turned):
+        return False
+    return bool((signs <= 0).all() if turned else (signs >= 0).all())
 
 
 def _shared(claim: Claim) -> tuple[str, ...]:
