@@ -9,6 +9,7 @@ import click
 from torch_mirror import __version__
 from torch_mirror.doors.commands.check import check
 from torch_mirror.doors.commands.explain import explain
+from torch_mirror.doors.commands.gate import gate
 from torch_mirror.doors.commands.init import init
 from torch_mirror.doors.commands.selftest import reproduce, selftest
 from torch_mirror.doors.commands.traces import certify, record
@@ -32,7 +33,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-COMMANDS = [check, verify, certify, record, selftest, reproduce, init, explain]
+COMMANDS = [check, verify, certify, gate, record, selftest, reproduce, init, explain]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, commands=COMMANDS)

@@ -12,11 +12,16 @@ import torch_mirror
 from reference import experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError, UnknownNameError
+from reference.traces.trace import Trace
 from torch_mirror.doors.objects import each, running
 from torch_mirror.judge.verdict import Certificate
 
 Using: TypeAlias = Callable[[Experiment], Any]
 """What makes the torch side of an experiment: a session."""
+
+
+Observe: TypeAlias = Callable[[Trace, Trace], object]
+"""Is called with each segment of torch's run and of NumPy's."""
 
 
 Advance: TypeAlias = Callable[[int], None]
@@ -75,8 +80,12 @@ def runs_of(names: Iterable[str], dtypes: Sequence[str], seed: int = 0) -> list[
     return [run for name in names for run in (_own(name) if ":" in name else _ours(name, dtypes, seed))]
 
 
-def judged(run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar = silent) -> Certificate:
+def judged(
+    run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar = silent, observe: Observe | None = None
+) -> Certificate:
     """The verdict on a run, in so many steps (None: the experiment's own).
+
+    observe: as ``verify`` has it; of a run that is handed in as its certificate there are no segments.
 
     Raises InputError for what the user's own code raises, saying where.
     """
@@ -85,7 +94,7 @@ def judged(run: Run, steps: int | None = None, *, strict: bool = False, bar: Bar
         return replace(made, strict=made.strict or strict)
     e = made.experiment if steps is None else replace(made.experiment, steps=steps)
     with bar(e.steps, run.label) as advance, running(run.label):
-        return torch_mirror.verify(e, progress=advance, strict=strict, **made.options)
+        return torch_mirror.verify(e, progress=advance, strict=strict, observe=observe, **made.options)
 
 
 def _ours(name: str, dtypes: Sequence[str], seed: int) -> list[Run]:

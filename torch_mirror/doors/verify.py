@@ -29,6 +29,7 @@ def verify(
     *,
     strict: bool = False,
     explain: bool = True,
+    observe: Callable[[Trace, Trace], object] | None = None,
 ) -> Certificate:
     """Certify torch's training run, and NumPy's, against the reference's equations.
 
@@ -36,6 +37,7 @@ def verify(
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
     then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
+    observe: called with each segment of torch's run and of NumPy's once it is judged; the next one overwrites them.
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
@@ -49,6 +51,8 @@ def verify(
         for torch, numpy in _free_runs(e, plan, one):
             heard = hear(e, plan, heard, torch, numpy)
             told |= {*torch}
+            if observe:
+                observe(torch, numpy)
             if progress and torch.steps:
                 progress(torch.steps)
         findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
