@@ -95,7 +95,9 @@ def gate(
         from torch_mirror.reports.gate.claim import Baseline
         from torch_mirror.reports.gate.surroundings import surroundings
 
-        claims = [printed(run, steps) for run in runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)]
+        dtypes = DTYPES if dtype == "both" else (dtype,)
+        runs = [(name, run) for name in names for run in runs_of([name], dtypes, seed)]
+        claims = [printed(run, steps) for _, run in runs]
         check_distinct(claims)
         now = Baseline(surroundings(), tuple(claims))
         comparison = compare.compare(now if before is None else before, now, headroom_factor)
@@ -107,7 +109,7 @@ def gate(
         if github:
             from torch_mirror.reports.gate import github as annotations
 
-            for line in annotations.lines(comparison, names):
+            for line in annotations.lines(comparison, {run.name: name for name, run in runs}):
                 say(line)
     context.exit(0 if (all_right(claims) if update else comparison.passed) else 1)
 
@@ -125,7 +127,8 @@ def read_baseline(path: Path, *, update: bool) -> "Baseline | None":
         came = f"{str(path)!r} ({error.strerror}): --update writes it"
         raise InputError("--baseline", "a file that can be read", came) from error
     except UnicodeDecodeError as error:
-        raise InputError("--baseline", "a baseline of torch-mirror, which is text", f"{str(path)!r} ({error})") from error
+        came = f"{str(path)!r} ({error})"
+        raise InputError("--baseline", "a baseline of torch-mirror, which is text", came) from error
     return baseline.read(text)
 
 

@@ -12,8 +12,8 @@
 A run is headed by its name and precision. A line of a check says how many elements it judged + how many were vacuous,
 the largest error / radius (``<0.31`` where it is only known to be no larger), and the resolution (``-`` where nothing
 can be told); then, where there is one, the doubt. A line of bits has what prints.py says. Nothing in it depends on time
-or on the order in which the runs were asked for. A name's blanks, %, # and what is not ASCII are written as in an
-address (%20).
+or on the order in which the runs were asked for. A name's blanks, %, #, [ and what is not ASCII are written as in
+an address (%20).
 
 The last line says how many runs there are: a file that was cut is told from a whole one.
 """
@@ -21,13 +21,14 @@ The last line says how many runs there are: a file that was cut is told from a w
 import math
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, cast, get_args
+from itertools import pairwise, takewhile
+from typing import Any, NoReturn, TypeAlias, cast, get_args
 from urllib.parse import quote, unquote
 
 from reference.errors import InputError
 from torch_mirror.judge.findings import Check, Doubt, Side, Sign
 from torch_mirror.judge.verdict import Verdict
-from torch_mirror.reports.gate.claim import DIGITS, Baseline, Claim, Figure
+from torch_mirror.reports.gate.claim import DIGITS, FACTOR, Baseline, Claim, Figure
 from torch_mirror.reports.gate.prints import Print
 
 SCHEMA = 1
@@ -35,15 +36,16 @@ SCHEMA = 1
 
 HEAD = "torch-mirror baseline"
 SAYS = "# Written by torch-mirror gate --update; what the lines say is in docs/gate.md. Do not edit by hand."
-PLAIN = "!\"$&'()*+,-./:;<=>?@[\\]^_`{|}~"
-"""What a name has as it is, beside letters and digits."""
+PLAIN = "!\"$&'()*+,-./:;<=>?@\\]^_`{|}~"
+"""What a name has as it is, beside letters and digits: "[" begins a run, and "#" what is not read."""
 
 
 def written(baseline: Baseline) -> str:
     """The text, which ends with a newline; runs by name and precision, lines by tensor, side and check."""
     claims = sorted(baseline.claims, key=lambda c: c.key)
     surroundings = [f"environment {k} = {v}" for k, v in sorted(baseline.environment.items())]
-    lines = [f"{HEAD} {SCHEMA}", SAYS, *surroundings, *(line for c in claims for line in _claim(c)), f"end {len(claims)}"]
+    runs = [line for c in claims for line in _claim(c)]
+    lines = [f"{HEAD} {SCHEMA}", SAYS, *surroundings, *runs, f"end {len(claims)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -70,14 +72,14 @@ def read(text: str) -> Baseline:
 def _claim(c: Claim) -> Iterator[str]:
     yield f"[{_name(c.name)} {_name(c.dtype)}]"
     yield f"seed {_optional(c.seed)} steps {c.steps} {c.verdict} apart {_number(c.distance)}"
-    lines = [((f.tensor, f.side, f.check), _figure(f)) for f in c.figures]
-    lines += [((p.tensor, p.side, "bits"), _print(p)) for p in c.prints]
-    yield from (f"{_name(key[0])} {key[1]} {line}" for key, line in sorted(lines))
+    lines = [(f.tensor, f.side, _figure(f)) for f in c.figures]
+    lines += [(p.tensor, p.side, _print(p)) for p in c.prints]
+    yield from (f"{_name(tensor)} {side} {line}" for tensor, side, line in sorted(lines))
 
 
 def _figure(f: Figure) -> str:
     check = f.check.replace(" ", "-")
-    doubt = "" if f.doubt is None else f" {f.doubt.sign} {_number(f.doubt.figure)} {_number(f.doubt.probability)}"
+    doubt = "" if f.doubt is None else f" {f.doubt.sign} {f.doubt.figure:.{FACTOR}g} {_number(f.doubt.probability)}"
     headroom = f"{'<' if f.bound else ''}{_number(f.headroom)}"
     return f"{check} {f.judged}+{f.vacuous} {headroom} {_number(f.resolution)}{doubt}"
 
@@ -101,54 +103,28 @@ def _name(name: str) -> str:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _read_1(lines: list[tuple[int, str]]) -> Baseline:
-    environment: dict[str, str] = {}
-    claims: dict[tuple[str, str], Claim] = {}
-    figures: list[Figure] = []
-    prints: list[Print] = []
-    head: list[str] = []
-    ended = False
+_Lines: TypeAlias = list[tuple[int, str]]
+_Refuse: TypeAlias = Callable[[str], NoReturn]
 
-    def close() -> None:
-        if head:
-            claims[head[0], head[1]] = _whole(head, figures, prints)
-            figures.clear()
-            prints.clear()
-            head.clear()
 
-    for number, line in lines:
-        words = line.split(" ")
-        refuse = _refusal(number, line)
-        if ended:
-            refuse("nothing behind the line of the end")
-        elif (told := re.fullmatch("environment (.+?) = (.+)", line)) is not None and not (claims or head):
-            environment[told[1]] = told[2]
-        elif (title := re.fullmatch(r"\[(\S+) (\S+)\]", line)) is not None:
-            close()
-            head += [_named(title[1]), _named(title[2])]
-            if (head[0], head[1]) in claims:
-                refuse("each run once")
-        elif words[0] == "end" and len(words) == 2:
-            close()
-            ended = words[1] == str(len(claims)) or refuse(f"an end of {len(claims)} runs")
-        elif len(head) == 2:
-            head += _second(words, refuse)
-        elif head and len(words) > 3 and words[2] == "bits":
-            prints.append(_read_print(words, refuse))
-        elif head and len(words) > 3:
-            figures.append(_read_figure(words, refuse))
-        else:
-            refuse("a line of a baseline")
-    if not ended:
+def _read_1(lines: _Lines) -> Baseline:
+    surroundings = list(takewhile(lambda line: line[1].startswith("environment "), lines))
+    heads = [i for i, (_, line) in enumerate(lines) if line.startswith("[")]
+    number, end = lines[-1] if lines else (0, "")
+    if not end.startswith("end "):
         raise InputError("baseline", "a last line with the number of runs", "none: the file was cut")
-    return Baseline(environment, tuple(claims.values()))
+    if (heads or [len(lines) - 1])[0] != len(surroundings):
+        _refusal(*lines[len(surroundings)])("the environment, and behind it the runs")
+    if end != f"end {len(heads)}":
+        _refusal(number, end)(f"an end of {len(heads)} runs")
+    claims = [_read_claim(lines[i:j]) for i, j in pairwise([*heads, len(lines) - 1])]
+    if len({c.key for c in claims}) < len(claims):
+        raise InputError("baseline", "each run once", "one twice")
+    return Baseline(dict(_read_environment(*line) for line in surroundings), tuple(claims))
 
 
-READERS: dict[int, Callable[[list[tuple[int, str]]], Baseline]] = {1: _read_1}
+READERS: dict[int, Callable[[_Lines], Baseline]] = {1: _read_1}
 """A reader for each form there has been."""
-
-_Refuse = Callable[[str], NoReturn]
-
 
 def _refusal(number: int, line: str) -> _Refuse:
     def refuse(expected: str) -> NoReturn:
@@ -157,27 +133,36 @@ def _refusal(number: int, line: str) -> _Refuse:
     return refuse
 
 
-def _whole(head: list[str], figures: list[Figure], prints: list[Print]) -> Claim:
-    name, dtype, *more = head
-    if len(more) != 4:
-        raise InputError(f"baseline, [{name} {dtype}]", "a line with its seed, steps and verdict", "none")
+def _read_environment(number: int, line: str) -> tuple[str, str]:
+    found = re.fullmatch("environment (.+?) = (.+)", line)
+    if found is None:
+        _refusal(number, line)("environment NAME = WHAT")
+    return found[1], found[2]
+
+
+def _read_claim(lines: _Lines) -> Claim:
+    """A run, from the line of its name on."""
+    head, second, *rest = lines if len(lines) > 1 else [*lines, (lines[0][0], "")]
+    named = re.fullmatch(r"\[(\S+) (\S+)\]", head[1])
+    if named is None:
+        _refusal(*head)("a run's name and precision")
+    numbers = r"seed (-|[0-9]{1,18}) steps ([0-9]{1,18}) ([a-z]+) apart (\S+)"
+    told = re.fullmatch(numbers, second[1])
+    if told is None or told[3] not in get_args(Verdict):
+        _refusal(*second)("the seed, steps, verdict and distance of the run")
+    distance = None if told[4] == "-" else _float(told[4], _refusal(*second))
+    figures, prints = [], []
+    for number, line in rest:
+        words, refuse = line.split(" "), _refusal(number, line)
+        if words[2:3] == ["bits"]:
+            prints.append(_read_print(words, refuse))
+        else:
+            figures.append(_read_figure(words, refuse))
     if len({f.place for f in figures}) < len(figures) or len({p[:2] for p in prints}) < len(prints):
-        raise InputError(f"baseline, [{name} {dtype}]", "each tensor, side and check once", "one twice")
-    seed, steps, verdict, distance = more
-    apart = None if distance == "-" else float(distance)
-    of = None if seed == "-" else int(seed)
-    return Claim(name, dtype, of, int(steps), cast("Verdict", verdict), apart, tuple(figures), tuple(prints))
-
-
-def _second(words: list[str], refuse: _Refuse) -> list[str]:
-    match words:
-        case ["seed", seed, "steps", steps, verdict, "apart", distance] if (
-            (seed == "-" or _digits(seed)) and _digits(steps) and verdict in get_args(Verdict)
-        ):
-            if distance != "-":
-                _float(distance, refuse)
-            return [seed, steps, verdict, distance]
-    refuse("the seed, steps, verdict and distance of the run")
+        raise InputError(f"baseline, {head[1]}", "each tensor, side and check once", "one twice")
+    seed = None if told[1] == "-" else int(told[1])
+    key = _named(named[1]), _named(named[2])
+    return Claim(*key, seed, int(told[2]), cast("Verdict", told[3]), distance, tuple(figures), tuple(prints))
 
 
 def _read_figure(words: list[str], refuse: _Refuse) -> Figure:
@@ -218,13 +203,9 @@ def _float(text: str, refuse: _Refuse) -> float:
         value = float(text)
     except ValueError:
         refuse(f"a number in the place of {text[:20]!r}")
-    if math.isfinite(value) or text in {"inf", "-inf", "nan"}:
-        return value
-    refuse("a number that a float holds")
-
-
-def _digits(text: str) -> bool:
-    return re.fullmatch("[0-9]{1,18}", text) is not None
+    if not math.isfinite(value) and text not in {"inf", "-inf", "nan"}:
+        refuse("a number that a float holds")
+    return value
 
 
 def _named(text: str) -> str:

@@ -11,6 +11,9 @@ from torch_mirror.reports.text import details
 DIGITS = 4
 """Significant digits of what is kept: enough to tell a factor, few enough to read."""
 
+FACTOR = 10
+"""The same of what a doubt goes by, which may be a factor of 1.000001."""
+
 
 class Figure(NamedTuple):
     """Of a tensor, by one check of one side, over all steps."""
@@ -75,11 +78,12 @@ def figure(row: Row) -> Figure:
     known = row.worst is not None and row.worst.ratio >= row.under
     headroom = row.worst.ratio if known and row.worst else row.under
     resolution = None if row.resolution is None else short(row.resolution)
-    doubt = row.doubt and Doubt(row.doubt.sign, short(row.doubt.figure), short(row.doubt.probability))
+    doubt = row.doubt and Doubt(row.doubt.sign, short(row.doubt.figure, FACTOR), short(row.doubt.probability))
     counts = int(row.judged), int(row.vacuous)
-    return Figure(row.tensor, row.side, row.check, *counts, short(headroom), not known and headroom > 0, resolution, doubt)
+    bound = not known and headroom > 0
+    return Figure(row.tensor, row.side, row.check, *counts, short(headroom), bound, resolution, doubt)
 
 
-def short(value: float) -> float:
-    """The number, in so many digits as are kept."""
-    return float(f"{float(value):.{DIGITS}g}")
+def short(value: float, digits: int = DIGITS) -> float:
+    """The number, in so many significant digits."""
+    return float(f"{float(value):.{digits}g}")

@@ -4,7 +4,7 @@ The form and its escapes: docs.github.com, Workflow commands for GitHub Actions;
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 from torch_mirror.reports.gate.compare import Comparison, Outcome
@@ -14,33 +14,30 @@ LINE = re.compile(r"(\S+\.py):([0-9]+)\b")
 """A line of a source, as a certificate's words have it: the file is without its folder."""
 
 
-def lines(comparison: Comparison, names: Iterable[str] = ()) -> Iterator[str]:
+def lines(comparison: Comparison, asked: Mapping[str, str]) -> Iterator[str]:
     """An error for each run that fails, a notice for each that has changed.
 
-    names: of the command line. Those that are FILE:OBJECT tell in which folder a file is that a certificate names.
+    asked: by the name of a run, what the command line calls it. FILE:OBJECT tells where the file is.
     """
-    paths = [PurePath(name.rpartition(":")[0]) for name in names if ".py:" in name]
     for o in comparison.outcomes:
         if o.changes:
-            yield _annotation("notice" if o.passed else "error", o, paths)
+            file, _, _ = asked.get(o.name, o.name).rpartition(":")
+            yield _annotation(o, file if file.endswith(".py") else "")
     if not comparison.outcomes:
         yield f"::error title=torch-mirror gate::{_data(summary(comparison))}"
 
 
-def place(o: Outcome, paths: Iterable[PurePath]) -> tuple[str, int] | None:
-    """The file and line that a run's words lay the fault at; the first line that is wrong, if they say which is."""
-    known = {path.name: path.as_posix() for path in paths}
+def line_of(o: Outcome, file: str) -> int:
+    """The line of this file that a run's words lay the fault at: the first wrong one, if they say which is; else 1."""
     wrong = [line for line in o.why if "wrong from" in line]
-    for line in (*wrong, *o.why):
-        for file, number in LINE.findall(line):
-            if file in known:
-                return known[file], int(number)
-    return next(((path, 1) for path in known.values() if o.name.startswith(f"{path}:")), None)
+    found = [int(number) for line in (*wrong, *o.why) for name, number in LINE.findall(line) if name == file]
+    return next(iter(found), 1)
 
 
-def _annotation(kind: str, o: Outcome, paths: Iterable[PurePath]) -> str:
-    at = place(o, paths)
-    where = "" if at is None else f"file={_property(at[0])},line={at[1]},"
+def _annotation(o: Outcome, path: str) -> str:
+    kind = "notice" if o.passed else "error"
+    file = PurePath(path)
+    where = f"file={_property(file.as_posix())},line={line_of(o, file.name)}," if path else ""
     title = _property(f"torch-mirror gate: {o.name} {o.dtype}")
     return f"::{kind} {where}title={title}::{_data(chr(10).join([*told(o), *o.why[1:]]))}"
 

@@ -75,7 +75,7 @@ READERS: dict[int, Callable[[Any], Comparison]] = {1: _read_1}
 
 def _outcome(run: dict[str, Any]) -> Outcome:
     changes = tuple(
-        Change(*(c[name] for name in ("kind", "words", "tensor", "side", "check")), _float(c["then"]), _float(c["now"]))
+        Change(c["kind"], c["words"], c["tensor"], c["side"], c["check"], _float(c["then"]), _float(c["now"]))
         for c in run["changes"]
     )
     return Outcome(run["name"], run["dtype"], run["verdict"], run["judged"], changes, tuple(run["why"]))

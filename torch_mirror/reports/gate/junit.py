@@ -27,7 +27,7 @@ def _passed(o: Outcome, comparison: Comparison) -> bool:
 
 
 def _case(o: Outcome, comparison: Comparison) -> list[str]:
-    said = "\n".join([*told(o), *o.why])
+    said = "\n".join([*told(o), *o.why[1:]])
     head = f"  <testcase classname=\"torch-mirror.gate\" name={_attribute(f'{o.name} {o.dtype}'.strip())}"
     if not _passed(o, comparison):
         message = next((c.words for c in o.changes if c.fails), o.name)

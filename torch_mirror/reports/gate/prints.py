@@ -2,13 +2,13 @@
 
 ``marks`` reads a segment of a trace while it is judged, ``prints_of`` makes fingerprints of all segments' marks.
 
-**The hash of a step** is sum_i w[i] b[i] modulo 2^B, where b[i] are the B bits of element i as a whole number and w[i]
-are fixed odd weights. Where one element differs it differs for certain: an odd number has an inverse modulo 2^B, so that
-w (b - b') is 0 for b = b' alone. Where more differ, weights drawn at random would let it pass with a probability of
-2^(v - B + 1) at most, 2^v being the largest power of 2 that divides all differences (multilinear hashing: Carter and
-Wegman, Universal classes of hash functions, J. Comput. Syst. Sci. 18 (1979); Lemire and Kaser, Strongly universal
-string hashing is fast, Comput. J. 57 (2014)). It is no defence against malice. It runs at the speed of memory, which
-no hash of hashlib does, and the steps' hashes, eight bytes each, go through BLAKE2b.
+**The hash of a step** is sum_i w[i] b[i] modulo 2^B, where b[i] are the B bits of element i as a whole number and
+w[i] are fixed odd weights. Where one element differs it differs for certain: an odd number has an inverse modulo 2^B,
+so that w (b - b') is 0 for b = b' alone. Where more differ, weights drawn at random would let it pass with a
+probability of 2^(v - B + 1) at most, 2^v being the largest power of 2 that divides all differences (multilinear
+hashing: Carter and Wegman, Universal classes of hash functions, J. Comput. Syst. Sci. 18 (1979); Lemire and Kaser,
+Strongly universal string hashing is fast, Comput. J. 57 (2014)). It is no defence against malice. It runs at the speed
+of memory, which no hash of hashlib does, and the steps' hashes, eight bytes each, go through BLAKE2b.
 
 **Spans** tell when a tensor changed: step 0 by itself, then 1 to 3, 4 to 15, 16 to 63 and so on, twelve bits each.
 **Tails** tell by how much at first: the last 18 bits of five elements of step 0. Bits of neighbouring floats of one

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-FEATURES = ("NEON", "SVE", "X86_V2", "X86_V3", "X86_V4", "FMA3", "AVX512F")
-"""Of what NumPy finds a processor to have: what its loops and those of BLAS are chosen by."""
+ASKED = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+"""Variables that choose among MKL's kernels, which it does not tell."""
 
 
 def surroundings() -> dict[str, str]:
@@ -66,14 +66,15 @@ def processor() -> str:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
         told = dict(line.split(":", 1) for line in lines if ":" in line)  # of the last one, all are alike
         items = {key.strip(): value.strip() for key, value in told.items()}
-        return " ".join(items[key] for key in ("model name", "cpu family", "model", "stepping") if key in items) or "not told"
+        named = [items[key] for key in ("model name", "cpu family", "model", "stepping") if key in items]
+        return " ".join(named) or "not told"
     return platform.processor() or "not told"
 
 
 def features() -> str:
-    """Those of FEATURES that NumPy finds, and what forbids it, or BLAS or torch, to use them."""
-    from numpy._core._multiarray_umath import __cpu_features__ as found  # what numpy.show_config prints
+    """Those for which NumPy has kernels of its own, and what chooses among MKL's."""
+    import numpy as np
 
-    held = [name for name in FEATURES if found.get(name)]
-    asked = ("NPY_DISABLE_CPU_FEATURES", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
-    return " ".join([*held, *(f"{name}={os.environ[name]}" for name in asked if os.environ.get(name))]) or "none"
+    told: Any = np.show_config(mode="dicts")
+    found = told.get("SIMD Extensions", {}).get("found", [])
+    return " ".join([*found, *(f"{name}={os.environ[name]}" for name in ASKED if os.environ.get(name))]) or "none"

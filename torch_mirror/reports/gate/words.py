@@ -9,7 +9,7 @@ SHOWN = 3
 
 
 def lines(comparison: Comparison, *, quiet: bool = False) -> Iterator[tuple[str, str]]:
-    """(verdict, line) each; a line that belongs to another one is indented, and its verdict is "". quiet: what fails."""
+    """(verdict, line) each; a line that belongs to another one is indented, without a verdict. quiet: what fails."""
     if comparison.environment:
         yield "", "the environment has changed: figures are compared by rules for another one, and bits not at all"
         yield from (("", f"    {name}: {then} -> {now}") for name, then, now in comparison.environment)
@@ -55,5 +55,6 @@ def told(outcome: Outcome) -> list[str]:
 
 def _of_run(outcome: Outcome, width: int, *, same: bool) -> Iterator[tuple[str, str]]:
     label = f"{outcome.name} {outcome.dtype}"
-    yield "certified" if outcome.passed else "refuted", f"{label:<{width}}  {outcome.verdict}, {heading(outcome, same=same)}"
+    words = f"{label:<{width}}  {outcome.verdict}, {heading(outcome, same=same)}"
+    yield "certified" if outcome.passed else "refuted", words
     yield from (("", f"    {line}") for line in (*told(outcome), *outcome.why[1:]))
