@@ -1,6 +1,5 @@
 """torch-mirror gate: what it writes, what it lets pass, what it fails, and that a baseline is never half written."""
 
-import os
 import random
 import resource
 import signal
@@ -68,7 +67,8 @@ def test_each_bit_of_the_user_s_side_is_watched(folder: Path) -> None:
     moved = gate("mine.py:pair")
     assert "dW2, torch, local: headroom 0 -> " in moved.output
     first = next(line for line in moved.output.splitlines() if "bits" in line)
-    assert first.startswith("    dW2, torch: bits changed from step 0 on; of 1 element kept of step 0 1 differs, by at most ")
+    kept = "of 1 element kept of step 0 1 differs, by at most "
+    assert first.startswith(f"    dW2, torch: bits changed from step 0 on; {kept}")
 
 
 def test_what_is_wrong_fails_and_is_no_baseline(folder: Path) -> None:
@@ -194,4 +194,4 @@ def test_a_full_disk_leaves_the_old_baseline(folder: Path) -> None:
         signal.signal(signal.SIGXFSZ, handled)
     assert (result.exit_code, "--baseline: expected a path that can be written" in result.output) == (2, True)
     assert (folder / "b.txt").read_bytes() == before
-    assert sorted(os.listdir(folder)) == ["b.txt", "mine.py"]
+    assert sorted(path.name for path in folder.iterdir()) == ["b.txt", "mine.py"]

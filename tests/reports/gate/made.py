@@ -1,5 +1,7 @@
 """Claims for the tests of the gate, made by hand."""
 
+from typing import Any
+
 from torch_mirror.judge.findings import Doubt
 from torch_mirror.reports.gate.claim import Baseline, Claim, Figure
 from torch_mirror.reports.gate.prints import Print
@@ -26,8 +28,8 @@ def baseline(*claims: Claim, environment: dict[str, str] = HERE) -> Baseline:
     return Baseline(environment, claims)
 
 
-def with_row(row: int, claim: Claim = CLAIM, **changes: object) -> Claim:
-    """The claim, with one row otherwise."""
-    figures = list(claim.figures)
+def with_row(row: int, **changes: Any) -> Claim:
+    """CLAIM, with one row otherwise."""
+    figures = list(CLAIM.figures)
     figures[row] = figures[row]._replace(**changes)
-    return claim._replace(figures=tuple(figures))
+    return CLAIM._replace(figures=tuple(figures))

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from random import Random
 from typing import get_args
 
 import pytest
@@ -12,6 +13,7 @@ from reference.errors import InputError
 from tests.reports.drawn import certificates
 from tests.reports.gate.made import CLAIM, DOUBT, baseline, with_row
 from torch_mirror.judge.findings import Check, Side
+from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.gate.baseline import read, written
 from torch_mirror.reports.gate.claim import Baseline, Claim, Figure, claim_of, short
 from torch_mirror.reports.gate.prints import Print
@@ -54,7 +56,7 @@ def test_what_is_written_is_read_back(one: Baseline) -> None:
 
 
 @given(BASELINES, st.randoms(use_true_random=False))
-def test_the_order_does_not_count(one: Baseline, random: "st.random.Random") -> None:
+def test_the_order_does_not_count(one: Baseline, random: Random) -> None:
     claims = list(one.claims)
     random.shuffle(claims)
     turned = Baseline(dict(reversed(one.environment.items())), tuple(
@@ -64,8 +66,8 @@ def test_the_order_does_not_count(one: Baseline, random: "st.random.Random") -> 
 
 
 @given(certificates())
-def test_nothing_of_a_certificate_is_lost_in_writing(c: object) -> None:
-    one = claim_of(c)._replace(figures=())  # type: ignore[arg-type]
+def test_nothing_of_a_certificate_is_lost_in_writing(c: Certificate) -> None:
+    one = claim_of(c)._replace(figures=())
     if one.distance == one.distance:  # NaN is not equal to itself
         assert alike(read(written(baseline(one)))) == alike(baseline(one._replace(why=())))
 

@@ -1,12 +1,15 @@
 """What the gate says of each change, in the same environment and in another one, and of nothing else."""
 
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
 from tests.reports.gate.made import CLAIM, DOUBT, FIGURES, HERE, PRINTS, THERE, baseline, with_row
 from torch_mirror.judge.findings import Row
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.gate.claim import Claim, claim_of
-from torch_mirror.reports.gate.compare import Comparison, compare
+from torch_mirror.reports.gate.compare import TELLS_ONLY, Comparison, Kind, compare
 from torch_mirror.reports.gate.words import lines, summary
 
 
@@ -184,3 +187,10 @@ def test_what_is_kept_of_a_certificate() -> None:
     assert (kept.verdict, kept.seed, kept.distance, kept.judged) == ("certified", None, 1.235e-9, 90)
     assert kept.figures[0][:8] == ("dW", "torch", "local", 90, 3, 0.1235, True, 1.235e-15)
     assert kept.figures[0].doubt == DOUBT
+
+
+def test_every_kind_of_change_is_explained() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gate.md").read_text()
+    fails = {kind: "no" if kind in TELLS_ONLY else "yes" for kind in get_args(Kind)}
+    assert [kind for kind in fails if f"| {kind} | {fails[kind]} |" not in page] == []
+    assert len(fails) == page.count("| yes |") + page.count("| no |")
