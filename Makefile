@@ -1,6 +1,8 @@
 # make verify   set up .venv, then certify every experiment
 # make test     the same set-up, then the whole test suite, in WORKERS processes
 # make thorough the tests that draw what they judge once more, with more draws, and those that are left to it
+# make gate     the same set-up, then what has changed since .ci/baseline.txt was written, of every experiment's first steps
+# make baseline writes that file anew
 # make lowest   the whole test suite with the lowest releases that pyproject.toml names, in .venv-lowest
 # make mutants  the same set-up, then small faults planted in the code, one at a time, which the tests must notice
 # make lint     the same set-up, then ruff and mypy
@@ -14,7 +16,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: verify test thorough lowest mutants lint bench clean
+.PHONY: verify test thorough gate baseline lowest mutants lint bench clean
 
 verify: .venv/installed
 	$(BIN)/torch-mirror verify
@@ -25,6 +27,15 @@ test: .venv/installed
 thorough: .venv/installed
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
 	    -m "thorough or drawn or hypothesis"
+
+# Twenty steps: by then no run has converged, and a gradient is more than its rounding errors.
+GATE := $(BIN)/torch-mirror gate --baseline .ci/baseline.txt --steps 20 --quiet
+
+gate: .venv/installed
+	$(GATE)
+
+baseline: .venv/installed
+	$(GATE) --update
 
 lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist worksteal

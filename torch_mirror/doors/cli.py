@@ -10,6 +10,7 @@ from torch_mirror import __version__
 from torch_mirror.doors.commands.check import check
 from torch_mirror.doors.commands.compare import compare
 from torch_mirror.doors.commands.explain import explain
+from torch_mirror.doors.commands.gate import gate
 from torch_mirror.doors.commands.init import init
 from torch_mirror.doors.commands.selftest import reproduce, selftest
 from torch_mirror.doors.commands.traces import certify, record
@@ -33,7 +34,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-COMMANDS = [check, verify, certify, record, compare, selftest, reproduce, init, explain]
+COMMANDS = [check, verify, certify, gate, record, compare, selftest, reproduce, init, explain]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, commands=COMMANDS)

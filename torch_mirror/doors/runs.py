@@ -12,11 +12,16 @@ import torch_mirror
 from reference import experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError, UnknownNameError
+from reference.traces.trace import Trace
 from torch_mirror.doors.objects import each, entry, running
 from torch_mirror.judge.verdict import Certificate
 
 Using: TypeAlias = Callable[[Experiment], Any]
 """What makes the torch side of an experiment: a session."""
+
+
+Observe: TypeAlias = Callable[[Trace, Trace], object]
+"""Is called with each segment of torch's run and of NumPy's."""
 
 
 Advance: TypeAlias = Callable[[int], None]
@@ -106,11 +111,18 @@ def curves_of(e: Experiment) -> dict[str, Any]:
 
 
 def judged(
-    run: Run, steps: int | None = None, *, strict: bool = False, curves: bool = False, bar: Bar = silent
+    run: Run,
+    steps: int | None = None,
+    *,
+    strict: bool = False,
+    curves: bool = False,
+    bar: Bar = silent,
+    observe: Observe | None = None,
 ) -> Certificate:
     """The verdict on a run, in so many steps (None: the experiment's own).
 
     curves: whether the certificate keeps the curves of the run, for a report that shows them.
+    observe: as ``verify`` has it; of a run that is handed in as its certificate there are no segments.
     Raises InputError for what the user's own code raises, saying where.
     """
     made = run.make()
@@ -119,7 +131,7 @@ def judged(
     e = made.experiment if steps is None else replace(made.experiment, steps=steps)
     with bar(e.steps, run.label) as advance, running(run.label):
         more = curves_of(e) if curves else {}
-        return torch_mirror.verify(e, progress=advance, strict=strict, **made.options, **more)
+        return torch_mirror.verify(e, progress=advance, strict=strict, observe=observe, **made.options, **more)
 
 
 def _ours(source: Source) -> Run:

@@ -35,6 +35,7 @@ def verify(
     explain: bool = True,
     series: bool = False,
     held_out: tuple[Any, Any] | None = None,
+    observe: Callable[[Trace, Trace], object] | None = None,
 ) -> Certificate:
     """Certify torch's training run, and NumPy's, against the reference's equations.
 
@@ -44,6 +45,7 @@ def verify(
     then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
     series: whether the certificate has the curves that a report shows (``certificate.series``). held_out: a pair (x, t)
     that nobody trains on, whose R^2, or of classes the accuracy, is then among them.
+    observe: called with each segment of torch's run and of NumPy's once it is judged; the next one overwrites them.
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
@@ -60,6 +62,8 @@ def verify(
             told |= {*torch}
             if series and heard.givens is not None:
                 pieces.append(piece_of(e, view, heard.givens, torch, numpy))
+            if observe:
+                observe(torch, numpy)
             if progress and torch.steps:
                 progress(torch.steps)
         findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)

@@ -58,6 +58,25 @@ TERMS = (
         ("sow", "certified"),
     ),
     Entry(
+        "baseline", "word",
+        "A file that torch-mirror gate --update writes and torch-mirror gate holds a later judgement against: the "
+        "verdict of each run, and of each tensor the headroom, the resolution, the doubts and the fingerprint.",
+        ("fingerprint", "environment", "headroom", "resolution"),
+    ),
+    Entry(
+        "fingerprint", "word",
+        "A short hash of all bits of a tensor at all steps, with a few of its numbers in full. Where two fingerprints "
+        "are equal, so is every bit. Where they are not, the tensor may be as right as before: a baseline tells it, "
+        "and lets it pass.",
+        ("baseline", "environment", "ulp"),
+    ),
+    Entry(
+        "environment", "word",
+        "What the bits of a right result hang on: the processor, the versions of Python, NumPy, torch and their BLAS, "
+        "and the number of threads. In another environment other bits are as right, so the gate does not compare them.",
+        ("baseline", "fingerprint"),
+    ),
+    Entry(
         "tape", "word",
         "What remembers each operation of your forward pass, its operands and its line. A sweep back over it gives the "
         "derivative of your own loss, with a radius. Neither your backward pass nor autograd has a part in it.",

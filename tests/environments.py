@@ -1,0 +1,66 @@
+"""The gate in other environments of one machine, as a table in Markdown.
+
+python -m tests.environments prints it. Each judges the first twenty steps of every experiment in both precisions, with the processor's best kernels switched
+off, or with two threads, and is held against the first of them. NumPy and torch themselves are those that are
+installed: make lowest has others.
+"""
+
+import os
+import subprocess
+import sys
+from itertools import permutations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from torch_mirror.reports.gate.baseline import read
+from torch_mirror.reports.gate.bits import changed_bits
+from torch_mirror.reports.gate.claim import Baseline
+from torch_mirror.reports.gate.compare import compare
+
+ONE, TWO = (dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), n) for n in "12")
+NO_AVX2 = {"OPENBLAS_CORETYPE": "Prescott", "ATEN_CPU_CAPABILITY": "default"}
+ENVIRONMENTS = {
+    "as it is": ONE,
+    "as it is, two threads": TWO,
+    "OPENBLAS_CORETYPE=Haswell": ONE | {"OPENBLAS_CORETYPE": "Haswell"},
+    "OPENBLAS_CORETYPE=Nehalem": ONE | {"OPENBLAS_CORETYPE": "Nehalem"},
+    "OPENBLAS_CORETYPE=Prescott": ONE | {"OPENBLAS_CORETYPE": "Prescott"},
+    "ATEN_CPU_CAPABILITY=default": ONE | {"ATEN_CPU_CAPABILITY": "default"},
+    "Prescott and default": ONE | NO_AVX2,
+    "Prescott and default, two threads": TWO | NO_AVX2,
+    "the same, MKL_CBWR=COMPATIBLE": ONE | NO_AVX2 | {"MKL_CBWR": "COMPATIBLE"},
+}
+
+
+def judged(environment: dict[str, str], folder: Path) -> Baseline:
+    """What the gate keeps of it. Raises CalledProcessError where a run is not certified: then none is kept."""
+    path = folder / "baseline.txt"
+    path.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "torch_mirror", "gate", "--baseline", str(path), "--update", "--steps", "20"]
+    subprocess.run(command, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
+    return read(path.read_text())
+
+
+def row(name: str, first: Baseline, now: Baseline) -> str:
+    """A line of the table."""
+    before = {c.key: c for c in first.claims}
+    changed = sum(len(changed_bits(before[c.key].prints, c.prints, c.dtype)) for c in now.claims)
+    prints = sum(len(c.prints) for c in now.claims)
+    doubts = sum(f.doubt is not None for c in now.claims for f in c.figures)
+    headroom = max(f.headroom for c in now.claims for f in c.figures)
+    failed = sum(not o.passed for a, b in permutations((first, now)) for o in compare(a, b).outcomes)
+    return f"| {name} | {len(now.claims)} | {changed} of {prints} | {headroom:.3g} | {doubts} | {failed} |"
+
+
+def main() -> None:
+    """Print the table."""
+    head = ["environment", "runs certified", "tensors of other bits", "largest headroom", "doubts", "failed by the gate"]
+    with TemporaryDirectory() as folder:
+        found = {name: judged(environment, Path(folder)) for name, environment in ENVIRONMENTS.items()}
+    first = next(iter(found.values()))
+    lines = [f"| {' | '.join(head)} |", "|---|---:|---:|---:|---:|---:|", *(row(n, first, b) for n, b in found.items())]
+    print("\n".join(lines))  # noqa: T201 - a script
+
+
+if __name__ == "__main__":
+    main()

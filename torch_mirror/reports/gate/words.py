@@ -1,0 +1,60 @@
+"""A comparison in words, for people."""
+
+from collections.abc import Iterator
+
+from torch_mirror.reports.gate.compare import Comparison, Kind, Outcome
+
+SHOWN = 3
+"""Changes of one kind that are told of one run; of the others their number is."""
+
+
+def lines(comparison: Comparison, *, quiet: bool = False) -> Iterator[tuple[str, str]]:
+    """(verdict, line) each; a line that belongs to another one is indented, without a verdict. quiet: what fails."""
+    if comparison.environment:
+        yield "", "the environment has changed: figures are compared by rules for another one, and bits not at all"
+        yield from (("", f"    {name}: {then} -> {now}") for name, then, now in comparison.environment)
+    width = max((len(f"{o.name} {o.dtype}") for o in comparison.outcomes), default=0)
+    for outcome in comparison.outcomes:
+        if not (quiet and outcome.passed):
+            yield from _of_run(outcome, width, same=not comparison.environment)
+    yield ("certified" if comparison.passed else "refuted"), summary(comparison)
+
+
+def summary(comparison: Comparison) -> str:
+    """The whole of it, on one line."""
+    failed = sum(not o.passed for o in comparison.outcomes)
+    if not comparison.outcomes:
+        return "gate: failed, nothing was judged"
+    runs = len(comparison.outcomes)
+    if failed:
+        return f"gate: failed, {failed} of {runs} runs"
+    moved = sum(bool(o.changes) for o in comparison.outcomes)
+    nothing = "nothing changed" if not comparison.environment else "nothing became worse"
+    return f"gate: passed, {runs} run{'s' if runs > 1 else ''}, {f'{moved} changed' if moved else nothing}"
+
+
+def heading(outcome: Outcome, *, same: bool) -> str:
+    """What is said of a run before its changes are told. same: in the same environment, where bits are compared."""
+    if not outcome.changes:
+        return "nothing changed" if same else "nothing became worse"
+    return "changed, and passes" if outcome.passed else "FAILS"
+
+
+def told(outcome: Outcome) -> list[str]:
+    """The changes of a run in words: what fails first, and of each kind SHOWN at most."""
+    kinds: dict[Kind, list[str]] = {}
+    for change in sorted(outcome.changes, key=lambda c: not c.fails):
+        kinds.setdefault(change.kind, []).append(change.words)
+    found = []
+    for kind, said in kinds.items():
+        found += said[:SHOWN]
+        if len(said) > SHOWN:
+            found.append(f"and {len(said) - SHOWN} more of this kind ({kind})")
+    return found
+
+
+def _of_run(outcome: Outcome, width: int, *, same: bool) -> Iterator[tuple[str, str]]:
+    label = f"{outcome.name} {outcome.dtype}"
+    words = f"{label:<{width}}  {outcome.verdict}, {heading(outcome, same=same)}"
+    yield "certified" if outcome.passed else "refuted", words
+    yield from (("", f"    {line}") for line in (*told(outcome), *outcome.why[1:]))
