@@ -10,6 +10,7 @@ from reference.claim.slots import names
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
+from torch_mirror.doors.formulas import Formulas, applies, formulas_of, with_formulas
 from torch_mirror.doors.why import why
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
 from torch_mirror.judge.ruling import ruling
@@ -52,11 +53,14 @@ def verify(
             if progress and torch.steps:
                 progress(torch.steps)
         findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
-    ruled = ruling(e, heard.seen)
+        formulas = formulas_of(e, one, heard.sample[-1]) if applies(e, findings) else Formulas()
+    of, seen = (e, heard.seen) if formulas.seen is None else (formulas.experiment or e, formulas.seen)
+    ruled = ruling(of, seen)
     return certificate(
-        e, e.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled) if explain else (),
+        e, e.steps, with_formulas(findings, formulas), heard.motion, ruling=ruled,
+        why=why(of, seen, ruled) if explain else (),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
-        notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
+        notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed), *formulas.notes),
         seconds=time.perf_counter() - started, strict=strict,
     )  # fmt: skip
 
