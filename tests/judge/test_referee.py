@@ -305,7 +305,14 @@ def test_a_forward_of_any_size_is_ruled_on_by_its_own_layer(dtype: str) -> None:
 
 def test_a_large_forward_that_float32_explains_is_said_to_be_one() -> None:
     e = large("float64", (784, 128, 64, 10))
-    for wrong, told in ((lambda a: a.astype("f4").astype(float), True), (lambda a: a * (1 + 1e-3), False)):
+
+    def cast(a: Array) -> Array:
+        return a.astype("f4").astype(float)
+
+    def scaled(a: Array) -> Array:
+        return a * (1 + 1e-3)
+
+    for wrong, told in ((cast, True), (scaled, False)):
         trace = reference.train(e)
         trace.tensors["a1"][...] = wrong(trace.tensors["a1"])
         r = ruling(certify(e, trace))

@@ -12,6 +12,8 @@ from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror.doors.formulas import Formulas, applies, formulas_of, with_formulas
 from torch_mirror.doors.why import why
+from torch_mirror.judge.checks.born import Born
+from torch_mirror.judge.findings import merge
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
 from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.verdict import Certificate
@@ -52,15 +54,19 @@ def verify(
             told |= {*torch}
             if progress and torch.steps:
                 progress(torch.steps)
-        findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
+        born = heard.born or Born()
+        findings = merge([with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks), born.findings])
         formulas = formulas_of(e, one, heard.sample[-1]) if applies(e, findings) else Formulas()
     of, seen = (e, heard.seen) if formulas.seen is None else (formulas.experiment or e, formulas.seen)
-    ruled = ruling(of, seen)
+    ruled = ruling(of, seen) if born.ruling is None else born.ruling
     return certificate(
         e, e.steps, with_formulas(findings, formulas), heard.motion, ruling=ruled,
         why=why(of, seen, ruled) if explain else (),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
-        notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed), *formulas.notes),
+        notes=(
+            *notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed), *formulas.notes,
+            *((born.note,) if born.note else ()),
+        ),
         seconds=time.perf_counter() - started, strict=strict,
     )  # fmt: skip
 

@@ -28,8 +28,8 @@ At a kink each convention has a derivative (tape/conventions.py). Where they dif
 is looked for. If there is none, no derivative exists there, provided that every open branch is an exact tie; a branch
 that the radii leave open need be no kink, and then there is no ruling.
 
-Of what is no gradient there is E alone: a value of the forward, at whatever size, is further from its equation than both
-radii or it is not. The equation starts from what the trace has sown before it, one layer, and so E is sharp.
+Of what is no gradient there is E alone: a value of the forward, at whatever size, is further from its equation than
+both radii or it is not. The equation starts from what the trace has sown before it, one layer, and so E is sharp.
 
 SECONDS are granted. Nothing larger than MOST is begun; beyond that the clock is looked at between two evaluations.
 """
@@ -166,6 +166,11 @@ def _outside(value: Array, centre: Array, room: Array) -> Array:
 
 def _apart(a: Array, b: Array) -> Array:
     return np.abs(np.asarray(a, np.longdouble) - np.asarray(b, np.longdouble))
+
+
+def derivatives_of(case: Case) -> list[Ball]:
+    """The derivative whose value a refuted gradient should be: one of each convention, in float64."""
+    return _derivatives(case, updated(case.experiment, case.finding.tensor))[0]
 
 
 def _derivatives(case: Case, name: str) -> tuple[list[Ball], bool]:
