@@ -285,3 +285,36 @@ def test_the_experiments_are_right_without_their_faults() -> None:
     e = large("float32", activation="tanh")
     assert verify(e).verdict == "certified"
     assert isinstance(miswritten(e, MISTAKES[0]).network, Miswritten)
+
+
+@each_dtype
+def test_a_forward_of_any_size_is_ruled_on_by_its_own_layer(dtype: str) -> None:
+    """784-128-64-10, of 20 samples: 4 million operations, where 300,000 are the most of exact arithmetic."""
+    e = large(dtype, (784, 128, 64, 10))
+    for tensor in ("z1", "a2", "y", "loss"):
+        r = ruling(certify(e, disturbed(e, tensor)))
+        assert (r.verdict, r.tensor) == ("forwards differ", tensor)
+        assert r.note.startswith("by wider floats (too large for exact arithmetic: ")
+        assert r.mirror is not None
+        assert r.reference is not None
+        assert abs(r.mirror - r.reference) > 0
+    r = rule_on(e, reference.train(e), finding("z1", index=(0, 0)))
+    assert r.verdict == "too large for exact arithmetic"
+    assert r.note.startswith("wider floats do not confirm it")
+
+
+def test_a_large_forward_that_float32_explains_is_said_to_be_one() -> None:
+    e = large("float64", (784, 128, 64, 10))
+
+    def cast(a: Array) -> Array:
+        return a.astype("f4").astype(float)
+
+    def scaled(a: Array) -> Array:
+        return a * (1 + 1e-3)
+
+    for wrong, told in ((cast, True), (scaled, False)):
+        trace = reference.train(e)
+        trace.tensors["a1"][...] = wrong(trace.tensors["a1"])
+        r = ruling(certify(e, trace))
+        assert (r.verdict, r.tensor) == ("forwards differ", "a1")
+        assert ("no more than float32 rounds" in r.note) is told

@@ -89,7 +89,7 @@ def causes_of_gradients(experiment: Experiment, trace: Trace, step: int = 0) -> 
     before = {spoken(name): Number(g, radii[name]) for name, g in at.previous.items() if name in radii}
     sizes = by_number(sizes_of(claim))
     told = explain(eq, own, sizes, previous=before, budget=causes.BUDGET)
-    return _in_words(told, {name: x.value.size for name, x in own.items()}, sizes)
+    return told_in_words(told, {name: x.value.size for name, x in own.items()}, sizes)
 
 
 def causes_of_update(experiment: Experiment, trace: Trace, step: int = 0) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def causes_of_update(experiment: Experiment, trace: Trace, step: int = 0) -> tup
         held = {name: a for name, a in at.after.items() if np.isfinite(a).all()}  # NaN: torch has no such state
         seen = {name: Number(a, right[name].settled().radius) for name, a in held.items()}
         told = explain_update(e.optimizer, at.p, g, at.state, step, seen, before, causes.BUDGET)
-    return _in_words(told, {name: x.value.size for name, x in seen.items()}, {})
+    return told_in_words(told, {name: x.value.size for name, x in seen.items()}, {})
 
 
 def _balls(tree: Any) -> Any:
@@ -144,7 +144,8 @@ def _at(e: Experiment, trace: Trace, step: int) -> _At:
     return _At(p, state, data, gradients(i), gradients(i - 1), after)
 
 
-def _in_words(told: Explanation, elements: Mapping[str, int], sizes: Mapping[str, float]) -> tuple[str, ...]:
+def told_in_words(told: Explanation, elements: Mapping[str, int], sizes: Mapping[str, float]) -> tuple[str, ...]:
+    """The causes, one after the other; none where something is left unexplained, or one of several mistakes is tied."""
     if told.facts:  # a NaN or an infinity: what is born there is all that is wrong with it
         return told.facts
     if told.unexplained or not told.findings:

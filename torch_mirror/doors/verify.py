@@ -12,8 +12,11 @@ from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror.doors.drawn import held_of, with_script
+from torch_mirror.doors.formulas import Formulas, applies, formulas_of, with_formulas
 from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.why import why
+from torch_mirror.judge.checks.born import Born
+from torch_mirror.judge.findings import merge
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
 from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.series import piece_of, view_of
@@ -66,12 +69,19 @@ def verify(
                 observe(torch, numpy)
             if progress and torch.steps:
                 progress(torch.steps)
-        findings = with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks)
-    ruled = ruling(e, heard.seen)
+        born = heard.born or Born()
+        findings = merge([with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks), born.findings])
+        formulas = formulas_of(e, one, heard.sample[-1]) if applies(e, findings) else Formulas()
+    of, seen = (e, heard.seen) if formulas.seen is None else (formulas.experiment or e, formulas.seen)
+    ruled = ruling(of, seen) if born.ruling is None else born.ruling
     return certificate(
-        e, e.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled) if explain else (),
+        e, e.steps, with_formulas(findings, formulas), heard.motion, ruling=ruled,
+        why=why(of, seen, ruled) if explain else (),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
-        notes=(*notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed)),
+        notes=(
+            *notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed), *formulas.notes,
+            *((born.note,) if born.note else ()),
+        ),
         seconds=time.perf_counter() - started, strict=strict,
         series=with_script(pieces, (lambda: reproduce(e, using=using)) if findings.first else None),
     )  # fmt: skip

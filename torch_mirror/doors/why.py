@@ -4,7 +4,8 @@ The ruling says which side is wrong. If it is the reference's backward pass, ``c
 and what it prints of lines and causes stands in the certificate. If it is the mirror, the cause is the smallest edit of
 the reference's equation that gives what torch has (mirror_causes.py).
 
-Where the losses differ, and all values before them agree, it is the gradients that tell by what.
+Where the forwards differ, the cause is the smallest edit of the reference's layer that gives what torch has
+(forward_causes.py). Of a loss the gradients are asked first, as they are many numbers, and it is one.
 
 Like a ruling this is no part of the verdict: whatever is raised while it is sought is told in its place.
 """
@@ -21,14 +22,16 @@ from torch_mirror.judge.verdict import NOT_ITS_OWN, Ruling
 
 def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[str, ...]:
     """Lines; none where nothing is refuted, no side is found wrong, or no cause is found."""
-    if seen is None or ruling is None or seen.finding.check not in {"local", "end to end"}:
+    if seen is None or ruling is None or seen.finding.check not in {"local", "end to end", "formula"}:
         return ()
     try:
         with np.errstate(all="ignore"), redirect_stdout(StringIO()):  # what their code prints is not meant for here
             if ruling.verdict == NOT_ITS_OWN:
                 return _of_the_reference(e, seen)
-            other_loss = ruling.verdict == "forwards differ" and seen.finding.tensor == "loss"
-            return _of_the_mirror(e, seen) if ruling.verdict == "the mirror strays" or other_loss else ()
+            if ruling.verdict == "forwards differ":
+                by_gradients = _of_the_mirror(e, seen) if seen.finding.tensor == "loss" else ()
+                return by_gradients or _of_the_forward(e, seen)
+            return _of_the_mirror(e, seen) if ruling.verdict == "the mirror strays" else ()
     except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
         return (f"looking for the cause ended in {type(error).__name__}: {' '.join(str(error).split())}",)
 
@@ -46,6 +49,13 @@ def _of_the_reference(e: Experiment, seen: Evidence) -> tuple[str, ...]:
 def _under(name: str, lines: list[str]) -> list[str]:
     """The lines, beside the name of the gradient that they are about."""
     return [f"{name if i == 0 else ' ' * len(name)}  {line}" for i, line in enumerate(lines)]
+
+
+def _of_the_forward(e: Experiment, seen: Evidence) -> tuple[str, ...]:
+    from torch_mirror.doors.forward_causes import causes_of_forward
+    from torch_mirror.reports.derivatives import of_causes
+
+    return tuple(of_causes(causes_of_forward(e, seen.trace, seen.finding)))
 
 
 def _of_the_mirror(e: Experiment, seen: Evidence) -> tuple[str, ...]:

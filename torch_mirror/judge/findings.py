@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple
 Side = Literal["torch", "numpy", "both"]
 """Whose tensor was judged: torch's trace, NumPy's trace, or the two against each other."""
 
-Check = Literal["local", "end to end", "trajectory", "start", "unbatched"]
+Check = Literal["local", "end to end", "trajectory", "start", "unbatched", "formula"]
 """local: one equation on the trace's own inputs. end to end: gradients from identical weights.
 trajectory: the distance of the two free runs. start: the given values, bit for bit. unbatched: end to
-end, of an ensemble's member that was trained alone, without torch.vmap."""
+end, of an ensemble's member that was trained alone, without torch.vmap. formula: as local, of a twin of torch's
+module in float64, at a step of a run in float32."""
 
 
 class Finding(NamedTuple):

@@ -13,6 +13,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of, names, parameter_gradients
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
+from torch_mirror.judge.checks.born import Born, born
 from torch_mirror.judge.checks.doubtful import judge_doubts, one_step
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.own_run import judge_own_run, jumps, suspects
@@ -70,6 +71,7 @@ class Hearing(NamedTuple):
     givens: Givens | None = None          # what every step starts from, known from the first segment on
     ends: float | None = None             # distance of the two runs after the last step
     ends_relative: float | None = None    # the same over the norm of NumPy's parameters
+    born: Born | None = None              # of the first tensor of NumPy's run that is not finite
     sample: tuple[Trace, ...] = ()        # steps of torch's run, or of the one that is heard alone, to look for doubts
 
     @property
@@ -129,8 +131,17 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         givens=givens,
         ends=ends,
         ends_relative=ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none without a step
+        born=so_far.born or _born(e, torch, numpy, merge([findings, own])),
         sample=(*so_far.sample, *_kept(torch, plan.kept)),
     )
+
+
+def _born(e: Experiment, torch: Trace, numpy: Trace, found: Findings) -> Born | None:
+    """Looked for where a radius of these steps is infinite, and nothing is refuted."""
+    unbounded = found.unbounded
+    if unbounded is None or found.first is not None or not torch.steps:
+        return None
+    return born(e, torch, numpy, max(unbounded.step, torch.first))
 
 
 def _kept(trace: Trace, sample: Array) -> list[Trace]:

@@ -1,4 +1,4 @@
-"""Which side of a gradient is wrong where exact arithmetic does not say: by a derivative with a radius.
+"""Which side is wrong where exact arithmetic does not say: by wider floats, of a gradient by its derivative.
 
 Exact arithmetic (ruling.py) ends at some hundred thousand operations, at equations that do not run on exact numbers,
 and without python-flint. Here the same numbers are balls in float64, whatever the run's format, at every element:
@@ -27,6 +27,9 @@ explanation. In more bits arrays of constants are taken as they are, and may be 
 At a kink each convention has a derivative (tape/conventions.py). Where they differ at an element, another refuted one
 is looked for. If there is none, no derivative exists there, provided that every open branch is an exact tie; a branch
 that the radii leave open need be no kink, and then there is no ruling.
+
+Of what is no gradient there is E alone: a value of the forward, at whatever size, is further from its equation than
+both radii or it is not. The equation starts from what the trace has sown before it, one layer, and so E is sharp.
 
 SECONDS are granted. Nothing larger than MOST is begun; beyond that the clock is looked at between two evaluations.
 """
@@ -76,6 +79,7 @@ CONVENTIONS = 3
 
 DOUBLE = format_of(np.dtype(np.float64))
 
+FLOAT32 = "by no more than float32 rounds: a cast, or a constant of that precision"
 UNCONFIRMED = "wider floats do not confirm it"
 OPEN = "a branch is open within the radius of the derivative"
 
@@ -94,8 +98,10 @@ class _Sides(NamedTuple):
     rounding: Rounding       # of the run's format
 
 
-def referee(case: Case, because: str) -> Ruling:
-    """The ruling on a refuted gradient, or on what it updates. because: why exact arithmetic does not say, in words.
+def referee(case: Case, because: str, otherwise: tuple[Words, str]) -> Ruling:
+    """The ruling on a refuted tensor. because: why exact arithmetic does not say, in words.
+
+    otherwise: the verdict and its note where wider floats do not confirm that a tensor that is no gradient strays.
 
     Raises LateError where the seconds are spent, and whatever the reference's code raises on balls.
     """
@@ -111,6 +117,8 @@ def referee(case: Case, because: str) -> Ruling:
         local, off, own_off = _locally(case)
         if case.finding.side == "numpy" or own_off[case.at] > 0:
             return _by_equation(case, local, strays=off[case.at] > 0, own=own_off[case.at] > 0, because=because)
+        if "gradient" not in case.kind:
+            return _without_derivative(case, local, strays=off[case.at] > 0, because=because, otherwise=otherwise)
         granted()
         name = updated(case.experiment, case.finding.tensor)
         derivatives, ties = _derivatives(case, name)
@@ -160,6 +168,11 @@ def _apart(a: Array, b: Array) -> Array:
     return np.abs(np.asarray(a, np.longdouble) - np.asarray(b, np.longdouble))
 
 
+def derivatives_of(case: Case) -> list[Ball]:
+    """The derivative whose value a refuted gradient should be: one of each convention, in float64."""
+    return _derivatives(case, updated(case.experiment, case.finding.tensor))[0]
+
+
 def _derivatives(case: Case, name: str) -> tuple[list[Ball], bool]:
     """D of each convention, one alone where no branch is open; and whether all that is open is an exact tie."""
     if case.kind == "gradient" and gradient_of(case.experiment.slots, name) != case.finding.tensor:
@@ -196,6 +209,32 @@ def _by_equation(case: Case, local: Ball, *, strays: bool, own: bool, because: s
         verdict = "both stray" if strays and own else "the reference strays"
         note = "NumPy's own evaluation of the equation is outside its radius"
     return _of_element(verdict, case, case.at, float(local.value[case.at]), None, note)
+
+
+def _without_derivative(case: Case, local: Ball, *, strays: bool, because: str, otherwise: tuple[Words, str]) -> Ruling:
+    """A value of the forward, or an update: of two forwards neither is right or wrong."""
+    at = case.at
+    centre = float(np.broadcast_to(local.value, case.seen.shape)[at])
+    if not strays:
+        return _of_element(otherwise[0], case, at, centre, None, f"{UNCONFIRMED} ({otherwise[1]})")
+    verdicts: dict[str, tuple[Words, str]] = {
+        "forward": ("forwards differ", _narrow(case, local)),
+        "update": ("the mirror strays", "its update is not the reference's"),
+    }
+    nothing = f"nothing but its equation says what {case.finding.tensor} should be"
+    verdict, note = verdicts.get(case.kind, ("no ruling", nothing))
+    return _of_element(verdict, case, at, centre, None, f"{note or 'by wider floats'} ({because})")
+
+
+def _narrow(case: Case, local: Ball) -> str:
+    """A note where the roundings of float32 explain how far a float64 value is from its equation."""
+    if case.experiment.dtype != np.float64:
+        return ""
+    fmt = format_of(np.dtype(np.float32))
+    narrow = as_ball(equation(case, _rounded(fmt)), fmt).radius
+    room = np.broadcast_to(np.asarray(narrow, np.longdouble) * (1 + DEEPEST * fmt.u) + local.radius, case.seen.shape)
+    within = _outside(case.seen, local.value, room)[case.at] <= 0 and np.isfinite(room[case.at])
+    return FLOAT32 if within else ""
 
 
 def _ruled(case: Case, sides: _Sides, because: str, seconds: float) -> Ruling:

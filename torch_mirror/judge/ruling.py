@@ -36,8 +36,7 @@ both are off, as a backward pass that is not meant to be the derivative has both
 A ruling is no part of the verdict: whatever is raised while it is sought becomes "no ruling", with the reason.
 
 Exact numbers are slow, and grow: LIMIT operations are granted. Above that, and where the equations do not run on exact
-numbers, or python-flint is missing, a gradient is ruled on by a derivative with a radius (referee.py); of what is no
-gradient a message says why there is no ruling.
+numbers, or python-flint is missing, wider floats rule, and on a gradient a derivative with a radius (referee.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -72,7 +71,7 @@ from torch_mirror.judge.cases import (
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.findings import Finding, Findings
 from torch_mirror.judge.quotients import Derivative, differentiate
-from torch_mirror.judge.referee import referee
+from torch_mirror.judge.referee import FLOAT32, referee
 from torch_mirror.judge.replay import as_ball
 from torch_mirror.judge.verdict import NEITHER, NOT_ITS_OWN, WITHIN, Ruling, Words
 
@@ -153,7 +152,7 @@ def _ruled(experiment: Experiment, trace: Trace, f: Finding) -> Ruling:
     except UnfitError as error:
         verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {_why(error)}"
         because = note
-    return referee(case, because) if "gradient" in case.kind else _without_numbers(verdict, f, note)
+    return referee(case, because, (verdict, note))
 
 
 def _exactly(case: Case) -> Ruling:
@@ -235,7 +234,7 @@ def _narrow(case: Case, by: Exact, target: Number) -> str:
     room = _room(case, by, radius)
     if room is None or _strays(by, case.seen[case.at], target, room):
         return ""
-    return "by no more than float32 rounds: a cast, or a constant of that precision"
+    return FLOAT32
 
 
 def _room(case: Case, by: Exact, radius: float) -> Number | None:

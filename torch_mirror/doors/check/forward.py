@@ -24,13 +24,14 @@ import torch
 from torch import Tensor, nn
 
 from reference.arrays import Array
-from reference.claim.tree import Tree, named
+from reference.claim.tree import Tree, named, rebuild
 from reference.errors import InputError, UnknownNameError
 from reference.layouts import LAYOUTS
 from torch_mirror.balls.bools import Bools
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
+from torch_mirror.balls.recording import recording
 from torch_mirror.doors.check.claimed import copies, data_as
 from torch_mirror.doors.check.own import Again, Beside, Own, blinded, floats_of, narrowest_among, own_numbers
 from torch_mirror.doors.check.result import Checked
@@ -38,8 +39,10 @@ from torch_mirror.doors.check.runs import NotFollowed, given_ball, line_of
 from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.untouched import replace_floats, untouched
 from torch_mirror.doors.check.world import world_of
+from torch_mirror.doors.forward_causes import causes_of_value
 from torch_mirror.tape import compared
-from torch_mirror.tape.told import Row
+from torch_mirror.tape.sweep import leaf
+from torch_mirror.tape.told import Fault, Row
 from torch_mirror.training.places import parted
 
 
@@ -73,8 +76,53 @@ def check_forward(
     if all(row.word == "ok" and row.resolution is None for row in rows):
         rows = [row._replace(word="undecided", why="both are 0: it could not have failed") for row in rows]
     name = getattr(function, "__name__", "function")
+    faults = _faults(function, parameters, inputs, wanted, rows, theirs)
     what, seconds = "what the module computes", time.perf_counter() - started
-    return Checked(name, tuple(rows), notes=(*notes, *own.notes), seconds=seconds, what=what)
+    return Checked(name, tuple(rows), faults, notes=(*notes, *own.notes), seconds=seconds, what=what)
+
+
+def _faults(
+    function: Callable[..., Any], parameters: Tree, inputs: tuple[Any, ...], wanted: Mapping[str, str],
+    rows: list[Row], theirs: Mapping[str, Array],
+) -> tuple[Fault, ...]:  # fmt: skip
+    """The first value that is wrong, with what the module has in its place; the others follow from it."""
+    wrong = [row.name for row in rows if row.word == "WRONG"]
+    if not wrong:
+        return ()
+    try:
+        causes = _causes(function, parameters, inputs, wanted, wrong[0], theirs[wrong[0]])
+    except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
+        why = f"looking for the cause ended in {type(error).__name__}: {' '.join(str(error).split())}"
+        return (Fault((wrong[0],), why=why),)
+    return (Fault((wrong[0],), causes=causes, why="" if causes else "no single edit of yours explains it"),)
+
+
+def _causes(
+    function: Callable[..., Any], parameters: Tree, inputs: tuple[Any, ...], wanted: Mapping[str, str],
+    name: str, theirs: Array,
+) -> tuple[str, ...]:  # fmt: skip
+    """Of a value of the function's, recorded from the parameters on, beside the module's."""
+    world = world_of(function, parameters, inputs)
+
+    others = {n: Number(np.asarray(a, np.float64)) for n, a in named(parameters).items()}
+
+    def ball(a: Any) -> Ball:
+        return given_ball(a, np.float64)
+
+    with untouched(world), np.errstate(all="ignore"), recording():
+        p = rebuild(parameters, {n: leaf(ball(a), n) for n, a in named(parameters).items()})
+        data = [
+            leaf(ball(x), f"x{k or ''}") if isinstance(x, np.ndarray) and x.dtype.kind == "f" else data_as(x, ball)
+            for k, x in enumerate(inputs)
+        ]
+        replace_floats(world, ball)
+        stand_in(world.namespaces, ball, np.float64)
+        right = _values(function(p, *data), wanted)[name]
+        if not isinstance(right, Ball) or right.shape != theirs.shape:
+            return ()
+        number = right.settled()
+        radius = number.slack * np.asarray(number.radius) * (1 + compared.DEEPEST * number.format.u)
+        return causes_of_value("the module", name, right, Number(theirs, radius, number.format), others)
 
 
 def _twin(module: nn.Module, leaves: Mapping[str, Array], names: Mapping[str, str]) -> nn.Module:

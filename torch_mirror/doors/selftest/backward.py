@@ -157,8 +157,9 @@ def _of(
 def _beside(row: Trial, e: Experiment, wrong: Wrong, target: Target, using: Using) -> Trial:
     """The row of a wrong backward pass, with what ``verify`` says of it beside the right mirror.
 
-    A NaN of the reference's makes radii infinite: then verify is undecided, and names neither tensor nor side. What is
-    wrong and goes on into no gradient of a parameter, ``verify`` alone sees; no cause is asked of it.
+    A NaN of the reference's makes radii infinite: it is refuted where it is born, if torch has a number there; or else
+    verify is undecided, and names neither tensor nor side. What is wrong and goes on into no gradient of a parameter,
+    ``verify`` alone sees; no cause is asked of it.
     """
     started = time.perf_counter()
     c = verify(planted(e, planting(wrong, target)), using=lambda _: using(e), explain=False)
@@ -167,7 +168,7 @@ def _beside(row: Trial, e: Experiment, wrong: Wrong, target: Target, using: Usin
     return row._replace(
         refuted=c.verdict == "refuted" or (row.refuted and c.verdict == "vacuous"),
         located=first == target.tensor if not row.refuted else row.located and first in ("", target.tensor),
-        right_side=said in ("", NOT_ITS_OWN),
+        right_side=said in ("", NOT_ITS_OWN, "the reference strays"),
         named=row.named if row.refuted else "not asked",
         where=f"{first}, {row.where}" if first else row.where,
         said=said,

@@ -127,9 +127,13 @@ def _refuted(a: Number, b: Any) -> bool:
 
 
 def _room(eq: Equation, balls: Sequence[Any], seen: Mapping[str, Number]) -> dict[str, float]:
-    """1e-8 of the largest element, where it is not the radii that leave more. Only balls decide; this saves time."""
+    """1e-8 of the largest element, where it is not the radii or float32 that leave more.
+
+    Only balls decide; this saves time.
+    """
     return {
-        name: 1e-8 * _largest(seen[name].value) + 1e-12 * _largest(balls[i].value) + 8 * _largest(balls[i].radius)
+        name: max(1e-8, 64 * seen[name].format.u) * _largest(seen[name].value)
+        + 1e-12 * _largest(balls[i].value) + 8 * _largest(balls[i].radius)
         + 8 * _largest(seen[name].radius)
         for name, i in eq.outputs.items() if name in seen
     }  # fmt: skip

@@ -24,6 +24,7 @@ from torch_mirror.tape.edits import menu
 from torch_mirror.tape.edits.case import Case, after, case_of
 from torch_mirror.tape.edits.edit import Edit, repeated
 from torch_mirror.tape.edits.equation import Equation
+from torch_mirror.tape.edits.menu_forward import of_forward
 from torch_mirror.tape.edits.menu_operations import of_operation
 from torch_mirror.tape.edits.menu_updates import of_update
 from torch_mirror.tape.edits.probe import classes, holds, probe_of, with_constants
@@ -171,6 +172,7 @@ def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
             words = functools.reduce(lambda said, name: said.replace(name, ""), names, edit.words)
             yield edit if edit.kind else edit._replace(kind=(role, site.operand, words))
     yield from of_update(case)
+    yield from of_forward(case)
 
 
 def _at_site(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) -> Iterator[Edit]:
