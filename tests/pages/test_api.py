@@ -28,7 +28,7 @@ def test_a_name_that_no_heading_has_is_the_last(monkeypatch: pytest.MonkeyPatch)
     fewer = {heading: names for heading, names in api.PARTS["torch_mirror"].items() if heading != "Training runs"}
     monkeypatch.setitem(api.PARTS, "torch_mirror", fewer)
     last = "\n".join(api.part("torch_mirror")).split("### Others\n")[1]
-    assert re.findall(r"^#### (\w+)$", last, re.MULTILINE)[:2] == ["certify", "recording"]
+    assert {*re.findall(r"^#### (\w+)$", last, re.MULTILINE)} >= {"certify", "recording", "verify"}
 
 
 def definitions() -> list[tuple[str, api.Found]]:
