@@ -1,8 +1,8 @@
 """The gate in other environments of one machine, as a table in Markdown.
 
-python -m tests.environments prints it. Each judges the first twenty steps of every experiment in both precisions, with the processor's best kernels switched
-off, or with two threads, and is held against the first of them. NumPy and torch themselves are those that are
-installed: make lowest has others.
+python -m tests.environments prints it. Each judges the first twenty steps of every experiment in both precisions, with
+the processor's best kernels switched off, or with two threads, and is held against the first of them. NumPy and torch
+themselves are those that are installed: make lowest has others.
 """
 
 import os
@@ -54,7 +54,7 @@ def row(name: str, first: Baseline, now: Baseline) -> str:
 
 def main() -> None:
     """Print the table."""
-    head = ["environment", "runs certified", "tensors of other bits", "largest headroom", "doubts", "failed by the gate"]
+    head = ["environment", "runs certified", "tensors of other bits", "largest headroom", "doubts", "failed"]
     with TemporaryDirectory() as folder:
         found = {name: judged(environment, Path(folder)) for name, environment in ENVIRONMENTS.items()}
     first = next(iter(found.values()))
