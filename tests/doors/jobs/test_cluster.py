@@ -66,7 +66,7 @@ def cluster(folder: Path) -> Iterator[str]:
         address: str = json.loads(scheduler.read_text())["address"]
         from distributed import Client
 
-        with Client(address, set_as_default=False) as client:
+        with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]  # theirs
             client.wait_for_workers(2, timeout=PATIENCE)
         yield address
     finally:

@@ -50,7 +50,7 @@ def by_cluster(units: Sequence[Unit], address: str) -> Generator[tuple[int, Answ
     versions = {name: software()[name] for name in ("python", "torch-mirror", "numpy", "torch")}
     asked = [unit._replace(software=versions) for unit in units]
     try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]  # theirs
     except (OSError, TimeoutError, ValueError) as error:
         expected = "the address of a Dask scheduler that answers"
         raise InputError("--scheduler", expected, f"{address}: {error}") from error
