@@ -84,6 +84,24 @@ def in_closure() -> tuple[Any, ...]:
     return closure(3.0), Scale(np.array([0.7, 0.3, 0.1])), np.array([0.3, 0.2, 0.9])
 
 
+def derivative(z: Any) -> Any:
+    return z > 0
+
+
+def seen(z: Any) -> Any:
+    return np.maximum(z, 0)
+
+
+def loss_and_gradients(p: Any, x: Any) -> Any:
+    """Called as the script's own function is, as are the two above."""
+    z = x * p["w"]
+    return np.sum(seen(z) ** 2), {"w": np.sum(seen(z) * derivative(z) * x)}  # the 2 of the square is left out
+
+
+def of_the_script_s_names() -> tuple[Any, ...]:
+    return loss_and_gradients, {"w": np.array(0.7)}, np.array([0.3, 0.2, 0.9])
+
+
 RUN = """
 import json, sys, io, contextlib
 before = set(sys.modules)
@@ -102,7 +120,8 @@ print(json.dumps(sorted({m.partition(".")[0] for m in set(sys.modules) - before}
 
 def test_every_script_fails_alone_as_the_network_does(tmp_path: Path) -> None:
     texts = {name: reproduce(*claim(name, planted(*fault))) for name, fault in PLANTED.items()}
-    texts |= {"closure": reproduce(*in_closure()), "hypothesis": of_hypothesis()}
+    texts |= {"closure": reproduce(*in_closure()), "names": reproduce(*of_the_script_s_names())}
+    texts["hypothesis"] = of_hypothesis()
     mirror = reproduce(experiment(TwoLayerReLU(3, 4, 2)), using=faults.halved)
     paths = [tmp_path / f"{name}.py" for name in (*texts, "mirror")]
     for path, text in zip(paths, (*texts.values(), mirror), strict=True):

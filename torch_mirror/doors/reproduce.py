@@ -27,7 +27,7 @@ from reference.files import write_whole
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name
 from torch_mirror.doors.mirror_causes import function_of
 from torch_mirror.doors.reproduce_smaller import Case, in_double, room_of, smaller, wrong_rows
-from torch_mirror.doors.reproduce_sources import Copied, copy_function, literal, nothing
+from torch_mirror.doors.reproduce_sources import Copied, beside, copy_function, literal, nothing
 
 
 def reproduce(
@@ -141,11 +141,12 @@ def _script(to: Copied, claim: Claim, case: Case, name: str, call: str) -> str:
     place = _place_of(gradients, _spellings(name))
     to.imports["import copy"] = None
     arguments = "".join(f", {n}" for n in names)
+    copied = str(to).strip()
     return SCRIPT.format(
-        what=gradient_name(name), copied=str(to).strip(), p=p, index=f"[{', '.join(map(str, row.index)) or '()'}]",
+        what=gradient_name(name), copied=copied, own=beside(copied, OWN), start=p, index=f"[{', '.join(map(str, row.index)) or '()'}]",
         data="\n".join(f"{n} = {text}" for n, text in zip(names, data, strict=True)),
         call=call, arguments=arguments, place=place, at=at, leaf=_place_of(case.parameters, (name,)),
-        derivative=repr(float(row.expected)), room=repr(float(room_of(row))),
+        right=repr(float(row.expected)), room=repr(float(room_of(row))),
     )  # fmt: skip
 
 
@@ -182,6 +183,9 @@ def _way(tree: Any, leaf: Any) -> str | None:
     return None
 
 
+OWN = ("p", "loss_and_gradients", "loss_at", "moved", "seen", "derivative", "rounding")
+"""Names of the script itself, as ``beside`` takes them."""
+
 SCRIPT = '''"""{what} is not the derivative of the loss. It needs NumPy alone; made by torch_mirror.reproduce."""
 
 from __future__ import annotations
@@ -189,25 +193,27 @@ from __future__ import annotations
 {copied}
 
 # the smallest sizes and simplest numbers at which it still fails
-p = {p}
+{own[p]} = {start}
 {data}
 
 
-def loss_and_gradients(p):
-    return {call}(copy.deepcopy(p){arguments})
+def {own[loss_and_gradients]}({own[p]}):
+    return {call}(copy.deepcopy({own[p]}){arguments})
 
 
-def loss_at(h):
-    moved = copy.deepcopy(p)
-    moved{leaf}{index} += h
-    return float(loss_and_gradients(moved)[0])
+def {own[loss_at]}(h):
+    {own[moved]} = copy.deepcopy({own[p]})
+    {own[moved]}{leaf}{index} += h
+    return float({own[loss_and_gradients]}({own[moved]})[0])
 
 
-seen = float(np.asarray(loss_and_gradients(p)[1]{place}){index})
-derivative = {derivative}  # of the loss, by p{leaf}{index}
-rounding = {room}  # how far rounding may take a right gradient from it
-print("{what}{at} is", seen)
-print("the derivative is", derivative)
-print("the difference quotient is", (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6)
-assert abs(seen - derivative) <= rounding, f"{what}{at} is {{seen}}, where {{derivative}} is right"
+{own[seen]} = float(np.asarray({own[loss_and_gradients]}({own[p]})[1]{place}){index})
+{own[derivative]} = {right}  # of the loss, by p{leaf}{index}
+{own[rounding]} = {room}  # how far rounding may take a right gradient from it
+print("{what}{at} is", {own[seen]})
+print("the derivative is", {own[derivative]})
+print("the difference quotient is", ({own[loss_at]}(1e-6) - {own[loss_at]}(-1e-6)) / 2e-6)
+assert abs({own[seen]} - {own[derivative]}) <= {own[rounding]}, (
+    f"{what}{at} is {{{own[seen]}}}, where {{{own[derivative]}}} is right"
+)
 '''

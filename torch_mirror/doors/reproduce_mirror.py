@@ -17,7 +17,7 @@ from reference.claim.tree import named, rebuild, zip_with
 from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
-from torch_mirror.doors.reproduce_sources import Copied, literal
+from torch_mirror.doors.reproduce_sources import Copied, beside, literal
 from torch_mirror.doors.shrink import smallest
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.findings import Finding
@@ -116,9 +116,13 @@ def script(to: Copied, e: Experiment, found: Strayed) -> str:
     to.texts["_network"] = f"_network = {literal(to, e.network)}"
     to.texts["_loss"] = f"_loss = {literal(to, e.loss)}"
     p, (x, t), seen = literal(to, found.parameters), (literal(to, d) for d in found.data), literal(to, found.seen)
-    return SCRIPT.format(tensor=found.tensor, step=found.step, copied=str(to).strip(), p=p, x=x, t=t, seen=seen,
-                         room=repr(found.room))  # fmt: skip
+    copied = str(to).strip()
+    return SCRIPT.format(tensor=found.tensor, step=found.step, copied=copied, own=beside(copied, OWN), p=p, x=x, t=t,
+                         seen=seen, room=repr(found.room))  # fmt: skip
 
+
+OWN = ("p", "x", "t", "torch_has", "values", "sow", "y", "cache", "expected", "rounding")
+"""Names of the script itself, as ``beside`` takes them."""
 
 SCRIPT = '''"""{tensor} of the torch mirror is not what the reference's equations give. It needs NumPy alone."""
 
@@ -127,26 +131,28 @@ from __future__ import annotations
 {copied}
 
 # step {step} of the smallest run that still fails
-p = {p}
-x = {x}
-t = {t}
-torch_has = {seen}
+{own[p]} = {p}
+{own[x]} = {x}
+{own[t]} = {t}
+{own[torch_has]} = {seen}
 
-values = {{}}
+{own[values]} = {{}}
 
 
-def sow(name, value):
-    values[name] = value
+def {own[sow]}(name, value):
+    {own[values]}[name] = value
     return value
 
 
-y, cache = _network.forward(p, x, sow)
-values["loss"] = _loss.value(y, t)
-values["dy"] = _loss.gradient(y, t)
-_network.backward(p, cache, values["dy"], sow)
-expected = values["{tensor}"]
-rounding = {room}  # how far two right programs may be from each other
-print("torch has", torch_has)
-print("expected ", expected)
-assert (abs(torch_has - expected) <= rounding).all(), f"{tensor} is {{torch_has}}, where {{expected}} is right"
+{own[y]}, {own[cache]} = _network.forward({own[p]}, {own[x]}, {own[sow]})
+{own[values]}["loss"] = _loss.value({own[y]}, {own[t]})
+{own[values]}["dy"] = _loss.gradient({own[y]}, {own[t]})
+_network.backward({own[p]}, {own[cache]}, {own[values]}["dy"], {own[sow]})
+{own[expected]} = {own[values]}["{tensor}"]
+{own[rounding]} = {room}  # how far two right programs may be from each other
+print("torch has", {own[torch_has]})
+print("expected ", {own[expected]})
+assert (abs({own[torch_has]} - {own[expected]}) <= {own[rounding]}).all(), (
+    f"{tensor} is {{{own[torch_has]}}}, where {{{own[expected]}}} is right"
+)
 '''

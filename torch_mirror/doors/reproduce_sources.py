@@ -252,3 +252,16 @@ def _class(to: Copied, kind: type) -> str:
     else:
         _copy_name(to, kind.__module__, kind.__name__)
     return kind.__name__
+
+
+def beside(copied: str, names: Iterable[str]) -> dict[str, str]:
+    """Names for a script's own use: as they are, or with an underscore where what was copied binds them, too."""
+    taken: set[str] = set()
+    for line in ast.parse(copied).body:
+        if isinstance(line, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            taken.add(line.name)
+        else:
+            inside = [*ast.walk(line)]
+            taken |= {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            taken |= {(n.asname or n.name).partition(".")[0] for n in inside if isinstance(n, ast.alias)}
+    return {name: f"{name}_" if name in taken else name for name in names}
