@@ -1,8 +1,10 @@
 """The gate in other environments of one machine, as a table in Markdown.
 
-python -m tests.environments prints it. Each judges the first twenty steps of every experiment in both precisions, with
-the processor's best kernels switched off, or with two threads, and is held against the first of them. NumPy and torch
-themselves are those that are installed: make lowest has others.
+python -m tests.environments prints it.
+
+Each environment judges the first twenty steps of every experiment in both precisions, with the processor's best kernels
+switched off, or with two threads. It is held against the first, and the first against it. NumPy and torch themselves
+are those that are installed: make lowest has others.
 """
 
 import os
@@ -15,7 +17,7 @@ from tempfile import TemporaryDirectory
 from torch_mirror.reports.gate.baseline import read
 from torch_mirror.reports.gate.bits import changed_bits
 from torch_mirror.reports.gate.claim import Baseline
-from torch_mirror.reports.gate.compare import compare
+from torch_mirror.reports.gate.compare import compare, growth
 
 ONE, TWO = (dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), n) for n in "12")
 NO_AVX2 = {"OPENBLAS_CORETYPE": "Prescott", "ATEN_CPU_CAPABILITY": "default"}
@@ -47,19 +49,21 @@ def row(name: str, first: Baseline, now: Baseline) -> str:
     changed = sum(len(changed_bits(before[c.key].prints, c.prints, c.dtype)) for c in now.claims)
     prints = sum(len(c.prints) for c in now.claims)
     doubts = sum(f.doubt is not None for c in now.claims for f in c.figures)
-    headroom = max(f.headroom for c in now.claims for f in c.figures)
+    grown = [growth(*pair) for c in now.claims for pair in permutations((before[c.key], c))]
+    resolution, headroom = map(max, zip(*grown, strict=True))
     failed = sum(not o.passed for a, b in permutations((first, now)) for o in compare(a, b).outcomes)
-    return f"| {name} | {len(now.claims)} | {changed} of {prints} | {headroom:.3g} | {doubts} | {failed} |"
+    figures = f"{resolution:.3g} | {headroom:.3g} | {doubts} | {failed}"
+    return f"| {name} | {len(now.claims)} | {changed} of {prints} | {figures} |"
 
 
 def main() -> None:
     """Print the table."""
-    head = ["environment", "runs certified", "tensors of other bits", "largest headroom", "doubts", "failed"]
+    head = ["environment", "certified", "tensors of other bits", "resolution", "headroom", "doubts", "fail"]
     with TemporaryDirectory() as folder:
         found = {name: judged(environment, Path(folder)) for name, environment in ENVIRONMENTS.items()}
     first = next(iter(found.values()))
-    lines = [f"| {' | '.join(head)} |", "|---|---:|---:|---:|---:|---:|", *(row(n, first, b) for n, b in found.items())]
-    print("\n".join(lines))  # noqa: T201 - a script
+    rows = [row(name, first, now) for name, now in found.items()]
+    print("\n".join([f"| {' | '.join(head)} |", "|---|---:|---:|---:|---:|---:|---:|", *rows]))  # noqa: T201 - a script
 
 
 if __name__ == "__main__":

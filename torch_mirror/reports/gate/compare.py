@@ -207,19 +207,24 @@ def _from_to(then: float, now: float) -> str:
 
 
 def _over_rows(then: Claim, now: Claim, factor: float) -> Iterator[Change]:
-    after = {f.place: f for f in now.figures}
-    pairs = [(f, after[f.place]) for f in then.figures if f.place in after]
-    blinder = _growth(((f.resolution, g.resolution) for f, g in pairs if f.check == "local"), 0.25)
+    blinder, worse = growth(then, now)
     if blinder > ELSEWHERE:
         words = f"resolution: a quarter of its local checks became blinder, {blinder:.3g} times or more"
         yield Change("resolution", words, then=1, now=blinder)
-    worse = _growth(((f.headroom, g.headroom) for f, g in pairs), 0.5)
     if worse > factor**2:
         words = f"headroom: half of its rows use {worse:.3g} times as much of their radius, or more"
         yield Change("headroom", words, then=1, now=worse)
 
 
-def _growth(pairs: Iterable[tuple[float | None, float | None]], share: float) -> float:
+def growth(then: Claim, now: Claim) -> tuple[float, float]:
+    """By how much, or more, the resolution of a quarter of a run's local checks grew, and half of its headrooms."""
+    after = {f.place: f for f in now.figures}
+    pairs = [(f, after[f.place]) for f in then.figures if f.place in after]
+    resolutions = ((f.resolution, g.resolution) for f, g in pairs if f.check == "local")
+    return _grown(resolutions, 0.25), _grown(((f.headroom, g.headroom) for f, g in pairs), 0.5)
+
+
+def _grown(pairs: Iterable[tuple[float | None, float | None]], share: float) -> float:
     """What this share of all has grown by, or more; of the pairs that are numbers above 0. 1 where there is none."""
     grown = sorted(now / then for then, now in pairs if then and now and then < math.inf)
     return grown[math.floor((1 - share) * len(grown))] if grown else 1.0
