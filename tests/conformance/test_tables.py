@@ -3,6 +3,7 @@
 A new network, loss or optimizer is its file and its row; the message of the test that fails says which row.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from tests.conformance.networks import NETWORKS
 from tests.conformance.optimizers import OPTIMIZERS, WRONG
 from torch_mirror import losses, networks, optimizers
 from torch_mirror.by_name import class_of, file_of
-from torch_mirror.doors.console import REPORTS
+from torch_mirror.doors.console import MAKERS, PAGES, REPORTS
 from torch_mirror.optimizers import CLIPS
 
 REFERENCE, TORCH_MIRROR = (Path(package.__path__[0]) for package in (reference, torch_mirror))
@@ -143,7 +144,14 @@ def test_every_check_has_what_it_must_refuse(of: Any) -> None:
 
 
 def test_every_report_of_a_run_has_its_option() -> None:
-    """A file of torch_mirror/reports with a ``document`` is one, and so is no other."""
-    texts = {file: (TORCH_MIRROR / "reports" / f"{file}.py").read_text() for file in files(TORCH_MIRROR / "reports")}
-    written = {file for file, text in texts.items() if "\ndef document(" in text}
-    assert written == set(REPORTS), 'add "x": "Write a report in X." to REPORTS in torch_mirror/doors/console.py'
+    """A module of torch_mirror/reports that makes a text of certificates, or files, is one, and so is no other.
+
+    What the gate writes is made of a comparison, and has options of its own.
+    """
+    folder = TORCH_MIRROR / "reports"
+    modules = {path for path in folder.rglob("*.py") if "gate" not in path.relative_to(folder).parts}
+    made = re.compile(r"^def (document|files)\(", re.MULTILINE)
+    written = {path.relative_to(TORCH_MIRROR) for path in modules if made.search(path.read_text())}
+    known = {Path(*module.split(".")[1:]).with_suffix(".py") for module in MAKERS.values()}
+    assert written == known, "add what is missing to REPORTS and MAKERS in torch_mirror/doors/console.py"
+    assert set(MAKERS) == set(REPORTS) >= set(PAGES)

@@ -36,7 +36,7 @@ class Judge:
     answer: Callable[[Certificate], Certificate] = lambda certificate: certificate
 
     def __call__(
-        self, e: Experiment, progress: Callable[[int], None] | None = None, *, strict: bool = False
+        self, e: Experiment, progress: Callable[[int], None] | None = None, *, strict: bool = False, **_: object
     ) -> Certificate:
         self.asked.append(e)
         if progress is not None:

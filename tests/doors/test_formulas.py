@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from reference import Adam, Experiment, experiments
 from reference.networks import mlp
 from tests.doors import hidden
 from tests.doors.hidden import NAMES, NUMPY, TORCH, Net, by_numpy, by_torch, layers, linear
-from torch_mirror import Session, session, verify
+from torch_mirror import Session, session
 from torch_mirror.doors import formulas as door
+from torch_mirror.doors import verify as verifying
 from torch_mirror.judge.verdict import NOT_ITS_OWN, Certificate
 from torch_mirror.training.twin import twin_step
+
+verify = partial(verifying.verify, formulas=True)
 
 ROWS = 10_000
 

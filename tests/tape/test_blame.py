@@ -56,6 +56,7 @@ FAULTS = [
 
 
 CAUSES = {
+    ("convolution", "padded[:, k, i, j] = reshaped"): "only the last of equal indices in d(padded)",
     ("dicts", 'REG * p["W2"], "b2"'): "a factor 1/2 at d(W2^2) * (2 * W2)",
     ("dicts", "dhidden[hidden > 0] = 0"): "mask (((X @ W1) + b1) > 0) inverted",
     ("dicts", "X.T.dot(dhidden) -"): "a factor -1 at d(W1^2) * (2 * W1)",

@@ -16,6 +16,7 @@ derivative results (2008), section 2.2 (products).
 
 # ruff: noqa: ARG005 - an adjoint takes g, the result and all operands, whatever it needs of them
 
+import math
 from string import ascii_letters
 from typing import Any
 
@@ -171,7 +172,8 @@ def _of_prod(g: Any, _y: Any, x: Any, axis: Any = None, *, keepdims: bool = Fals
     axes = tuple(i % x.ndim for i in axes)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     order = (*kept, *axes)
-    rows = np.transpose(x, order).reshape(*(x.shape[i] for i in kept), -1)
+    size = math.prod(x.shape[i] for i in axes)
+    rows = np.transpose(x, order).reshape(*(x.shape[i] for i in kept), size)
     ones = np.ones_like(rows[..., :1])
     before = np.concatenate([ones, np.cumprod(rows[..., :-1], -1)], -1)
     behind = np.flip(np.concatenate([ones, np.cumprod(np.flip(rows[..., 1:], -1), -1)], -1), -1)

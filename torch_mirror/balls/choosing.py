@@ -14,6 +14,7 @@ each is a subgradient of the kink (Clarke, Optimization and Nonsmooth Analysis, 
 gives the whole to each of several equal ones is none, as its shares add up to more.
 """
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -113,7 +114,8 @@ def _shares(among: Array, axis: Any, side: Side) -> Array:
     axes = tuple(range(among.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
     axes = tuple(i % among.ndim for i in axes)
     kept = [i for i in range(among.ndim) if i not in axes]
-    rows = among.transpose(*kept, *axes).reshape(*(among.shape[i] for i in kept), -1)
+    size = math.prod(among.shape[i] for i in axes)
+    rows = among.transpose(*kept, *axes).reshape(*(among.shape[i] for i in kept), size)
     pick = rows.argmax(-1) if side == "first" else rows.shape[-1] - 1 - rows[..., ::-1].argmax(-1)
     chosen = np.arange(rows.shape[-1]) == pick[..., None]
     moved = chosen.reshape(*(among.shape[i] for i in (*kept, *axes)))

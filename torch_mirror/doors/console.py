@@ -27,10 +27,15 @@ REPORTS = {
     "report": "Write a report to look at: one page of HTML.",
     "figures": "Write the pictures of a report into this folder, as SVG and PNG.",
 }
-"""What a run can be written as: ``--json PATH`` and so on."""
-
-PAGES = {"report": "torch_mirror.reports.html.page", "figures": "torch_mirror.reports.figures"}
-"""Where those are made that show curves: modules that need an extra."""
+"""What a run can be written as, by option: ``--json PATH``."""
+MAKERS = {
+    "json": "torch_mirror.reports.json",
+    "report": "torch_mirror.reports.html.page",
+    "figures": "torch_mirror.reports.figures",
+}
+"""The module that makes it: its ``document`` is a text, its ``files`` are those of a folder."""
+PAGES = ("report", "figures")
+"""Those that show curves. Their modules need an extra."""
 
 
 COLOURS = {"certified": "green", "refuted": "red", "vacuous": "yellow", "doubted": "yellow"}
@@ -110,7 +115,7 @@ def check_paths(
         else:
             check_writable(f"--{name}", path)
         if name in PAGES:
-            import_module(PAGES[name])  # now, and not after long work
+            import_module(MAKERS[name])  # now, and not after long work
     return wanted
 
 
@@ -126,7 +131,7 @@ def check_folder(what: str, path: Path) -> None:
 
 def wants_curves(wanted: "dict[str, Path]") -> bool:
     """Whether a report is wanted that shows the curves of a run."""
-    return bool(PAGES.keys() & wanted.keys())
+    return any(name in PAGES for name in wanted)
 
 
 @contextmanager
@@ -187,7 +192,7 @@ def write_reports(wanted: "dict[str, Path]", results: "Sequence[Certificate | Ch
     from torch_mirror.reports import environment
 
     for name, path in wanted.items():
-        module = import_module(PAGES.get(name, f"torch_mirror.reports.{name}"))
+        module = import_module(MAKERS[name])
         if name != "figures":
             write_whole(f"--{name}", path, module.document(results, environment.versions(), environment.threads()))
             continue

@@ -36,6 +36,7 @@ def verify(
     *,
     strict: bool = False,
     explain: bool = True,
+    formulas: bool = False,
     series: bool = False,
     held_out: tuple[Any, Any] | None = None,
     observe: Callable[[Trace, Trace], object] | None = None,
@@ -46,6 +47,9 @@ def verify(
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
     then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
+    formulas: whether, of a run in float32, its last sampled step is judged in float64 as well, by a copy of the module.
+    It shows mistakes that float32's rounding hides. Right code may be refuted by it, too, where a constant that float32
+    rounds is part of what cancels, and the user's code runs once more, so it is not done unless it is asked for.
     series: whether the certificate has the curves that a report shows (``certificate.series``). held_out: a pair (x, t)
     that nobody trains on, whose R^2, or of classes the accuracy, is then among them.
     observe: called with each segment of torch's run and of NumPy's once it is judged; the next one overwrites them.
@@ -71,15 +75,15 @@ def verify(
                 progress(torch.steps)
         born = heard.born or Born()
         findings = merge([with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks), born.findings])
-        formulas = formulas_of(e, one, heard.sample[-1]) if applies(e, findings) else Formulas()
-    of, seen = (e, heard.seen) if formulas.seen is None else (formulas.experiment or e, formulas.seen)
+        twin = formulas_of(e, one, heard.sample[-1]) if formulas and applies(e, findings) else Formulas()
+    of, seen = (e, heard.seen) if twin.seen is None else (twin.experiment or e, twin.seen)
     ruled = ruling(of, seen) if born.ruling is None else born.ruling
     return certificate(
-        e, e.steps, with_formulas(findings, formulas), heard.motion, ruling=ruled,
+        e, e.steps, with_formulas(findings, twin), heard.motion, ruling=ruled,
         why=why(of, seen, ruled) if explain else (),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(
-            *notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed), *formulas.notes,
+            *notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed), *twin.notes,
             *((born.note,) if born.note else ()),
         ),
         seconds=time.perf_counter() - started, strict=strict,

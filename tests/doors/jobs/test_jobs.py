@@ -252,7 +252,8 @@ def test_ctrl_c_ends_all_processes_within_a_second(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does
             shown, told = process.communicate(timeout=PATIENCE)
             took = time.monotonic() - began
-            assert running_in(process.pid) == []
+            while running_in(process.pid):  # what has ended is still listed for a moment
+                assert time.monotonic() < began + PATIENCE
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

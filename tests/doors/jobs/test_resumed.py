@@ -4,15 +4,21 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from reference import experiments
+from reference.traces import training
+from torch_mirror import verify
 from torch_mirror.doors import runs
 from torch_mirror.doors.cli import cli
 from torch_mirror.doors.jobs import basis, kept
 from torch_mirror.doors.jobs.basis import Basis, read_by
+from torch_mirror.doors.jobs.bits import Bits, bits_of
 from torch_mirror.doors.jobs.software import digest, software
 from torch_mirror.doors.jobs.watch import digest_of, is_theirs, watched
 from torch_mirror.doors.runs import Run
@@ -73,6 +79,8 @@ in_the_folder = pytest.mark.usefixtures("folder")
 
 
 def run(*more: str, line: tuple[str, ...] = LINE) -> Result:
+    for name in ("mine", "helper", "parts"):  # a command is a process of its own, which has loaded nothing
+        sys.modules.pop(name, None)
     return CliRunner().invoke(cli, [*line, *more])
 
 
@@ -132,14 +140,19 @@ def test_so_is_a_variable_that_the_file_names(monkeypatch: pytest.MonkeyPatch) -
     assert taken_over(run()) == 0
 
 
-def test_that_a_stale_verdict_would_be_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the files are compared for: without that the test above has a certificate of what is wrong."""
+@pytest.mark.parametrize(("files", "bits"), [(True, False), (False, True), (False, False)])
+def test_that_a_stale_verdict_would_be_seen(
+    files: bool, bits: bool, folder: Path, monkeypatch: pytest.MonkeyPatch  # noqa: FBT001 - cases
+) -> None:
+    """The contents of files alone see what has changed, and so do the bits of all steps; without both none does."""
+    if not bits:
+        monkeypatch.setattr(basis, "bits_of", lambda *_: "")
+        monkeypatch.setattr(Bits, "digest", lambda _: "")
+    if not files:
+        monkeypatch.setattr(Basis, "stands", lambda _: True)
     assert run().exit_code == 0
     (folder / "factor.txt").write_text("2")
-    with monkeypatch.context() as patched:
-        patched.setattr(Basis, "stands", lambda _: True)
-        assert run().exit_code == 0
-    assert run().exit_code == 1
+    assert run().exit_code == (1 if files or bits else 0)
 
 
 @in_the_folder
@@ -354,3 +367,15 @@ def test_variables_that_a_file_names(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = read_by({str(tmp_path / "a.py"): "", str(tmp_path / "gone.py"): ""})
     assert {"NAMED", "MKL_X"} <= {*found}
     assert "NAME" not in found
+
+
+def test_bits_are_those_of_every_number_whatever_the_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    e = experiments.load("mlp-relu")
+    whole = bits_of(e, None)
+    seen = Bits()
+    verify(e, observe=seen)
+    assert seen.digest() == whole
+    monkeypatch.setattr(training, "SEGMENT_STEPS", 7)
+    assert bits_of(e, None) == whole
+    other = e.parameters._replace(b=(*e.parameters.b[:-1], np.nextafter(e.parameters.b[-1], 1)))
+    assert bits_of(replace(e, parameters=other), None) != whole

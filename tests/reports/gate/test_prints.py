@@ -1,5 +1,6 @@
 """Fingerprints: every bit counts, where it is counted from does not, and what they tell of a change is true."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -90,7 +91,7 @@ def print_of(a: Array) -> Print:
 def test_ulp_are_told_as_they_are(x: float, ulp: int) -> None:
     y = x
     for _ in range(ulp):
-        y = float(np.nextafter(y, np.inf))
+        y = math.nextafter(y, math.inf)
     if np.sign(x) == np.sign(y) and np.isfinite(y):
         then, now = print_of(np.array([[x] * 5])), print_of(np.array([[x, y, x, x, x]]))
         assert list(tails_apart(then.tails, now.tails)) == [0, ulp, 0, 0, 0]

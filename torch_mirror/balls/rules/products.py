@@ -115,8 +115,8 @@ def product_grid(x: Array, w: Array, fmt: Format) -> Array | None:
     """
     if not may_fit(x, w, fmt):
         return None
-    rows = lowest_bit(x, fmt).min(axis=-1)
-    columns = lowest_bit(w, fmt).min(axis=-2)
+    rows = lowest_bit(x, fmt).min(axis=-1, initial=NO_BIT)  # of no product at all, a sum of 0
+    columns = lowest_bit(w, fmt).min(axis=-2, initial=NO_BIT)
     total = rows[..., :, None] + columns[..., None, :]
     return np.where(total >= NO_BIT // 2, NO_BIT, total)
 

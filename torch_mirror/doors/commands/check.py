@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from torch_mirror.doors.console import (
-    PAGES,
     REPORTS,
     check_paths,
     errors_without_traceback,
@@ -16,6 +15,7 @@ from torch_mirror.doors.console import (
     say,
     settle_threads,
     show,
+    wants_curves,
     watch_option,
     write_reports,
 )
@@ -79,7 +79,7 @@ def _checked(text: str, wanted: dict[str, Path]) -> "Iterator[Result]":
     from torch_mirror.judge.verdict import Certificate
 
     for name, found in each(text):
-        result = _one(name, found, drawn=bool(PAGES.keys() & wanted.keys()))
+        result = _one(name, found, drawn=wants_curves(wanted))
         if "json" in wanted and isinstance(result, Certificate):
             expected = "what check found, for --json"
             raise InputError(name, expected, f"the Certificate of a run: torch-mirror verify {text} --json writes it")

@@ -1,11 +1,11 @@
 """What a verdict rests on, so that it may stand for a run that would be judged again.
 
-The key is known before the run: how it is to be judged, by which software on which processor, its arrays, and the bits
-of its first steps on both sides. Which files the rest depends on is known only behind it: those that were opened or
-imported. A verdict stands if the new run has the same key, and every file the contents that it had.
+The key is how a run is to be judged, by which software on which processor, its arrays, and the bits of all its steps on
+both sides: the run is made again, and only the judging is spared. A judged run's bits are taken while it is judged. Its
+files, those that were opened or imported, must have the contents that they had, too.
 
-What is not seen by this: the time of day, and numbers drawn without a seed, where they show in no array and in none of
-the first steps; a file that a library opens in C; a variable of the environment whose name is put together.
+What no step's bits show is not seen where no file that Python opens shows it either: what an equation on balls would do
+that arrays do not (a branch on their type, by a file that a library opens in C, the time of day).
 """
 
 import hashlib
@@ -20,18 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import reference
-import torch_mirror
 from reference.claim.tree import named
+from torch_mirror.doors.jobs.bits import bits_of
 from torch_mirror.doors.jobs.software import digest, hardware, software
 from torch_mirror.doors.jobs.watch import digest_of
 from torch_mirror.doors.runs import Run, Sides, Source
-from torch_mirror.training.convolutions import term_by_term
-from torch_mirror.training.session import session, session_by
-from torch_mirror.training.threads import one_thread
-
-TRIAL = 3
-"""How many first steps are in a key. The optimizer's state shows from the second step on."""
 
 OF_LIBRARIES = re.compile(
     "(OMP|OPENBLAS|GOTO|BLIS|MKL|KMP|ATEN|TORCH|PYTORCH|NPY|NUMPY|DNNL|ONEDNN|CUDA|CUBLAS|LD|LC)_.*|PYTHON.*|LANG|TZ"
@@ -54,27 +47,29 @@ class Basis(NamedTuple):
         return all(digest_of(path) == was for path, was in self.files.items()) and self.variables == read_by(self.files)
 
 
-def key_of(source: Source, folder: str, sides: Sides, steps: int | None, *, strict: bool) -> str:
-    """What is known of a run before it is judged, as one digest. Raises what its first steps raise."""
+def key_of(source: Source, folder: str, sides: Sides, steps: int | None, bits: str, *, strict: bool) -> str:
+    """All that is known of a run, as one digest. bits: of both its sides (see bits.py)."""
     e = sides.experiment if steps is None else replace(sides.experiment, steps=steps)
-    told = [tuple(source), folder, strict, e.name, e.steps, e.seed, e.accumulate, software(), hardware()]
+    told = [tuple(source), folder, strict, e.name, e.steps, e.seed, e.accumulate, software(), hardware(), bits]
     whole = hashlib.sha256(repr(told).encode())
     _add(whole, {**named(e.parameters), **e.named_data})
-    first = replace(e, steps=min(e.steps, TRIAL))
-    with one_thread(), term_by_term(), np.errstate(all="ignore"):
-        _add(whole, dict(reference.train(first).items()))
-        _add(whole, dict(torch_mirror.train(first, using=session_by(sides.using or session, first)).items()))
     return whole.hexdigest()
 
 
-def key_if_any(run: Run, folder: str, steps: int | None, *, strict: bool) -> str:
-    """The key of a run; "" where it cannot be made: then its error is told by what judges it. Nothing is printed."""
+def key_if_any(run: Run, folder: str, steps: int | None, bits: str | None = None, *, strict: bool) -> str:
+    """The key of a run; "" where it cannot be made: then its error is told by what judges it. Nothing is printed.
+
+    bits: of the run that was judged; None: a run is made, which costs two trainings.
+    """
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             sides = run.make()
             if run.source is None or not isinstance(sides, Sides):
                 return ""
-            return key_of(run.source, folder, sides, steps, strict=strict)
+            if bits is None:
+                e = sides.experiment if steps is None else replace(sides.experiment, steps=steps)
+                bits = bits_of(e, sides.using)
+            return key_of(run.source, folder, sides, steps, bits, strict=strict)
     except (Exception, SystemExit):  # noqa: BLE001 - the user's code may raise anything
         return ""
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from reference.errors import InputError, TorchMirrorError
 from torch_mirror.doors.jobs.basis import key_if_any
+from torch_mirror.doors.jobs.bits import Bits
 from torch_mirror.doors.jobs.software import software
 from torch_mirror.doors.jobs.watch import watched
 from torch_mirror.doors.runs import Bar, Source, again, judged, silent
@@ -80,10 +81,14 @@ def _judged(unit: Unit, bar: Bar | None, out: io.StringIO, err: io.StringIO) -> 
         if bar is None:
             inside.enter_context(redirect_stdout(out))
             inside.enter_context(redirect_stderr(err))
-        found = Answer(judged(run, unit.steps, strict=unit.strict, curves=unit.curves, bar=bar or silent))
+        bits = Bits() if unit.watched else None
+        found = Answer(
+            judged(run, unit.steps, strict=unit.strict, curves=unit.curves, bar=bar or silent, observe=bits)
+        )
         if watch is None:
             return found
-        key = key_if_any(run, unit.folder, unit.steps, strict=unit.strict)  # behind the run, which it must not disturb
+        told = None if bits is None else bits.digest()
+        key = key_if_any(run, unit.folder, unit.steps, told, strict=unit.strict)  # after it, which it must not disturb
     return found._replace(key=key, files=tuple(watch.files.items()), flaw=watch.flaw())
 
 

@@ -3,9 +3,11 @@
 No radius is known of what is not finite: nothing that comes of it can be judged. But the tensor in which it is born is
 made of finite numbers alone, and so is torch's. There NumPy's code is evaluated once more, from torch's parameters:
 
-    not finite there, and torch has a number     NumPy's side is wrong: the formula has a value, which torch computed
-                                                 from the same parameters. Of a gradient the derivative of the
-                                                 reference's own forward has to be finite as well, by its radius
+    not finite there, and torch has a number     NumPy's side is wrong if a number is due. A NaN is never due. For an
+                                                 infinite value or loss a number is due where the same code gives one in
+                                                 longdouble, whose range is 2^16384: what overflows on its way is finite
+                                                 then, and a pole, log 0 or 1 / 0, is not. Of a gradient the derivative
+                                                 of the reference's own forward has to be finite, by its radius
     not finite in both runs                      not judged, and said: at an infinity of the formula both are right
 
 Torch's number has to be far from overflow (ROOM), as a sum in another order may overflow where one does not.
@@ -75,6 +77,10 @@ def _plain(_: str, a: Array) -> Array:
     return np.array(a)  # a copy: the code may write to it
 
 
+def _in_longdouble(_: str, a: Array) -> Array:
+    return a.astype(np.longdouble)
+
+
 def _recorded(name: str, a: Array) -> Ball:
     return leaf(Ball(a, 0, format_of(a.dtype)), name)
 
@@ -128,6 +134,11 @@ def _judged(e: Experiment, torch: Trace, own: Mapping[str, Array], tensor: str) 
     places = [tuple(int(i) for i in at) for at in np.argwhere(alone)]
     if not places:
         return Born(note=f"{note}: not judged, as torch has none either, or a number that is near overflow")
+    if e.slots[tensor].role != "gradient":
+        wide = _own(e, {name: a[0] for name, a in torch.parameters.items()}, t, _in_longdouble)[tensor]
+        places = [at for at in places if np.isnan(own[tensor][at]) or np.isfinite(wide[at])]
+        if not places:
+            return Born(note=f"{note}: not judged, as its formula is not known to be finite there")
     finding = _finding(own[tensor], theirs, tensor, t, places)
     if e.slots[tensor].role == "gradient" and not _has_derivative(e, torch, finding):
         return Born(note=f"{note}: not judged, as the derivative is not known to be finite there")
