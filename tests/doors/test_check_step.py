@@ -352,6 +352,21 @@ def test_a_literal_beside_a_difference_is_not_refuted(beta: float) -> None:
     assert check_step(update, RMSprop(0.01 * (1 + 1e-9), alpha=beta), P, G).verdict == "refuted"
 
 
+def test_nor_where_it_is_far_less_than_the_way_that_is_gone() -> None:
+    """Of three numbers of Adam, which move by the rate and no more."""
+    draw = np.random.default_rng(2)
+    state = {"m": np.zeros(3), "v": np.zeros(3)}
+
+    def adam(p: Any, g: Any, s: Any, t: int) -> Any:
+        m, v = 0.9 * s["m"] + 0.1 * g, 0.9999 * s["v"] + 0.0001 * g * g
+        step_ = m / (1 - 0.9 ** (t + 1)) / (np.sqrt(v / (1 - 0.9999 ** (t + 1))) + 1e-8)
+        return p - 1e-3 * step_, {"m": m, "v": v}
+
+    p, g = draw.normal(size=3), draw.normal(size=3)
+    assert check_step(adam, Adam(1e-3, betas=(0.9, 0.9999)), p, g, start=state).verdict != "refuted"
+    assert check_step(adam, Adam(1e-3 * (1 + 1e-9), betas=(0.9, 0.9999)), p, g, start=state).verdict == "refuted"
+
+
 def test_torch_s_other_optimizers_are_told_as_such() -> None:
     with pytest.raises(InputError, match=r"optimizer: expected an object with init\(\) and step\(\).*, got Adamax"):
         check_step(plain, torch.optim.Adamax([torch.zeros(1)]), P, G)

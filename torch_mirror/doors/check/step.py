@@ -221,12 +221,13 @@ def _compared(
             pairs |= _states(name, own, my_state, yours.state)
         for name, (x, y, start) in pairs.items():
             if rows.get(name) is None or rows[name].word != "WRONG":
-                rows[name] = _row(name, x.settled(), _settled(y), start, t)
-                if rows[name].word == "WRONG" and name in beginning:
+                row = _row(name, x.settled(), _settled(y), start, t)
+                if row.word == "ok" and name in beginning:
+                    row = _by_the_way(row, x, y, beginning[name])
+                if row.word == "WRONG" and name in beginning:
                     way = compared.both(*((Ball(_settled(a)) - beginning[name]).settled() for a in (y, x)))
-                    rows[name] = compared.unless_constants(rows[name], way, narrow, 2 * _cancelled(ours))
-                if rows[name].word == "ok" and name in beginning:
-                    rows[name] = _by_the_way(rows[name], x, y, beginning[name])
+                    row = compared.unless_constants(row, way, narrow, 2 * _cancelled(ours))
+                rows[name] = row
         seen = {name: _settled(y) for name, (_, y, _) in pairs.items()}
         if first is not None and len(first.later) < FOLLOWED:
             first = first._replace(later=(*first.later, Later(g, seen)))
