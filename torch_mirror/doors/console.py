@@ -106,8 +106,10 @@ def check_paths(
     wanted = {name: path for name, path in paths.items() if path is not None}
     inputs = [path for given in read for path in (Path(given), Path(str(given).rpartition(":")[0])) if path.is_file()]
     for name, path in wanted.items():
-        if any(path.exists() and path.samefile(given) for given in inputs):
+        if any(path.resolve() == given.resolve() or (path.exists() and path.samefile(given)) for given in inputs):
             raise InputError(f"--{name}", "another file than is read", str(path))
+        if any(path.resolve() == other.resolve() for known, other in wanted.items() if known != name):
+            raise InputError(f"--{name}", "another file than the other reports have", str(path))
         if path.suffix == ".py" and not sources:
             raise InputError(f"--{name}", "a file that is no Python source", str(path))
         if name == "figures":

@@ -133,6 +133,8 @@ def test_runs_that_are_missing_or_new_fail() -> None:
         (None, ("--update", "linear-bach"), "unknown experiment 'linear-bach': did you mean 'linear-batch'?"),
         (None, ("--update", "--json", "no/a.json"), "--json: expected a path that can be written"),
         ("torch-mirror baseline 1\nend 0\n", ("--junit", "b.txt"), "--junit: expected another file than is read"),
+        ("torch-mirror baseline 1\nend 0\n", ("--junit", "./none/../b.txt"), "--junit: expected another file than is"),
+        ("torch-mirror baseline 1\nend 0\n", ("--junit", "o.x", "--json", "o.x"), "another file than the other"),
         (None, ("--headroom-factor", "0.5"), "0.5 is not in the range x>=1"),
     ],
 )

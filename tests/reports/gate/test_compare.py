@@ -135,6 +135,13 @@ def test_where_bits_have_changed_a_resolution_may_move_a_little() -> None:
     assert kinds(with_row(0, resolution=2.1e-15)._replace(prints=other), HERE) == ["resolution", "bits"]
 
 
+@both
+def test_a_tensor_that_is_0_from_now_on_fails(environment: dict[str, str]) -> None:
+    """0 is within every radius: of a gradient that is lost on both sides nothing else would be told."""
+    assert CLAIM.figures[0].resolution is not None
+    assert kinds(with_row(0, resolution=None), environment) == ["resolution"]
+
+
 def scaled(times: float, many: int) -> Claim:
     """The claim, with so many of its rows so many times as coarse, and as near to their radius."""
     worse = (

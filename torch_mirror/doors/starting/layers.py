@@ -31,10 +31,14 @@ def class_of_layers(source: Source) -> Plan | None:
         "    return ((y - t) ** 2).mean(), gradients",
     )
     only = f"of each layer {', '.join(slopes)}"
-    parameters = [f"# {only} is judged, and nothing else that the network learns: add it here and above", "p = [{n: getattr(layer, n) for n in NAMES if hasattr(layer, n)} for layer in net.layers]"]
+    parameters = [
+        f"# {only} is judged, and nothing else that the network learns: add it here and above",
+        "p = [{n: getattr(layer, n) for n in NAMES if hasattr(layer, n)} for layer in net.layers]",
+    ]
     return Plan(
-        f"class {model}, which has a list of layers ({only} alone is judged)", "loss_and_gradients", parameters, ["x", "t"],
-        [*source.classes.values()], [], {}, known=False, before=(f"net = {made}",), adapter=adapter, lost=tuple(lost),
+        f"class {model}, which has a list of layers ({only} alone is judged)",
+        "loss_and_gradients", parameters, ["x", "t"], [*source.classes.values()], [], {}, known=False,
+        before=(f"net = {made}",), adapter=adapter, lost=tuple(lost),
     )  # fmt: skip
 
 

@@ -173,6 +173,8 @@ def _read_figure(words: list[str], refuse: _Refuse) -> Figure:
     found = re.fullmatch(r"([0-9]{1,18})\+([0-9]{1,18})", counts)
     if side not in get_args(Side) or check not in get_args(Check) or found is None:
         refuse("a known side and check, and two counts")
+    if "nan" in {headroom.removeprefix("<"), resolution}:
+        refuse("a headroom and a resolution that are numbers: with nan nothing would ever fail")
     return Figure(
         _named(tensor), cast("Side", side), cast("Check", check), int(found[1]), int(found[2]),
         _float(headroom.removeprefix("<"), refuse), headroom.startswith("<"),

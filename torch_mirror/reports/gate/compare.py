@@ -172,10 +172,19 @@ def _elsewhere(f: Figure, g: Figure) -> Iterator[Change]:
         fewer = g.judged + g.vacuous < f.judged + f.vacuous or (g.check == "local" and 2 * g.judged < f.judged)
     if fewer:
         yield _fewer(f, g)
+    yield from _of_zeros(f, g)
+
+
+def _of_zeros(f: Figure, g: Figure) -> Iterator[Change]:
+    """A tensor that is 0 now wherever it is looked at, and was not: 0 is within every radius, whatever the factor."""
+    if f.check == "local" and f.judged and f.resolution is not None and g.resolution is None:
+        words = f"resolution {f.resolution:.3g} -> none: it is 0 now wherever it is looked at, and no factor could fail"
+        yield _row("resolution", g, words, f.resolution)
 
 
 def _coarser(f: Figure, g: Figure, room: float) -> Iterator[Change]:
-    """Nothing where one of the tensors was 0 wherever it was looked at: of that no resolution can be told."""
+    """Nothing where the tensor was 0 wherever it was looked at: of that no resolution can be told."""
+    yield from _of_zeros(f, g)
     if f.resolution is not None and g.resolution is not None and g.resolution > room * f.resolution:
         words = f"resolution {_from_to(f.resolution, g.resolution)}: the check became blinder"
         yield _row("resolution", g, words, f.resolution, g.resolution)
