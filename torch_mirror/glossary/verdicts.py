@@ -94,7 +94,8 @@ CHECKS = (
     ),
     Entry(
         "formula", "check",
-        "Of a run in float32: a copy of torch's module in float64 takes its last step once more, on the same numbers, "
+        "Of a run in float32, if asked for (verify's formulas=True): "
+        "a copy of torch's module in float64 takes its last step once more, on the same numbers, "
         "and every value and gradient of it is judged as in `local`. So a row left out of a long sum shows, which "
         "float32's radius hides. Where no copy can tell, a note says why.",
         ("local", "radius"),

@@ -3,7 +3,8 @@
     one = twin_step(session, e64, step)        # a Trace of one step: values, loss, gradients, in float64
 
 Float32 is exact in float64, so the twin starts from the very numbers of the run. It is a copy (copied.py), and the
-module that it was copied from is not called: no hook of its fires again, no counter moves, no buffer is written to.
+module that it was copied from is not called: no hook of its fires again, no attribute or buffer of it is written to.
+What its code does to a class, a default argument, a file or a setting of the process is done once more.
 
 A twin tells nothing where it is not the same program in another precision. NoTwinError says so, and why:
 
