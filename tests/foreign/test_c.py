@@ -99,3 +99,9 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     subprocess.run(["gcc", f"-I{FOLDER}", str(FOLDER / "train.c"), "-o", "train"], cwd=tmp_path, check=True)
     done = subprocess.run(["./train", "/dev/full"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "/dev/full: the file cannot be written whole\n")
+
+
+def test_the_writer_is_one_screen_and_none_of_its_lines_is_long() -> None:
+    lines = (FOLDER / "torch_mirror_trace.h").read_text().splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 120
