@@ -14,7 +14,7 @@
 #include <string.h>
 #define TM_REAL(real) (sizeof(real) == 4 ? "F32" : "F64")
 #define TM_STACKED(name) strspn(name, "pst") /* parameters, states, tensors have a row a step; all else is there once */
-typedef struct { char name[64], dtype[8], *data; int shape[9]; size_t row, rows; } tm_array; /* how many axes, and each */
+typedef struct { char name[64], dtype[8], *data; int shape[9]; size_t row, rows; } tm_array; /* how many axes, each */
 typedef struct { tm_array arrays[128]; int count; const char *failed; } tm_trace;
 
 /* One row more. dtype: F64, F32, I64, U8 ..., behind whose letter the bits stand; then the axes, each an int. */
