@@ -3,6 +3,8 @@
 from itertools import islice
 
 from tests.benchmarks import scoreboard
+from tests.benchmarks import scoreboard_cases as cases
+from tests.benchmarks import scoreboard_tools as tools
 from tests.examples.test_examples import EXAMPLES
 from tests.pages.api import ROOT
 
@@ -22,20 +24,20 @@ def test_the_page_is_of_these_tools_and_these_networks() -> None:
 
 def test_every_tool_lets_right_code_pass_and_finds_what_is_large() -> None:
     assert {*HERE} <= {*scoreboard.TOOLS}
-    right = next(scoreboard.honest("float64"))
+    right = next(cases.honest("float64"))
     assert [name for name in HERE if scoreboard.TOOLS[name][0](right).wrong] == []
-    for case in islice(scoreboard.faults("float64"), 2):  # the code is the edited one until the next is asked for
+    for case in islice(cases.faults("float64"), 2):  # the code is the edited one until the next is asked for
         seen = {name: scoreboard.TOOLS[name][0](case) for name in HERE}
         assert [name for name, s in seen.items() if not s.wrong] == []
         assert [name for name, s in seen.items() if s.located] == ["torch_mirror.check"]
 
 
 def test_what_is_small_is_small_enough_for_a_usual_tolerance() -> None:
-    case = next(scoreboard.small("float32"))
-    assert not scoreboard.by_assert_close(case).wrong
-    assert scoreboard.by_check(case).wrong
+    case = next(cases.small("float32"))
+    assert not tools.by_assert_close(case).wrong
+    assert tools.by_check(case).wrong
 
 
 def test_the_code_is_its_own_again_after_an_edit() -> None:
-    list(islice(scoreboard.faults("float64"), 3))
-    assert not scoreboard.by_check(next(scoreboard.honest("float64"))).wrong
+    list(islice(cases.faults("float64"), 3))
+    assert not tools.by_check(next(cases.honest("float64"))).wrong

@@ -30,15 +30,12 @@ def class_of_layers(source: Source) -> Plan | None:
         "    gradients = [{n: getattr(layer, NAMES[n]) for n in weights} for layer, weights in zip(net.layers, p)]",
         "    return ((y - t) ** 2).mean(), gradients",
     )
-    only = f"of each layer {', '.join(slopes)}"
-    parameters = [
-        f"# {only} is judged, and nothing else that the network learns: add it here and above",
-        "p = [{n: getattr(layer, n) for n in NAMES if hasattr(layer, n)} for layer in net.layers]",
-    ]
+    only = f"{', '.join(slopes)} of each layer"
+    parameters = ["p = [{n: getattr(layer, n) for n in NAMES if hasattr(layer, n)} for layer in net.layers]"]
     return Plan(
-        f"class {model}, which has a list of layers ({only} alone is judged)",
+        f"class {model}, which has a list of layers",
         "loss_and_gradients", parameters, ["x", "t"], [*source.classes.values()], [], {}, known=False,
-        before=(f"net = {made}",), adapter=adapter, lost=tuple(lost),
+        before=(f"net = {made}",), adapter=adapter, lost=tuple(lost), only=only,
     )  # fmt: skip
 
 

@@ -9,22 +9,23 @@ from torch_mirror.doors.starting.sizes import shapes_told
 from torch_mirror.doors.starting.source import Function, Source, arguments, returned
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
     """What a function returns: how it is taken apart, and each gradient as the adapter has it, by its parameter."""
 
     targets: str
     gradients: dict[str, str]
     lost: list[str]
+    loss: str = ""  # as it stands there
 
 
 def names_of_the_module(source: Source) -> Plan | None:
     """A function whose gradients are of names of the module; a name that is an argument is none of these."""
-    given = {f.name: _given(f, {*source.names} - {*arguments(f)}) for f in source.functions.values()}
+    given = {f.name: given_by(f, {*source.names} - {*arguments(f)}) for f in source.functions.values()}
     # The one with the most gradients: helpers return some, too.
     name = max(given, key=lambda name: len(given[name].gradients), default="")
     if not name or not given[name].gradients:
         return None
-    f, (targets, gradients, lost) = source.functions[name], given[name]
+    f, (targets, gradients, lost, _) = source.functions[name], given[name]
     data = arguments(f)
     inside = ", ".join(f'"{leaf}": {text}' for leaf, text in gradients.items())
     adapter = (
@@ -47,23 +48,24 @@ def _loaded(f: Function) -> set[str]:
     return {node.id for node in ast.walk(f) if isinstance(node, ast.Name)}
 
 
-def _given(f: Function, parameters: set[str]) -> _Given:
+def given_by(f: Function, parameters: set[str]) -> Given:
+    """What a function returns, if it is a loss and gradients of some of these parameters."""
     value = returned(f)
     if not isinstance(value, ast.Tuple):
-        return _Given("", {}, [])
+        return Given("", {}, [])
     if len(value.elts) == 2:
         inner = elements(value.elts[1], f)
         keys = keys_of(value.elts[1], f)
         if keys:
             leaves = {key: key if key in parameters else leaf_of(key, parameters) for key in keys}
             lost = [key for key, leaf in leaves.items() if not leaf]
-            return _Given("loss, d", {leaf: f'd["{key}"]' for key, leaf in leaves.items() if leaf}, lost)
+            return Given("loss, d", {leaf: f'd["{key}"]' for key, leaf in leaves.items() if leaf}, lost)
         if inner is not None:
             targets, gradients, lost = _in_a_row(items(inner, parameters), -1)
-            return _Given(f"loss, ({targets},)", gradients, lost)
+            return Given(f"loss, ({targets},)", gradients, lost)
     found = items(value.elts, parameters)
     loss = _place_of_loss(found)
-    return _Given("", {}, []) if loss is None else _Given(*_in_a_row(found, loss))
+    return Given("", {}, []) if loss is None else Given(*_in_a_row(found, loss), found[loss].text)
 
 
 def _place_of_loss(found: list[Item]) -> int | None:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.products import INSIDE, keys
@@ -25,6 +26,8 @@ class Plan(NamedTuple):
     data:            the arguments behind the parameters; scope: the code that uses them
     lost:            gradients whose parameter was not found, as they stand: the written function stops at them
     leaves:          names of parameters; known: whether p["W1"] is one of them; alone: whether p is the only one itself
+    places:          where those are that are no p["W1"]: W1 at p[0]
+    together:        whether ``parameters`` make the data, too; only: what alone is judged, in words, "" where it is all
     """
 
     found: str
@@ -41,6 +44,9 @@ class Plan(NamedTuple):
     before: tuple[str, ...] = ()
     adapter: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    places: Mapping[str, str] = MappingProxyType({})
+    together: bool = False
+    only: str = ""
 
 
 def made_by(function: Function, sizes: Sizes, *, method: bool = False) -> str | None:

@@ -1,7 +1,7 @@
 """Which weight an array is multiplied by, and from which side: what the first and the last size of a network are."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 
@@ -11,6 +11,7 @@ class Product(NamedTuple):
     left: str
     right: str
     line: tuple[int, int]  # and column
+    single: bool = False  # whether the right one is one row of an array: xs[t]
 
 
 def products(functions: Iterable[ast.AST]) -> list[Product]:
@@ -21,7 +22,7 @@ def products(functions: Iterable[ast.AST]) -> list[Product]:
             pair = _pair(node)
             if pair is not None:
                 place = node.lineno, node.col_offset  # type: ignore[attr-defined]  # of an expression
-                found.append(Product(called(pair[0]), called(pair[1]), place))
+                found.append(Product(called(pair[0]), called(pair[1]), place, _is_row(pair[1])))
     return sorted(found, key=lambda product: product.line)
 
 
@@ -36,6 +37,34 @@ def _pair(node: ast.AST) -> tuple[ast.expr, ast.expr] | None:
     if isinstance(of, ast.Name) and of.id in ("np", "numpy"):
         return (node.args[0], node.args[1]) if len(node.args) > 1 else None
     return (of, node.args[0]) if node.args else None
+
+
+def _is_row(node: ast.expr) -> bool:
+    """Whether it is one row of an array, ``xs[t]``, and no name in a dict, ``p["W"]``."""
+    if not isinstance(node, ast.Subscript) or isinstance(node.slice, ast.Tuple | ast.Slice):
+        return False
+    return not (isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str))
+
+
+def samples(functions: Iterable[ast.AST], arrays: Collection[str]) -> set[str]:
+    """The names of single rows of arrays: of a loop over one, over zip or enumerate of some, or of ``x = X[i]``."""
+    found = set[str]()
+    for function in functions:
+        for node in ast.walk(function):
+            if isinstance(node, ast.For | ast.comprehension):
+                found |= {name for name, of in _in_step(node.target, node.iter) if of in arrays}
+            if isinstance(node, ast.Assign) and _is_row(node.value) and called(node.value) in arrays:
+                found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def _in_step(target: ast.expr, of: ast.expr) -> list[tuple[str, str]]:
+    """Each name of a loop with what it goes through."""
+    if isinstance(of, ast.Call) and isinstance(target, ast.Tuple) and ast.unparse(of.func) == "enumerate" and of.args:
+        return _in_step(target.elts[1], of.args[0]) if len(target.elts) == 2 else []
+    if isinstance(of, ast.Call) and isinstance(target, ast.Tuple) and ast.unparse(of.func) == "zip":
+        return [pair for one, other in zip(target.elts, of.args, strict=False) for pair in _in_step(one, other)]
+    return [(target.id, ast.unparse(of))] if isinstance(target, ast.Name) else []
 
 
 def called(node: ast.expr) -> str:

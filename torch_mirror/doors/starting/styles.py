@@ -5,6 +5,7 @@
     a class         loss(X, y) with self.params; loss(x, t), then backward(); or forward(x) and backward(dy)
     layers          self.layers, a list of objects with forward(x) and backward(dy) each
     globals         lossFun(inputs, targets) -> loss, dW, db, with W and b of the module
+    arguments       backprop(X, y, W1, b1, W2, b2) -> loss, dW1, db1, dW2, db2
 
 Each is told by the names that people use, and by what is returned.
 """
@@ -13,7 +14,9 @@ import ast
 import re
 from collections.abc import Callable
 
+from torch_mirror.doors.starting.apart import fields, place, taken_apart
 from torch_mirror.doors.starting.classes import class_with_backward, class_with_loss, class_with_loss_and_backward
+from torch_mirror.doors.starting.given import parameters_as_arguments
 from torch_mirror.doors.starting.gradients import LOSSES, is_pair
 from torch_mirror.doors.starting.guesses import guessed_parameters
 from torch_mirror.doors.starting.layers import class_of_layers
@@ -36,7 +39,7 @@ def plan_of(source: Source) -> Plan | None:
     """What the file has; None if nothing in it looks like a network with a backward pass."""
     for style in (
         _function, _functions, class_with_loss, class_with_loss_and_backward, class_of_layers, class_with_backward,
-        names_of_the_module,
+        names_of_the_module, parameters_as_arguments,
     ):
         plan = style(source)
         if plan is not None:
@@ -91,11 +94,31 @@ def _with_parameters(source: Source, plan: Plan, function: Function, given: str)
     """The plan with what makes its parameters: a function of the file, or numbers of shapes that are guessed."""
     maker = maker_of(source)
     sizes = sizes_of(source, maker)
-    leaves = subscripts([function, *plan.scope], given)
+    scope = [function, *plan.scope]
+    leaves = subscripts(scope, given)
     if maker is not None and (call := made_by(maker, sizes)) is not None:
-        lines = [f"p = {{module}}.{maker.name}({call})"]
-        return plan._replace(parameters=lines, leaves=leaves, known=bool(leaves))
-    return guessed_parameters(plan, [function, *plan.scope], given, leaves, sizes)
+        places = {} if leaves else _places(source, scope, given)
+        leaves = leaves or [*places]
+        together = _with_data(maker, plan.data)
+        lines = [f"{together or 'p'} = {{module}}.{maker.name}({call})"]
+        return plan._replace(
+            parameters=lines, leaves=leaves, known=bool(leaves), places=places, together=bool(together)
+        )
+    return guessed_parameters(plan, scope, given, leaves, sizes)
+
+
+def _places(source: Source, scope: list[ast.AST], given: str) -> dict[str, str]:
+    """Where the parameters are in a list, a tuple or an object: W1 at p[0], or at p.W1."""
+    apart = {name: place(path) for name, path in taken_apart(scope, given).items()}
+    return apart or {name: f"p.{name}" for name in fields(scope, source.classes.values(), given)}
+
+
+def _with_data(maker: Function, data: list[str]) -> str:
+    """``p, x, t`` where the maker of the parameters returns the data as well; "" where it does not."""
+    value = returned(maker)
+    names = [ast.unparse(one) for one in value.elts] if isinstance(value, ast.Tuple) else []
+    others = [name for name in names if name not in data]
+    return ", ".join(name if name in data else "p" for name in names) if data and len(others) == 1 < len(names) else ""
 
 
 # --- functions that are apart -------------------------------------------------------------------------

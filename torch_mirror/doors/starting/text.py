@@ -37,6 +37,7 @@ NOTHING = (
 MISSING = (
     "Not judged: {lost}. The parameter was not found: add it to {name}, whose function stops until then."
 )
+ONLY = "The file judges {only}, and nothing else: what else the network learns, add to NAMES in {name}."
 GUESSES = (
     "Shapes in {name} are guesses: if your function ends with an IndexError or a ValueError, look first at the lines "
     'that say "a guess".'
@@ -135,8 +136,9 @@ def starting_file(source: Source, output: Path) -> Start:
 def _notes(plan: Plan, name: str) -> tuple[str, ...]:
     """What is missing, and where to look first when the network cannot be run."""
     lost = ", ".join(plan.lost)
-    guesses = GUESSES.format(name=name)
-    return (MISSING.format(lost=lost, name=name), guesses) if lost else (guesses,)
+    missing = [MISSING.format(lost=lost, name=name)] if lost else []
+    only = [ONLY.format(only=plan.only, name=name)] if plan.only else []
+    return (*missing, *only, GUESSES.format(name=name))
 
 
 class _Import(NamedTuple):
@@ -184,6 +186,8 @@ def _parameters(plan: Plan) -> list[str]:
 
 
 def _data(source: Source, plan: Plan) -> list[str]:
+    if plan.together:
+        return []
     of_class = (node for name, node in source.classes.items() if any(f".{name}(" in line for line in plan.before))
     maker = next((methods(node).get("__init__") for node in of_class), maker_of(source))
     sizes = sizes_of(source, maker)
