@@ -85,13 +85,24 @@ def promising(v: View, name: str, guess: Guess) -> bool:
 
 
 def first_wrong(v: View, guess: Guess) -> int:
-    """The first of the values that is not right in the place that it may stand for."""
+    """The first of the values that is not right in the place that it may stand for.
+
+    It is also right there where it is known as the derivative by another value: of s = s + u they are the same numbers.
+    """
 
     def right(value: int, place: int) -> bool:
-        m = match_of(v, value)
-        return m is not None and not m.partial and m.number == place and equal(m.factor, guess.share)
+        m, d = match_of(v, value), v.derivatives.get(place)
+        if m is None or m.partial or d is None:
+            return False
+        x = v.scene.tape.values[value]
+        c = m.factor if m.number == place else factor(x, d) if _squeezed(x) == _squeezed(d) else None
+        return c is not None and equal(c, guess.share)
 
     return min((value for value, place in guess.pairs if not right(value, place)), default=guess.value)
+
+
+def _squeezed(x: Number) -> tuple[int, ...]:
+    return tuple(n for n in x.shape if n != 1)
 
 
 def equal(factor: float, other: float) -> bool:
