@@ -35,6 +35,7 @@ class Case(NamedTuple):
     others:   further values that may stand in for one of their shape, as nodes that nothing is made of
     previous: by the name of an output or a leaf, the node of what it was a step before
     literals: numbers that stand in the user's forward pass
+    forward:  by shape, the nodes of the forward pass
     """
 
     eq: Equation
@@ -53,6 +54,7 @@ class Case(NamedTuple):
     others: Mapping[str, int]
     previous: Mapping[str, int]
     literals: Mapping[str, Literal]
+    forward: Mapping[tuple[int, ...], tuple[int, ...]]
     found: tuple[Edit, ...] = ()
 
 
@@ -75,8 +77,16 @@ def case_of(
         eq, shape, names_by_role(eq, of), frozenset(i for i in every if not has_name(eq, i)),
         of, turns(eq, of), balls, centres(balls), seen, wrong, _room(eq, balls, seen), known, user,
         {name: spare[name] for name in others}, {name: spare[f"{name} of the step before"] for name in previous},
-        written,
+        written, _forward(eq),
     )  # fmt: skip
+
+
+def _forward(eq: Equation) -> dict[tuple[int, ...], tuple[int, ...]]:
+    found: dict[tuple[int, ...], list[int]] = {}
+    for i, node in enumerate(eq.nodes):
+        if node.kind == "forward" and eq.values[i].dtype != bool:
+            found.setdefault(eq.values[i].shape, []).append(i)
+    return {shape: tuple(several) for shape, several in found.items()}
 
 
 def _beside(eq: Equation, values: Mapping[str, Number]) -> tuple[Equation, dict[str, int]]:
