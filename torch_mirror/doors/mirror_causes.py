@@ -29,7 +29,6 @@ from torch_mirror.doors.check.runs import Followed, as_taken, followed
 from torch_mirror.doors.check.world import world_of
 from torch_mirror.tape import causes
 from torch_mirror.tape.causes import by_number, in_words
-from torch_mirror.tape.edits.constants import table
 from torch_mirror.tape.edits.explain import explain
 from torch_mirror.tape.edits.explain_updates import explain_update
 from torch_mirror.tape.edits.gradients import gradient_equation
@@ -150,7 +149,7 @@ def told_in_words(told: Explanation, elements: Mapping[str, int], sizes: Mapping
         return told.facts
     if told.unexplained or not told.findings:
         return ()
-    constants = table(sizes) if sizes else {}
+    constants = told.constants if sizes else {}
     if len(told.findings) == 1:
         return tuple(in_words([cause], elements, constants) for cause in told.findings[0].causes)
     if any(len(found.causes) > 1 for found in told.findings):

@@ -49,15 +49,16 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
         return tuple(Fault((spelled(name),), why=NOT_ASKED) for name in wrong[:MOST])
     if s.both:
         return tuple(Fault((spelled(name),), note=BOTH) for name in wrong[:MOST])
-    if any(is_right(s, anew(s, {}), name) for name in wrong) and (other := ended(s)) is not None:
-        s = other
+    plain = anew(s, {})
+    if any(is_right(s, plain, name) for name in wrong) and (other := ended(s)) is not None:
+        s, plain = other, anew(other, {})
     sizes = {"N (the batch)" if name == "N" else name: n for name, n in asked.sizes.items()}
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
     told: list[tuple[Fault, set[int]]] = []  # with the values that were put in the place of derivatives
     until = time.process_time() + SECONDS
     while left and len(faults) < MOST:
-        derivatives = anew(s, given)
+        derivatives = anew(s, given) if given else plain
         v = view_of(s, derivatives, partial_sums(s, derivatives))
         left = [name for name in left if not is_right(s, v.derivatives, name)]
         if not left:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from torch_mirror.balls.number import Number
-from torch_mirror.tape.edits.constants import DECIMAL, PLAIN, Constant, table
+from torch_mirror.tape.edits.constants import DECIMAL, PLAIN, Constant
 from torch_mirror.tape.edits.explain import Point, explain
 from torch_mirror.tape.edits.gradients import gradient_equation
 from torch_mirror.tape.edits.told import Cause, Explanation
@@ -150,13 +150,12 @@ def by_number(sizes: Sizes, there: Sizes | None = None) -> dict[str, float]:
 def _told(e: Explanation, s: Scene, mistake: Mistake, asked: Asked) -> tuple[tuple[str, ...], str]:
     wanted = {asked.spoken(name) for name in mistake.wrong}
     sizes = {asked.spoken(name): s.gradients[name].size for name in mistake.wrong}
-    constants = table(by_number(asked.sizes))
     explained = [set(finding.causes[0].explains) for finding in e.findings]
     if e.findings and explained[0] == wanted:
         first = e.findings[0]
-        return tuple(in_words([cause], sizes, constants) for cause in first.causes), first.why
+        return tuple(in_words([cause], sizes, e.constants) for cause in first.causes), first.why
     if e.findings and set().union(*explained) == wanted and all(len(f.causes) == 1 for f in e.findings):
-        return (in_words([f.causes[0] for f in e.findings], sizes, constants),), ""
+        return (in_words([f.causes[0] for f in e.findings], sizes, e.constants),), ""
     if not e.tried and e.complete:
         return (), "; ".join(e.facts)  # the right equation is 0, as of np.sign, or there is nothing to compare
     return (), unexplained(e, "equation")
@@ -191,6 +190,7 @@ def _with_number(words: str, constants: Mapping[str, Constant]) -> str:
         for before, after in (("a factor ", " at "), ("a factor ", " there"), ("a term ", " * ")):
             if f"{before}{name}{after}" in words:
                 batch = ", N the batch" if re.search(r"\bN\b", name) else ""
-                told = f"{before}{number(constants[name].value)} (here {name}{batch}){after}"
+                c = number(constants[name].value)
+                told = f"{before}{c if c == name else f'{c} (here {name}{batch})'}{after}"
                 return words.replace(f"{before}{name}{after}", told)
     return words

@@ -85,13 +85,24 @@ def promising(v: View, name: str, guess: Guess) -> bool:
 
 
 def first_wrong(v: View, guess: Guess) -> int:
-    """The first of the values that is not right in the place that it may stand for."""
+    """The first of the values that is not right in the place that it may stand for.
+
+    It is also right there where it is known as the derivative by another value: of s = s + u they are the same numbers.
+    """
 
     def right(value: int, place: int) -> bool:
-        m = match_of(v, value)
-        return m is not None and not m.partial and m.number == place and equal(m.factor, guess.share)
+        m, d = match_of(v, value), v.derivatives.get(place)
+        if m is None or m.partial or d is None:
+            return False
+        x = v.scene.tape.values[value]
+        c = m.factor if m.number == place else factor(x, d) if _squeezed(x) == _squeezed(d) else None
+        return c is not None and equal(c, guess.share)
 
     return min((value for value, place in guess.pairs if not right(value, place)), default=guess.value)
+
+
+def _squeezed(x: Number) -> tuple[int, ...]:
+    return tuple(n for n in x.shape if n != 1)
 
 
 def equal(factor: float, other: float) -> bool:
@@ -167,7 +178,7 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
     sizes = {abs(c) for c in shares}
     share = sizes.pop() if len(sizes) == 1 else 1.0
     tried = [c for c in sorted(shares | {share}, reverse=True) if abs(c) == share]  # of what is subtracted, one is < 0
-    due = _due(v, way.right, leaf)
+    due = _one_of_each(s, _due(v, way.right, leaf))
     known = {bits(s, n) for n in s.forward}
     on_the_way = [n for n in (*way.right, *way.before, *way.between) if _is_number(s, n) and n not in s.inner]
     for n in sorted(on_the_way, key=lambda n: (-reach.get(n, 0), bits(s, n) in known, not called(s, n))):
@@ -176,9 +187,21 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
             yield from (Guess(((n, own.number),), c) for c in tried)
         elif own is not None and not equal(own.factor, 1):  # nothing after it may take that factor away again
             yield Guess(((n, own.number),))
-        for place in due:
-            if _alike(s, place, n) and (own is None or own.partial or place != own.number):
+        for place in due.get(_axes(s, n), ()):
+            if own is None or own.partial or place != own.number:
                 yield from (Guess(((n, place),), c) for c in tried)
+
+
+def _one_of_each(s: Scene, places: Iterable[int]) -> dict[tuple[int, ...], list[int]]:
+    """By their axes, the first places of each expression: no more of a loop's turns are asked for (guesses_of)."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    counts: dict[Any, int] = {}
+    for n in places:
+        key = site_of(s, n), _axes(s, n)
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= CALLS + 1:  # one of them may be what a value is right for already
+            found.setdefault(key[1], []).append(n)
+    return found
 
 
 def _by_forward(v: View, start: int, leaf: int, left: list[str], reach: dict[int, int]) -> Iterator[Guess]:
@@ -186,12 +209,11 @@ def _by_forward(v: View, start: int, leaf: int, left: list[str], reach: dict[int
     s = v.scene
     used = {name: _used(s, s.above[name]) for name in left}
     taken = _used(s, trail(v, start).between)
+    due = _one_of_each(s, _due(v, (), leaf))
     for m in sorted(taken):
         if s.tape.values[m].ndim and not is_leaf(s, m):
             reach[m] = sum(m in used[name] for name in left)
-            for place in _due(v, (), leaf):
-                if _alike(s, place, m):
-                    yield Guess(((m, place),))
+            yield from (Guess(((m, place),)) for place in due.get(_axes(s, m), ()))
 
 
 def _used(s: Scene, numbers: Iterable[int]) -> set[int]:
@@ -244,8 +266,12 @@ def _backwards(numbers: list[int], outer: int) -> list[int]:
 
 def _alike(s: Scene, m: int, n: int) -> bool:
     """Whether two values have the same axes, in any order and but for those of length 1."""
-    one, other = (sorted(size for size in s.tape.values[k].shape if size != 1) for k in (m, n))
-    return one == other
+    return _axes(s, m) == _axes(s, n)
+
+
+def _axes(s: Scene, n: int) -> tuple[int, ...]:
+    """Sorted, without those of length 1."""
+    return tuple(sorted(size for size in s.tape.values[n].shape if size != 1))
 
 
 def bits(s: Scene, number: int) -> tuple[Any, bytes]:

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.arrays import Array
+from torch_mirror.balls.adjoints import fitted
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import Kind, Node, Recording, paused
+from torch_mirror.balls.recording import Choice, Kind, Node, Recording, paused
 from torch_mirror.tape import naming
 from torch_mirror.tape.conventions import turned
 from torch_mirror.tape.graph import made_of
@@ -183,10 +186,9 @@ def roughly(v: View, given: Mapping[int, Number]) -> dict[str, Any]:
             g = found.get(n) if known else (d.value if (d := v.derivatives.get(n)) is not None else None)
             if not wanted or g is None:
                 continue
-            parts = passed_on(s, y, Number(g, 0, y.format))
+            parts = _roughly_passed_on(s, y, g)
             for m in wanted & parts.keys():
-                part = parts[m].value
-                found[m] = part if m not in found else found[m] + part
+                found[m] = parts[m] if m not in found else found[m] + parts[m]
     return {name: found[leaf] for name, leaf in leaves.items() if leaf in found}
 
 
@@ -229,6 +231,23 @@ def passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
     found: dict[int, Any] = {} if own is None else {own: g}
     _back(y, found, [], s.side, None)
     return {n: part if isinstance(part, Number) else part.number() for n, part in found.items() if n != own}
+
+
+def _roughly_passed_on(s: Scene, y: Number, g: Array) -> dict[int, Array]:
+    """The same of centres alone: an adjoint is NumPy code, which needs no radii but for masks."""
+    node, side = y.node, s.side
+    own, adjoint, named = node.number, node.adjoint, dict(node.named)
+    if isinstance(adjoint, Choice):
+        named["side"] = side if isinstance(side, str) else side.get(own, "first")
+        adjoint = adjoint.by
+    if isinstance(adjoint, Kind) or "at" in node.named or any(isinstance(x, Mask) for x in node.operands):
+        return {n: part.value for n, part in passed_on(s, y, Number(g, 0, y.format)).items()}
+    values, found = [x.value for x in node.operands], dict[int, Array]()
+    for i, x in enumerate(node.operands):
+        if (n := number_of(x)) is not None and x.node.active:
+            part = fitted(np.asarray(adjoint[i](g, y.value, *values, *node.arguments, **named)), x.shape)
+            found[n] = part if n not in found else found[n] + part
+    return found
 
 
 def as_derivative(x: Number, shape: tuple[int, ...], share: float) -> Number:

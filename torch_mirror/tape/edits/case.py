@@ -15,6 +15,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.constants import Constant, table
 from torch_mirror.tape.edits.edit import Edit, centres, evaluated
 from torch_mirror.tape.edits.equation import Equation, Node, Shape, shape_of
+from torch_mirror.tape.edits.literals import Literal, literals
 from torch_mirror.tape.edits.turns import names_by_role, roles, turns
 from torch_mirror.tape.edits.user import Value, behind
 from torch_mirror.tape.edits.words import has_name
@@ -33,6 +34,8 @@ class Case(NamedTuple):
     user:     the values that the wrong outputs are made of, in the user's code
     others:   further values that may stand in for one of their shape, as nodes that nothing is made of
     previous: by the name of an output or a leaf, the node of what it was a step before
+    literals: numbers that stand in the user's forward pass
+    forward:  by shape, the nodes of the forward pass
     """
 
     eq: Equation
@@ -50,6 +53,8 @@ class Case(NamedTuple):
     user: tuple[Value, ...]
     others: Mapping[str, int]
     previous: Mapping[str, int]
+    literals: Mapping[str, Literal]
+    forward: Mapping[tuple[int, ...], tuple[int, ...]]
     found: tuple[Edit, ...] = ()
 
 
@@ -66,12 +71,22 @@ def case_of(
     balls, every = list(eq.values), range(len(eq.nodes))
     wrong = _wrong(eq, balls, seen)
     user = behind([seen[name] for name in eq.outputs if name in wrong], _sources(eq))
-    of = roles(eq)
+    of, written = roles(eq), literals(eq)
+    known = table(constants, {name: literal.value for name, literal in written.items()})
     return Case(
         eq, shape, names_by_role(eq, of), frozenset(i for i in every if not has_name(eq, i)),
-        of, turns(eq, of), balls, centres(balls), seen, wrong, _room(eq, balls, seen), table(constants), user,
+        of, turns(eq, of), balls, centres(balls), seen, wrong, _room(eq, balls, seen), known, user,
         {name: spare[name] for name in others}, {name: spare[f"{name} of the step before"] for name in previous},
+        written, _forward(eq),
     )  # fmt: skip
+
+
+def _forward(eq: Equation) -> dict[tuple[int, ...], tuple[int, ...]]:
+    found: dict[tuple[int, ...], list[int]] = {}
+    for i, node in enumerate(eq.nodes):
+        if node.kind == "forward" and eq.values[i].dtype != bool:
+            found.setdefault(eq.values[i].shape, []).append(i)
+    return {shape: tuple(several) for shape, several in found.items()}
 
 
 def _beside(eq: Equation, values: Mapping[str, Number]) -> tuple[Equation, dict[str, int]]:

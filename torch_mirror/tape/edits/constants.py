@@ -3,6 +3,7 @@
     1   2   1/2   -1   0   10
     of a number c:   c, 1 / c, -c, c^2, 1 - c, 1 / (1 - c), c / (c - 1), (c - 1) / c
     and the products of two of the simplest; those with 2 or 1/2 are the simpler ones
+    of a number that stands in the user's forward pass (literals.py):   c, 1 / c, -c, -1 / c
 
 A number solved for is known within a tolerance, and has all the names that lie within it: more than one are a tie,
 unless one of them is simpler.
@@ -27,8 +28,14 @@ class Constant(NamedTuple):
     cost: int
 
 
-def table(named: Mapping[str, float]) -> dict[str, Constant]:
-    """All of them, from the numbers that have a name: {"N, the batch": 6.0, "lr": 0.1}."""
+NONE: Mapping[str, float] = {}
+
+
+def table(named: Mapping[str, float], written: Mapping[str, float] = NONE) -> dict[str, Constant]:
+    """All of them, from the numbers that have a name: {"N, the batch": 6.0, "lr": 0.1}.
+
+    written: those that stand in the user's code, as they do: {"0.25": 0.25}
+    """
     found = {name: Constant(c, 1) for name, c in PLAIN.items()} | {name: Constant(c, 2) for name, c in DECIMAL.items()}
     simple = [("2", 2.0), ("1/2", 0.5)]
     for name, c in named.items():
@@ -40,6 +47,10 @@ def table(named: Mapping[str, float]) -> dict[str, Constant]:
     for (a, x), (b, y) in combinations(simple, 2):
         if f"1/{a}" != b and f"1/{b}" != a and x * y not in (1.0, x, y):
             found.setdefault(f"{a} * {b}", Constant(x * y, 2 if a in PLAIN else 3))
+    for name, c in written.items():
+        for words, value, cost in _of_one(_wrapped(name), float(c)):
+            if math.isfinite(value) and value in (c, -c, 1 / c, -1 / c):
+                found.setdefault(words, Constant(value, cost))
     return found
 
 

@@ -22,6 +22,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import paused
 from torch_mirror.tape.edits import menu
 from torch_mirror.tape.edits.case import Case, after, case_of
+from torch_mirror.tape.edits.constants import Constant
 from torch_mirror.tape.edits.edit import Edit, repeated
 from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.menu_forward import of_forward
@@ -42,6 +43,7 @@ LISTED = 6
 """Less simple causes that are listed beside the simplest."""
 
 Nothing: Mapping[str, Number] = {}
+NONE: Mapping[str, Constant] = {}
 
 
 class Point(NamedTuple):
@@ -94,7 +96,8 @@ def explain(
             case = after(case, edit)
             point = None if point is None else after(point, with_constants(edit, point.constants))
     seconds = time.process_time() - started
-    return Explanation(tuple(findings), tuple(sorted(case.wrong)), facts, tried, seconds, complete)
+    left, known = tuple(sorted(case.wrong)), case.constants if findings else NONE
+    return Explanation(tuple(findings), left, facts, tried, seconds, complete, known)
 
 
 NOT_FINITE = "has a NaN or an infinity"

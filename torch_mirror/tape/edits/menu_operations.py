@@ -100,7 +100,7 @@ def _of_mask(case: Case, i: int) -> Edits:
 def _elsewhere(case: Case, i: int) -> Edits:
     """The same derivative at another value of the forward pass, and another derivative."""
     node, name, shape = case.eq.nodes[i], case.names[i], case.arrays[i].shape
-    for m in _forward_values(case, shape):
+    for m in _forward_values(case, i, shape):
         if m == node.operands[0]:
             continue
         at_m, more = case.names[m], int(m in case.nameless)
@@ -117,9 +117,10 @@ def _elsewhere(case: Case, i: int) -> Edits:
             yield at_node(i, f"{what} for {name}", cost, lambda h, m=m, f=f: f(h.at(m)))
 
 
-def _forward_values(case: Case, shape: tuple[int, ...]) -> Iterator[int]:
-    for i, node in enumerate(case.eq.nodes):
-        if node.kind == "forward" and case.arrays[i].shape == shape and case.arrays[i].dtype != bool:
+def _forward_values(case: Case, at: int, shape: tuple[int, ...]) -> Iterator[int]:
+    """Those of a shape; of a loop that goes by here those of the same turn, or of the next or the last one."""
+    for i in case.forward.get(shape, ()):
+        if abs(case.turn[i] - case.turn[at]) <= 1:
             yield i
 
 
@@ -199,7 +200,7 @@ def _extra(case: Case, i: int) -> Edits:
     node, name, shape = case.eq.nodes[i], case.names[i], case.arrays[i].shape
     if node.kind != "adjoint" or not node.of or not shape:
         return
-    for m in _forward_values(case, shape):
+    for m in _forward_values(case, i, shape):
         b, cost = case.names[m], 3 + (m in case.nameless)
         yield at_node(i, f"a factor {b} * (1 - {b}) too many in {name}", cost, lambda h, m=m: h.x * of_sigmoid(h.at(m)))
         yield at_node(i, f"a factor 1 - {b}^2 too many in {name}", cost, lambda h, m=m: h.x * of_tanh(h.at(m)))

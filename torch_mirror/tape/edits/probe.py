@@ -21,7 +21,7 @@ from torch_mirror.tape.edits.search import EXPECTED, Fit, bound
 
 
 class Probe(NamedTuple):
-    """Another point. constants: as they are; apart: with every name's number moved by itself."""
+    """Another point. constants: sizes as they are; apart: with every name's number moved by itself."""
 
     values: tuple[Any, ...]
     constants: Mapping[str, Constant]
@@ -29,8 +29,13 @@ class Probe(NamedTuple):
 
 
 def probe_of(case: Case, named: Mapping[str, float]) -> Probe:
-    """named: what the constants are made of. A leaf of no axes of such a name moves together with it."""
+    """named: what the constants are made of. A leaf of no axes of such a name moves together with it.
+
+    So does a number that stands in the user's code: a size that is equal to it here is another one there.
+    """
     leaves = {n.label for i, n in enumerate(case.eq.nodes) if n.kind == "leaf" and case.arrays[i].ndim == 0}
+    written = {name: _moved_number(name, literal.value) for name, literal in case.literals.items()}
+    numbers = {i: written[name] for name, literal in case.literals.items() for i in literal.nodes}
     moved = {name: (_moved_number(name, c) if name in leaves else c) for name, c in named.items()}
     apart = {name: _moved_number(name, c) for name, c in named.items()}
     values: list[Any] = []
@@ -38,11 +43,13 @@ def probe_of(case: Case, named: Mapping[str, float]) -> Probe:
         for i, node in enumerate(case.eq.nodes):
             if node.operands:
                 values.append(OPERATIONS[node.operation](*(values[k] for k in node.operands), **node.options))
+            elif i in numbers:
+                values.append(Ball(np.asarray(numbers[i])))
             elif node.label in leaves:
                 values.append(Ball(np.asarray(moved.get(node.label, _moved_number(node.label, float(case.arrays[i]))))))
             else:
                 values.append(_moved(case.eq.values[i], i, leaf=node.kind == "leaf"))
-    return Probe(tuple(values), table(moved), table(apart))
+    return Probe(tuple(values), table(moved, written), table(apart, written))
 
 
 def _moved_number(name: str, c: float) -> float:

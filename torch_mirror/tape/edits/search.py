@@ -40,6 +40,11 @@ million remains, as above.
 LOOK = 32
 """Edits between two looks at the clock, which may take longer than an edit does."""
 
+LONG = 0.5
+"""Seconds of the processor after which, beside a fit, nothing is tried that costs more by two: it would be told as less
+simple. Of an equation of many turns an edit of each takes a thousand times as long as of a small one.
+"""
+
 NAMELESS = 9
 """What a constant without a name adds to the cost."""
 
@@ -70,11 +75,11 @@ def search(case: Case, edits: Sequence[Edit], until: float, *, whole: bool) -> F
     whole: only those that explain every wrong output; one look at the nearest of these refuses most edits
     """
     fits: list[Fit] = []
-    tried = 0
+    tried, started, dear = 0, time.process_time(), np.inf
     with np.errstate(all="ignore"):
         for edit in sorted(edits, key=lambda e: e.cost):
-            if tried % LOOK == 0 and time.process_time() > until:
-                return Found(tuple(fits), tried, complete=False)
+            if tried % LOOK == 0 and time.process_time() > (until if edit.cost <= dear else min(until, started + LONG)):
+                return Found(_named_first(fits), tried, complete=False)
             tried += 1
             proven: dict[float | None, Fit | None] = {}  # names of the same number need one proof
             for one in _solved(case, edit, whole=whole) if edit.solve else (edit,):
@@ -83,6 +88,7 @@ def search(case: Case, edits: Sequence[Edit], until: float, *, whole: bool) -> F
                 fit = proven[one.c]
                 if fit is not None:
                     fits.append(fit._replace(edit=one))
+                    dear = min(dear, one.cost + 1)
     return Found(_named_first(fits), tried, complete=True)
 
 

@@ -1,8 +1,10 @@
 """What is told of a wrong tensor: causes that are proven, ties, and what is known where nothing fits. Plain data."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch_mirror.balls.recording import Place
+from torch_mirror.tape.edits.constants import Constant
 
 
 class Cause(NamedTuple):
@@ -47,6 +49,7 @@ class Explanation(NamedTuple):
     """findings: in the order in which they were found; unexplained: wrong, and no single edit explains it.
 
     facts: what else is known; complete: False where the time ran out before all edits had been tried.
+    constants: the numbers that a factor might be, by name
     """
 
     findings: tuple[Finding, ...]
@@ -55,6 +58,7 @@ class Explanation(NamedTuple):
     tried: int
     seconds: float
     complete: bool
+    constants: Mapping[str, Constant] = {}
 
     def __str__(self) -> str:
         left = [f"{', '.join(self.unexplained)}: no single edit explains it"] if self.unexplained else []

@@ -71,16 +71,19 @@ def in_words(
     of, turn, names: of every node; live: the nodes that count. A node alone is told so only where others have its
     name, too.
     """
-    same: dict[Hashable, list[int]] = {}
+    same: dict[Hashable, dict[int, int]] = {}
+    named: dict[tuple[Hashable, str], int] = {}
     for i in sorted(live, key=lambda i: turn[i]):
-        same.setdefault(of[i], []).append(i)
+        every = same.setdefault(of[i], {})
+        every[i] = len(every)
+        named[of[i], names[i]] = named.get((of[i], names[i]), 0) + 1
 
     def said(some: Sequence[int]) -> str:
-        every = same[of[some[0]]]
-        name = names[some[0]]
-        if len(every) == 1 or (len(some) == 1 and sum(names[i] == name for i in every) == 1):
+        role = of[some[0]]
+        every = same[role]
+        if len(every) == 1 or (len(some) == 1 and named[role, names[some[0]]] == 1):
             return ""
-        return _said(sorted(every.index(i) for i in some), len(every))
+        return _said(sorted(every[i] for i in some), len(every))
 
     return said
 
