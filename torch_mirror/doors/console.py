@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from torch_mirror.interrupt import INTERRUPTED
 from torch_mirror.training.threads import VARIABLES
+from torch_mirror.visible import inert, visible
 
 if TYPE_CHECKING:
     from torch_mirror.doors.check.result import Checked
@@ -141,7 +142,7 @@ def bar(steps: int, label: str, unit: str = "step") -> Iterator[Callable[[int], 
     """A function to call with what is done further; on a terminal it shows in a bar that disappears in the end."""
     from tqdm import tqdm
 
-    with tqdm(total=steps, desc=label, unit=unit, leave=False, disable=None, dynamic_ncols=True) as shown:
+    with tqdm(total=steps, desc=visible(label), unit=unit, leave=False, disable=None, dynamic_ncols=True) as shown:
         # disable=None: silent unless standard error is a terminal
 
         def advance(steps: int) -> None:
@@ -157,19 +158,34 @@ def at_rest() -> AbstractContextManager[None]:
     return tqdm.external_write_mode()
 
 
-def say(text: str, *, color: bool | None = None) -> None:
-    """Print a line. Raises InputError where it cannot be written."""
+def say(text: str, coloured: str = "", verdict: str = "") -> None:
+    """Print a line, or several; coloured: its end, in the colour of the verdict. Raises InputError where it cannot be.
+
+    What does not show as itself is escaped (visible.py): no terminal or server obeys any of it. No colour if NO_COLOR
+    is set to anything (no-color.org), else only on a terminal.
+    """
+    fg = COLOURS.get(verdict)
+    shown = "\n".join(harmless(line) for line in text.split("\n"))
+    _echo(shown + click.style(harmless(coloured) if not text else visible(coloured), fg=fg) if coloured else shown)
+
+
+def command_to_github(line: str) -> None:
+    """Print a line that GitHub's runner is to obey: what made it has escaped the rest. Raises InputError as ``say``."""
+    _echo(f"::{harmless(line.removeprefix('::'))}")
+
+
+def harmless(line: str) -> str:
+    """A line that nothing obeys that reads it."""
+    return inert(visible(line))
+
+
+def _echo(text: str) -> None:
     from reference.errors import InputError
 
     try:
-        click.echo(text, color=color)
+        click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
     except OSError as error:
         raise InputError("standard output", "to be writable", error.strerror) from error
-
-
-def colour() -> bool | None:
-    """What say() takes: no colour if NO_COLOR is set to anything (no-color.org), else only on a terminal."""
-    return False if os.environ.get("NO_COLOR") else None
 
 
 def show(certificate: "Certificate", width: int = 0, *, quiet: bool, verbose: bool) -> None:
@@ -180,9 +196,9 @@ def show(certificate: "Certificate", width: int = 0, *, quiet: bool, verbose: bo
     if quiet and verdict == "certified":
         return
     line = report.line(certificate, width)
-    say(line.removesuffix(verdict) + click.style(verdict, fg=COLOURS[verdict]), color=colour())
+    say(line.removesuffix(verdict), verdict, verdict)
     for text in report.details(certificate, rows=verbose):
-        say(text, color=colour())
+        say(text)
 
 
 def write_reports(wanted: "dict[str, Path]", results: "Sequence[Certificate | Checked]") -> None:
@@ -214,7 +230,7 @@ def errors_without_traceback() -> Iterator[None]:
     try:
         yield
     except TorchMirrorError as error:
-        raise BadInput(str(error)) from error
+        raise BadInput("\n".join(map(harmless, str(error).split("\n")))) from error
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)

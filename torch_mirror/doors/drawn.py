@@ -1,6 +1,7 @@
 """What stands beside a run's curves in its report: the reference's own run, and the script of a refutation."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
@@ -11,7 +12,9 @@ from reference.claim.slots import names
 from reference.errors import InputError, TorchMirrorError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
-from torch_mirror.judge.series import Held, Series, joined
+from torch_mirror.judge.replay import Givens, judge_givens
+from torch_mirror.judge.series import Held, Series, joined, piece_of, view_of
+from torch_mirror.judge.stacking import stacking_flaw
 
 
 def held_of(held_out: Any) -> Held | None:
@@ -19,6 +22,24 @@ def held_of(held_out: Any) -> Held | None:
     if held_out is not None and not (isinstance(held_out, tuple) and len(held_out) == 2):
         raise InputError("held_out", "a pair (x, t), or None", type(held_out).__name__)
     return None if held_out is None else Held(*held_out)
+
+
+@dataclass
+class Drawing:
+    """Takes each segment of torch's run and of NumPy's, as ``verify(observe=)`` hands them out; keeps its curves."""
+
+    experiment: Experiment
+    using: Callable[[Experiment], Any] | None = None
+    held: Held | None = None
+    pieces: list[Series] = field(default_factory=list)
+    givens: Givens | None = None
+
+    def __call__(self, torch: Trace, numpy: Trace) -> None:
+        e, stacks = self.experiment, stacking_flaw(self.experiment) is None
+        if self.givens is None:
+            _, self.givens = judge_givens(e, torch, "torch")
+        view = view_of(0, e.steps, ("torch", "numpy"), stacks=stacks, held=self.held)
+        self.pieces.append(piece_of(e, view, self.givens, torch, numpy))
 
 
 def own_run(e: Experiment, trace: Trace, *, wanted: bool) -> Iterator[Trace | None]:

@@ -3,6 +3,8 @@
 import html
 from typing import TYPE_CHECKING
 
+from torch_mirror.visible import visible
+
 if TYPE_CHECKING:
     from torch_mirror.judge.findings import Row
     from torch_mirror.judge.verdict import Certificate
@@ -13,14 +15,18 @@ COLOURS = {"certified": "#1b6e3c", "refuted": "#b00020", "vacuous": "#8a5a00", "
 def as_html(c: "Certificate") -> str:
     """Its verdict first; ``--report`` has more."""
     head = (
-        f"<p><b>{html.escape(c.experiment)}</b>, {html.escape(c.dtype)}, {int(c.steps):,} steps: "
+        f"<p><b>{_escaped(c.experiment)}</b>, {_escaped(c.dtype)}, {int(c.steps):,} steps: "
         f'<b style="color:{COLOURS[c.verdict]}">{c.verdict}</b> ({int(c.judged):,} elements judged)</p>'
     )
     names = ("tensor", "check", "side", "judged", "vacuous", "worst error / radius", "resolution", "")
     columns = "".join(f"<th>{name}</th>" for name in names)
     told = [*c.why, *c.idle, *c.notes]
-    below = f"<pre>{html.escape(chr(10).join(told))}</pre>" if told else ""
+    below = f"<pre>{chr(10).join(map(_escaped, told))}</pre>" if told else ""
     return f"<div>{head}<table><tr>{columns}</tr>{''.join(map(_row, c.rows))}</table>{below}</div>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(visible(text))
 
 
 def _row(row: "Row") -> str:
@@ -30,4 +36,4 @@ def _row(row: "Row") -> str:
     resolution = "" if row.resolution is None else f"{row.resolution:.2g}"
     cells = (row.tensor, row.check, row.side, f"{int(row.judged):,}", f"{int(row.vacuous):,}", worst, resolution, wrong)
     colour = f' style="color:{COLOURS["refuted"]}"' if wrong else ""
-    return f"<tr{colour}>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+    return f"<tr{colour}>{''.join(f'<td>{_escaped(cell)}</td>' for cell in cells)}</tr>"

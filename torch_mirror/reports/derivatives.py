@@ -11,6 +11,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from torch_mirror.tape.told import Fault, Line, Right, Row
+from torch_mirror.visible import visible
 
 LIMIT = 20
 """Lines; what is more is told in fewer words."""
@@ -23,7 +24,7 @@ def lines(rows: Sequence[Row], faults: Sequence[Fault], notes: Iterable[str] = (
     """The rows in the order given, each fault at the first of its gradients; no more lines than the limit."""
     notes = list(notes)
     for brief in (False, True):
-        told = [*_rows(rows, faults, brief=brief), *notes]
+        told = [visible(text) for text in (*_rows(rows, faults, brief=brief), *notes)]
         if len(told) <= limit:
             return told
     kept = told[: limit - 1]
@@ -33,20 +34,24 @@ def lines(rows: Sequence[Row], faults: Sequence[Fault], notes: Iterable[str] = (
 def table(rows: Sequence[Row]) -> list[str]:
     """Every row on a line."""
     width = max((len(row.name) for row in rows), default=0)
-    return [f"{row.name:<{width}}  {row.word:<10}  {_said(row)}" for row in rows]
+    return [visible(f"{row.name:<{width}}  {row.word:<10}  {_said(row)}") for row in rows]
 
 
 def as_html(head: str, rows: Sequence[Row], faults: Sequence[Fault], notes: Iterable[str] = ()) -> str:
     """The same for a notebook: a table of the rows, and below it what is told of the faults."""
     cells = "".join(
-        f"<tr><td><code>{html.escape(row.name)}</code></td>"
+        f"<tr><td><code>{_escaped(row.name)}</code></td>"
         f'<td style="color:{_COLOURS.get(row.word, "inherit")}">{row.word}</td>'
-        f'<td style="text-align:left">{html.escape(_said(row))}</td></tr>'
+        f'<td style="text-align:left">{_escaped(_said(row))}</td></tr>'
         for row in rows
     )
     told = [text for fault in faults for text in (", ".join(fault.gradients), *(f"  {t}" for t in of_fault(fault)))]
-    below = f"<pre>{html.escape(chr(10).join([*told, *notes]))}</pre>" if told or notes else ""
-    return f"<div><p><b>{html.escape(head)}</b></p><table>{cells}</table>{below}</div>"
+    below = f"<pre>{chr(10).join(map(_escaped, [*told, *notes]))}</pre>" if told or notes else ""
+    return f"<div><p><b>{_escaped(head)}</b></p><table>{cells}</table>{below}</div>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(visible(text))
 
 
 _COLOURS = {"WRONG": "#b00020", "ok": "#1b6e3c", "undecided": "#8a5a00", "consistent": "#1b4f8a"}

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from torch_mirror.judge.findings import Row
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.json import as_json
+from torch_mirror.visible import visible
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -44,13 +45,13 @@ def differences(old: Iterable[Certificate], new: Iterable[Certificate]) -> list[
         elif found:
             lines.append(f"{name}: {now.verdict} in both")
         lines += [f"    {words}" for words in found]
-    return lines
+    return [visible(text) for text in lines]
 
 
 def environments(old: Values, new: Values) -> list[str]:
     """What two reports were made with, where that is not the same: versions, or numbers of threads, by name."""
     names = dict.fromkeys([*new, *old])
-    return [words for name in names for words in _changed(name, old.get(name), new.get(name))]
+    return [visible(words) for name in names for words in _changed(name, old.get(name), new.get(name))]
 
 
 def _of_its_rows(before: Certificate, now: Certificate) -> Iterator[str]:

@@ -21,6 +21,7 @@ from torch_mirror.reports.html.chart import Chart
 from torch_mirror.reports.html.claims import Gradients
 from torch_mirror.reports.html.curves import groups
 from torch_mirror.reports.html.pictures import Sheet
+from torch_mirror.visible import visible
 
 COLOURS = {
     "first": "#0072B2", "second": "#D55E00", "third": "#009E73", "fourth": "#CC79A7", "fifth": "#555555",
@@ -35,6 +36,7 @@ COLUMNS, ACROSS, PANEL = 3, 3.2, 2.2
 STYLE = {
     **mpl.rcParamsDefault,
     "svg.hashsalt": "torch-mirror",
+    "text.parse_math": False,  # a name may hold a dollar sign
     "font.size": 8.0,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
@@ -92,7 +94,8 @@ def draw(panel: Axes, chart: Chart) -> None:
         if chart.log:
             y[~(y > 0)] = np.nan
         style: Any = "--" if line.style in DASHED else "-"
-        panel.plot(chart.steps, y, style, color=COLOURS[line.style], lw=1.2, label=line.name, marker=_marker(chart))
+        look: Any = {"color": COLOURS[line.style], "lw": 1.2, "marker": _marker(chart)}
+        panel.plot(chart.steps, y, style, label=visible(line.name), **look)
         if chart.log and np.isfinite(y).any():
             panel.set_yscale("log")
             panel.yaxis.set_major_locator(LogLocator(numticks=5))
@@ -100,7 +103,7 @@ def draw(panel: Axes, chart: Chart) -> None:
     for mark in chart.marks:
         if mark.y > 0 or not chart.log:
             panel.plot([mark.step], [mark.y], "o" if mark.kind == "worst" else "x", color="black", mfc="none")
-    panel.set_title(chart.title, loc="left", fontweight="bold", fontsize=8)
+    panel.set_title(visible(chart.title), loc="left", fontweight="bold", fontsize=8)
     panel.set_xlabel("training step")
     panel.set_ylabel(chart.what)
 
@@ -119,6 +122,6 @@ def _map(sheet: Sheet) -> Figure:
         FigureCanvasAgg(figure)
         panel = figure.subplots()
         image = panel.imshow(shown, norm=LogNorm(1, top), cmap="YlOrRd", aspect="auto", interpolation="nearest")
-        panel.set_title(f"{sheet.name}: error in radii", loc="left", fontweight="bold", fontsize=8)
+        panel.set_title(f"{visible(sheet.name)}: error in radii", loc="left", fontweight="bold", fontsize=8)
         figure.colorbar(image)
     return figure

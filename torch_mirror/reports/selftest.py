@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from torch_mirror.visible import visible
+
 VERSION = 1
 """Of the JSON: fields may be added to it; what is there keeps its meaning."""
 
@@ -70,7 +72,7 @@ def line(t: Trial) -> str:
     what = f"{t.side:5} {t.dtype:7} {t.of:8} {t.fault}"
     if not t.changes:
         why = t.said or "changes nothing here"
-        return f"  --      {what}: {why}" if t.of else f"  --      {t.fault}: has no place here"
+        return visible(f"  --      {what}: {why}" if t.of else f"  --      {t.fault}: has no place here")
     if t.found:
         word = "ok"
     else:
@@ -79,6 +81,7 @@ def line(t: Trial) -> str:
     told = t.cause or {"not asked": "", "not named": "no cause is named"}.get(t.named, t.named)
     told = "; ".join(part for part in (t.where, _side(t.said), told) if part)
     text = f"  {word:7} {what}: {told} ({t.seconds:.1f} s)"
+    text = visible(text)
     return text if len(text) <= WIDE else f"{text[: WIDE - 4]} ..."
 
 
@@ -101,7 +104,7 @@ def summary(tests: Iterable[SelfTest]) -> list[str]:
         found += [f"  {note}" for note in s.notes]
         every = "every fault that was planted was found"
         found.append(f"{s.subject}: {every if s.passed else 'not every fault was found'}")
-    return found
+    return [visible(text) for text in found]
 
 
 def _sums(counted: Sequence[Trial]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from torch_mirror.judge.doubts import LEAST
 from torch_mirror.judge.findings import Doubt, Finding, Findings, Row
 from torch_mirror.judge.verdict import Certificate, Ruling
+from torch_mirror.visible import visible
 
 _DIGITS = {"float32": 9, "float64": 17}
 """Significant decimal digits that tell any two numbers of a dtype apart."""
@@ -20,9 +21,10 @@ def line(c: Certificate, width: int = 0) -> str:
     none = "no error at all" if c.judged else "nothing judged"
     worst = none if c.worst is None else f"worst {share(c.worst.ratio)} of its radius ({_where(c.worst)})"
     distance = "unknown" if c.end_distance is None else f"{c.end_distance:.2g}"
+    name = visible(c.experiment)
     return (
-        f"{c.experiment:<{width}}  {c.dtype}  {c.steps:5d} steps  {c.tensors:6d} tensors  {elements:9d} elements  "
-        f"{worst:<48}  free runs end {distance} apart  {c.verdict}"
+        f"{name:<{width}}  {c.dtype}  {c.steps:5d} steps  {c.tensors:6d} tensors  {elements:9d} elements  "
+        f"{visible(worst):<48}  free runs end {distance} apart  {c.verdict}"
     )
 
 
@@ -46,7 +48,7 @@ def details(c: Certificate, *, rows: bool = False) -> list[str]:
         if not (c.judged or c.vacuous or c.idle):
             lines.append("vacuous: no element was judged")
     lines += doubts(c)
-    return [f"    {text}" for text in [*lines, *c.notes, *(table(c.rows) if rows else ())]]
+    return [visible(f"    {text}") for text in [*lines, *c.notes, *(table(c.rows) if rows else ())]]
 
 
 def _undecided(c: Certificate) -> list[str]:
@@ -101,7 +103,7 @@ def table(rows: Iterable[Row]) -> list[str]:
     for row in rows:
         resolution = "none" if row.resolution is None else f"{row.resolution:.2g}"
         counts = str(int(row.judged)), str(int(row.vacuous))
-        cells.append((row.tensor, row.check, row.side, *counts, _worst(row), resolution))
+        cells.append((visible(row.tensor), row.check, row.side, *counts, _worst(row), resolution))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     left, right = 3, len(widths)  # names stand to the left, numbers to the right
     return [

@@ -15,6 +15,7 @@ from torch_mirror.balls.format import Format
 from torch_mirror.doors.cli import cli
 from torch_mirror.reports.gate import json as report
 from torch_mirror.reports.gate.baseline import read, written
+from torch_mirror.reports.gate.claim import Baseline
 
 ROOT = Path(__file__).parents[3]
 MINE = """
@@ -34,6 +35,9 @@ pair = net, doubled
 both = {"a": net, "b": net}
 apart = {"one": replace(net, name="one"), "two": replace(net, name="two")}
 """
+
+NOTHING = written(Baseline({"numpy": "2.4.6"}, ()))
+"""A baseline of no run."""
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +71,29 @@ def test_each_bit_of_the_user_s_side_is_watched(folder: Path) -> None:
     moved = gate("mine.py:pair")
     assert "dW2, torch, local: headroom 0 -> " in moved.output
     first = next(line for line in moved.output.splitlines() if "bits" in line)
-    kept = "of 1 element kept of step 0 1 differs, by at most "
-    assert first.startswith(f"    dW2, torch: bits changed from step 0 on; {kept}")
+    assert first.startswith("    dW2, torch: bits changed from step 0 on: its one element, by at most ")
+
+
+def test_odd_names_are_read_again_and_obeyed_by_nobody(folder: Path) -> None:
+    """A name may be a command of GitHub's, turn a line around, or be half a surrogate pair."""
+    odd = ["::error::x", "a\n::error::x", "##[error]x", "\x1b[31mred", "\u202eabc", "\ud800", "", "[end 1] % = #"]
+    names = f"names = {{str(i): replace(net, name=n) for i, n in enumerate({odd!a})}}"
+    (folder / "mine.py").write_text(f"{MINE}\n{names}", encoding="utf-8")
+    written_to = ("--json", "a.json", "--junit", "a.xml", "--markdown", "a.md")
+    assert gate("--update", "mine.py:names").exit_code == 0
+    result = gate("mine.py:names", "--github", *written_to, "--headroom-factor", "1")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, f"gate: passed, {len(odd)} runs, nothing changed")
+    (folder / "mine.py").write_text(f"{MINE.replace('FACTOR = 1', 'FACTOR = 2')}\n{names}", encoding="utf-8")
+    text = (folder / "b.txt").read_text()
+    (folder / "b.txt").write_text(written(read(text)._replace(claims=read(text).claims[:1])))
+    result = gate("mine.py:names", "--github", *written_to)
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert all(line.isprintable() and "##[" not in line for line in lines)
+    commands = [line for line in lines if line.lstrip().startswith("::")]
+    assert len(commands) == len(odd) - 1
+    assert all(line.startswith("::error file=mine.py,line=1,title=torch-mirror gate%3A ") for line in commands)
+    assert gate("mine.py:names", "--update").exit_code == 0
 
 
 def test_what_is_wrong_fails_and_is_no_baseline(folder: Path) -> None:
@@ -98,8 +123,9 @@ def test_a_widened_bound_is_a_regression_here_and_elsewhere(folder: Path, monkey
     assert here.exit_code == 1
     assert "the check became blinder" in here.output
     assert "bits changed" not in here.output
-    text = (folder / "b.txt").read_text()
-    (folder / "b.txt").write_text(text.replace("environment numpy = ", "environment numpy = 1", 1))
+    before = read((folder / "b.txt").read_text())
+    other = before._replace(environment=before.environment | {"numpy": "1"})
+    (folder / "b.txt").write_text(written(other))
     elsewhere = gate(*names)
     assert elsewhere.exit_code == 1
     assert elsewhere.output.count("a quarter of its local checks became blinder") == 6
@@ -124,17 +150,19 @@ def test_runs_that_are_missing_or_new_fail() -> None:
     ("contents", "arguments", "said"),
     [
         (None, (), "--baseline: expected a file that can be read, got 'b.txt' (No such file or directory): --update"),
-        ("", (), "baseline: expected a file that begins with 'torch-mirror baseline 1', got ''"),
+        ("", (), "baseline: expected a file that begins with 'torch-mirror baseline 2', got ''"),
         ("", ("--update",), "baseline: expected a file that begins with"),
-        ("torch-mirror baseline 2\nend 0\n", (), "got 2: a newer torch-mirror reads it"),
-        ("torch-mirror baseline 1\n", (), "expected a last line with the number of runs, got none: the file was cut"),
+        ("torch-mirror baseline 3\nend 0\n", (), "got 3: a newer torch-mirror reads it"),
+        (NOTHING.replace("environment", "environment a = b\nenvironment"), (), "expected the sum of its lines"),
+        (NOTHING.replace("end", "\nend").replace("numpy", "torch"), (), "expected the sum of its lines"),
+        ("torch-mirror baseline 2\n", (), "expected a last line with the number of runs, got none: the file was cut"),
         ("\udcff", (), "expected a baseline of torch-mirror, which is text"),
         (None, ("--update", "mine.py:both"), "runs: expected names of their own, got two called net in float64"),
         (None, ("--update", "linear-bach"), "unknown experiment 'linear-bach': did you mean 'linear-batch'?"),
         (None, ("--update", "--json", "no/a.json"), "--json: expected a path that can be written"),
-        ("torch-mirror baseline 1\nend 0\n", ("--junit", "b.txt"), "--junit: expected another file than is read"),
-        ("torch-mirror baseline 1\nend 0\n", ("--junit", "./none/../b.txt"), "--junit: expected another file than is"),
-        ("torch-mirror baseline 1\nend 0\n", ("--junit", "o.x", "--json", "o.x"), "another file than the other"),
+        (NOTHING, ("--junit", "b.txt"), "--junit: expected another file than is read"),
+        (NOTHING, ("--junit", "./none/../b.txt"), "--junit: expected another file than is"),
+        (NOTHING, ("--junit", "o.x", "--json", "o.x"), "another file than the other"),
         (None, ("--headroom-factor", "0.5"), "0.5 is not in the range x>=1"),
     ],
 )

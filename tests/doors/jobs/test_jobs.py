@@ -9,20 +9,19 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from click.testing import CliRunner
-from joblib import Parallel
-from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reference.errors import InputError
 from torch_mirror.doors.cli import cli
 from torch_mirror.doors.jobs import ordered, workers
-from torch_mirror.doors.jobs.ordered import How, certificates
+from torch_mirror.doors.jobs.ordered import How, certificates, certified
 from torch_mirror.doors.jobs.software import software
-from torch_mirror.doors.jobs.unit import Answer, Unit, sendable, work
+from torch_mirror.doors.jobs.unit import Answer, Died, Unit, sendable, work
 from torch_mirror.doors.runs import Source, again, judged, runs_of
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.json import as_json
@@ -107,8 +106,8 @@ def test_the_lines_are_those_of_one_process_and_so_is_the_error(monkeypatch: pyt
 def test_what_a_process_sends_back_is_the_verdict_whole(folder: Path) -> None:
     run = runs_of(["mine.py:cases"], [])[1]
     assert run.source == Source("mine.py:cases", "mine.py:cases wrong")
-    sent = sent_on(Unit(run.source, str(folder), steps=2, strict=True))
-    came = sent_on(work(sent)).certificate
+    sent = sent_on(Unit("wrong", partial(certified, run.source, 2, strict=True, curves=False), str(folder)))
+    came = sent_on(work(sent)).found
     assert came is not None
     assert came.ruling is not None
     here = judged(run, 2, strict=True)
@@ -124,10 +123,10 @@ def test_an_entry_is_made_alone_and_one_that_is_gone_is_told() -> None:
 
 def test_a_worker_with_other_versions_judges_nothing(folder: Path) -> None:
     source = Source("linear-neuron", "linear-neuron", "float64")
-    versions = software()
-    assert work(Unit(source, str(folder), 1, software=versions)).certificate is not None
-    refused = work(Unit(source, str(folder), 1, software={**versions, "numpy": "1.0"}))
-    assert refused.certificate is None
+    versions, do = software(), partial(certified, source, 1, strict=False, curves=False)
+    assert work(Unit("one", do, str(folder), versions)).found is not None
+    refused = work(Unit("one", do, str(folder), {**versions, "numpy": "1.0"}))
+    assert refused.found is None
     assert str(refused.error).startswith("numpy of a worker: expected 1.0, got 2.")
 
 
@@ -187,20 +186,52 @@ def test_on_ctrl_c_what_is_judged_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert coming(monkeypatch, c, (3, BAD), a, KeyboardInterrupt) == ["a", "c", "KeyboardInterrupt"]
 
 
-def test_a_process_that_dies_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Dead(Parallel):  # type: ignore[misc]  # joblib ships no types
-        """In the place of processes one of which is ended."""
+def test_where_a_process_died_the_others_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, c, died = (0, answer("a")), (2, answer("c")), (1, Answer(error=Died("-j", "b")))
+    assert coming(monkeypatch, died, a, c) == ["a", "c", "Died"]
+    assert coming(monkeypatch, c, died, (3, BAD), a, (4, answer("d"))) == ["a", "c", "Died"]
+    assert coming(monkeypatch, (3, answer("d")), died, a, KeyboardInterrupt) == ["a", "d", "KeyboardInterrupt"]
 
-        def __call__(self, _: object) -> Generator[tuple[int, Answer], None, None]:
-            yield 0, answer("first")
-            raise BrokenProcessPool("killed")
 
-    monkeypatch.setattr(workers, "Parallel", Dead)
-    unit = Unit(Source("linear-neuron", "linear-neuron", "float64"), str(tmp_path))
-    came = workers.by_processes([unit, unit], 2)
-    assert next(came)[0] == 0
-    with pytest.raises(InputError, match=r"-j: expected a process that lives until its run is judged, got one"):
-        next(came)
+DYING = """
+import os
+from dataclasses import replace
+from pathlib import Path
+from reference import experiments
+from torch_mirror.training.session import session
+
+one = replace(experiments.load("linear-neuron"), steps=3)
+
+def dying(e):
+    os._exit(7)  # as where memory is out
+
+def once(e):
+    "Is there while another one dies, and is judged again."
+    note = Path("seen-" + e.name)
+    if not note.exists():
+        note.touch()
+        os._exit(7)
+    return session(e)
+
+cases = {
+    "first": replace(one, name="first"),
+    "dying": (replace(one, name="dying"), dying),
+    "once": (replace(one, name="once"), once),
+    "last": replace(one, name="last"),
+}
+"""
+
+
+def test_a_process_that_dies_is_told_by_its_run_and_the_others_are_judged(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(DYING)
+    command = [sys.executable, "-m", "torch_mirror", "verify", "mine.py:cases", "-j", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False)
+    assert ended.stderr == (
+        "Error: -j: expected a process that lives until dying is judged, got one that ended before, each time: "
+        "too little memory, or the run ends it\n"
+    )
+    assert (ended.returncode, [line.split()[0] for line in ended.stdout.splitlines()]) == (2, ["first", "once", "last"])
 
 
 SLEEPING = """

@@ -260,7 +260,7 @@ def test_a_run_that_was_cut_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> 
         return judged(run, *given, **options)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
-        patched.setattr("torch_mirror.doors.jobs.unit.judged", cut)
+        patched.setattr("torch_mirror.doors.jobs.resumed.judged", cut)
         first = run()
     assert (first.exit_code, first.stderr) == (130, "1 of 2 runs were judged.\nInterrupted.\n")
     second = run()

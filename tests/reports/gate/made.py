@@ -4,7 +4,8 @@ from typing import Any
 
 from torch_mirror.judge.findings import Doubt
 from torch_mirror.reports.gate.claim import Baseline, Claim, Figure
-from torch_mirror.reports.gate.prints import Print
+from torch_mirror.reports.gate.digits import packed
+from torch_mirror.reports.gate.prints import LOW, Print, Timeline
 
 HERE = {"numpy": "2.4.6", "processor": "one"}
 THERE = HERE | {"processor": "another"}
@@ -17,10 +18,11 @@ FIGURES = (
     *(Figure(f"a{i}", "torch", "local", 10, 0, 0.125, False, 1e-15) for i in range(3)),
 )
 PRINTS = (
-    Print("z", "torch", "AAAAAAAA", "AABBCC", "0x1.8000000000000p-3", "AAAAAAAAAAAAAAA"),
-    Print("dW", "torch", "BBBBBBBB", "AABBCC", "0x1.0000000000000p-3", ""),
+    Print("z", "torch", "AAAAAAAA", "ABCDEF", "0x1.8p-3", packed([0] * 5, LOW)),
+    Print("dW", "torch", "BBBBBBBB", "ABCDEF", "0x1p-3", ""),
 )
-CLAIM = Claim("mine.py:net", "float64", 0, 20, "certified", 1e-14, FIGURES, PRINTS)
+TIMELINES = (Timeline("torch", "ABCDEFGHIJKLMNOPQRST"),)
+CLAIM = Claim("mine.py:net", "float64", 0, 20, "certified", 1e-14, FIGURES, PRINTS, TIMELINES)
 
 
 def baseline(*claims: Claim, environment: dict[str, str] = HERE) -> Baseline:

@@ -6,10 +6,12 @@ from typing import get_args
 import pytest
 
 from tests.reports.gate.made import CLAIM, DOUBT, FIGURES, HERE, PRINTS, THERE, baseline, with_row
-from torch_mirror.judge.findings import Row
+from torch_mirror.judge.findings import Doubt, Row
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.gate.claim import Claim, claim_of
 from torch_mirror.reports.gate.compare import TELLS_ONLY, Comparison, Kind, compare
+from torch_mirror.reports.gate.digits import packed
+from torch_mirror.reports.gate.prints import LOW, Timeline
 from torch_mirror.reports.gate.words import lines, summary
 
 
@@ -77,6 +79,27 @@ def test_doubted_anew(environment: dict[str, str]) -> None:
     assert changes(with_row(0, doubt=DOUBT), environment) == [said]
     doubted = with_row(0, doubt=DOUBT)
     assert compare(baseline(doubted), baseline(doubted, environment=environment)).passed
+
+
+@both
+@pytest.mark.parametrize(
+    ("then", "now", "said"),
+    [
+        (DOUBT, Doubt("factor", 1.0000019, 1e-9), ""),
+        (DOUBT, Doubt("factor", 1.000001, 1e-99), ""),  # more samples of the same fault
+        (DOUBT, Doubt("factor", 1.5, 1e-9), "the doubt grew: factor 1.000001, probability 1e-09 -> factor 1.5, "),
+        (DOUBT, Doubt("factor", 0.5, 1e-9), "the doubt grew: factor 1.000001, probability 1e-09 -> factor 0.5, "),
+        (DOUBT, Doubt("element", 9.0, 1e-9), "element 9, probability 1e-09; the doubt of the baseline is another one:"),
+        (Doubt("size", 7.0, 1e-9), Doubt("size", 13.9, 1e-9), ""),
+        (Doubt("size", 7.0, 1e-9), Doubt("size", 14.1, 1e-9), "the doubt grew: size 7, probability 1e-09 -> size 14.1"),
+        (DOUBT, None, ""),
+    ],
+)
+def test_a_doubt_may_not_grow(environment: dict[str, str], then: Doubt, now: Doubt | None, said: str) -> None:
+    found = compare(baseline(with_row(0, doubt=then)), baseline(with_row(0, doubt=now), environment=environment))
+    assert [c.kind for c in found.outcomes[0].changes] == (["doubt grew"] if said else [])
+    assert found.passed == (not said)
+    assert all(c.words.startswith(f"z, torch, local: {said}") for c in found.outcomes[0].changes)
 
 
 @both
@@ -163,16 +186,31 @@ def test_elsewhere_many_rows_together_may_not_get_worse() -> None:
 
 
 def test_bits_are_told_the_first_tensor_first_and_pass() -> None:
-    z, dW = (p._replace(whole="CCCCCCCC", spans="xx" + p.spans[2:]) for p in PRINTS)
-    now = CLAIM._replace(prints=(dW, z._replace(tails="AABAAAAAAAAAAAA")), distance=2e-14)
-    kept = "of 5 elements kept of step 0 1 differs, by at most 1 ulp (modulo 262144)"
+    z, dW = (p._replace(whole="CCCCCCCC", chain="xxxxxx") for p in PRINTS)
+    now = CLAIM._replace(prints=(dW, z._replace(sample=packed([0, 0, 1, 0, 0], LOW))), distance=2e-14)
     assert changes(now, HERE) == [
-        ("bits", f"z, torch: bits changed from step 0 on; {kept}"),
+        ("bits", "z, torch: bits changed from step 0 on: 1 of its 5 elements, by at most 1 ulp (modulo 16)"),
         ("bits", "dW, torch: bits changed from step 0 on"),
         ("bits", "the free runs ended 1e-14 apart, and end 2e-14 apart now"),
     ]
     assert compare(baseline(CLAIM), baseline(now)).passed
     assert changes(now, THERE) == []
+
+
+@pytest.mark.parametrize(
+    ("chain", "said"),
+    [
+        ("ABCDEFGHIJKLMNOPQRST", "first at one of the steps 4 to 7"),  # which tells nothing
+        ("ABCDExxxxxxxxxxxxxxx", "first at one of the steps 5 to 7"),
+        ("ABCDEFGxxxxxxxxxxxxx", "from step 7 on"),
+        ("ABxxxxxxxxxxxxxxxxxx", "first at one of the steps 4 to 7"),  # another tensor was earlier
+        ("ABCDEFGHxxxxxxxxxxxx", "first at one of the steps 4 to 7"),  # a digit that was equal by chance
+    ],
+)
+def test_the_timeline_of_a_side_narrows_the_step_of_its_tensors(chain: str, said: str) -> None:
+    z = PRINTS[0]._replace(whole="CCCCCCCC", chain="ABCxxx")
+    now = CLAIM._replace(prints=(z, PRINTS[1]), timelines=(Timeline("torch", chain),))
+    assert changes(now, HERE) == [("bits", f"z, torch: bits changed {said}")]
 
 
 def test_few_changes_of_a_kind_are_told_and_the_others_counted() -> None:

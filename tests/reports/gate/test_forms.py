@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reference.errors import InputError
 from tests.reports.gate.made import CLAIM, THERE, baseline, with_row
-from torch_mirror.reports.gate import github, junit, markdown
+from torch_mirror.reports.gate import github, junit, markdown, words
 from torch_mirror.reports.gate import json as report
 from torch_mirror.reports.gate.compare import Change, Comparison, Outcome, compare
 
@@ -23,7 +23,7 @@ WRONG = Outcome(
 )  # fmt: skip
 FOUND = compare(baseline(CLAIM, CLAIM._replace(name="gone")), baseline(with_row(0, resolution=1.0), environment=THERE))
 FOUND = FOUND._replace(outcomes=(WRONG, *FOUND.outcomes))
-SHOWN = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+SHOWN = st.text(max_size=9) | st.sampled_from(["\n::error::x", "::error::", "\x1b[31m", "\u202e", "\ud800"])
 FIGURES = st.none() | st.floats(allow_nan=False)
 CHANGES = st.builds(
     Change, st.sampled_from(["refuted", "bits", "headroom"]), SHOWN, SHOWN, SHOWN, SHOWN, FIGURES, FIGURES
@@ -126,8 +126,7 @@ def test_an_annotation_is_one_line(found: Comparison) -> None:
     assert len(lines) == (sum(bool(o.changes) for o in found.outcomes) if found.outcomes else 1)
     for line in lines:
         assert line.startswith(("::error ", "::notice "))
-        assert "\n" not in line
-        assert "\r" not in line
+        assert line.isprintable()
         assert line.count("::") >= 2
 
 
@@ -140,4 +139,12 @@ def test_annotations_stand_at_the_line_that_is_wrong() -> None:
     assert lines[1].startswith("::error title=torch-mirror gate%3A gone float64::it is in the baseline")
     moved = Outcome("mine.py:net", "float64", "certified", 9, (Change("bits", "100 % of z\nmoved"),))
     (line,) = github.lines(Comparison((), (moved,)), {})
-    assert line == "::notice file=mine.py,line=1,title=torch-mirror gate%3A mine.py%3Anet float64::100 %25 of z%0Amoved"
+    place = "file=mine.py,line=1,title=torch-mirror gate%3A mine.py%3Anet float64"
+    assert line == f"::notice {place}::100 %25 of z\\nmoved"
+
+
+@given(COMPARISONS, st.booleans())
+def test_words_are_printable_lines(found: Comparison, quiet: bool) -> None:  # noqa: FBT001 - hypothesis draws it
+    assert all(line.isprintable() for _, line in words.lines(found, quiet=quiet))
+    assert all(line.isprintable() for line in markdown.document(found).splitlines())
+    assert junit.document(found).replace("\n", "").isprintable()

@@ -6,6 +6,7 @@ from typing import Literal
 from torch_mirror.reports import derivatives, derivatives_json
 from torch_mirror.reports.html.pictures import Pictures
 from torch_mirror.tape.told import Fault, Row
+from torch_mirror.visible import visible
 
 Verdict = Literal["certified", "refuted", "undecided", "consistent"]
 
@@ -98,7 +99,7 @@ class Checked:
             "certified": f"each is {self.what}{_coarsely(self.resolution)}{_but_for(self.unjudged)}",
         }[self.verdict]
         counts = f"{tensors} tensor{'' if tensors == 1 else 's'}, {elements:,} elements"
-        return f"{self.subject}: {self.verdict}, {said} ({counts})"
+        return visible(f"{self.subject}: {self.verdict}, {said} ({counts})")
 
 
 COARSE = 2.0**-20

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from torch_mirror.doors.console import (
-    COLOURS,
     DTYPES,
     bar,
     check_paths,
-    colour,
+    command_to_github,
     errors_without_traceback,
     names_and_files,
     quiet_option,
@@ -102,7 +101,7 @@ def gate(
         now = Baseline(surroundings(), tuple(claims))
         comparison = compare.compare(now if before is None else before, now, headroom_factor)
         for verdict, line in words.lines(comparison, quiet=quiet):
-            say(click.style(line, fg=COLOURS.get(verdict)), color=colour())
+            say("", line, verdict)
         if update:
             write_baseline(baseline, before, now)
         write_comparison(wanted, comparison)
@@ -110,7 +109,7 @@ def gate(
             from torch_mirror.reports.gate import github as annotations
 
             for line in annotations.lines(comparison, {run.name: name for name, run in runs}):
-                say(line)
+                command_to_github(line)
     context.exit(0 if (all_right(claims) if update else comparison.passed) else 1)
 
 
@@ -136,13 +135,13 @@ def printed(run: "Run", steps: int | None) -> "Claim":
     """The run, judged, as the gate keeps it. Plain data comes out, and a run can be judged in a process of its own."""
     from torch_mirror.doors.runs import judged
     from torch_mirror.reports.gate.claim import claim_of
-    from torch_mirror.reports.gate.prints import Mark, marks, prints_of
+    from torch_mirror.reports.gate.prints import Mark, marks, prints_of, timelines_of
 
     found: list[Mark] = []
     certificate = judged(
         run, steps, bar=bar, observe=lambda torch, numpy: found.extend((*marks(torch, "torch"), *marks(numpy, "numpy")))
     )
-    return claim_of(certificate, prints_of(found))._replace(name=run.name)
+    return claim_of(certificate, prints_of(found), timelines_of(found))._replace(name=run.name)
 
 
 def check_distinct(claims: "list[Claim]") -> None:

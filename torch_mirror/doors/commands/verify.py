@@ -24,6 +24,7 @@ from torch_mirror.doors.console import (
     write_reports,
 )
 from torch_mirror.interrupt import raise_as_usual
+from torch_mirror.visible import visible
 
 CACHE = Path(".torch_mirror_cache")
 """Where --resume keeps verdicts: in the current folder, as pytest and ruff do with theirs."""
@@ -90,7 +91,7 @@ def verify(
 
         how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE if resume else None)
         runs = runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)
-        width = max(len(run.name) for run in runs)
+        width = max(len(visible(run.name)) for run in runs)
         found = []
         with closing(certificates(runs, how, bar, partial(bar, unit="run"))) as judged:
             try:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.claim.tree import named
+from reference.experiments import held_out
+from torch_mirror.doors.drawn import Drawing, held_of
 from torch_mirror.doors.jobs.bits import bits_of
 from torch_mirror.doors.jobs.software import digest, hardware, software
 from torch_mirror.doors.jobs.watch import digest_of
+from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.runs import Run, Sides, Source
+from torch_mirror.judge.series import Series
 
 OF_LIBRARIES = re.compile(
     "(OMP|OPENBLAS|GOTO|BLIS|MKL|KMP|ATEN|TORCH|PYTORCH|NPY|NUMPY|DNNL|ONEDNN|CUDA|CUBLAS|LD|LC)_.*|PYTHON.*|LANG|TZ"
@@ -56,10 +60,37 @@ def key_of(source: Source, folder: str, sides: Sides, steps: int | None, bits: s
     return whole.hexdigest()
 
 
-def key_if_any(run: Run, folder: str, steps: int | None, bits: str | None = None, *, strict: bool) -> str:
+class Known(NamedTuple):
+    """What is known of a run before it is judged, from training both sides. pieces: of its curves, if they are wanted.
+
+    script: makes a program that reproduces a refutation.
+    """
+
+    key: str
+    pieces: Sequence[Series] = ()
+    script: Callable[[], str] | None = None
+
+
+def known_of(run: Run, folder: str, steps: int | None, *, strict: bool, curves: bool) -> Known:
+    """A run is made for it. The key is "" where there is none, see ``key_if_any``."""
+    if not curves:
+        return Known(key_if_any(run, folder, steps, strict=strict))
+    drawing: list[Drawing] = []
+    key = key_if_any(run, folder, steps, strict=strict, drawing=drawing)
+    if not key or not drawing:
+        return Known(key)
+    e, using = drawing[0].experiment, drawing[0].using
+    return Known(key, drawing[0].pieces, lambda: reproduce(e, using=using))
+
+
+def key_if_any(
+    run: Run, folder: str, steps: int | None, bits: str | None = None, *, strict: bool,
+    drawing: list[Drawing] | None = None,
+) -> str:  # fmt: skip
     """The key of a run; "" where it cannot be made: then its error is told by what judges it. Nothing is printed.
 
-    bits: of the run that was judged; None: a run is made, which costs two trainings.
+    bits: of the run that was judged; None: a run is made, which costs two trainings. drawing: what draws that run is
+    put into it.
     """
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -68,7 +99,11 @@ def key_if_any(run: Run, folder: str, steps: int | None, bits: str | None = None
                 return ""
             if bits is None:
                 e = sides.experiment if steps is None else replace(sides.experiment, steps=steps)
-                bits = bits_of(e, sides.using)
+                draws = None
+                if drawing is not None:
+                    draws = Drawing(e, sides.using, held_of(held_out(e)))
+                    drawing.append(draws)
+                bits = bits_of(e, sides.using, draws)
             return key_of(run.source, folder, sides, steps, bits, strict=strict)
     except (Exception, SystemExit):  # noqa: BLE001 - the user's code may raise anything
         return ""

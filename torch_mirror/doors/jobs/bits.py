@@ -45,11 +45,18 @@ class Bits:
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
-def bits_of(e: Experiment, using: Callable[[Experiment], Any] | None) -> str:
-    """The digest of a run that is made for it, as ``verify`` makes it. Raises what the run raises."""
+def bits_of(
+    e: Experiment, using: Callable[[Experiment], Any] | None, also: Callable[[Trace, Trace], object] | None = None
+) -> str:
+    """The digest of a run that is made for it, as ``verify`` makes it. Raises what the run raises.
+
+    also: takes each segment of torch's run and of NumPy's, too.
+    """
     bits, kept = Bits(), names(e.slots, "parameter", "state")
     with one_thread(), term_by_term(), gradients_on(), np.errstate(all="ignore"):
         runs = of_torch.segments(e, using=session_by(using or session, e)), of_numpy.segments(e, kept)
         for torch, numpy in zip(*runs, strict=True):
             bits(torch, numpy)
+            if also is not None:
+                also(torch, numpy)
     return bits.digest()

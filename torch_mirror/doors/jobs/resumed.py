@@ -3,57 +3,95 @@
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from reference.errors import InputError
-from torch_mirror.doors.jobs.basis import Basis, key_if_any, read_by
+from torch_mirror.doors.drawn import with_script
+from torch_mirror.doors.jobs.basis import Basis, Known, key_if_any, known_of, read_by
+from torch_mirror.doors.jobs.bits import Bits
 from torch_mirror.doors.jobs.kept import find, keep, opened
-from torch_mirror.doors.jobs.unit import Answer, Unit
-from torch_mirror.doors.runs import Run
+from torch_mirror.doors.jobs.unit import Answer, Unit, read_again
+from torch_mirror.doors.runs import Bar, Run, Source, again, judged
+from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training.remarks import DREW
+from torch_mirror.visible import inert, visible
 
 Judging: TypeAlias = Callable[[Mapping[int, Unit]], Generator[tuple[int, Answer], None, None]]
-"""Judges units, each at its place."""
+"""Does units, each at its place."""
+
+
+class Keyed(NamedTuple):
+    """A verdict, and the key of the run that was judged (basis.py)."""
+
+    certificate: Certificate
+    key: str
+
+
+def keyed(source: Source | None, folder: str, steps: int | None, bar: Bar, *, strict: bool, curves: bool) -> Keyed:
+    """The verdict on a run whose file is read again, with its key."""
+    if source is None:
+        raise AssertionError("a run that was judged already is not sent")
+    with read_again():
+        run = again(source)
+    bits = Bits()
+    certificate = judged(run, steps, strict=strict, curves=curves, bar=bar, observe=bits)
+    key = key_if_any(run, folder, steps, bits.digest(), strict=strict)  # after the verdict, which it must not disturb
+    return Keyed(certificate, key)
 
 
 def resumed(
-    folder: Path, runs: Mapping[int, tuple[Run, Unit]], judge: Judging
+    folder: Path, runs: Mapping[int, Run], steps: int | None, judge: Judging, *, strict: bool, curves: bool
 ) -> Generator[tuple[int, Answer], None, None]:
-    """The answers with the places of the runs: first those that are kept in the folder, then what is judged now.
+    """The certificates with the places of the runs: first those that are kept in the folder, then what is judged now.
 
-    What is judged is kept as soon as it is there, whichever run is told next.
+    What is judged is kept as soon as it is there, whichever run is told next. curves: as for ``runs.judged``; those of
+    a verdict that is taken over are drawn from the run that is made again.
     """
     opened(folder)
-    keys = {place: key_if_any(run, u.folder, u.steps, strict=u.strict) for place, (run, u) in runs.items()}
-    kept = {place: found for place, key in keys.items() if key and (found := _found(folder, key)) is not None}
+    here = str(Path.cwd())
+    known = {place: known_of(run, here, steps, strict=strict, curves=curves) for place, run in runs.items()}
+    kept = {place: found for place, one in known.items() if one.key and (found := _found(folder, one)) is not None}
     if kept:
         counted = f"{len(kept)} of {len(runs)} runs were judged before"
         _say(f"{counted}, and nothing that they rest on has changed: their verdicts are from {folder.name}")
     yield from kept.items()
-    left = {place: unit._replace(watched=True) for place, (_, unit) in runs.items() if place not in kept}
-    with closing(judge(left)) as answers:
+
+    def unit(run: Run) -> Unit:
+        do = partial(keyed, run.source, here, steps, strict=strict, curves=curves)
+        return Unit(run.label, do, here, watched=True)
+
+    with closing(judge({place: unit(run) for place, run in runs.items() if place not in kept})) as answers:
         for place, answer in answers:
-            _keep(folder, keys[place], answer)
-            yield place, answer
+            if answer.error is None:
+                _keep(folder, known[place].key, answer)
+                yield place, answer._replace(found=answer.found.certificate)
+            else:
+                yield place, answer
 
 
-def _found(folder: Path, key: str) -> Answer | None:
+def _found(folder: Path, one: Known) -> Answer | None:
     try:
-        certificate = find(folder, key)
+        certificate = find(folder, one.key)
     except InputError as error:
         _say(f"Warning: {error}; it is judged anew")
         return None
-    return None if certificate is None else Answer(certificate)
+    return None if certificate is None else Answer(_drawn(certificate, one))
+
+
+def _drawn(c: Certificate, one: Known) -> Certificate:
+    """With the curves of the run that was made again."""
+    return replace(c, series=with_script(one.pieces, one.script if c.first is not None else None))
 
 
 def _keep(folder: Path, key: str, answer: Answer) -> None:
     """Keep a verdict, unless it may not stand for another run: then say why."""
-    c = answer.certificate
-    if c is None or not key:
+    c, flaw = answer.found.certificate, answer.flaw
+    if not key:
         return
-    flaw = answer.flaw
-    if not flaw and answer.key != key:
+    if not flaw and answer.found.key != key:
         flaw = "is another run each time: does it draw numbers without a seed?"
     if not flaw and DREW in c.notes:
         flaw = "draws random numbers"
@@ -67,4 +105,4 @@ def _keep(folder: Path, key: str, answer: Answer) -> None:
 
 
 def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
+    sys.stderr.write(f"{inert(visible(words))}\n")

@@ -1,4 +1,4 @@
-"""One run as a process of its own judges it: words go there, and a certificate or an error comes back.
+"""One piece of work as a process of its own does it: words go there, and what was found or an error comes back.
 
 The user's functions cannot be sent, since a lambda cannot be pickled. So the other process reads the user's file
 itself. It holds the same code, and whatever the file draws without a seed is drawn anew there.
@@ -8,88 +8,93 @@ import io
 import os
 import pickle
 import traceback
-from collections.abc import Mapping
-from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reference.errors import InputError, TorchMirrorError
-from torch_mirror.doors.jobs.basis import key_if_any
-from torch_mirror.doors.jobs.bits import Bits
 from torch_mirror.doors.jobs.software import software
 from torch_mirror.doors.jobs.watch import watched
-from torch_mirror.doors.runs import Bar, Source, again, judged, silent
-from torch_mirror.judge.verdict import Certificate
+from torch_mirror.doors.runs import Bar, silent
 
 _TURN = Lock()
 """A worker of a cluster may have several threads, but one current folder and one torch: they take turns."""
 
 
 class Unit(NamedTuple):
-    """A run, the folder that its file is named from, and how it is to be judged: see ``runs.judged``.
+    """What is to be done, and the folder that files are named from.
 
-    software: which is asked of another machine, as by other versions the verdict may be another. watched: whether it is
-    noted what the verdict rests on.
+    name: what it is about, for people. do: what does it, a function of ours with arguments that can be sent
+    (functools.partial). software: which is asked of another machine, as by other versions the verdict may be another.
+    watched: whether it is noted what the verdict rests on.
     """
 
-    source: Source
+    name: str
+    do: Callable[[Bar], Any]
     folder: str
-    steps: int | None = None
-    strict: bool = False
-    curves: bool = False
     software: Mapping[str, str] | None = None
     watched: bool = False
 
 
 class Answer(NamedTuple):
-    """A certificate, or the error in its place; and what the user's code printed while it was judged.
+    """What was found, or the error in its place; and what the user's code printed meanwhile.
 
-    Of a unit that is watched: key and files are what the verdict rests on (basis.py), flaw says why it may not be kept.
+    Of a unit that is watched: files are what the verdict rests on (basis.py), flaw says why it may not be kept.
     """
 
-    certificate: Certificate | None = None
+    found: Any = None
     error: BaseException | None = None
     output: str = ""
     errors: str = ""
-    key: str = ""
     files: tuple[tuple[str, str], ...] = ()
     flaw: str = ""
 
 
+class Died(InputError):  # noqa: N818 - what happened, by its name
+    """The process of a run ended before there was a verdict. The other verdicts stand."""
+
+    def __init__(self, option: str, name: str) -> None:
+        self.option, self.name = option, name
+        expected = f"a process that lives until {name} is judged"
+        super().__init__(option, expected, "one that ended before, each time: too little memory, or the run ends it")
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.option, self.name)
+
+
 def work(unit: Unit, bar: Bar | None = None) -> Answer:
-    """Judge a run, whose file is read anew. No exception gets out: some could not be sent back.
+    """Do a unit's work. No exception gets out: some could not be sent back.
 
     bar: where the user sees this process: shows the steps, and what the user's code prints is not held back.
     """
     out, err = io.StringIO(), io.StringIO()
     with _TURN:
         try:
-            found = _judged(unit, bar, out, err)
+            answer = _done(unit, bar, out, err)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised where the answer is read
-            found = Answer(error=sendable(error))
-    return found._replace(output=out.getvalue(), errors=err.getvalue())
+            answer = Answer(error=sendable(error))
+    return answer._replace(output=out.getvalue(), errors=err.getvalue())
 
 
-def _judged(unit: Unit, bar: Bar | None, out: io.StringIO, err: io.StringIO) -> Answer:
+def _done(unit: Unit, bar: Bar | None, out: io.StringIO, err: io.StringIO) -> Answer:
     with ExitStack() as inside:
         if os.getcwd() != unit.folder:  # noqa: PTH109 - both are texts
             inside.enter_context(chdir(unit.folder))
         _check_software(unit)
         watch = inside.enter_context(watched()) if unit.watched else None
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            run = again(unit.source)  # whatever it prints was printed where the run was first looked up
         if bar is None:
             inside.enter_context(redirect_stdout(out))
             inside.enter_context(redirect_stderr(err))
-        bits = Bits() if unit.watched else None
-        found = Answer(
-            judged(run, unit.steps, strict=unit.strict, curves=unit.curves, bar=bar or silent, observe=bits)
-        )
-        if watch is None:
-            return found
-        told = None if bits is None else bits.digest()
-        key = key_if_any(run, unit.folder, unit.steps, told, strict=unit.strict)  # after it, which it must not disturb
-    return found._replace(key=key, files=tuple(watch.files.items()), flaw=watch.flaw())
+        found = unit.do(bar or silent)
+    return Answer(found) if watch is None else Answer(found, files=tuple(watch.files.items()), flaw=watch.flaw())
+
+
+@contextmanager
+def read_again() -> Iterator[None]:
+    """Within it a file of the user's is read that was read before: what it prints was printed then."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
 
 
 def _check_software(unit: Unit) -> None:

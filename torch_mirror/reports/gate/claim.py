@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch_mirror.judge.findings import Check, Doubt, Row, Side
 from torch_mirror.judge.verdict import Certificate, Verdict
-from torch_mirror.reports.gate.prints import Print
+from torch_mirror.reports.gate.prints import Print, Timeline
 from torch_mirror.reports.text import details
 
 DIGITS = 4
@@ -45,6 +45,7 @@ class Claim(NamedTuple):
     distance: float | None            # of the two runs' ends, see Certificate.end_distance
     figures: tuple[Figure, ...] = ()
     prints: tuple[Print, ...] = ()
+    timelines: tuple[Timeline, ...] = ()
     why: tuple[str, ...] = ()         # in words why it is not certified, and which lines of the user's are at fault
 
     @property
@@ -65,12 +66,13 @@ class Baseline(NamedTuple):
     claims: tuple[Claim, ...]
 
 
-def claim_of(c: Certificate, prints: Iterable[Print] = ()) -> Claim:
+def claim_of(c: Certificate, prints: Iterable[Print] = (), timelines: Iterable[Timeline] = ()) -> Claim:
     """What is kept of a certificate; a certified one is not explained."""
     why = () if c.verdict == "certified" else tuple(line.strip() for line in details(c))
     figures = tuple(figure(row) for row in c.rows)
     distance = None if c.end_distance is None else short(c.end_distance)
-    return Claim(c.experiment, c.dtype, c.seed, int(c.steps), c.verdict, distance, figures, tuple(prints), why)
+    bits = tuple(prints), tuple(timelines)
+    return Claim(c.experiment, c.dtype, c.seed, int(c.steps), c.verdict, distance, figures, *bits, why)
 
 
 def figure(row: Row) -> Figure:

@@ -22,12 +22,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from torch_mirror.reports.gate.bits import changed_bits
+from torch_mirror.judge.findings import Doubt
+from torch_mirror.reports.gate.bits import begun, changed_bits
 from torch_mirror.reports.gate.claim import Baseline, Claim, Figure
 from torch_mirror.reports.gate.surroundings import changed
 
 Kind: TypeAlias = Literal[
-    "refuted", "vacuous", "doubted", "vanished", "not in the baseline", "another run", "no longer judged",
+    "refuted", "vacuous", "doubted", "doubt grew", "vanished", "not in the baseline", "another run", "no longer judged",
     "fewer judged", "resolution", "headroom", "bits", "newly judged",
 ]  # fmt: skip
 """What has changed."""
@@ -117,7 +118,7 @@ def _outcome(then: Claim | None, now: Claim, factor: float, *, same: bool) -> Ou
         run, other = (f"{c.steps} steps, seed {c.seed}" for c in (then, now))
         changes.append(Change("another run", f"the baseline has a run of {run}; this one has {other}"))
     else:
-        changes += _of_rows(then, now, _same(then, now, factor) if same else _elsewhere)
+        changes += _of_rows(then, now, _same(then, now, factor) if same else _elsewhere, factor)
         changes += _bits(then, now) if same else _over_rows(then, now, factor)
     return Outcome(now.name, now.dtype, now.verdict, now.judged, tuple(changes), now.why)
 
@@ -134,7 +135,7 @@ def _verdict(now: Claim) -> Iterator[Change]:
 _Rule: TypeAlias = Callable[[Figure, Figure], Iterable[Change]]
 
 
-def _of_rows(then: Claim, now: Claim, rule: _Rule) -> Iterator[Change]:
+def _of_rows(then: Claim, now: Claim, rule: _Rule, factor: float) -> Iterator[Change]:
     after, before = {f.place: f for f in now.figures}, {f.place: f for f in then.figures}
     for place, f in before.items():
         if place not in after:
@@ -144,7 +145,7 @@ def _of_rows(then: Claim, now: Claim, rule: _Rule) -> Iterator[Change]:
             doubt = _doubted(g)
             yield _row("newly judged", g, f"{g.judged} elements that the baseline does not have")
         else:
-            doubt = _doubted(g) if before[place].doubt is None else []
+            doubt = _doubted(g) if before[place].doubt is None else _doubt_grew(before[place], g, factor)
             yield from rule(before[place], g)
         yield from doubt
 
@@ -199,8 +200,32 @@ def _fewer(f: Figure, g: Figure) -> Change:
 def _doubted(g: Figure) -> list[Change]:
     if g.doubt is None:
         return []
-    doubt = f"{g.doubt.sign} {g.doubt.figure:.7g}, probability {g.doubt.probability:.2g}"
-    return [_row("doubted", g, f"doubted anew: {doubt}")]
+    return [_row("doubted", g, f"doubted anew: {_of_doubt(g.doubt)}")]
+
+
+def _doubt_grew(f: Figure, g: Figure, factor: float) -> list[Change]:
+    """A doubt that was known, now by another sign or of a larger fault.
+
+    Its probability does not count: more samples of the same fault lower it.
+    """
+    if f.doubt is None or g.doubt is None:
+        return []
+    if f.doubt.sign != g.doubt.sign:
+        words = f"{_of_doubt(g.doubt)}; the doubt of the baseline is another one: {_of_doubt(f.doubt)}"
+        return [_row("doubt grew", g, words)]
+    if _size(g.doubt) > factor * _size(f.doubt):
+        words = f"the doubt grew: {_of_doubt(f.doubt)} -> {_of_doubt(g.doubt)}"
+        return [_row("doubt grew", g, words, f.doubt.figure, g.doubt.figure)]
+    return []
+
+
+def _size(doubt: Doubt) -> float:
+    """Of the fault that a doubt is about: of a factor what it is away from 1; else in deviations."""
+    return abs(doubt.figure - 1) if doubt.sign == "factor" else doubt.figure
+
+
+def _of_doubt(doubt: Doubt) -> str:
+    return f"{doubt.sign} {doubt.figure:.7g}, probability {doubt.probability:.2g}"
 
 
 def _row(kind: Kind, f: Figure, words: str, then: float | None = None, now: float | None = None) -> Change:
@@ -245,7 +270,8 @@ def _grown(pairs: Iterable[tuple[float | None, float | None]], share: float) -> 
 def _bits(then: Claim, now: Claim) -> Iterator[Change]:
     """Of each tensor whose bits have changed, the earliest first."""
     order = {f.tensor: i for i, f in reversed(list(enumerate(now.figures)))}
-    found = sorted(changed_bits(then.prints, now.prints, now.dtype), key=lambda c: (c.span, order.get(c.tensor, -1)))
+    moved = changed_bits(then.prints, now.prints, now.dtype, begun(then.timelines, now.timelines))
+    found = sorted(moved, key=lambda c: (c.since or (math.inf, math.inf), order.get(c.tensor, -1)))
     for one in found:
         yield Change("bits", f"{one.tensor}, {one.side}: {one.words}", one.tensor, one.side)
     if found and then.distance != now.distance:

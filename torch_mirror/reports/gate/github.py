@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from torch_mirror.reports.gate.compare import Comparison, Outcome
 from torch_mirror.reports.gate.words import summary, told
+from torch_mirror.visible import visible
 
 LINE = re.compile(r"(\S+\.py):([0-9]+)\b")
 """A line of a source, as a certificate's words have it: the file is without its folder."""
@@ -39,7 +40,8 @@ def _annotation(o: Outcome, path: str) -> str:
     file = PurePath(path)
     where = f"file={_property(file.as_posix())},line={line_of(o, file.name)}," if path else ""
     title = _property(f"torch-mirror gate: {o.name} {o.dtype}")
-    return f"::{kind} {where}title={title}::{_data(chr(10).join([*told(o), *o.why[1:]]))}"
+    said = "\n".join(map(visible, (*told(o), *o.why[1:])))
+    return f"::{kind} {where}title={title}::{_data(said)}"
 
 
 def _data(text: str) -> str:
@@ -47,4 +49,4 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(visible(text)).replace(":", "%3A").replace(",", "%2C")

@@ -1,10 +1,13 @@
-"""A comparison as JUnit XML, which servers of continuous integration show: one test case for each run."""
+"""A comparison as JUnit XML, which servers of continuous integration show: one test case for each run.
 
-import re
+XML 1.0 has no place for most control characters (section 2.2, Char), not even escaped: ``visible`` spells them.
+"""
+
 from xml.sax.saxutils import escape, quoteattr
 
 from torch_mirror.reports.gate.compare import Comparison, Outcome
 from torch_mirror.reports.gate.words import summary, told
+from torch_mirror.visible import visible
 
 
 def document(comparison: Comparison) -> str:
@@ -27,25 +30,20 @@ def _passed(o: Outcome, comparison: Comparison) -> bool:
 
 
 def _case(o: Outcome, comparison: Comparison) -> list[str]:
-    said = "\n".join([*told(o), *o.why[1:]])
+    said = "\n".join(map(_text, (*told(o), *o.why[1:])))
     head = f"  <testcase classname=\"torch-mirror.gate\" name={_attribute(f'{o.name} {o.dtype}'.strip())}"
     if not _passed(o, comparison):
         message = next((c.words for c in o.changes if c.fails), o.name)
-        failure = f"    <failure message={_attribute(message)}>{_text(said)}</failure>"
+        failure = f"    <failure message={_attribute(message)}>{said}</failure>"
         return [f"{head}>", failure, "  </testcase>"]
     if said:
-        return [f"{head}>", f"    <system-out>{_text(said)}</system-out>", "  </testcase>"]
+        return [f"{head}>", f"    <system-out>{said}</system-out>", "  </testcase>"]
     return [f"{head}/>"]
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_shown(text))
+    return quoteattr(visible(text))
 
 
 def _text(text: str) -> str:
-    return escape(_shown(text))
-
-
-def _shown(text: str) -> str:
-    """The text without what XML 1.0 does not allow: section 2.2, Char."""
-    return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)
+    return escape(visible(text))

@@ -2,6 +2,7 @@
 
 from torch_mirror.reports.gate.compare import Comparison, Outcome
 from torch_mirror.reports.gate.words import heading, summary, told
+from torch_mirror.visible import visible
 
 ROOM = 1 << 20
 """Bytes of a step's summary at most: docs.github.com, Workflow commands for GitHub Actions."""
@@ -30,7 +31,7 @@ def _cell(text: str) -> str:
     """Text that means itself, on one line of a table."""
     for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("*", "&#42;")):
         text = text.replace(sign, name)
-    return " ".join(text.replace("_", "&#95;").replace("[", "&#91;").split())
+    return " ".join(visible(text).replace("_", "&#95;").replace("[", "&#91;").split())
 
 
 def _fitting(text: str) -> str:

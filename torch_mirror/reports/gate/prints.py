@@ -1,6 +1,7 @@
-"""Fingerprints: of every tensor of a run all bits as a short hash, and a few of its numbers in full.
+"""Fingerprints: of every tensor of a run all bits as a short hash, and a few of its numbers.
 
-``marks`` reads a segment of a trace while it is judged, ``prints_of`` makes fingerprints of all segments' marks.
+``marks`` reads a segment of a trace while it is judged, ``prints_of`` makes fingerprints of all segments' marks, and
+``timelines_of`` what tells the step at which a side's run changed.
 
 **The hash of a step** is sum_i w[i] b[i] modulo 2^B, where b[i] are the B bits of element i as a whole number and
 w[i] are fixed odd weights. Where one element differs it differs for certain: an odd number has an inverse modulo 2^B,
@@ -10,14 +11,24 @@ hashing: Carter and Wegman, Universal classes of hash functions, J. Comput. Syst
 Strongly universal string hashing is fast, Comput. J. 57 (2014)). It is no defence against malice. It runs at the speed
 of memory, which no hash of hashlib does, and the steps' hashes, eight bytes each, go through BLAKE2b.
 
-**Spans** tell when a tensor changed: step 0 by itself, then 1 to 3, 4 to 15, 16 to 63 and so on, twelve bits each.
-**Tails** tell by how much at first: the last 18 bits of five elements of step 0. Bits of neighbouring floats of one
-sign are neighbouring whole numbers, so that the difference of two tails is that of the floats in ulp, modulo 2^18.
+**A chain** tells since when: a digit of the hash of all steps up to the end of each span. Two chains are equal before
+the first step that differs, and behind it a digit agrees by chance once in 64: the first digit that differs is that of
+the step, or in one case of 64 a later one, never an earlier one. A tensor's spans are step 0, 1, 2 to 3, 4 to 7 and so
+on. A side's, of all its tensors together, are one step each up to 2 FINE, and then FINE to an octave.
+
+**Samples** tell how much of a tensor changed at step 0: the last LOW bits of some elements, of more than LOOKED of one
+of each of LOOKED equal parts, at a place that is fixed and looks random. The share of these that differ estimates the
+share of all without bias, with a standard error of at most that of independent draws (Cochran, Sampling Techniques,
+3rd ed. 1977, section 5.6: one unit per stratum), but for elements that moved by a multiple of 2^LOW ulp, which look
+the same. Bits of neighbouring floats of one sign are neighbouring whole numbers, so that the difference is in ulp,
+modulo 2^LOW.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -25,15 +36,16 @@ import numpy as np
 from reference.arrays import Array
 from reference.traces.trace import Trace
 from torch_mirror.judge.findings import Side
+from torch_mirror.reports.gate.digits import DIGITS, digest, number_of, packed, unpacked
 
-DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-"""Six bits each, as RFC 4648 has them (base64url)."""
+WHOLE = 8
+"""Digits of a hash of all bits."""
 
-WHOLE, SPAN, TAIL = 8, 2, 3
-"""Digits of a hash of all bits, of that of a span, and of an element's last bits."""
+LOOKED, LOW = 64, 4
+"""Elements of which the last bits are kept at most, and how many bits of each."""
 
-TAILS = 5
-"""Elements of which the last bits are kept."""
+FINE = 32
+"""Spans of a side's chain in each octave of steps: one step each below twice as many."""
 
 
 class Print(NamedTuple):
@@ -41,10 +53,17 @@ class Print(NamedTuple):
 
     tensor: str
     side: Side
-    whole: str  # of all bits of all steps that the trace holds: WHOLE digits
-    spans: str  # of those of each span, SPAN digits each; a span of which the trace holds no step is "--"
-    value: str  # the middle element of the last step, in full: float.hex, or a whole number
-    tails: str  # the last bits of elements of step 0, evenly spread, TAIL digits each; none where step 0 is not held
+    whole: str   # of all bits of all steps that the trace holds: WHOLE digits
+    chain: str   # a digit of that of all steps up to the end of each span
+    value: str   # the middle element of the last step, in full: as float.hex has it, or a whole number
+    sample: str  # the last bits of elements of step 0, packed; none where step 0 is not held, or has no element
+
+
+class Timeline(NamedTuple):
+    """Since when one side's run is what it is: a chain of all its tensors, in fine spans."""
+
+    side: Side
+    chain: str
 
 
 class Mark(NamedTuple):
@@ -56,7 +75,7 @@ class Mark(NamedTuple):
     steps: Array   # (n,): -1 is what is there before the first
     hashes: Array  # (n,)
     value: str
-    tails: str
+    sample: str
 
 
 def marks(trace: Trace, side: Side) -> list[Mark]:
@@ -80,23 +99,38 @@ def prints_of(found: Iterable[Mark]) -> tuple[Print, ...]:
     return tuple(_print(some) for some in groups.values())
 
 
-def span_of(steps: Array) -> Array:
-    """The number of each step's span: 0 for step 0 and what is before it, k for 4^(k - 1) to 4^k - 1."""
-    later = np.maximum(steps, 1).astype(np.float64)
-    return np.where(steps < 1, 0, 1 + (np.frexp(later)[1] - 1) // 2)
+def timelines_of(found: Iterable[Mark]) -> tuple[Timeline, ...]:
+    """The timeline of each side, in the order of first appearance.
+
+    The hash of a step is the sum of its tensors' hashes, each with an odd weight that its name fixes: where one tensor
+    alone differs it differs for certain, and segments of any size give the same.
+    """
+    sides: dict[Side, list[Mark]] = {}
+    for mark in found:
+        sides.setdefault(mark.side, []).append(mark)
+    return tuple(Timeline(side, _timeline(some)) for side, some in sides.items())
 
 
-def steps_of(span: int) -> tuple[int, int]:
+def _timeline(some: list[Mark]) -> str:
+    total = np.zeros(1 + max(int(m.steps[-1]) for m in some if len(m.steps)) + 1, "<u8")  # the first: before step 0
+    for m in some:
+        name = f"{m.tensor} {m.kind}".encode(errors="surrogatepass")
+        total[m.steps + 1] += m.hashes * np.uint64(number_of(digest(name, WHOLE)) | 1)
+    return _chain(np.arange(-1, len(total) - 1), total, FINE)
+
+
+def span_of(steps: Array, fine: int = 1) -> Array:
+    """The number of each step's span, ``fine`` to an octave: its own for steps below 2 fine; what is before 0 is 0."""
+    t = np.maximum(steps, 0)
+    octave = np.maximum(np.frexp(np.maximum(t, 1).astype(np.float64))[1] - fine.bit_length(), 0)  # above the first
+    return fine * octave + (t >> octave)
+
+
+def steps_of(span: int, fine: int = 1) -> tuple[int, int]:
     """The first and the last step of a span."""
-    return (4 ** (span - 1), 4**span - 1) if span else (0, 0)
-
-
-def number_of(digits: str) -> int:
-    """What digits of DIGITS stand for."""
-    number = 0
-    for digit in digits:
-        number = number * 64 + DIGITS.index(digit)
-    return number
+    octave = max(span // fine - 1, 0)
+    first = span - fine * octave
+    return first << octave, ((first + 1) << octave) - 1
 
 
 def hashes_of(a: Array) -> Array:
@@ -108,18 +142,25 @@ def hashes_of(a: Array) -> Array:
 
 
 def _mark(name: str, side: Side, a: Array, steps: Array) -> Mark:
-    tails = "" if steps[0] > 0 else _tails(a[min(int(np.searchsorted(steps, 0)), len(a) - 1)])
+    sample = "" if steps[0] > 0 else _sample(a[min(int(np.searchsorted(steps, 0)), len(a) - 1)])
     kind = f"{a.dtype.name} {a.shape[1:]}"
-    return Mark(name, side, kind, steps, hashes_of(a), _value(a[-1]), tails)
+    return Mark(name, side, kind, steps, hashes_of(a), _value(a[-1]), sample)
 
 
 def _print(some: list[Mark]) -> Print:
     steps, hashes = (np.concatenate(parts) for parts in zip(*((m.steps, m.hashes) for m in some), strict=True))
-    spans = span_of(steps)
-    whole = _digest(some[0].kind.encode() + hashes.tobytes(), WHOLE)
-    of_spans = [hashes[spans == k].tobytes() for k in range(int(spans.max()) + 1)]
-    texts = [_digest(one, SPAN) if one else "-" * SPAN for one in of_spans]
-    return Print(*some[0][:2], whole, "".join(texts), some[-1].value, some[0].tails)
+    whole = digest(some[0].kind.encode() + hashes.tobytes(), WHOLE)
+    return Print(*some[0][:2], whole, _chain(steps, hashes), some[-1].value, some[0].sample)
+
+
+def _chain(steps: Array, hashes: Array, fine: int = 1) -> str:
+    """A digit for each span from the first to the last, of all that was held up to its end; steps are ascending."""
+    spans, so_far, text = span_of(steps, fine), hashlib.blake2b(digest_size=8), []
+    ends = np.searchsorted(spans, np.arange(int(spans[-1]) + 1), side="right")
+    for begin, end in pairwise([0, *ends.tolist()]):
+        so_far.update(hashes[begin:end].tobytes())
+        text.append(DIGITS[so_far.digest()[0] & 63])
+    return "".join(text)
 
 
 def _bits(a: Array) -> Array:
@@ -142,32 +183,29 @@ def _weights(n: int, dtype: str) -> Array:
     return ((z ^ (z >> np.uint64(31))) | np.uint64(1)).astype(dtype, copy=False)
 
 
-def _digest(data: bytes, digits: int) -> str:
-    number = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
-    return _digits(number >> (64 - 6 * digits), digits)
-
-
-def _digits(number: int, digits: int) -> str:
-    return "".join(DIGITS[number >> (6 * i) & 63] for i in reversed(range(digits)))
-
-
 def _value(a: Array) -> str:
     if not a.size:
         return "none"
     middle = a.reshape(-1)[a.size // 2]
-    return float(middle).hex() if a.dtype.kind == "f" else str(int(middle))
+    return re.sub(r"\.?0*p", "p", float(middle).hex()) if a.dtype.kind == "f" else str(int(middle))
 
 
-def _tails(a: Array) -> str:
-    n = a.size
-    places = sorted({i * n // TAILS for i in range(TAILS)}) if n else []
-    last = _bits(a.reshape(1, -1)[:, places])[0] & ((1 << 6 * TAIL) - 1)
-    return "".join(_digits(int(bits), TAIL) for bits in last)
+def _sample(a: Array) -> str:
+    return packed(_bits(a.reshape(1, -1)[:, _places(a.size)])[0].tolist(), LOW) if a.size else ""
 
 
-def tails_apart(then: str, now: str) -> Iterator[int]:
-    """Of each element whose last bits are kept, by how many ulp it differs, modulo 2^18: the nearest to 0."""
-    turn = 1 << 6 * TAIL
-    for i in range(0, min(len(then), len(now)), TAIL):
-        apart = (number_of(now[i : i + TAIL]) - number_of(then[i : i + TAIL])) % turn
-        yield min(apart, turn - apart)
+@lru_cache(maxsize=64)
+def _places(n: int) -> Array:
+    """Which of n elements are looked at: (LOOKED,), one in each of equal parts; all where they are no more."""
+    if n <= LOOKED:
+        return np.arange(n)
+    edges = np.arange(LOOKED + 1) * n // LOOKED
+    drawn = _weights(LOOKED, "<u8") >> np.uint64(11)
+    return edges[:-1] + (drawn % np.diff(edges).astype(np.uint64)).astype(np.int64)
+
+
+def sample_apart(then: str, now: str) -> list[int]:
+    """Of each element that was looked at, by how many ulp it differs, modulo 2^LOW: the nearest to 0."""
+    turn = 1 << LOW
+    apart = [(b - a) % turn for a, b in zip(unpacked(then, LOW), unpacked(now, LOW), strict=False)]
+    return [min(d, turn - d) for d in apart]

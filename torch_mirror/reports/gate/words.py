@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from torch_mirror.reports.gate.compare import Comparison, Kind, Outcome
+from torch_mirror.visible import visible
 
 SHOWN = 3
 """Changes of one kind that are told of one run; of the others their number is."""
@@ -12,8 +13,8 @@ def lines(comparison: Comparison, *, quiet: bool = False) -> Iterator[tuple[str,
     """(verdict, line) each; a line that belongs to another one is indented, without a verdict. quiet: what fails."""
     if comparison.environment:
         yield "", "the environment has changed: figures are compared by rules for another one, and bits not at all"
-        yield from (("", f"    {name}: {then} -> {now}") for name, then, now in comparison.environment)
-    width = max((len(f"{o.name} {o.dtype}") for o in comparison.outcomes), default=0)
+        yield from (("", visible(f"    {name}: {then} -> {now}")) for name, then, now in comparison.environment)
+    width = max((len(visible(f"{o.name} {o.dtype}")) for o in comparison.outcomes), default=0)
     for outcome in comparison.outcomes:
         if not (quiet and outcome.passed):
             yield from _of_run(outcome, width, same=not comparison.environment)
@@ -54,7 +55,7 @@ def told(outcome: Outcome) -> list[str]:
 
 
 def _of_run(outcome: Outcome, width: int, *, same: bool) -> Iterator[tuple[str, str]]:
-    label = f"{outcome.name} {outcome.dtype}"
+    label = visible(f"{outcome.name} {outcome.dtype}")
     words = f"{label:<{width}}  {outcome.verdict}, {heading(outcome, same=same)}"
     yield "certified" if outcome.passed else "refuted", words
-    yield from (("", f"    {line}") for line in (*told(outcome), *outcome.why[1:]))
+    yield from (("", visible(f"    {line}")) for line in (*told(outcome), *outcome.why[1:]))

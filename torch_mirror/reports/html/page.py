@@ -17,6 +17,7 @@ from markupsafe import Markup
 from torch_mirror.judge.verdict import Certificate
 from torch_mirror.reports.html import chart
 from torch_mirror.reports.html.claims import OVERVIEW, Claim, Gradients, Sortable, of_gradients, of_run, verdict_of
+from torch_mirror.visible import visible
 
 HERE = Path(__file__).parent
 KINDS = {"right": "right", "suspect": "suspect", "forward": "from the forward pass"}
@@ -44,9 +45,16 @@ def _rendered(claims: list[Claim], **more: Any) -> str:
     )  # fmt: skip
 
 
+def _shown(value: Any) -> Any:
+    """What is put into the page: of a text what does not show as itself is escaped, but for the lines of a source."""
+    if type(value) is not str or value.isprintable():  # Markup is ours
+        return value
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in value.split("\n"))
+
+
 @cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(HERE)
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(HERE), finalize=_shown
     )
     return environment.get_template("page.html.jinja")
