@@ -1,5 +1,8 @@
 """Two runs side by side, and the table of what came out."""
 
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 
 class Row(NamedTuple):
-    """A line of the table. figure: the ratio, or the seconds where there is nothing to measure against."""
+    """A line of the table. figure: the ratio, or seconds: with nothing to measure against, or beyond a baseline's."""
 
     name: str
     figure: float
@@ -19,9 +22,10 @@ class Row(NamedTuple):
     baseline: float | None  # the same
     asked: float
     aim: float | None
+    unit: str = "x"
 
     def __str__(self) -> str:
-        unit = "x" if self.baseline else "s"
+        unit = self.unit
         against = f"{self.baseline * 1e3:9.2f} ms" if self.baseline else f"{'':>12}"
         aim = f"{self.aim:g}{unit}" if self.aim else ""
         verdict = "" if self.figure <= self.asked else "  missed"
@@ -86,15 +90,46 @@ class SideBySide:
         if each:
             times = [seconds / count for seconds, count in zip(times, counts[warmup:], strict=True)]
         if baseline is None:
-            row = Row(self.name, min(times), min(times), None, asked, aim)
+            row = Row(self.name, min(times), min(times), None, asked, aim, "s")
         else:
             against = taken[warmup:]
             ratio = median(a / b for a, b in zip(times, against, strict=True))
             row = Row(self.name, ratio, min(times), min(against), asked, aim)
+        self._ruled(row)
+
+    def beyond(
+        self, subject: Callable[[], float], baseline: Callable[[], float] = float, *, asked: float, rounds: int = 1
+    ) -> None:
+        """Run both ``rounds`` times in turns; ``asked`` is of the seconds by which the subject takes more.
+
+        Both return the seconds that they took, as their own clock has it; without a baseline these are 0.
+        """
+        pairs: list[tuple[float, float]] = []
+        self.benchmark.pedantic(  # type: ignore[no-untyped-call]  # untyped in pytest-benchmark
+            lambda: pairs.append((subject(), baseline() if self.timing else 0)), rounds=rounds
+        )
+        if self.timing:
+            more = median(a - b for a, b in pairs)
+            a, b = (min(times) for times in zip(*pairs, strict=True))
+            self._ruled(Row(self.name, more, a, b, asked, None, "s"))
+
+    def _ruled(self, row: Row) -> None:
+        """Keep the row, and fail where it has more than is asked."""
         self.rows.append(row)
-        self.benchmark.extra_info.update(figure=row.figure, asked=asked, aim=aim)
-        if row.figure > asked:
-            pytest.fail(f"{row.figure:.3f}, asked: {asked:g} at most", pytrace=False)
+        self.benchmark.extra_info.update(figure=row.figure, asked=row.asked, aim=row.aim)
+        if row.figure > row.asked:
+            pytest.fail(f"{row.figure:.3f}, asked: {row.asked:g} at most", pytrace=False)
+
+
+def processor_seconds(*arguments: str) -> float:
+    """What an interpreter with these arguments takes of the processor: a start-up is mostly waiting where others work.
+
+    Raises CalledProcessError where it fails.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.fixture

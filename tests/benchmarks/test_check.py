@@ -1,7 +1,5 @@
 """What `check` and the tape cost: derivatives with radii, beside a backward pass by hand and beside gradcheck."""
 
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 import torch
 
 from reference.arrays import Array
-from tests.benchmarks.conftest import SideBySide
+from tests.benchmarks.conftest import SideBySide, processor_seconds
 from tests.tape.networks import Net, softmax_network, taped
 from torch_mirror import check
 from torch_mirror.tape.sweep import derivative
@@ -94,4 +92,4 @@ def test_check(name: str, side_by_side: SideBySide) -> None:
 
 @pytest.mark.benchmark(group="check")
 def test_a_cold_start(side_by_side: SideBySide) -> None:
-    side_by_side(lambda: subprocess.run([sys.executable, "-c", COLD], check=True), asked=0.7, rounds=5)
+    side_by_side.beyond(lambda: processor_seconds("-c", COLD), asked=0.7, rounds=5)

@@ -14,7 +14,7 @@ from reference import experiments, printed
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named
 from tests.benchmarks import documents
-from tests.benchmarks.conftest import SideBySide
+from tests.benchmarks.conftest import SideBySide, processor_seconds
 from torch_mirror import certify, verify
 from torch_mirror.training.session import session
 
@@ -120,6 +120,31 @@ def test_help(side_by_side: SideBySide) -> None:
     imported = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
     assert "torch_mirror.doors.cli" in imported
     assert "torch" not in imported
+
+
+ONE_SGD = ("-c", "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1)")
+"""What every command that trains must load; the first optimizer takes as long as the rest of torch."""
+
+
+@pytest.mark.benchmark(group="command")
+def test_a_command_of_one_step(side_by_side: SideBySide) -> None:
+    side_by_side.beyond(
+        lambda: processor_seconds(*COMMAND[1:], "verify", "two-layer-linear", "--steps", "1"),
+        lambda: processor_seconds(*ONE_SGD),
+        asked=0.3,
+        rounds=7,
+    )
+
+
+@pytest.mark.benchmark(group="command")
+def test_the_diabetes_data(side_by_side: SideBySide) -> None:
+    """Read where scikit-learn has them, and nothing of it imported: its estimators take a second and a half."""
+
+    def load(name: str, *, more: str = "") -> float:
+        return processor_seconds("-c", f"import sys; from reference import experiments as e; e.load({name!r}){more}")
+
+    side_by_side.beyond(lambda: load("diabetes-linear"), lambda: load("two-layer-linear"), asked=0.1, rounds=15)
+    load("diabetes-linear", more="; sys.exit('sklearn' in sys.modules)")
 
 
 @pytest.mark.benchmark(group="command")

@@ -55,6 +55,19 @@ def names_and_files(_context: click.Context, _parameter: click.Parameter, incomp
     return [*files_first(_context, _parameter, incomplete), *names]
 
 
+dtype_option = click.option(
+    "--dtype", type=click.Choice([*DTYPES, "both"]), help="Precision.  [default: both; of your own that which it has]"
+)
+"""Of runs of ours and of the user's: ``dtypes_of`` has what it stands for."""
+
+
+def dtypes_of(asked: str | None) -> Sequence[str] | None:
+    """The precisions that ``dtype_option`` asks for; None where it is not given."""
+    if asked is None:
+        return None
+    return DTYPES if asked == "both" else (asked,)
+
+
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only what is not certified.")
 watch_option = click.option("--watch", is_flag=True, help="Judge again whenever the file, or what it imports, changes.")
 

@@ -13,6 +13,7 @@ from reference import experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
+from torch_mirror.doors.console import DTYPES
 from torch_mirror.doors.objects import each, entry, running
 from torch_mirror.judge.verdict import Certificate
 
@@ -50,7 +51,8 @@ class Sides(NamedTuple):
 class Source(NamedTuple):
     """What a run is made from, in words that another process understands, too: ``again`` makes it from them.
 
-    text: as the command line has it. entry: the same, with the key of a dict behind it. dtype: None of the user's own.
+    text: as the command line has it. entry: the same, with the key of a dict behind it. dtype: that which was asked
+    for; of the user's own None where they have theirs.
     """
 
     text: str
@@ -88,21 +90,38 @@ def chosen(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names or known))
 
 
-def runs_of(names: Iterable[str], dtypes: Sequence[str], seed: int = 0) -> list[Run]:
-    """The runs of each NAME of ours, one in each precision, and of each FILE:OBJECT.
+def runs_of(names: Iterable[str], dtypes: Sequence[str] | None = None, seed: int = 0) -> list[Run]:
+    """The runs of each NAME of ours and of each FILE:OBJECT, one in each of these precisions.
 
-    Raises InputError for an object that is no run.
+    dtypes: None: ours in each there is, and the user's own in theirs. seed: of ours.
+    Raises InputError for an object that is no run, for a certificate of another precision, and for a seed with the
+    user's own, whose file draws.
     """
+    names = tuple(names)
+    drawn = [name for name in names if ":" in name]
+    if seed and drawn:
+        raise InputError("--seed", f"no seed with {drawn[0]}, whose file draws by itself", seed)
     return [
         run
         for name in names
-        for run in (_own(name) if ":" in name else [_ours(Source(name, name, dtype, seed)) for dtype in dtypes])
+        for run in (
+            _own(name, dtypes or (None,))
+            if ":" in name
+            else [_ours(Source(name, name, dtype, seed)) for dtype in dtypes or DTYPES]
+        )
     ]
 
 
 def again(source: Source) -> Run:
     """The run, from a file that is read anew. Raises InputError where it is no longer there, or is no run."""
-    return _ours(source) if source.dtype else _of_object(source.entry, entry(source.text, source.entry), source.text)
+    if ":" not in source.text:
+        return _ours(source)
+    return _of_object(source.entry, entry(source.text, source.entry), source.text, source.dtype)
+
+
+def in_precision(e: Experiment, dtype: str | None) -> Experiment:
+    """The experiment in this precision; None: in its own."""
+    return e if dtype is None or str(e.dtype) == dtype else replace(experiments.rounded(e, dtype), seed=e.seed)
 
 
 def curves_of(e: Experiment) -> dict[str, Any]:
@@ -143,15 +162,19 @@ def _ours(source: Source) -> Run:
     return Run(name, f"{name} {dtype}", make, source)
 
 
-def _own(name: str) -> list[Run]:
-    return [_of_object(text, found, name) for text, found in each(name)]
+def _own(name: str, dtypes: Sequence[str | None]) -> list[Run]:
+    return [_of_object(text, found, name, dtype) for text, found in each(name) for dtype in dtypes]
 
 
-def _of_object(text: str, found: object, named: str) -> Run:
+def _of_object(text: str, found: object, named: str, dtype: str | None) -> Run:
     if isinstance(found, Certificate):
+        if dtype not in (None, found.dtype):
+            raise InputError("--dtype", f"{found.dtype}, in which {text} has been judged", dtype)
         return Run(found.experiment, text, lambda: found)
     expected = "a reference.Experiment, a tuple (experiment, using), what verify returned, or a dict of these"
     e, using = sides(text, found, expected)
+    e = in_precision(e, dtype)
     if e.name == Experiment.name:  # nobody has named it
         e = replace(e, name=text)
-    return Run(e.name, e.name, lambda: Sides(e, using), Source(named, text))
+    label = e.name if dtype is None else f"{e.name} {dtype}"
+    return Run(e.name, label, lambda: Sides(e, using), Source(named, text, dtype))

@@ -188,12 +188,34 @@ def test_rows_and_json(run: Run) -> None:
 
 
 def test_verify(run: Run) -> None:
-    result = run("verify", "mine.py:experiment", "two-layer-linear-bias", "--dtype", "float32", "--steps", "2")
+    result = run("verify", "mine.py:experiment", "two-layer-linear-bias", "--steps", "2")
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert [line.split()[:3] for line in lines] == [
-        ["two-layer-linear", "float64", "2"], ["two-layer-linear-bias", "float32", "2"],
+        ["two-layer-linear", "float64", "2"],
+        ["two-layer-linear-bias", "float64", "2"], ["two-layer-linear-bias", "float32", "2"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", ["float64", "float32", "both"])
+def test_verify_in_a_precision_that_is_asked_for(run: Run, asked: str) -> None:
+    result = run("verify", "mine.py:experiment", "--dtype", asked, "--steps", "2")
+    assert result.exit_code == 0, result.output
+    told = [line.split()[1] for line in result.output.splitlines()]
+    assert told == (["float64", "float32"] if asked == "both" else [asked])
+
+
+def test_a_certificate_of_another_precision(run: Run) -> None:
+    assert run("verify", "mine.py:certificate", "--dtype", "float64").exit_code == 0
+    result = run("verify", "mine.py:certificate", "--dtype", "float32")
+    assert result.exit_code == 2
+    assert "--dtype: expected float64, in which mine.py:certificate has been judged, got float32" in result.output
+
+
+def test_a_seed_for_a_file_that_draws_by_itself(run: Run) -> None:
+    result = run("verify", "mlp-relu", "mine.py:experiment", "--seed", "3")
+    assert result.exit_code == 2
+    assert "--seed: expected no seed with mine.py:experiment, whose file draws by itself, got 3" in result.output
 
 
 def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:

@@ -93,7 +93,7 @@ def test_the_lines_are_those_of_one_process_and_so_is_the_error(monkeypatch: pyt
     one, several = (CliRunner().invoke(cli, [*line, "-j", jobs]) for jobs in ("1", "2"))
     assert one.stdout == several.stdout
     assert one.stderr == several.stderr == (
-        "Error: broken: expected code that runs, got ZeroDivisionError: integer division or modulo by zero "
+        "Error: broken float64: expected code that runs, got ZeroDivisionError: integer division or modulo by zero "
         f"(mine.py, line {MINE[: MINE.index('1 // 0')].count(chr(10)) + 1})\n"
     )
     assert one.exit_code == several.exit_code == 2

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from torch_mirror.doors.console import (
-    DTYPES,
     bar,
     check_paths,
     command_to_github,
+    dtype_option,
+    dtypes_of,
     errors_without_traceback,
     names_and_files,
     quiet_option,
@@ -44,7 +45,7 @@ def gate_reports(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("names", nargs=-1, metavar="[NAME|FILE:OBJECT]...", shell_complete=names_and_files)
 @click.option("--baseline", required=True, type=click.Path(path_type=Path), metavar="FILE", help="What was there.")
 @click.option("--update", is_flag=True, help="Write the baseline anew, and show what has changed.")
-@click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True, help="Precision.")
+@dtype_option
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @click.option(
@@ -60,7 +61,7 @@ def gate(
     /,
     names: tuple[str, ...],
     baseline: Path,
-    dtype: Literal["float64", "float32", "both"],
+    dtype: Literal["float64", "float32", "both"] | None,
     steps: int | None,
     seed: int,
     headroom_factor: float,
@@ -94,8 +95,7 @@ def gate(
         from torch_mirror.reports.gate.claim import Baseline
         from torch_mirror.reports.gate.surroundings import surroundings
 
-        dtypes = DTYPES if dtype == "both" else (dtype,)
-        runs = [(name, run) for name in names for run in runs_of([name], dtypes, seed)]
+        runs = [(name, run) for name in names for run in runs_of([name], dtypes_of(dtype), seed)]
         claims = [printed(run, steps) for _, run in runs]
         check_distinct(claims)
         now = Baseline(surroundings(), tuple(claims))

@@ -8,11 +8,12 @@ from typing import Literal
 import click
 
 from torch_mirror.doors.console import (
-    DTYPES,
     REPORTS,
     at_rest,
     bar,
     check_paths,
+    dtype_option,
+    dtypes_of,
     errors_without_traceback,
     names_and_files,
     quiet_option,
@@ -32,7 +33,7 @@ CACHE = Path(".torch_mirror_cache")
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME|FILE:OBJECT]...", shell_complete=names_and_files)
-@click.option("--dtype", type=click.Choice([*DTYPES, "both"]), default="both", show_default=True, help="Precision.")
+@dtype_option
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
@@ -49,7 +50,7 @@ def verify(
     context: click.Context,
     /,
     names: tuple[str, ...],
-    dtype: Literal["float64", "float32", "both"],
+    dtype: Literal["float64", "float32", "both"] | None,
     steps: int | None,
     seed: int,
     jobs: int,
@@ -66,10 +67,10 @@ def verify(
     """Certify every tensor of every training step.
 
     Each experiment (default: all of ours) is trained by NumPy and by PyTorch from the same weights, and every tensor of
-    every step is judged against its equation. FILE:OBJECT is one of your own, in its own precision: an Experiment, a
-    tuple of one and of the function that makes its torch side, the Certificate that verify returned, or a dict of
-    these; package.module:OBJECT will do as well. One line each; exit status 0 if all are certified, 1 if one is refuted
-    or vacuous or, with --strict, doubted, 2 for bad usage or input.
+    every step is judged against its equation. FILE:OBJECT is one of your own, rounded where --dtype asks for it: an
+    Experiment, a tuple of one and of the function that makes its torch side, the Certificate that verify returned, or a
+    dict of these; package.module:OBJECT will do as well. One line each; exit status 0 if all are certified, 1 if one is
+    refuted or vacuous or, with --strict, doubted, 2 for bad usage or input.
     """
     settle_threads(one=jobs > 1)
     with errors_without_traceback():
@@ -90,7 +91,7 @@ def verify(
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
         how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE if resume else None)
-        runs = runs_of(names, DTYPES if dtype == "both" else (dtype,), seed)
+        runs = runs_of(names, dtypes_of(dtype), seed)
         width = max(len(visible(run.name)) for run in runs)
         found = []
         with closing(certificates(runs, how, bar, partial(bar, unit="run"))) as judged:

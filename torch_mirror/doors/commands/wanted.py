@@ -7,7 +7,7 @@ from typing import NamedTuple
 from reference import experiments
 from reference.errors import InputError
 from torch_mirror.doors.objects import load
-from torch_mirror.doors.runs import Sides, sides
+from torch_mirror.doors.runs import Sides, in_precision, sides
 
 
 class Wanted(NamedTuple):
@@ -30,8 +30,7 @@ def run_of(text: str, wanted: Wanted) -> Sides:
         e, using = sides(text, load(text), expected)
     else:
         e, using = experiments.load(text, seed=wanted.seed or 0), None
-    if wanted.dtype is not None and str(e.dtype) != wanted.dtype:
-        e = replace(experiments.rounded(e, wanted.dtype), seed=e.seed)
+    e = in_precision(e, wanted.dtype)
     return Sides(e if wanted.steps is None else replace(e, steps=wanted.steps), using)
 
 
