@@ -16,8 +16,9 @@ from reference.claim.tree import zip_with
 from reference.errors import InputError
 from tests.doors.of_the_field import NETWORKS, claim, in_dtype
 from tests.unruled import unexplained
-from torch_mirror import Refuted, check
+from torch_mirror import Checked, Refuted, check
 from torch_mirror.doors.check.claimed import gradient_name
+from torch_mirror.tape.told import Fault, Line, Right, Row
 
 
 def test_what_a_wrapper_fills_in_need_not_be_given() -> None:
@@ -115,6 +116,21 @@ def test_many_parameters_fit_in_twenty_lines() -> None:
         assert result.certified is (bug == 0)
         assert len(str(result).splitlines()) <= 20
         assert len(result.table().splitlines()) == 39
+
+
+def test_of_many_mistakes_every_cause_is_shown_before_what_else_is_known() -> None:
+    line, names = Line("/a/net.py", 7, "d = 2 * e"), [f"dp[{i}]" for i in range(6)]
+    faults = tuple(
+        Fault((name,), (Right(line, line, "e"),), (line,) * 3, causes=(f"cause of {name}",), note="a note")
+        for name in names
+    )
+    result = Checked("mine", tuple(Row(name, "WRONG", 4, pattern="twice") for name in names), faults)
+    assert len(str(result).splitlines()) == 1 + 6 * 3
+    assert len(result.details().splitlines()) == 1 + 6 * 7
+    for text in (str(result), result.details()):
+        assert all(f"cause: cause of {name}" in text for name in names)
+    rows = (*result.rows, *(Row(f"dq[{i}]", "none", 4) for i in range(6)))
+    assert str(Checked("mine", rows, faults)).splitlines()[-1] == "... and 6 lines more: print(result.details())"
 
 
 def test_a_notebook_shows_a_table() -> None:

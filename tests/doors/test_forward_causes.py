@@ -9,8 +9,10 @@ import torch
 from scipy.special import erf  # type: ignore[import-untyped]  # it ships no stubs
 from torch import Tensor, nn
 
+from reference import SGD, Experiment, SquaredError
 from tests.judge.between import Between, F, Module, experiment
 from torch_mirror import check_forward, session, verify
+from torch_mirror.doors.forward_causes import name_among
 
 ROOT = float(np.sqrt(2))
 
@@ -50,7 +52,7 @@ BOTH: dict[str, tuple[Layer, Layer, str]] = {  # in either precision
     "softmax over the other axis": (softmax, lambda z: torch.softmax(z, 0), "softmax over axis 0, not 1, in a"),
     "logits": (softmax, lambda z: z, "z itself in the place of a"),
     "unbiased": (normed, lambda z: by_hand(z, 1), "N - 1 for N, 5, in the variance"),
-    "scale": (lambda z: z * (1 / 5**0.5), lambda z: z, "(here (sqrt(z.shape[1]))) at a"),
+    "scale": (lambda z: z / z.shape[1] ** 0.5, lambda z: z, "(here (sqrt(z.shape[1]))) at a"),
     "dropout's scale": (lambda z: z * (z > 0) * 2.0, lambda z: z * (z > 0), "a factor 1/2 at a"),
 }
 
@@ -85,11 +87,70 @@ def test_what_torch_has_in_the_place_of_the_references_value(dtype: str, case: t
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_number_that_is_the_root_of_a_size_is_told_as_both(dtype: str) -> None:
+    (told,) = why(lambda z: z * (1 / 5**0.5), lambda z: z, dtype)
+    assert told.startswith("cause, one of 2 that cannot be told apart: torch has ")
+    for name in ("(sqrt(z.shape[1]))", "1/(1 / 5 ** 0.5)"):
+        assert f"a factor 2.236068 (here {name}) at a" in told
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["GELU by tanh", "eps 1e-6"])
 def test_what_is_no_single_edit_has_no_cause(name: str, dtype: str) -> None:
     """A tenth of a sine on top of the fault: nothing is named in its stead."""
     f, theirs, _ = FINE[name]
     assert why(f, lambda z: theirs(z) + 0.1 * torch.sin(7 * z), dtype) == ()
+
+
+class TwoLayers:
+    """Of two layers that start with the same numbers."""
+
+    def forward(self, p: Any, x: Any, sow: Any) -> Any:
+        a = sow("a", np.tanh(x @ p["W1"].mT + p["b1"]))
+        return sow("y", a @ p["W2"].mT + p["b2"]), (x, a)
+
+    def backward(self, p: Any, kept: Any, dy: Any, sow: Any) -> Any:
+        x, a = kept
+        dz = (dy @ p["W2"]) * (1 - a * a)
+        found = {"W1": dz.mT @ x, "b1": dz.sum(axis=-2), "W2": dy.mT @ a, "b2": dy.sum(axis=-2)}
+        return {name: sow(f"d{name}", d) for name, d in found.items()}
+
+
+class TwoTorchLayers(nn.Module):
+    def __init__(self, second: Callable[[Tensor, nn.Linear], Tensor]) -> None:
+        super().__init__()
+        self.h, self.o, self.second = nn.Linear(3, 3).double(), nn.Linear(3, 3).double(), second
+
+    def forward(self, x: Tensor, sow: Any = lambda _, v: v) -> Tensor:
+        a = sow("a", torch.tanh(self.h(x)))
+        y: Tensor = sow("y", self.second(a, self.o))
+        return y
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        (lambda a, o: a @ o.weight.T, ["term b2 left out of y"]),
+        (lambda a, o: a @ o.weight + o.bias, ["W1 for W2.T", "W2.T transposed"]),
+        (lambda a, o: a @ o.weight.T + 2 * o.bias, ["a factor 2 at b2", "b1 added to y"]),
+    ],
+)
+def test_of_parameters_with_the_same_numbers_the_one_that_is_meant_is_named(second: Any, told: list[str]) -> None:
+    draw = np.random.default_rng(0).normal
+    W, b = draw(size=(3, 3)), np.full(3, 0.5)
+    p = {"W1": W, "b1": b, "W2": W.copy(), "b2": b.copy()}
+    e = Experiment(TwoLayers(), p, draw(size=(4, 3)), draw(size=(4, 3)), SquaredError("mean"), SGD(0.1), steps=1)
+    names = {"W1": "h.weight", "b1": "h.bias", "W2": "o.weight", "b2": "o.bias"}
+    (why,) = verify(e, using=lambda e: session(e, TwoTorchLayers(second), names)).why
+    parts = why.partition(": ")[2].partition(" (proof")[0].split(" | ")
+    assert sorted(part.removeprefix("torch has ") for part in parts) == told
+
+
+def test_of_equal_arrays_that_are_kept_elsewhere_all_are_named() -> None:
+    a = np.ones(3)
+    assert name_among({"b1": np.ones(3), "b2": a, "c": np.zeros(3)}, a[:]) == "b2"
+    assert name_among({"b1": np.ones(3), "b2": np.ones(3), "c": np.zeros(3)}, a) == "b1 or b2"
+    assert name_among({"c": np.zeros(3)}, a) == "a value"
 
 
 PARAMETERS = {name: np.random.default_rng(i).normal(size=s) for i, (name, s) in enumerate(

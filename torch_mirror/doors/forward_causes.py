@@ -44,8 +44,7 @@ def causes_of_forward(e: Experiment, trace: Trace, finding: Finding) -> tuple[st
         arrays = {name: _array(a) for name, a in (*case.held.items(), *case.constants.items(), *named(start.p).items())}
 
         def recorded(a: Array) -> Ball:
-            name = next((name for name, held in arrays.items() if np.array_equal(held, a)), "a value")
-            return leaf(Ball(a, 0, fmt), name)
+            return leaf(Ball(a, 0, fmt), name_among(arrays, a))
 
         with recording():
             value = equation(case, System(recorded, lambda c: c))
@@ -54,6 +53,18 @@ def causes_of_forward(e: Experiment, trace: Trace, finding: Finding) -> tuple[st
             others = {name: Number(_array(a), 0, fmt) for name, a in named(start.p).items()}
             theirs = Number(case.seen, radius, fmt)
             return causes_of_value("torch", finding.tensor, value, theirs, others)
+
+
+def name_among(arrays: Mapping[str, Array], a: Array) -> str:
+    """Of the array that it is, or is a view of the whole of; of equal ones it may be any, and all are told."""
+    itself = [name for name, held in arrays.items() if _memory(held) == _memory(a)]
+    equal = itself[:1] or [name for name, held in arrays.items() if np.array_equal(held, a)]
+    return " or ".join(equal) or "a value"
+
+
+def _memory(a: Array) -> tuple[Any, ...]:
+    """Where it is."""
+    return a.__array_interface__["data"][0], a.shape, a.strides, a.dtype
 
 
 def _array(a: Any) -> Array:

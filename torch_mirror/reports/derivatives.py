@@ -21,14 +21,17 @@ _SHOWN = 3
 
 
 def lines(rows: Sequence[Row], faults: Sequence[Fault], notes: Iterable[str] = (), limit: int = LIMIT) -> list[str]:
-    """The rows in the order given, each fault at the first of its gradients; no more lines than the limit."""
+    """The rows in the order given, each fault at the first of its gradients; no more lines than the limit.
+
+    Where there are more, first what is right is told in one line, then of each fault a line of the code and the cause.
+    """
     notes = list(notes)
-    for brief in (False, True):
-        told = [visible(text) for text in (*_rows(rows, faults, brief=brief), *notes)]
+    for brief, short in ((False, False), (True, False), (True, True)):
+        told = [visible(text) for text in (*_rows(rows, faults, brief=brief, short=short), *notes)]
         if len(told) <= limit:
             return told
     kept = told[: limit - 1]
-    return [*kept, f"... and {len(told) - len(kept)} lines more: print(result.table())"]
+    return [*kept, f"... and {len(told) - len(kept)} lines more: print(result.details())"]
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -57,8 +60,8 @@ def _escaped(text: str) -> str:
 _COLOURS = {"WRONG": "#b00020", "ok": "#1b6e3c", "undecided": "#8a5a00", "consistent": "#1b4f8a"}
 
 
-def _rows(rows: Sequence[Row], faults: Sequence[Fault], *, brief: bool) -> list[str]:
-    """brief: what is right is one line."""
+def _rows(rows: Sequence[Row], faults: Sequence[Fault], *, brief: bool, short: bool) -> list[str]:
+    """brief: what is right is one line; short: so are the lines of a fault, and its cause."""
     first = {fault.gradients[0]: fault for fault in faults}
     victims = {name for fault in faults for name in fault.gradients[1:]}
     right = [row for row in rows if row.word == "ok"] if brief else []
@@ -68,7 +71,8 @@ def _rows(rows: Sequence[Row], faults: Sequence[Fault], *, brief: bool) -> list[
     for row in shown:
         told.append(f"{row.name:<{width}}  {row.word:<9}  {_said(row)}")
         if row.name in first:
-            told += [f"{'':<{width}}  {text}" for text in of_fault(first[row.name])]
+            fault = first[row.name]
+            told += [f"{'':<{width}}  {text}" for text in (_in_short(fault) if short else of_fault(fault))]
     if right:
         names = [row.name for row in right]
         told.append(f"ok: {_some(names, 8)}; {_said(max(right, key=lambda row: row.resolution or 0))}")
@@ -109,6 +113,11 @@ def of_fault(fault: Fault) -> list[str]:
         shown = " (shown: right but for it)" if fault.shown else ""
         told.append(f"{_some(fault.gradients[1:], 8)} {verb} from it{shown}")
     return told
+
+
+def _in_short(fault: Fault) -> list[str]:
+    """The first line of the code that may be wrong, and the cause or why there is none."""
+    return of_fault(fault._replace(right=(), wrong=fault.wrong[:1], due=None, note="" if fault.causes else fault.note))
 
 
 def of_causes(causes: Sequence[str]) -> list[str]:

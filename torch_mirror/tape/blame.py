@@ -6,13 +6,14 @@ not guessed. What is wrong still has a mistake of its own, which is looked for i
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.causes import NEVER, NOT_ASKED, Asked, Mistake, reasons
 from torch_mirror.tape.endless import ended
 from torch_mirror.tape.faults import fault_of, untraced
 from torch_mirror.tape.guesses import Guess, guesses_of, is_right, itself, promising, stood_for
+from torch_mirror.tape.recomputed import recomputed
 from torch_mirror.tape.scene import Scene, View, anew, is_leaf, partial_sums, view_of
 from torch_mirror.tape.told import Fault
 
@@ -52,6 +53,14 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
     plain = anew(s, {})
     if any(is_right(s, plain, name) for name in wrong) and (other := ended(s)) is not None:
         s, plain = other, anew(other, {})
+    found = _faults(s, plain, wrong, spelled, asked)
+    return found or tuple(Fault((spelled(name),), note=WIDE) for name in wrong[:MOST])
+
+
+def _faults(
+    s: Scene, plain: Mapping[int, Number], wrong: Sequence[str], spelled: Callable[[str], str], asked: Asked
+) -> tuple[Fault, ...]:
+    """One after the other. plain: the derivatives, before any value is put in the place of one."""
     sizes = {"N (the batch)" if name == "N" else name: n for name, n in asked.sizes.items()}
     given: dict[int, Number] = {}
     left, faults = list(wrong), list[Fault]()
@@ -64,6 +73,8 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
         if not left:
             break
         guess, explained = _best(v, left, given, until)
+        if len(explained) < len(left) and not faults and (one := recomputed(v, left, spelled, until)) is not None:
+            return (one,)
         if guess is None and time.process_time() > until:
             return (*faults, *(Fault((spelled(name),), note=LATE) for name in left[: MOST - len(faults)]))
         if guess is None:
@@ -82,7 +93,7 @@ def blame(s: Scene, wrong: Sequence[str], spelled: Callable[[str], str], asked: 
         told.append((fault, {value for value, _ in guess.pairs}))
         faults.append(fault)
         left = [name for name in left if name not in explained]
-    return tuple(faults) or tuple(Fault((spelled(name),), note=WIDE) for name in wrong[:MOST])
+    return tuple(faults)
 
 
 def _best(v: View, left: list[str], given: dict[int, Number], until: float) -> tuple[Guess | None, list[str]]:

@@ -233,7 +233,7 @@ def passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
     return {n: part if isinstance(part, Number) else part.number() for n, part in found.items() if n != own}
 
 
-def _roughly_passed_on(s: Scene, y: Number, g: Array) -> dict[int, Array]:
+def _roughly_passed_on(s: Scene, y: Any, g: Array) -> dict[int, Array]:
     """The same of centres alone: an adjoint is NumPy code, which needs no radii but for masks."""
     node, side = y.node, s.side
     own, adjoint, named = node.number, node.adjoint, dict(node.named)

@@ -1,5 +1,6 @@
 """What check returns: plain data, which can say itself in twenty lines, and raise them."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,6 +75,10 @@ class Checked:
     def table(self) -> str:
         """Every row on a line of its own."""
         return "\n".join(derivatives.table(self.rows))
+
+    def details(self) -> str:
+        """What ``print`` shows, however many lines it has."""
+        return "\n".join([self._head(), *derivatives.lines(self.rows, self.faults, self.notes, sys.maxsize)])
 
     def json(self) -> str:
         """All of it as strict JSON, as reports/check.schema.json describes it."""
