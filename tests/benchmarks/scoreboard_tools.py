@@ -55,7 +55,7 @@ def autograd(case: Case, dtype: Any = None) -> list[np.ndarray[Any, Any]]:
         return (t.to(dtype) if dtype is not None and t.is_floating_point() else t).requires_grad_(grad)
 
     p = mapped(lambda a: tensor(a, grad=True), case.point.parameters)
-    EXAMPLES[case.network][1](p, *(tensor(a) for a in case.point.data)).backward()
+    EXAMPLES[case.network][1](p, *(tensor(a) for a in case.point.data)).backward()  # type: ignore[no-untyped-call]  # untyped in torch
     return [leaf.grad.numpy() for leaf in leaves(p)]
 
 
@@ -106,7 +106,7 @@ def by_hand(case: Case, data: Sequence[Any]) -> Callable[..., torch.Tensor]:
             p = _tree(case, ctx.saved_tensors)
             return tuple(dy * torch.tensor(g) for g in leaves(mapped_like(p, case.function(p, *data)[1])))
 
-    return Mine.apply  # type: ignore[no-any-return]  # untyped in torch
+    return Mine.apply
 
 
 def _tree(case: Case, tensors: Any) -> Any:

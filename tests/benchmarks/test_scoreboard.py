@@ -14,20 +14,20 @@ HERE = ["torch_mirror.check", "torch.testing.assert_close", "numpy.allclose", "t
 
 def test_the_page_is_of_these_tools_and_these_networks() -> None:
     head = scoreboard.HEAD.format(
-        names=", ".join(EXAMPLES), seeds=len(scoreboard.SEEDS), small=scoreboard.SMALL
+        names=", ".join(EXAMPLES), seeds=len(cases.SEEDS), small=cases.SMALL
     )
     assert WRITTEN.startswith(f"{head}\n{scoreboard.TABLE}\n")
     assert WRITTEN.endswith(scoreboard.TAIL)
     rows = [line.split(" | ")[:2] for line in WRITTEN.splitlines() if line.startswith("| `")]
-    assert rows == [[f"| `{name}`", dtype] for name in scoreboard.TOOLS for dtype in scoreboard.DTYPES]
+    assert rows == [[f"| `{name}`", dtype] for name in tools.TOOLS for dtype in cases.DTYPES]
 
 
 def test_every_tool_lets_right_code_pass_and_finds_what_is_large() -> None:
-    assert {*HERE} <= {*scoreboard.TOOLS}
+    assert {*HERE} <= {*tools.TOOLS}
     right = next(cases.honest("float64"))
-    assert [name for name in HERE if scoreboard.TOOLS[name][0](right).wrong] == []
+    assert [name for name in HERE if tools.TOOLS[name][0](right).wrong] == []
     for case in islice(cases.faults("float64"), 2):  # the code is the edited one until the next is asked for
-        seen = {name: scoreboard.TOOLS[name][0](case) for name in HERE}
+        seen = {name: tools.TOOLS[name][0](case) for name in HERE}
         assert [name for name, s in seen.items() if not s.wrong] == []
         assert [name for name, s in seen.items() if s.located] == ["torch_mirror.check"]
 

@@ -70,8 +70,14 @@ class Told(NamedTuple):
 def followed() -> list[Told]:
     """Functions with a rule, each with what its adjoint is."""
     scipy = [Told(f"scipy.special.{name}", "its own") for name in functions.SCIPY_SLOPES if name in adjoints.SMOOTH]
-    of_numpy = (Told(short(f), adjoint_of(row)) for f, row in TABLE.items() if row.adjoint is not Kind.UNKNOWN)
+    of_numpy = (Told(short(f), words(f, row)) for f, row in TABLE.items() if row.adjoint is not Kind.UNKNOWN)
     return sorted([*of_numpy, *scipy])
+
+
+def words(function: Any, row: Row) -> str:
+    """What its adjoint is; of np.array, which has a rule with like=ball alone, the way out without it, too."""
+    way = WAYS_OUT.get(callers.name_of(function))
+    return adjoint_of(row) if way is None else f"{adjoint_of(row)}, if there is a like=; else: {way}"
 
 
 def adjoint_of(row: Row) -> str:
@@ -87,8 +93,9 @@ def without_adjoint() -> list[Told]:
 
 
 def refused() -> list[Told]:
-    """Names without a rule for which a way out is known."""
-    return sorted(Told(name.replace("numpy.", "np.", 1), way) for name, way in WAYS_OUT.items())
+    """Names without any rule for which a way out is known."""
+    ruled = {callers.name_of(function) for function in TABLE}
+    return sorted(Told(name.replace("numpy.", "np.", 1), way) for name, way in WAYS_OUT.items() if name not in ruled)
 
 
 def unknown() -> dict[str, list[str]]:

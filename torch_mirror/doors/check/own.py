@@ -79,7 +79,8 @@ def own_numbers(
     narrowest: dtype of the user's run; again: the balls of that dtype, asked for where those at hand explain too
     little; tape: of those at hand
     """
-    return _told(results, narrowest, again, tape)._replace(narrow=_format_below(results))
+    with np.errstate(all="ignore"):  # a radius that overflows is infinite, and counted as that
+        return _told(results, narrowest, again, tape)._replace(narrow=_format_below(results))
 
 
 def _format_below(results: Iterable[Beside]) -> Format | None:

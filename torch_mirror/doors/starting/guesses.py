@@ -20,6 +20,7 @@ from torch_mirror.doors.starting.products import (
 )
 from torch_mirror.doors.starting.sizes import BATCH, Sizes, kind_of
 from torch_mirror.doors.starting.source import INPUTS, PARAMETERS, TARGETS
+from torch_mirror.doors.starting.unrolled import length_of, sizes_in
 
 VECTORS = frozenset({"v", "w", "theta", "beta"})
 """Last weights that are one number an input: the output is one number a sample."""
@@ -77,6 +78,9 @@ def guessed_parameters(
     outputs = sizes.numbers["out"] if has_classes(plan.scope, plan.data) else 1
     places = {name: place(path) for name, path in apart.items()}
     named = plan._replace(leaves=names or [given], alone=alone, outputs=outputs, places=places)
+    if alone and (length := length_of(scope, given, sizes)) is not None:
+        one = f"p = draw.normal(size={length})  # a guess"
+        return named._replace(parameters=[one], guessed=True, known=False, outputs=sizes.numbers["out"])
     if alone and not ends_of(named).last:
         return None
     names = named.leaves
@@ -147,6 +151,8 @@ def data_of(plan: Plan, sizes: Sizes) -> list[Drawn]:
 def _drawn(plan: Plan, ends: Ends, sizes: Sizes, name: str) -> Drawn:
     if name in NUMBERS:
         return Drawn(name, NUMBERS[name], "a number")
+    if plan.alone and name in sizes_in(plan.scope, plan.leaves[0]):
+        return Drawn(name, str(sizes.of(name)), "a size")
     classes = _size(plan, ends.last, ends.gives) or str(sizes.numbers["out"])
     if name in plan.told and plan.told[name] is None:
         few = min(sizes.numbers["vocabulary"], sizes.numbers["out"])

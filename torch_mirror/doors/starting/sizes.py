@@ -11,9 +11,10 @@ BATCH = 6
 
 _KINDS = (
     (r"n|m|batch(_size)?|samples?|batch_?n", "batch"),
-    (r"in|inputs?|n_?(in|x|inputs?|features?)|d(_?in)?|(input|in)_?(size|dim|features)|dim|features?", "in"),
-    (r"h|hid(den)?\w*|n_?(h|hid|hidden)|d_?hid(den)?|(hidden|hid|h)_?(size|dim)", "hidden"),
-    (r"out|outputs?|(num_)?classes|n_?(out|y|outputs?|classes)|c|k|d_?out|(output|out)_?(size|dim|features)", "out"),
+    (r"in|inputs?|n_?(in|x|inputs?|features?)|d(_?in)?|(input|in)_?(layer_?)?(size|dim|features)|dim|features?", "in"),
+    (r"h|hid(den)?\w*|n_?(h|hid|hidden)|d_?hid(den)?|(hidden|hid|h)_?(layer_?)?(size|dim)", "hidden"),
+    (r"out|outputs?|(num_)?(classes|labels)|n_?(out|y|outputs?|classes|lab(els)?)|c|k|d_?out", "out"),
+    (r"(output|out)_?(size|dim|features)", "out"),
     (r"v|vocab\w*", "vocabulary"),
     (r"t|steps|seq\w*|length|time", "time"),
 )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch_mirror.doors.starting.guesses import data_of
 from torch_mirror.doors.starting.plan import Plan, data_maker, maker_of
+from torch_mirror.doors.starting.script import Script, script_of
 from torch_mirror.doors.starting.sizes import sizes_of
 from torch_mirror.doors.starting.source import Source, methods
 from torch_mirror.doors.starting.styles import plan_of
@@ -24,7 +25,7 @@ HEAD = f"""{QUOTES}Is the backward pass {{of}} right?
 """
 
 TAIL = """
-case = {function}, p, {data}
+case = {function}, {given}
 
 if __name__ == "__main__":
     print(check(*case))
@@ -41,6 +42,10 @@ ONLY = "The file judges {only}, and nothing else: what else the network learns, 
 GUESSES = (
     "Shapes in {name} are guesses: if your function ends with an IndexError or a ValueError, look first at the lines "
     'that say "a guess".'
+)
+
+AT_RANDOM = (
+    "# The parameters, at random. What is 0 hides mistakes: a bias that starts at 0 best gets other numbers."
 )
 
 TAKEN = frozenset({"np", "check", "draw", "p", "case", "net", "loss_and_gradients", "sys", "Path"})
@@ -106,13 +111,16 @@ def example(name: str, tried: Source | None = None) -> str:
             "is an example: replace it by yours."
         )
     head = HEAD.format(of="of a network by hand", name=name, origin=_filled(origin))
-    text = head + EXAMPLE + TAIL.format(function="loss_and_gradients", data="x, t")
+    text = head + EXAMPLE + TAIL.format(function="loss_and_gradients", given="p, x, t")
     return text if tried is None else text.replace("loss_and_gradients", "example_of_ours")
 
 
 def starting_file(source: Source, output: Path) -> Start:
     """A file that checks the network of another one; or an example, where it has none."""
     plan = plan_of(source)
+    script = script_of(source) if plan is None else None
+    if script is not None:
+        return Start(_of_script(source, script, output.name))
     if plan is None:
         return Start(
             example(output.name, source),
@@ -129,8 +137,32 @@ def starting_file(source: Source, output: Path) -> Start:
         *imported.before, "import numpy as np", "", imported.line, "from torch_mirror import check", "",
         *_found(source, plan), "draw = np.random.default_rng(0)", "", *_parameters(plan), "", *_data(source, plan),
     ]  # fmt: skip
-    body = "\n".join(lines) + "\n" + TAIL.replace("{function}", plan.function).replace("{data}", ", ".join(plan.data))
+    tail = TAIL.replace("{function}", plan.function).replace("{given}", ", ".join(["p", *plan.data]))
+    body = "\n".join(lines) + "\n" + tail
     return Start(f"{head}\n{body.replace('{module}', imported.name)}", notes, whole=not plan.lost)
+
+
+def _of_script(source: Source, script: Script, name: str) -> str:
+    """A file with lines of a script in it, which cannot be imported without training."""
+    own = source.path.name
+    origin = (
+        f"Written by torch-mirror init, which read {own} and did not run it. Lines of it are copied, as it trains "
+        "whenever it is imported: after an edit there, edit them here as well, or put them into a function."
+    )
+    taken = ", ".join(script.gradients)
+    inside = ", ".join(f'"{leaf}": {gradient}' for leaf, gradient in script.gradients.items())
+    lines = [
+        "import numpy as np", "", "from torch_mirror import check", "", f"# What stands in {own} before the loop.",
+        *script.before, "", "", f"# The lines of the loop in {own} of which the loss and the gradients are made.",
+        f"def loss_and_gradients({', '.join(['p', *script.data])}):",
+        f"    {taken}{',' if len(script.gradients) == 1 else ''} = p.values()",
+        *(textwrap.indent(line, "    ") for line in script.body),
+        f"    return {script.loss}, {{{inside}}}", "", "", "draw = np.random.default_rng(0)", "",
+        AT_RANDOM, "p = {", *(f'    "{leaf}": draw.normal(size=np.shape({leaf})),' for leaf in script.gradients), "}",
+    ]  # fmt: skip
+    head = HEAD.format(of=f"in {own}", name=name, origin=_filled(origin))
+    data = ", ".join(["p", *script.data])
+    return f"{head}\n" + "\n".join(lines) + "\n" + TAIL.format(function="loss_and_gradients", given=data)
 
 
 def _notes(plan: Plan, name: str) -> tuple[str, ...]:
@@ -178,11 +210,8 @@ def _found(source: Source, plan: Plan) -> list[str]:
 
 
 def _parameters(plan: Plan) -> list[str]:
-    if plan.guessed:
-        told = "The parameters. Their shapes are a guess, from how they are multiplied: put yours here."
-    else:
-        told = "The parameters, at random. What is 0 hides mistakes: a bias that starts at 0 best gets other numbers."
-    return [_comment(told), *plan.before, *plan.parameters]
+    told = "The parameters. Their shapes are a guess, from how they are multiplied: put yours here."
+    return [_comment(told) if plan.guessed else AT_RANDOM, *plan.before, *plan.parameters]
 
 
 def _data(source: Source, plan: Plan) -> list[str]:
