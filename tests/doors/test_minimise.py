@@ -232,7 +232,7 @@ def test_a_bug_of_one_member_in_many_is_told_alone() -> None:
     (text,) = notes_of(law)
     e = pasted_from(text, "ensemble")
     assert e.members == 1
-    assert not_zero(e) <= 3
+    assert not_zero(e) <= 4  # x[0, 0], which turns the fault on, and a product of three that shows it: often the same x
     assert verify_ensemble(e, using).verdict == "refuted"
 
 
