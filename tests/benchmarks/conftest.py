@@ -11,7 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 
 class Row(NamedTuple):
-    """A line of the table. figure: the ratio, or the seconds where there is nothing to measure against."""
+    """A line of the table. figure: the ratio, or in ``unit`` where there is nothing to measure against."""
 
     name: str
     figure: float
@@ -19,9 +19,10 @@ class Row(NamedTuple):
     baseline: float | None  # the same
     asked: float
     aim: float | None
+    unit: str = "s"
 
     def __str__(self) -> str:
-        unit = "x" if self.baseline else "s"
+        unit = "x" if self.baseline else self.unit
         against = f"{self.baseline * 1e3:9.2f} ms" if self.baseline else f"{'':>12}"
         aim = f"{self.aim:g}{unit}" if self.aim else ""
         verdict = "" if self.figure <= self.asked else "  missed"
@@ -91,10 +92,23 @@ class SideBySide:
             against = taken[warmup:]
             ratio = median(a / b for a, b in zip(times, against, strict=True))
             row = Row(self.name, ratio, min(times), min(against), asked, aim)
+        self._told(row)
+
+    def figure(self, of: Callable[[], float], unit: str, *, asked: float, aim: float | None = None) -> None:
+        """Evaluate once what is no time, such as megabytes, and fail where it is more than is asked."""
+        figures: list[float] = []
+        self.benchmark.pedantic(lambda: figures.append(of()))  # type: ignore[no-untyped-call]  # as above
+        if not self.timing:
+            return
+        assert self.benchmark.stats is not None
+        row = Row(self.name, figures[0], min(self.benchmark.stats.stats.data), None, asked, aim, unit)
+        self._told(row)
+
+    def _told(self, row: Row) -> None:
         self.rows.append(row)
-        self.benchmark.extra_info.update(figure=row.figure, asked=asked, aim=aim)
-        if row.figure > asked:
-            pytest.fail(f"{row.figure:.3f}, asked: {asked:g} at most", pytrace=False)
+        self.benchmark.extra_info.update(figure=row.figure, asked=row.asked, aim=row.aim)
+        if row.figure > row.asked:
+            pytest.fail(f"{row.figure:.4g}, asked: {row.asked:g} at most", pytrace=False)
 
 
 @pytest.fixture
