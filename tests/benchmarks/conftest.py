@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 
 class Row(NamedTuple):
-    """A line of the table. figure: the ratio, or seconds: with nothing to measure against, or beyond a baseline's."""
+    """A line of the table. figure: in ``unit``, x for the ratio to a baseline."""
 
     name: str
     figure: float
@@ -113,12 +113,21 @@ class SideBySide:
             a, b = (min(times) for times in zip(*pairs, strict=True))
             self._ruled(Row(self.name, more, a, b, asked, None, "s"))
 
+    def figure(self, of: Callable[[], float], unit: str, *, asked: float, aim: float | None = None) -> None:
+        """Evaluate once what is no time, such as megabytes, and fail where it is more than is asked."""
+        figures: list[float] = []
+        self.benchmark.pedantic(lambda: figures.append(of()))  # type: ignore[no-untyped-call]  # as above
+        if not self.timing:
+            return
+        assert self.benchmark.stats is not None
+        self._ruled(Row(self.name, figures[0], min(self.benchmark.stats.stats.data), None, asked, aim, unit))
+
     def _ruled(self, row: Row) -> None:
         """Keep the row, and fail where it has more than is asked."""
         self.rows.append(row)
         self.benchmark.extra_info.update(figure=row.figure, asked=row.asked, aim=row.aim)
         if row.figure > row.asked:
-            pytest.fail(f"{row.figure:.3f}, asked: {row.asked:g} at most", pytrace=False)
+            pytest.fail(f"{row.figure:.4g}, asked: {row.asked:g} at most", pytrace=False)
 
 
 def processor_seconds(*arguments: str) -> float:
