@@ -22,6 +22,7 @@ from torch_mirror import Checked, check_step
 from torch_mirror.balls.cell import Ball
 from torch_mirror.doors.check import running_mean, step, step_causes
 from torch_mirror.glossary.find import find
+from torch_mirror.tape.edits.explain_updates import explain_update
 
 draw = np.random.default_rng(0).standard_normal
 P = {"W": draw((3, 2)), "b": draw(2)}
@@ -169,9 +170,35 @@ def test_a_cause_has_to_hold_in_the_steps_that_follow(
     told = planted_step(HERE[name], planted, 1, 4, seen=False)
     assert words(told)
     assert false not in words(told)
-    monkeypatch.setattr(step_causes, "FOLLOWED", 0)
-    monkeypatch.setattr(step, "FOLLOWED", 0)
+    monkeypatch.setattr(step_causes, "explain_update", lambda *given: explain_update(*given[:-1]))
     assert words(planted_step(HERE[name], planted, 1, 4, seen=False)) == {false}
+
+
+@pytest.mark.parametrize("states", [None, {"m": "m", "v": "v"}], ids=["hidden", "seen"])
+@pytest.mark.parametrize(
+    ("early", "late", "cause"),
+    [
+        ((1e-3, 0.99), (1e-3, 0.99), "as if beta2 were 0.99, not 0.999"),
+        ((5e-3, 0.999), (5e-3, 0.999), "as if lr were 0.005, not 0.001"),
+        ((1e-3, 0.99), (1e-3, 0.999), ""),
+        ((5e-3, 0.999), (1e-3, 0.999), ""),
+        ((1e-3, 0.999), (5e-3, 0.999), "as if lr were 0.005, not 0.001"),  # up to the last step
+    ],
+)
+def test_a_cause_has_to_hold_up_to_the_last_step(early: Any, late: Any, cause: str, states: Any) -> None:
+    def adam(p: Any, g: Any, s: Any, t: int) -> Any:
+        lr, beta = early if t < 10 else late
+        m = {n: 0.9 * s["m"][n] + (1 - 0.9) * g[n] for n in p}
+        v = {n: beta * s["v"][n] + (1 - beta) * g[n] ** 2 for n in p}
+        size = {n: np.sqrt(v[n] / (1 - beta ** (t + 1))) + 1e-8 for n in p}
+        return {n: p[n] - lr * (m[n] / (1 - 0.9 ** (t + 1))) / size[n] for n in p}, {"m": m, "v": v}
+
+    def start(p: Any) -> Any:
+        return {"m": {n: 0 * p[n] for n in p}, "v": {n: 0 * p[n] for n in p}}
+
+    result = check_step(adam, Adam(1e-3), P, G, start=start, states=states)
+    assert result.verdict == "refuted"
+    assert [told.partition(" (proof")[0] for told in result.causes] == ([cause] if cause else [])
 
 
 def test_of_an_optimizer_that_is_not_the_reference_s_no_cause_is_told() -> None:

@@ -42,7 +42,7 @@ from torch_mirror.doors.check.own import blinded
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.running_mean import narrowing
 from torch_mirror.doors.check.runs import line_of
-from torch_mirror.doors.check.step_causes import FOLLOWED, First, faults_of
+from torch_mirror.doors.check.step_causes import First, faults_of
 from torch_mirror.doors.check.step_own import Made, as_the_right_one, own_steps, plain_steps, steps_on_balls
 from torch_mirror.doors.check.step_whole import Run
 from torch_mirror.doors.check.untouched import untouched
@@ -107,9 +107,8 @@ def check_step(
     what = f"what {_called(ours)} makes in {steps} steps"
     faults: tuple[Fault, ...] = ()
     if first is not None:
-        seen = slice(first.t + 1 + len(first.later))
-        given = [copies(g, ball) for g in drawn[seen]]
-        run = Run(copies(parameters, ball), given, [made.p for made in yours[seen]], right[seen])
+        given = [copies(g, ball) for g in drawn]
+        run = Run(copies(parameters, ball), given, [made.p for made in yours], right)
         faults = faults_of(ours, first, run)
     notes = own.notes if not own.astray or first is None else (own.astray,)
     return Checked(name, tuple(rows.values()), faults, notes, seconds=time.perf_counter() - started, what=what)
@@ -229,7 +228,7 @@ def _compared(
                     row = compared.unless_constants(row, way, narrow, 2 * _cancelled(ours))
                 rows[name] = row
         seen = {name: _settled(y) for name, (_, y, _) in pairs.items()}
-        if first is not None and len(first.later) < FOLLOWED:
+        if first is not None:
             first = first._replace(later=(*first.later, Later(g, seen)))
         elif first is None and any(row.word == "WRONG" for row in rows.values()):
             nothing = zip_with(lambda _, a: np.zeros_like(a), g)

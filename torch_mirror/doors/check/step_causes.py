@@ -21,15 +21,12 @@ from torch_mirror.tape.causes import in_words
 from torch_mirror.tape.edits.explain_updates import Later, explain_update
 from torch_mirror.tape.told import Fault
 
-FOLLOWED = 2
-"""Steps after the first wrong one that are looked at for its cause."""
-
 
 class First(NamedTuple):
     """The first wrong step: its number from 0, what both sides had before it, and what the user's update made.
 
     p, g, state, previous: trees of balls; previous: the gradients of the step before, zeros at the first
-    later:                 the steps after it, in which a cause has to hold, too
+    later:                 the steps after it, up to the last one, in all of which a cause has to hold, too
     """
 
     t: int
@@ -44,7 +41,7 @@ class First(NamedTuple):
 def faults_of(optimizer: Any, first: First, run: step_whole.Run) -> tuple[Fault, ...]:
     """A fault for each mistake, and one for what no edit explains; none where the optimizer is not the reference's.
 
-    run: all steps up to the last that ``first`` tells of
+    run: all steps
     """
     if not isinstance(optimizer, (SGD, Adam, RMSprop, Adagrad)):
         return ()

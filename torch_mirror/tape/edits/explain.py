@@ -65,6 +65,7 @@ def explain(
     budget: float = 2.0,
     elsewhere: Point | None = None,
     lasts: Callable[[Case, Fit], bool] | None = None,
+    endures: Callable[[Case, Fit, float], bool] | None = None,
 ) -> Explanation:
     """The causes of what is wrong among the seen outputs.
 
@@ -76,6 +77,7 @@ def explain(
     budget:    seconds of the processor
     elsewhere: the same code at another point, best of sizes that all differ, which tells apart what is tied here
     lasts:     what else has to be true of an edit, in a case with those that have been found before
+    endures:   the same, of one edit of each formula that is left, as it takes long: with a time at which to stop
     """
     started = time.process_time()
     until = started + budget
@@ -91,6 +93,12 @@ def explain(
             if not found.fits:
                 break
             groups = ranked(case, found.fits, constants, point)
+            if endures is not None:
+                groups, whole = _enduring(case, groups, endures)
+                found = found._replace(complete=found.complete and whole)
+                complete = complete and whole
+            if not groups:
+                break
             findings.append(_finding(case, groups, tried, complete=found.complete))
             edit = _made_first(case, groups, until)
             case = after(case, edit)
@@ -159,6 +167,23 @@ def _lasting(case: Case, found: Found, until: float, lasts: Callable[[Case, Fit]
             return found._replace(fits=tuple(kept), complete=False)
         kept += [fit] if lasts(case, fit) else []
     return found._replace(fits=tuple(kept))
+
+
+ENDURING = 3.0
+"""Seconds of the processor for what takes long of an edit."""
+
+
+def _enduring(
+    case: Case, groups: Sequence[list[Fit]], endures: Callable[[Case, Fit, float], bool]
+) -> tuple[list[list[Fit]], bool]:
+    """The classes whose first edit endures; and whether there was time to ask, as what was not asked of is out."""
+    until, kept = time.process_time() + ENDURING, list[list[Fit]]()
+    for group in groups:
+        if endures(case, group[0], until):
+            kept.append(group)
+        elif time.process_time() > until:
+            return kept, False
+    return kept, True
 
 
 def in_turns(case: Case) -> Callable[[Sequence[int]], str]:

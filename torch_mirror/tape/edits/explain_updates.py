@@ -6,7 +6,7 @@ momentum left out, as if it were 0; explains W1, v.W1; 234 edits tried, this alo
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,9 @@ from torch_mirror.tape.edits.explain import Nothing, explain
 from torch_mirror.tape.edits.lasting import Known, Step, lasts
 from torch_mirror.tape.edits.told import Explanation, Finding
 from torch_mirror.tape.edits.updates import number_of, settings_of, together, together_seen, update_equation
+
+SOON = 2
+"""Steps after the wrong one that every edit which explains it is tried in; those that are left, in all."""
 
 
 class Later(NamedTuple):
@@ -105,9 +108,13 @@ def _of(
         for i, step in enumerate(later, 1)
     ]
     shared = Known({}, {})
+
+    def lasting(some: Sequence[Step]) -> Callable[..., bool] | None:
+        return (lambda case, fit, *until: lasts(optimizer, case, fit, some, shared, *until)) if some else None
+
     e = explain(
         eq, _seen(seen, state, names), settings_of(optimizer, t), previous=earlier, budget=budget,
-        lasts=(lambda case, fit: lasts(optimizer, case, fit, steps, shared)) if steps else None,
+        lasts=lasting(steps[:SOON]), endures=lasting(steps if len(steps) > SOON else ()),
     )  # fmt: skip
 
     def known(outputs: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ So an edit is made in the step, and in those after it, each from what the user's
 hides, from what the edited step before has left. What does not meet their parameters there is not it.
 """
 
+import math
 import re
+import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.tape.edits.case import Case, case_of, distance
 from torch_mirror.tape.edits.edit import Edit, evaluated, repeated
+from torch_mirror.tape.edits.equation import Node
 from torch_mirror.tape.edits.explain import candidates, in_turns
 from torch_mirror.tape.edits.menu import one_element
 from torch_mirror.tape.edits.probe import with_constants
@@ -52,13 +55,18 @@ class Known(NamedTuple):
     menus: dict[Hashable, Menu]
 
 
-def lasts(optimizer: Any, case: Case, fit: Fit, later: Sequence[Step], known: Known) -> bool:
-    """Whether an edit of a step, made again in each of the next ones, gives what the user's code has there."""
+def lasts(
+    optimizer: Any, case: Case, fit: Fit, later: Sequence[Step], known: Known, until: float = math.inf
+) -> bool:
+    """Whether an edit of a step, made again in each of the next ones, gives what the user's code has there.
+
+    until: by time.process_time; an edit that there is no time for until then does not
+    """
     edits = (*case.found, fit.edit)
     with np.errstate(all="ignore"):
         made = _made(case, edits)
         for step in later:
-            if made is None:
+            if made is None or time.process_time() > until:
                 return False
             case = _next(optimizer, case, made, step, known.cases)
             tried = (_made(case, same) for same in _again(case, edits, known.menus))
@@ -102,7 +110,8 @@ def _again(case: Case, edits: Sequence[Edit], menus: dict[Hashable, Menu]) -> It
 def _menu(case: Case, menus: dict[Hashable, Menu]) -> Menu:
     everywhere = sites(case._replace(wrong=frozenset(case.seen)))
     single = (edit.words for site in everywhere for edit in one_element(case, site))  # which depends on values
-    nodes = ((n.operation, n.operands, tuple(n.options.items()), n.kind, n.label) for n in case.eq.nodes)
+    live = [(i, case.eq.nodes[i]) for i in sorted(case.shape.live)]  # without an exponent, which has become an option
+    nodes = ((i, n.operation, n.operands, _options(n), n.kind, n.label) for i, n in live)
     leaves = (i for i, n in enumerate(case.eq.nodes) if n.kind == "leaf")
     settings = (float(case.arrays[i]) for i in leaves if not case.arrays[i].ndim)
     key = (tuple(nodes), tuple(everywhere), tuple(single), tuple(settings))
@@ -112,6 +121,11 @@ def _menu(case: Case, menus: dict[Hashable, Menu]) -> Menu:
             pool.setdefault(_words(edit), []).append(edit)
         menus[key] = pool
     return menus[key]
+
+
+def _options(node: Node) -> tuple[Any, ...]:
+    """But for the exponent of a power of beta, which is another one at each step, and which no edit asks for."""
+    return tuple(item for item in node.options.items() if node.operation != "power")
 
 
 def _words(edit: Edit) -> str:

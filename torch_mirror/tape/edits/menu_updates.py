@@ -9,7 +9,7 @@
 Each function takes the case of an update and yields edits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
@@ -18,7 +18,6 @@ import numpy as np
 from torch_mirror.balls.cell import Ball
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import By, Change, Edit, Here, at_node
-from torch_mirror.tape.edits.operations import power
 
 Edits = Iterator[Edit]
 
@@ -133,7 +132,7 @@ def _steps(case: Case) -> Edits:
     raised = [i for i in sorted(case.shape.live) if nodes[i].operation in ("power", "square")]
     powers = [i for i in raised if case.arrays[i].ndim == 0]
     for by in (1, -1):
-        changes = [Change(i, None, _to_the(nodes[i].operands[0], _exponent(case, i) + by)) for i in powers]
+        changes = [Change(i, None, _times_the(nodes[i].operands[0], by)) for i in powers]
         words = f"t {'+' if by > 0 else '-'} 1 for t, the number of the step"
         if changes:
             yield Edit(tuple(changes), f"{words}, in the bias correction", 2)
@@ -142,12 +141,9 @@ def _steps(case: Case) -> Edits:
                 yield Edit((change,), f"{words}, in {case.names[change.node]}", 3)
 
 
-def _exponent(case: Case, i: int) -> float:
-    return float(case.eq.nodes[i].options.get("n", 2.0))
-
-
-def _to_the(base: int, n: float) -> Callable[..., Any]:
-    return lambda h: power(h.at(base), n) if n else h.at(base) * 0.0 + 1.0
+def _times_the(beta: int, by: int) -> By:
+    """beta^t beta, and beta^t / beta: the same function at every step, so that a later one may have it, too."""
+    return lambda h: h.x * h.at(beta) if by > 0 else h.x / h.at(beta)
 
 
 def _eps(case: Case) -> Edits:
