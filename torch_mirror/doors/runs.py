@@ -6,6 +6,7 @@ A run is made only when it is to be judged. What its name stands for is looked u
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch_mirror
@@ -50,11 +51,13 @@ class Sides(NamedTuple):
 class Source(NamedTuple):
     """What a run is made from, in words that another process understands, too: ``again`` makes it from them.
 
-    text: as the command line has it. entry: the same, with the key of a dict behind it. dtype: None of the user's own.
+    text: as the command line has it. entry: the same, with the key of a dict behind it. folder: that the text is named
+    from, as it was before the file was read. dtype: None of the user's own.
     """
 
     text: str
     entry: str
+    folder: str
     dtype: str | None = None
     seed: int = 0
 
@@ -93,16 +96,19 @@ def runs_of(names: Iterable[str], dtypes: Sequence[str], seed: int = 0) -> list[
 
     Raises InputError for an object that is no run.
     """
+    here = str(Path.cwd())
     return [
         run
         for name in names
-        for run in (_own(name) if ":" in name else [_ours(Source(name, name, dtype, seed)) for dtype in dtypes])
+        for run in (
+            _own(name, here) if ":" in name else [_ours(Source(name, name, here, dtype, seed)) for dtype in dtypes]
+        )
     ]
 
 
 def again(source: Source) -> Run:
     """The run, from a file that is read anew. Raises InputError where it is no longer there, or is no run."""
-    return _ours(source) if source.dtype else _of_object(source.entry, entry(source.text, source.entry), source.text)
+    return _ours(source) if source.dtype else _of_object(entry(source.text, source.entry), source)
 
 
 def curves_of(e: Experiment) -> dict[str, Any]:
@@ -135,7 +141,7 @@ def judged(
 
 
 def _ours(source: Source) -> Run:
-    name, _, dtype, seed = source
+    name, _, _, dtype, seed = source
 
     def make() -> Sides:
         return Sides(experiments.load(name, dtype=dtype or "float64", seed=seed), None)
@@ -143,15 +149,16 @@ def _ours(source: Source) -> Run:
     return Run(name, f"{name} {dtype}", make, source)
 
 
-def _own(name: str) -> list[Run]:
-    return [_of_object(text, found, name) for text, found in each(name)]
+def _own(name: str, folder: str) -> list[Run]:
+    return [_of_object(found, Source(name, text, folder)) for text, found in each(name)]
 
 
-def _of_object(text: str, found: object, named: str) -> Run:
+def _of_object(found: object, source: Source) -> Run:
+    text = source.entry
     if isinstance(found, Certificate):
         return Run(found.experiment, text, lambda: found)
     expected = "a reference.Experiment, a tuple (experiment, using), what verify returned, or a dict of these"
     e, using = sides(text, found, expected)
     if e.name == Experiment.name:  # nobody has named it
         e = replace(e, name=text)
-    return Run(e.name, e.name, lambda: Sides(e, using), Source(named, text))
+    return Run(e.name, e.name, lambda: Sides(e, using), source)
