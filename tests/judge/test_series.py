@@ -34,6 +34,8 @@ def test_the_curves_are_those_of_the_two_traces() -> None:
     for t, distance in enumerate(s.distance.values["distance"], 1):
         apart = [(a[t] - numpy.parameters[name][t]).reshape(-1) for name, a in torch.parameters.items()]
         assert distance == np.sqrt(sum(np.vdot(d, d) for d in apart))
+        way = [(a[t] - a[0]).reshape(-1) for a in torch.parameters.values()]
+        assert s.distance.values["way from the start"][t - 1] == np.sqrt(sum(np.vdot(d, d) for d in way))
     assert s.distance.values["distance"].any()
     assert set(s.gradients.values) == {"dW1", "dW2"}  # no biases
     assert np.array_equal(s.gradients.values["dW2"], np.abs(torch["dW2"]).mean(axis=(1, 2)))

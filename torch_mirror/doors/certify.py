@@ -13,8 +13,8 @@ from reference.traces.hashes import compared, completed
 from reference.traces.mapping import KINDS
 from reference.traces.trace import Trace
 from reference.traces.training import segment_steps
-from torch_mirror.doors.drawn import held_of, own_run, with_script
-from torch_mirror.doors.why import why
+from torch_mirror.doors.drawn import held_of, own_run, with_pictures
+from torch_mirror.doors.why import shown, why
 from torch_mirror.judge.findings import Side
 from torch_mirror.judge.hearing import Hearing, certificate, hear_alone, notes, steps_kept, with_doubts
 from torch_mirror.judge.ruling import ruling
@@ -69,7 +69,7 @@ def certify(
     return certificate(
         e, trace.steps, findings, heard.motion, ruling=ruled, why=why(e, heard.seen, ruled) if explain else (),
         notes=(*notes(flaw), *_left_out(e, trace)), seconds=time.perf_counter() - started, strict=strict,
-        series=with_script(pieces, None),
+        series=with_pictures(pieces, None, lambda: shown(e, heard.seen, ruled)),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ settled before NumPy and torch load.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from torch_mirror.visible import inert, visible
 if TYPE_CHECKING:
     from torch_mirror.doors.check.result import Checked
     from torch_mirror.judge.verdict import Certificate
+    from torch_mirror.reports.gate.compare import Comparison
 
 DTYPES = ("float64", "float32")
 REPORTS = {
@@ -68,6 +69,9 @@ def dtypes_of(asked: str | None) -> Sequence[str] | None:
     return DTYPES if asked == "both" else (asked,)
 
 
+jobs_option = click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that judge."
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only what is not certified.")
 watch_option = click.option("--watch", is_flag=True, help="Judge again whenever the file, or what it imports, changes.")
 
@@ -86,12 +90,20 @@ class BadInput(click.ClickException):
     exit_code = 2
 
 
-def report_options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each of REPORTS, which takes the path of its file."""
-    for name, what in reversed(REPORTS.items()):
-        path, metavar = click.Path(path_type=Path), "DIR" if name == "figures" else "PATH"
-        command = click.option(f"--{name}", f"{name}_path", type=path, metavar=metavar, help=what)(command)
-    return command
+def path_options(reports: Mapping[str, str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """An option for each report, by what it does, which takes the path of its file."""
+
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        for name, what in reversed([*reports.items()]):
+            path, metavar = click.Path(path_type=Path), "DIR" if name == "figures" else "PATH"
+            command = click.option(f"--{name}", f"{name}_path", type=path, metavar=metavar, help=what)(command)
+        return command
+
+    return with_options
+
+
+report_options = path_options(REPORTS)
+"""An option for each of REPORTS."""
 
 
 def settle_threads(*, one: bool = False) -> None:
@@ -109,8 +121,9 @@ def check_paths(
     """The reports that are wanted, by option.
 
     read: what the command reads, files or FILE:OBJECT, which no report may take the place of; nor of any other Python
-    file, unless it is one (sources). Raises InputError for such a path, and for one that could not be written;
-    ImportError where the extra is missing that a report needs.
+    file, unless it is one (sources). They come back as absolute paths: the user's code may go to another folder. Raises
+    InputError for such a path, and for one that could not be written; ImportError where the extra is missing that a
+    report needs.
     """
     from importlib import import_module
 
@@ -132,7 +145,7 @@ def check_paths(
             check_writable(f"--{name}", path)
         if name in PAGES:
             import_module(MAKERS[name])  # now, and not after long work
-    return wanted
+    return {name: path.absolute() for name, path in wanted.items()}
 
 
 def check_folder(what: str, path: Path) -> None:
@@ -214,8 +227,13 @@ def show(certificate: "Certificate", width: int = 0, *, quiet: bool, verbose: bo
         say(text)
 
 
-def write_reports(wanted: "dict[str, Path]", results: "Sequence[Certificate | Checked]") -> None:
-    """Write each of REPORTS that is wanted, to its path; as JSON certificates alone."""
+def write_reports(
+    wanted: "dict[str, Path]", results: "Sequence[Certificate | Checked]", since: "Comparison | None" = None
+) -> None:
+    """Write each of REPORTS that is wanted, to its path; as JSON certificates alone.
+
+    since: what has changed since a baseline, for the page.
+    """
     from importlib import import_module
 
     from reference.errors import InputError
@@ -225,7 +243,9 @@ def write_reports(wanted: "dict[str, Path]", results: "Sequence[Certificate | Ch
     for name, path in wanted.items():
         module = import_module(MAKERS[name])
         if name != "figures":
-            write_whole(f"--{name}", path, module.document(results, environment.versions(), environment.threads()))
+            more = {} if since is None else {"since": since}
+            text = module.document(results, environment.versions(), environment.threads(), **more)
+            write_whole(f"--{name}", path, text)
             continue
         try:
             path.mkdir(exist_ok=True)

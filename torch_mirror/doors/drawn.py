@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,7 +29,6 @@ class Drawing:
     """Takes each segment of torch's run and of NumPy's, as ``verify(observe=)`` hands them out; keeps its curves."""
 
     experiment: Experiment
-    using: Callable[[Experiment], Any] | None = None
     held: Held | None = None
     pieces: list[Series] = field(default_factory=list)
     givens: Givens | None = None
@@ -49,23 +48,32 @@ def own_run(e: Experiment, trace: Trace, *, wanted: bool) -> Iterator[Trace | No
     return reference_training.segments(e, names(e.slots, "parameter"))
 
 
-def with_script(pieces: Sequence[Series], script: Callable[[], str] | None) -> Series | None:
-    """The curves of all pieces; script: makes the program that reproduces a refutation, if there is one."""
+def with_pictures(
+    pieces: Sequence[Series], script: Callable[[], str] | None, shown: Callable[[], Any] | None = None
+) -> Series | None:
+    """The curves of all pieces.
+
+    Of a refutation script makes the program that reproduces it, and shown what check found of the backward pass at
+    fault (``why.shown``).
+    """
     if not pieces:
         return None
-    whole = joined(pieces)
-    if script is None:
-        return whole
-    text, why = told(script)
-    return whole._replace(script=text, missing={**whole.missing, "script": why} if why else whole.missing)
+    whole, missing = joined(pieces), dict[str, str]()
+    text, missing["script"] = told(script) if script is not None else ("", "")
+    found, missing["shown"] = told(shown) if shown is not None else (None, "")
+    whole = whole._replace(script=text or "", shown=found)
+    return whole._replace(missing={**whole.missing, **{name: why for name, why in missing.items() if why}})
 
 
-def told(script: Callable[[], str]) -> tuple[str, str]:
-    """The script; or nothing, and why there is none: the verdict stands, whatever comes of looking for one."""
+T = TypeVar("T")
+
+
+def told(make: Callable[[], T]) -> tuple[T | None, str]:
+    """What is made; or None, and why there is none: the verdict stands, whatever comes of looking for one."""
     try:
         with np.errstate(all="ignore"):
-            return script(), ""
+            return make(), ""
     except TorchMirrorError as error:
-        return "", str(error)
+        return None, str(error)
     except Exception as error:  # noqa: BLE001 - as said
-        return "", f"looking for one ended in {type(error).__name__}: {' '.join(str(error).split())}"
+        return None, f"looking for one ended in {type(error).__name__}: {' '.join(str(error).split())}"

@@ -6,6 +6,7 @@ A run is made only when it is to be judged. What its name stands for is looked u
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch_mirror
@@ -51,12 +52,14 @@ class Sides(NamedTuple):
 class Source(NamedTuple):
     """What a run is made from, in words that another process understands, too: ``again`` makes it from them.
 
-    text: as the command line has it. entry: the same, with the key of a dict behind it. dtype: that which was asked
-    for; of the user's own None where they have theirs.
+    text: as the command line has it. entry: the same, with the key of a dict behind it. folder: that the text is named
+    from, as it was before the file was read. dtype: that which was asked for; of the user's own None where they have
+    theirs.
     """
 
     text: str
     entry: str
+    folder: str
     dtype: str | None = None
     seed: int = 0
 
@@ -101,13 +104,14 @@ def runs_of(names: Iterable[str], dtypes: Sequence[str] | None = None, seed: int
     drawn = [name for name in names if ":" in name]
     if seed and drawn:
         raise InputError("--seed", f"no seed with {drawn[0]}, whose file draws by itself", seed)
+    here = str(Path.cwd())
     return [
         run
         for name in names
         for run in (
-            _own(name, dtypes or (None,))
+            _own(name, here, dtypes or (None,))
             if ":" in name
-            else [_ours(Source(name, name, dtype, seed)) for dtype in dtypes or DTYPES]
+            else [_ours(Source(name, name, here, dtype, seed)) for dtype in dtypes or DTYPES]
         )
     ]
 
@@ -116,7 +120,7 @@ def again(source: Source) -> Run:
     """The run, from a file that is read anew. Raises InputError where it is no longer there, or is no run."""
     if ":" not in source.text:
         return _ours(source)
-    return _of_object(source.entry, entry(source.text, source.entry), source.text, source.dtype)
+    return _of_object(entry(source.text, source.entry), source)
 
 
 def in_precision(e: Experiment, dtype: str | None) -> Experiment:
@@ -154,7 +158,7 @@ def judged(
 
 
 def _ours(source: Source) -> Run:
-    name, _, dtype, seed = source
+    name, _, _, dtype, seed = source
 
     def make() -> Sides:
         return Sides(experiments.load(name, dtype=dtype or "float64", seed=seed), None)
@@ -162,11 +166,12 @@ def _ours(source: Source) -> Run:
     return Run(name, f"{name} {dtype}", make, source)
 
 
-def _own(name: str, dtypes: Sequence[str | None]) -> list[Run]:
-    return [_of_object(text, found, name, dtype) for text, found in each(name) for dtype in dtypes]
+def _own(name: str, folder: str, dtypes: Sequence[str | None]) -> list[Run]:
+    return [_of_object(found, Source(name, text, folder, dtype)) for text, found in each(name) for dtype in dtypes]
 
 
-def _of_object(text: str, found: object, named: str, dtype: str | None) -> Run:
+def _of_object(found: object, source: Source) -> Run:
+    text, dtype = source.entry, source.dtype
     if isinstance(found, Certificate):
         if dtype not in (None, found.dtype):
             raise InputError("--dtype", f"{found.dtype}, in which {text} has been judged", dtype)
@@ -177,4 +182,4 @@ def _of_object(text: str, found: object, named: str, dtype: str | None) -> Run:
     if e.name == Experiment.name:  # nobody has named it
         e = replace(e, name=text)
     label = e.name if dtype is None else f"{e.name} {dtype}"
-    return Run(e.name, label, lambda: Sides(e, using), Source(named, text, dtype))
+    return Run(e.name, label, lambda: Sides(e, using), source)

@@ -11,10 +11,10 @@ from reference.claim.slots import names
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
-from torch_mirror.doors.drawn import held_of, with_script
+from torch_mirror.doors.drawn import held_of, with_pictures
 from torch_mirror.doors.formulas import Formulas, applies, formulas_of, with_formulas
 from torch_mirror.doors.reproduce import reproduce
-from torch_mirror.doors.why import why
+from torch_mirror.doors.why import shown, why
 from torch_mirror.judge.checks.born import Born
 from torch_mirror.judge.findings import merge
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
@@ -87,7 +87,9 @@ def verify(
             *((born.note,) if born.note else ()),
         ),
         seconds=time.perf_counter() - started, strict=strict,
-        series=with_script(pieces, (lambda: reproduce(e, using=using)) if findings.first else None),
+        series=with_pictures(
+            pieces, (lambda: reproduce(e, using=using)) if findings.first else None, lambda: shown(of, seen, ruled)
+        ),
     )  # fmt: skip
 
 

@@ -12,12 +12,16 @@ Like a ruling this is no part of the verdict: whatever is raised while it is sou
 
 from contextlib import redirect_stdout
 from io import StringIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reference.claim.experiment import Experiment
 from torch_mirror.judge.ruling import Evidence
 from torch_mirror.judge.verdict import NOT_ITS_OWN, Ruling
+
+if TYPE_CHECKING:
+    from torch_mirror.doors.check.result import Checked
 
 
 def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[str, ...]:
@@ -34,6 +38,23 @@ def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[st
             return _of_the_mirror(e, seen) if ruling.verdict == "the mirror strays" else ()
     except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
         return (f"looking for the cause ended in {type(error).__name__}: {' '.join(str(error).split())}",)
+
+
+def shown(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> "Checked | None":
+    """What check finds of the reference's backward pass where the ruling lays the fault at it, with the pictures.
+
+    None where it does not: then no line of the user's equations is a suspect. May raise what their code raises.
+    """
+    from torch_mirror.doors.check.derivative import check
+    from torch_mirror.doors.check.pictures import pictured
+    from torch_mirror.doors.mirror_causes import function_of, point_at
+
+    if seen is None or ruling is None or ruling.verdict != NOT_ITS_OWN:
+        return None
+    with redirect_stdout(StringIO()):
+        parameters, data = point_at(e, seen.trace, seen.finding.step)
+        function = function_of(e)
+        return pictured(check(function, parameters, *data), function, parameters, *data)
 
 
 def _of_the_reference(e: Experiment, seen: Evidence) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.objective import predict
 from reference.claim.slots import gradient_of, names
+from reference.claim.tree import named
 from reference.errors import InputError, TorchMirrorError
 from reference.printed import r2
 from reference.traces.trace import Trace
@@ -64,7 +65,8 @@ class Curves(NamedTuple):
 class Series(NamedTuple):
     """The curves of a run, each at the steps that it names.
 
-    loss: of each side, before the update of that step. distance: of the two runs' parameters after it, Euclidean.
+    loss: of each side, before the update of that step. distance: of the two runs' parameters after it, Euclidean, and
+    beside it the way of the judged one from the start.
     gradients: mean |dW| of each weight, of the side that is judged (document 001, ``grad_history``). weights: of each
     parameter after the step, its elements or their quantiles (document 001, ``weight_history``). errors, radii: of each
     tensor, |seen - expected| and the admissible distance at the element of that step where their quotient is largest.
@@ -83,6 +85,7 @@ class Series(NamedTuple):
     scored: str = ""                  # what the score is
     missing: Mapping[str, str] = {}
     script: str = ""
+    shown: Any = None                 # what check found of a backward pass that is wrong, with its pictures
 
 
 def view_of(first: int, steps: int, sides: tuple[str, str], *, stacks: bool, held: Held | None = None) -> View:
@@ -110,7 +113,7 @@ def piece_of(e: Experiment, view: View, givens: Givens, judged: Trace, beside: T
         return Series(
             view.sides,
             Curves(tuple(here), {side: _losses(e, run, here) for side, run in runs.items()}),
-            Curves(tuple(here), {} if beside is None else {"distance": _distances(judged, beside, here)}),
+            Curves(tuple(here), {} if beside is None else _distances(e, judged, beside, here)),
             Curves(tuple(here), _gradients(e, judged, here, missing)),
             {name: _elements(a, judged.first, close) for name, a in judged.parameters.items()},
             errors, radii, score, scored, missing,
@@ -165,15 +168,20 @@ def _parameters(e: Experiment, run: Trace, i: int) -> Any:
     return e.parameters_of({name: a[i].copy() for name, a in run.parameters.items()})
 
 
-def _distances(judged: Trace, beside: Trace, steps: Iterable[int]) -> Array:
-    """The Euclidean distance of all parameters after each step, in float64."""
-    at = [t - judged.first + 1 for t in steps]
-    total = np.zeros(len(at))
+def _distances(e: Experiment, judged: Trace, beside: Trace, steps: Iterable[int]) -> dict[str, Array]:
+    """Of all parameters after each step, Euclidean, in float64: from those of the other run, and from the start."""
+    at, start = [t - judged.first + 1 for t in steps], named(e.parameters)
+    apart, way = np.zeros(len(at)), np.zeros(len(at))
     for name, a in judged.parameters.items():
         for k, i in enumerate(at):
-            d = np.subtract(a[i], beside.parameters[name][i], dtype=np.float64)
-            total[k] += float(np.vdot(d, d))
-    return np.sqrt(total)
+            apart[k] += _square(a[i], beside.parameters[name][i])
+            way[k] += _square(a[i], start[name])
+    return {"distance": np.sqrt(apart), "way from the start": np.sqrt(way)}
+
+
+def _square(a: Array, b: Array) -> float:
+    d = np.subtract(a, b, dtype=np.float64)
+    return float(np.vdot(d, d))
 
 
 def _gradients(e: Experiment, run: Trace, steps: Iterable[int], missing: dict[str, str]) -> dict[str, Array]:

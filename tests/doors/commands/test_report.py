@@ -75,6 +75,16 @@ def test_what_is_held_out_is_shown_by_its_r2(tmp_path: Path) -> None:
     assert experiments.held_out(experiments.load("linear-neuron")) is None
 
 
+def test_gate_writes_a_page_of_what_has_changed_and_of_its_runs(tmp_path: Path) -> None:
+    line = "gate", "linear-neuron", "--dtype", "float64", "--baseline", tmp_path / "b.txt"
+    path, folder = tmp_path / "out.html", tmp_path / "pictures"
+    assert run(*line, "--steps", 3, "--update").exit_code == 0
+    assert run(*line, "--steps", 4, "--report", path, "--figures", folder).exit_code == 1
+    assert heads(path)[:2] == ["The gate failed, 1 of 1 runs", "Since the baseline"]
+    assert {"linear-neuron", "Loss", "Error against radius"} <= set(heads(path))
+    assert any(path.suffix == ".svg" for path in folder.iterdir())
+
+
 def test_certify_writes_a_page_on_a_file(tmp_path: Path) -> None:
     trace, path = tmp_path / "run.npz", tmp_path / "out.html"
     run("record", "linear-neuron", "--steps", 3, "-o", trace)

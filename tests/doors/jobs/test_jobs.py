@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def test_the_lines_are_those_of_one_process_and_so_is_the_error(monkeypatch: pyt
 
 def test_what_a_process_sends_back_is_the_verdict_whole(folder: Path) -> None:
     run = runs_of(["mine.py:cases"], [])[1]
-    assert run.source == Source("mine.py:cases", "mine.py:cases wrong")
+    assert run.source == Source("mine.py:cases", "mine.py:cases wrong", str(folder))
     sent = sent_on(Unit("wrong", partial(certified, run.source, 2, strict=True, curves=False), str(folder)))
     came = sent_on(work(sent)).found
     assert came is not None
@@ -114,15 +115,90 @@ def test_what_a_process_sends_back_is_the_verdict_whole(folder: Path) -> None:
     assert as_json(replace(came, seconds=0.0)) == as_json(replace(here, seconds=0.0))
 
 
+GRADIENTS = """
+import numpy as np
+
+print("read")
+
+def square(p, x):
+    print("runs")
+    y = x @ p["W"]
+    return (y ** 2).sum(), {"W": FACTOR * x.T @ y}
+
+FACTOR, x = 2, np.ones((2, 3)) + np.arange(3)
+right = square, {"W": np.ones((3, 1))}, x
+cases = {"right": right, "wrong": (lambda p, x: (square(p, x)[0], {"W": x.T @ x @ p["W"]}), *right[1:])}
+bad = {"right": right, "none": 7, "behind": right}
+others = {"one": right, "two": right}
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("check", "g.py:cases", "linear-neuron.py:none"),
+        ("check", "g.py:cases", "g.py:bad", "-v"),
+        ("check", "g.py:cases", "--json", "out", "--report", "page"),
+        ("selftest", "g.py:others", "-q", "--dtype", "float64"),
+        ("gate", "mine.py:others", "linear-neuron", "--steps", "3", "--baseline", "b.txt", "--github"),
+    ],
+)
+def test_so_are_those_of_others(folder: Path, monkeypatch: pytest.MonkeyPatch, line: tuple[str, ...]) -> None:
+    """Errors of a file, of an object and of the user's code, what they print, and what is written."""
+    monkeypatch.setattr(workers, "by_processes", through_pipes)
+    (folder / "g.py").write_text(GRADIENTS)
+    (folder / "mine.py").write_text(MINE + 'others = {name: cases[name] for name in ("wrong", "loud", "last")}\n')
+    if line[0] == "gate":
+        assert CliRunner().invoke(cli, [*line, "--update"]).exit_code == 1  # as one is wrong
+        baseline = ["gate", "linear-neuron", "--steps", "2", "--baseline", "b.txt", "--update"]
+        assert CliRunner().invoke(cli, baseline).exit_code == 0
+    found = []
+    for jobs in ("1", "2"):
+        result = CliRunner().invoke(cli, [*line, "-j", jobs])
+        files = [(folder / name).read_text() for name in ("out", "page") if (folder / name).exists()]
+        found.append((result.exit_code, *map(timeless, (result.stdout, result.stderr, *files))))
+    assert found[0] == found[1]
+    assert found[0][0] == {"check": 1 if "--json" in line else 2, "selftest": 0, "gate": 1}[line[0]]
+    assert len(found[0]) == 3 + 2 * ("--json" in line)
+
+
+def timeless(text: str) -> str:
+    """Without what takes another time each time."""
+    text = re.sub(r'"seconds": [0-9.e-]+', '"seconds"', text)
+    return re.sub(r'[0-9.]+ s\b|<td class="n">[0-9.e-]+(?=<tr>|</table>)', "", text)
+
+
+def test_what_is_written_is_where_it_was_asked_for_wherever_the_user_s_code_goes(folder: Path) -> None:
+    (folder / "away").mkdir()
+    goes = "import os\nos.chdir('away')\n"
+    (folder / "goes.py").write_text(f"{GRADIENTS.replace('print(', 'str(')}\n{goes}")
+    assert CliRunner().invoke(cli, ["check", "goes.py:right", "--json", "a.json", "--report", "a.html"]).exit_code == 0
+    os.chdir(folder)
+    assert CliRunner().invoke(cli, ["selftest", "goes.py:right", "--json", "b.json", "--limit", "0.01"]).exit_code < 2
+    os.chdir(folder)
+    (folder / "went.py").write_text(f"{MINE.replace('print(', 'str(')}\n{goes}")
+    for line in (
+        ["verify", "went.py:one", "--json", "c.json", "--figures", "d", "--resume"],
+        ["gate", "went.py:one", "--json", "e.json", "--baseline", "f.txt", "--update"],
+        ["record", "went.py:one", "-o", "g.npz"],
+    ):
+        os.chdir(folder)
+        result = CliRunner().invoke(cli, line)
+        assert result.exit_code == 0, result.output
+    assert {path.name for path in (folder / "away").iterdir()} == set()
+    written = {"a.json", "a.html", "b.json", "c.json", "d", "e.json", "f.txt", "g.npz", ".torch_mirror_cache"}
+    assert written <= {path.name for path in folder.iterdir()}
+
+
 @in_the_folder
 def test_an_entry_is_made_alone_and_one_that_is_gone_is_told() -> None:
-    assert again(Source("mine.py:cases", "mine.py:cases loud")).name == "loud"
+    assert again(Source("mine.py:cases", "mine.py:cases loud", ".")).name == "loud"
     with pytest.raises(InputError, match=r"cases none: expected the entry that was there before, got only loud"):
-        again(Source("mine.py:cases", "mine.py:cases none"))
+        again(Source("mine.py:cases", "mine.py:cases none", "."))
 
 
 def test_a_worker_with_other_versions_judges_nothing(folder: Path) -> None:
-    source = Source("linear-neuron", "linear-neuron", "float64")
+    source = Source("linear-neuron", "linear-neuron", ".", "float64")
     versions, do = software(), partial(certified, source, 1, strict=False, curves=False)
     assert work(Unit("one", do, str(folder), versions)).found is not None
     refused = work(Unit("one", do, str(folder), {**versions, "numpy": "1.0"}))

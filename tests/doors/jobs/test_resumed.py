@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from reference import experiments
 from reference.traces import training
+from tests.reports.html.parsed import Page
 from torch_mirror import verify
 from torch_mirror.doors import runs
 from torch_mirror.doors.cli import cli
@@ -250,6 +251,20 @@ def test_an_error_is_told_each_time_and_what_was_judged_before_it_is_kept(folder
     assert taken_over(second) == 2
 
 
+def test_a_verdict_that_is_taken_over_has_its_curves_and_a_refuted_one_is_judged_for_them(folder: Path) -> None:
+    (folder / "parts.py").write_text("FACTOR = 2\n")
+    first, second, third = run(), run("--report", "a.html"), run("--report", "b.html")
+    assert [taken_over(result) for result in (first, second, third)] == [0, 1, 1]
+    assert first.stdout == second.stdout
+    page = Page((folder / "a.html").read_text())
+    assert [e.words for e in page.all("h3")].count("Loss") == 2
+    assert not any("no curves" in e.words for e in page.all("li"))
+    whole = verify(replace(experiments.load("linear-neuron"), steps=6), series=True).series
+    assert whole is not None
+    numbers = [e.words for e in page.all("td")]
+    assert all(f"{value:.17g}" in numbers for value in whole.loss.values["torch"])
+
+
 @in_the_folder
 def test_a_run_that_was_cut_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
     judged = runs.judged
@@ -286,7 +301,7 @@ def test_a_file_that_is_damaged_is_told_and_its_run_judged_anew(damage: object) 
     path.write_text(damage(whole), errors="surrogateescape")
     assert path.read_bytes() != whole.encode()
     again = run(line=ours)
-    assert again.stderr.startswith(f"Warning: {path}: expected a verdict that was kept, got ")
+    assert again.stderr.startswith(f"Warning: {path.absolute()}: expected a verdict that was kept, got ")
     assert "; it is judged anew" in again.stderr
     assert (again.exit_code, again.stdout) == (0, first.stdout)
     assert taken_over(run(line=ours)) == 1

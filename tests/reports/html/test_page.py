@@ -5,11 +5,17 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pytest
 
+from tests.reports.gate.made import CLAIM, THERE, baseline, with_row
 from tests.reports.html import made
 from tests.reports.html.parsed import Page
+from torch_mirror.judge.series import Curves
+from torch_mirror.reports.gate.compare import compare
 from torch_mirror.reports.html import page as page_module
+from torch_mirror.reports.html.curves import groups
 from torch_mirror.reports.html.page import HERE, document
+from torch_mirror.visible import visible
 
 
 @cache
@@ -88,17 +94,51 @@ def test_every_kind_of_curve_is_there_or_said_to_be_missing() -> None:
 
 
 def test_a_wrong_gradient_is_shown_by_its_lines_with_value_and_derivative() -> None:
-    (right,) = page().all("tr", class_="is-right")
-    (wrong,) = page().all("tr", class_="is-wrong")
+    right, wrong = (page().all("tr", class_=f"is-{mark}")[-1] for mark in ("right", "wrong"))
     assert "dz1 = da1 * (z1 > 0)" in right.words
     assert "= dL/d z1" in right.words
     row = next(row for row in made.gradients().rows if row.name == "dW1")
     assert "dW1 = x.T @ dz1 / 2" in wrong.words
     assert f"{list(row.index)} {row.seen:.6g}{row.expected:.6g}" in wrong.words
-    (graph,) = page().all("ul", class_="graph")
+    graph = page().all("ul", class_="graph")[-1]
     assert graph.words.startswith("dW1 made.py:")
     assert "dz1 made.py" in graph.words
     assert any("a factor 1/2 at d(W1)" in text for text in words("p"))
+
+
+def test_so_is_a_wrong_tensor_of_a_run_whose_backward_pass_is_at_fault() -> None:
+    (row,) = [e for e in page().all("tr", class_="is-wrong") if "2 * (x.mT @ dy)" in e.words]
+    f = made.wrong().first
+    assert f is not None
+    assert f"{f.seen:.6g}" in row.words
+    assert any("2 * (x.mT @ dy)" in text or "dW" in text for text in words("p"))
+    c = replace(made.wrong(), series=made.wrong().series and made.wrong().series._replace(shown=None))  # type: ignore[union-attr]  # it has one
+    assert not Page(document([c], {}, {})).all("tr", class_="is-wrong")
+
+
+def distance(apart: list[float], way: list[float]) -> str:
+    """What is said below the distance of a run that went so."""
+    c = made.right()
+    assert c.series is not None
+    curves = Curves((0, 9, 20), {"distance": np.array(apart), "way from the start": np.array(way)})
+    shown = groups(replace(c, series=c.series._replace(distance=curves)))[1]
+    assert [line.name for line in shown.charts[0].lines] == [*curves.values]
+    return shown.about
+
+
+@pytest.mark.parametrize(
+    ("apart", "way", "said"),
+    [
+        ([0, 1, 2], [1, 2, 3], "cannot be compared from step 20 on (of those shown, step 9 is the last before it)"),
+        ([0, 1.1, 2], [1, 2, 3], "cannot be compared from step 9 on (of those shown, step 0 is the last before it)"),
+        ([1, 1, 2], [1, 3, 3], "cannot be compared from step 20 on (of those shown, step 9 is the last before it)"),
+        ([1, 2, 2], [1, 3, 3], "cannot be compared from step 0 on (the first that is shown)"),
+        ([1, 2, 1], [1, 3, 3], "the end states can be compared"),
+        ([0, 0, 0], [0, 0, 0], "the end states can be compared"),
+    ],
+)
+def test_from_which_step_the_end_states_cannot_be_compared(apart: list[float], way: list[float], said: str) -> None:
+    assert said in distance(apart, way)
 
 
 def test_a_wrong_gradient_has_a_map_of_its_errors() -> None:
@@ -144,6 +184,32 @@ def test_the_same_verdicts_give_the_same_page() -> None:
     page_module._template.cache_clear()
     again = document([made.right(), made.wrong(), made.gradients()], {"python": "3", "numpy": "<2>"}, {"torch": 1})
     assert again == made.page()
+
+
+# --- what the gate says -------------------------------------------------------------------------------
+
+
+def test_what_has_changed_since_a_baseline_stands_at_the_top() -> None:
+    then, now = baseline(CLAIM, CLAIM._replace(name="gone")), baseline(with_row(0, resolution=1.0))
+    found = Page(document([made.right()], {}, {}, compare(then, now)))
+    assert found.all("h1")[0].words == "The gate failed, 2 of 2 runs"
+    said = [e.words for e in found.all("p")]
+    assert any(text.startswith("It fails: mine.py:net float64: z, torch, local: resolution") for text in said)
+    assert "mlp-relu is certified." in said
+    (row,) = [e for e in found.all("tr") if e.words.startswith("failsmine.py:net")]
+    assert "the check became blinder" in row.words
+    assert [e.attributes["href"] for e in found.all("a")] == ["#claim-1", "#claim-1"]  # what is gone has no claim
+    passed = Page(document([made.right()], {}, {}, compare(then, baseline(*then.claims, environment=THERE))))
+    assert passed.all("h1")[0].words == "The gate passed, 2 runs, nothing became worse"
+    assert "processor: one -> another" in [e.words for e in passed.all("li")]
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\x1b", "\ud800", "\x00", "\u200b"])
+def test_a_sign_that_does_not_show_is_spelled_on_the_page(sign: str) -> None:
+    text = document([replace(made.right(), experiment=f"a{sign}b", notes=(f"c{sign}d",))], {sign: sign}, {})
+    assert sign not in text
+    assert Page(text).all("title")[0].words == f"a{visible(sign)}b is certified · torch-mirror"
+    text.encode()
 
 
 # --- contrast -----------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def pictured(result: Checked, function: Callable[..., Any], parameters: Any, *da
             pictures = Pictures(missing={"values": f"running the code once more for them ended in {came}"})
         script, why = told(lambda: reproduce(function, parameters, *data))
         missing = {**pictures.missing, "script": why} if why else pictures.missing
-        pictures = pictures._replace(script=script, missing=missing)
+        pictures = pictures._replace(script=script or "", missing=missing)
     return replace(result, pictures=pictures)
 
 

@@ -1,5 +1,7 @@
 """torch-mirror check: gradients by hand, in a file of the user's."""
 
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -7,9 +9,11 @@ import click
 
 from torch_mirror.doors.console import (
     REPORTS,
+    bar,
     check_paths,
     errors_without_traceback,
     files_first,
+    jobs_option,
     quiet_option,
     report_options,
     say,
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from torch_mirror.doors.check.result import Checked
+    from torch_mirror.doors.jobs.tasks import Task
+    from torch_mirror.doors.runs import Bar
     from torch_mirror.judge.verdict import Certificate
 
     Result: TypeAlias = Checked | Certificate
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("objects", nargs=-1, required=True, metavar="FILE:OBJECT...", shell_complete=files_first)
 @report_options
+@jobs_option
 @watch_option
 @quiet_option
 @click.option("-v", "--verbose", is_flag=True, help="Print every row.")
@@ -41,6 +48,7 @@ def check(
     context: click.Context,
     /,
     objects: tuple[str, ...],
+    jobs: int,
     *,
     watch: bool,
     quiet: bool,
@@ -54,7 +62,7 @@ def check(
     without arguments that returns one of these. FILE:OBJECT may be package.module:OBJECT, too. At most twenty lines
     each; exit status 0 if all are certified, 1 if one is not, 2 for bad usage or input.
     """
-    settle_threads()
+    settle_threads(one=jobs > 1)
     with errors_without_traceback():
         wanted = check_paths({name: paths[f"{name}_path"] for name in REPORTS}, objects)
         raise_as_usual()
@@ -62,28 +70,52 @@ def check(
             from torch_mirror.doors.watching import watched
 
             watched(context, objects)
-        results = []
-        for result in (found for text in objects for found in _checked(text, wanted)):
-            _show(result, quiet=quiet, verbose=verbose)
-            results.append(result)
+        from torch_mirror.doors.jobs.tasks import Who, results
+
+        tasks = (task for text in objects for task in _tasks(text, drawn=wants_curves(wanted), json="json" in wanted))
+        found = []
+        with closing(results(tasks, Who(jobs), bar_of_all=partial(bar, unit="object"))) as judged:
+            for result in judged:
+                _show(result, quiet=quiet, verbose=verbose)
+                found.append(result)
         if "json" in wanted:
-            _write(wanted.pop("json"), results)
-        write_reports(wanted, results)
-    context.exit(0 if all(result.verdict == "certified" for result in results) else 1)
+            _write(wanted.pop("json"), found)
+        write_reports(wanted, found)
+    context.exit(0 if all(result.verdict == "certified" for result in found) else 1)
 
 
-def _checked(text: str, wanted: dict[str, Path]) -> "Iterator[Result]":
+def _tasks(text: str, *, drawn: bool, json: bool) -> "Iterator[Task]":
+    """A piece of work for each object. Raises InputError for a file or an object that is not there."""
+    from torch_mirror.doors.jobs.tasks import Task
+    from torch_mirror.doors.jobs.unit import Unit
+    from torch_mirror.doors.objects import each
+
+    folder = str(Path.cwd())  # before the file is read, which may go to another one
+    for name, found in each(text):
+        here = partial(_checked, text, name, found, drawn=drawn, json=json)
+        yield Task(here, Unit(name, partial(_checked_again, text, name, drawn=drawn, json=json), folder))
+
+
+def _checked_again(text: str, name: str, bar: "Bar", *, drawn: bool, json: bool) -> "Result":
+    """What check finds of an object whose file is read again."""
+    from torch_mirror.doors.jobs.unit import read_again
+    from torch_mirror.doors.objects import entry
+
+    with read_again():
+        found = entry(text, name)
+    return _checked(text, name, found, bar, drawn=drawn, json=json)
+
+
+def _checked(text: str, name: str, found: object, _bar: "Bar", *, drawn: bool, json: bool) -> "Result":
     """What check finds of an object. Raises InputError for anything else."""
     from reference.errors import InputError
-    from torch_mirror.doors.objects import each
     from torch_mirror.judge.verdict import Certificate
 
-    for name, found in each(text):
-        result = _one(name, found, drawn=wants_curves(wanted))
-        if "json" in wanted and isinstance(result, Certificate):
-            expected = "what check found, for --json"
-            raise InputError(name, expected, f"the Certificate of a run: torch-mirror verify {text} --json writes it")
-        yield result
+    result = _one(name, found, drawn=drawn)
+    if json and isinstance(result, Certificate):
+        expected = "what check found, for --json"
+        raise InputError(name, expected, f"the Certificate of a run: torch-mirror verify {text} --json writes it")
+    return result
 
 
 def _one(text: str, found: object, *, drawn: bool) -> "Result":

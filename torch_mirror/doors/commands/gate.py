@@ -1,27 +1,38 @@
 """torch-mirror gate: what has changed since a baseline was written."""
 
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 
 from torch_mirror.doors.console import (
+    PAGES,
     bar,
     check_paths,
     command_to_github,
     dtype_option,
     dtypes_of,
     errors_without_traceback,
+    jobs_option,
     names_and_files,
+    path_options,
     quiet_option,
     say,
     settle_threads,
+    wants_curves,
+    write_reports,
 )
+from torch_mirror.doors.console import REPORTS as OF_RUNS
 from torch_mirror.interrupt import raise_as_usual
 
 if TYPE_CHECKING:
-    from torch_mirror.doors.runs import Run
+    from reference.traces.trace import Trace
+    from torch_mirror.doors.jobs.tasks import Task
+    from torch_mirror.doors.runs import Bar, Run, Source
+    from torch_mirror.judge.verdict import Certificate
     from torch_mirror.reports.gate.claim import Baseline, Claim
     from torch_mirror.reports.gate.compare import Comparison
 
@@ -34,11 +45,8 @@ REPORTS = {
 
 
 def gate_reports(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each of REPORTS."""
-    for name, what in reversed(REPORTS.items()):
-        path = click.Path(path_type=Path)
-        command = click.option(f"--{name}", f"{name}_path", type=path, metavar="PATH", help=what)(command)
-    return command
+    """An option for each of REPORTS, and for each of PAGES."""
+    return path_options({**REPORTS, **{name: OF_RUNS[name] for name in PAGES}})(command)
 
 
 @click.command()
@@ -53,6 +61,7 @@ def gate_reports(command: Callable[..., None]) -> Callable[..., None]:
     help="By how much a headroom may grow.",
 )  # fmt: skip
 @gate_reports
+@jobs_option
 @click.option("--github", is_flag=True, help="Print annotations of GitHub, at your lines where they are known.")
 @quiet_option
 @click.pass_context
@@ -65,6 +74,7 @@ def gate(
     steps: int | None,
     seed: int,
     headroom_factor: float,
+    jobs: int,
     *,
     update: bool,
     github: bool,
@@ -79,32 +89,38 @@ def gate(
     Exit status 0 if all are certified and nothing became worse, 1 if not, 2 for bad usage or input or a baseline that
     cannot be read. docs/gate.md says what fails.
     """
-    settle_threads()
+    settle_threads(one=jobs > 1)
     with errors_without_traceback():
         from torch_mirror.doors.runs import chosen, runs_of
 
         names = tuple(chosen(names))
-        found = {name: paths[f"{name}_path"] for name in REPORTS}
-        check_paths({"baseline": baseline} if update else {}, names)
+        found = {name: paths[f"{name}_path"] for name in (*REPORTS, *PAGES)}
+        written_to = check_paths({"baseline": baseline} if update else {}, names).get("baseline")
         wanted = check_paths(found, [*names, str(baseline)])
         before = read_baseline(baseline, update=update)
         import torch_mirror.doors.verify  # noqa: F401 - now, while Ctrl-C ends the process without an exception
 
         raise_as_usual()
+        from torch_mirror.doors.jobs.tasks import Who, results
         from torch_mirror.reports.gate import compare, words
         from torch_mirror.reports.gate.claim import Baseline
         from torch_mirror.reports.gate.surroundings import surroundings
 
         runs = [(name, run) for name in names for run in runs_of([name], dtypes_of(dtype), seed)]
-        claims = [printed(run, steps) for _, run in runs]
+        tasks = [task(run, steps, curves=wants_curves(wanted)) for _, run in runs]
+        with closing(results(tasks, Who(jobs), bar, partial(bar, unit="run"))) as judged:
+            both = list(judged)
+        claims = [one.claim for one in both]
         check_distinct(claims)
         now = Baseline(surroundings(), tuple(claims))
         comparison = compare.compare(now if before is None else before, now, headroom_factor)
         for verdict, line in words.lines(comparison, quiet=quiet):
             say("", line, verdict)
-        if update:
-            write_baseline(baseline, before, now)
-        write_comparison(wanted, comparison)
+        if written_to is not None:
+            write_baseline(baseline, written_to, before, now)
+        pages = {name: path for name, path in wanted.items() if name in PAGES}
+        write_comparison({name: path for name, path in wanted.items() if name not in PAGES}, comparison)
+        write_reports(pages, [one.certificate for one in both], comparison)
         if github:
             from torch_mirror.reports.gate import github as annotations
 
@@ -131,17 +147,47 @@ def read_baseline(path: Path, *, update: bool) -> "Baseline | None":
     return baseline.read(text)
 
 
-def printed(run: "Run", steps: int | None) -> "Claim":
-    """The run, judged, as the gate keeps it. Plain data comes out, and a run can be judged in a process of its own."""
+class Printed(NamedTuple):
+    """A run, judged: as the gate keeps it, and its certificate."""
+
+    claim: "Claim"
+    certificate: "Certificate"
+
+
+def task(run: "Run", steps: int | None, *, curves: bool) -> "Task":
+    """A run is judged here, or by a process of its own."""
+    from torch_mirror.doors.jobs.tasks import Task
+    from torch_mirror.doors.jobs.unit import Unit
+
+    here = partial(printed, run, steps, curves=curves)
+    if run.source is None:
+        return Task(here)
+    return Task(here, Unit(run.label, partial(printed_again, run.source, steps, curves=curves), run.source.folder))
+
+
+def printed_again(source: "Source", steps: int | None, bar: "Bar", *, curves: bool) -> Printed:
+    """As ``printed``, of a run whose file is read again."""
+    from torch_mirror.doors.jobs.unit import read_again
+    from torch_mirror.doors.runs import again
+
+    with read_again():
+        run = again(source)
+    return printed(run, steps, bar, curves=curves)
+
+
+def printed(run: "Run", steps: int | None, bar: "Bar", *, curves: bool) -> Printed:
+    """The run, judged, with its fingerprints."""
     from torch_mirror.doors.runs import judged
     from torch_mirror.reports.gate.claim import claim_of
     from torch_mirror.reports.gate.prints import Mark, marks, prints_of, timelines_of
 
     found: list[Mark] = []
-    certificate = judged(
-        run, steps, bar=bar, observe=lambda torch, numpy: found.extend((*marks(torch, "torch"), *marks(numpy, "numpy")))
-    )
-    return claim_of(certificate, prints_of(found), timelines_of(found))._replace(name=run.name)
+
+    def observe(torch: "Trace", numpy: "Trace") -> None:
+        found.extend((*marks(torch, "torch"), *marks(numpy, "numpy")))
+
+    certificate = judged(run, steps, curves=curves, bar=bar, observe=observe)
+    return Printed(claim_of(certificate, prints_of(found), timelines_of(found))._replace(name=run.name), certificate)
 
 
 def check_distinct(claims: "list[Claim]") -> None:
@@ -160,16 +206,16 @@ def all_right(claims: "list[Claim]") -> bool:
     return bool(claims) and all(c.verdict == "certified" for c in claims)
 
 
-def write_baseline(path: Path, before: "Baseline | None", now: "Baseline") -> None:
-    """Write it, whole or not at all, and say so; not where something is not certified."""
+def write_baseline(name: Path, path: Path, before: "Baseline | None", now: "Baseline") -> None:
+    """Write it, whole or not at all, and say so; not where something is not certified. name: what it is called."""
     from reference.files import write_whole
     from torch_mirror.reports.gate import baseline
 
     if not all_right([*now.claims]):
-        say(f"{path} was not written: a baseline holds what is certified")
+        say(f"{name} was not written: a baseline holds what is certified")
         return
     write_whole("--baseline", path, baseline.written(now))
-    say(f"{path} is written{'' if before is not None else ' for the first time'}")
+    say(f"{name} is written{'' if before is not None else ' for the first time'}")
 
 
 def write_comparison(wanted: "dict[str, Path]", comparison: "Comparison") -> None:

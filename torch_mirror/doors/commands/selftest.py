@@ -1,20 +1,28 @@
 """torch-mirror selftest and torch-mirror reproduce: faults planted in a network, and a script that shows one."""
 
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from torch_mirror.doors.console import (
     DTYPES,
+    bar,
     check_paths,
     errors_without_traceback,
     files_first,
+    jobs_option,
     names_and_files,
     say,
     settle_threads,
 )
 from torch_mirror.interrupt import raise_as_usual
+
+if TYPE_CHECKING:
+    from torch_mirror.doors.runs import Bar
+    from torch_mirror.doors.selftest.told import SelfTest
 
 LIMIT = 600.0
 
@@ -25,11 +33,12 @@ LIMIT = 600.0
 @click.option("--json", "json_path", type=click.Path(path_type=Path), metavar="PATH", help="Write a report in JSON.")
 @click.option("--limit", type=click.FloatRange(min=0), default=LIMIT, show_default=True, metavar="SECONDS",
               help="After so long no further fault is planted in a network.")
+@jobs_option
 @click.option("-q", "--quiet", is_flag=True, help="Print only the faults that were not found, and the sums.")
 @click.pass_context
 def selftest(
-    context: click.Context, /, networks: tuple[str, ...], dtype: str, json_path: Path | None, limit: float, *,
-    quiet: bool,
+    context: click.Context, /, networks: tuple[str, ...], dtype: str, json_path: Path | None, limit: float, jobs: int,
+    *, quiet: bool,
 ) -> None:  # fmt: skip
     """Plant faults in a network, and see whether each is found.
 
@@ -41,28 +50,59 @@ def selftest(
     bad usage or input. It takes a second or two a fault of a large network: --limit bounds it, and what was left out is
     told.
     """
-    settle_threads()
+    settle_threads(one=jobs > 1)
     with errors_without_traceback():
-        check_paths({"json": json_path}, networks)
+        wanted, folder = check_paths({"json": json_path}, networks), str(Path.cwd())
         subjects = [one for text in networks or ("mlp-relu",) for one in subjects_of(text)]
-        from torch_mirror import selftest as test
+        from torch_mirror.doors.jobs.tasks import Task, Who, results
+        from torch_mirror.doors.jobs.unit import Unit
         from torch_mirror.reports import selftest as report
 
         raise_as_usual()
-        dtypes = DTYPES if dtype == "both" else (dtype,)
-
-        def told(trial: report.Trial) -> None:
-            if not (quiet and trial.found):
-                say(report.line(trial))
-
-        tests = [test(*one.arguments, **one.options, dtypes=dtypes, progress=told, limit=limit) for one in subjects]
+        ask = Asked(DTYPES if dtype == "both" else (dtype,), limit, quiet)
+        tasks = [
+            Task(partial(tested, one, ask), Unit(one.name, partial(tested_again, one.text, one.name, ask), folder))
+            for one in subjects
+        ]
+        with closing(results(tasks, Who(jobs), bar_of_all=partial(bar, unit="network"))) as found:
+            tests = list(found)
         for text in report.summary(tests):
             say(text)
-        if json_path is not None:
+        for path in wanted.values():
             from reference.files import write_whole
 
-            write_whole("--json", json_path, report.as_json(tests))
+            write_whole("--json", path, report.as_json(tests))
     context.exit(0 if all(one.passed for one in tests) else 1)
+
+
+class Asked(NamedTuple):
+    """What is asked of a selftest, in words that can be sent to another process."""
+
+    dtypes: tuple[str, ...]
+    limit: float
+    quiet: bool
+
+
+def tested(one: "Subject", ask: Asked, _bar: "Bar") -> "SelfTest":
+    """The selftest of a network, whose trials are printed as they come."""
+    from torch_mirror import selftest as test
+    from torch_mirror.reports import selftest as report
+
+    def told(trial: report.Trial) -> None:
+        if not (ask.quiet and trial.found):
+            say(report.line(trial))
+
+    return test(*one.arguments, **one.options, dtypes=ask.dtypes, progress=told, limit=ask.limit)
+
+
+def tested_again(text: str, name: str, ask: Asked, bar: "Bar") -> "SelfTest":
+    """The same of a network whose file is read again."""
+    from torch_mirror.doors.jobs.unit import read_again
+    from torch_mirror.doors.objects import entry
+
+    with read_again():
+        one = _subject(text, name, entry(text, name)) if ":" in text else subjects_of(text)[0]
+    return tested(one, ask, bar)
 
 
 @click.command()
@@ -76,7 +116,7 @@ def reproduce(network: str, path: Path | None) -> None:
     It is printed, or written to PATH. Exit status 2 where no gradient is wrong.
     """
     with errors_without_traceback():
-        check_paths({"output": path}, [network], sources=True)
+        path = check_paths({"output": path}, [network], sources=True).get("output")
         what = _only(network)
         from torch_mirror import reproduce as of
 
@@ -87,8 +127,10 @@ def reproduce(network: str, path: Path | None) -> None:
 
 
 class Subject(NamedTuple):
-    """What is tested, as torch_mirror.selftest takes it."""
+    """What is tested, as torch_mirror.selftest takes it. text, name: what it is found by again, see objects.entry."""
 
+    text: str
+    name: str
     arguments: tuple[Any, ...]
     options: dict[str, Any]
 
@@ -98,10 +140,10 @@ def subjects_of(text: str) -> list[Subject]:
     from reference import experiments
 
     if ":" not in text:
-        return [Subject((experiments.load(text),), {})]
+        return [Subject(text, text, (experiments.load(text),), {})]
     from torch_mirror.doors.objects import each
 
-    return [_subject(name, found) for name, found in each(text)]
+    return [_subject(text, name, found) for name, found in each(text)]
 
 
 def _only(text: str) -> Subject:
@@ -113,12 +155,12 @@ def _only(text: str) -> Subject:
     return found[0]
 
 
-def _subject(text: str, found: object) -> Subject:
+def _subject(text: str, name: str, found: object) -> Subject:
     from torch_mirror.doors.objects import is_arguments
     from torch_mirror.doors.runs import sides
 
     if isinstance(found, tuple) and is_arguments(found):
-        return Subject(found, {})
+        return Subject(text, name, found, {})
     tuples = "a tuple (experiment, using) or (function, parameters, *data)"
-    made = sides(text, found, f"a reference.Experiment, {tuples}, or a dict of these")
-    return Subject((made.experiment,), made.options)
+    made = sides(name, found, f"a reference.Experiment, {tuples}, or a dict of these")
+    return Subject(text, name, (made.experiment,), made.options)

@@ -54,13 +54,13 @@ def record(
     """
     settle_threads()
     with errors_without_traceback():
-        check_paths({"output": path}, [network])
+        written_to = check_paths({"output": path}, [network])["output"]
         from torch_mirror.doors.commands.wanted import Wanted, run_of
 
         raise_as_usual()
         run = run_of(network, Wanted(dtype, steps, seed))
         trace = _trained(run, side, network)
-        trace.save(path)
+        trace.save(written_to)
         e = run.experiment
         say(f"{path}: {e.name or network}, {e.dtype}, {side}, {trace.steps} steps of {len(trace)} tensors")
 

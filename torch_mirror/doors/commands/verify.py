@@ -15,6 +15,7 @@ from torch_mirror.doors.console import (
     dtype_option,
     dtypes_of,
     errors_without_traceback,
+    jobs_option,
     names_and_files,
     quiet_option,
     report_options,
@@ -37,7 +38,7 @@ CACHE = Path(".torch_mirror_cache")
 @click.option("--steps", type=click.IntRange(min=0), help="Steps of training.  [default: the experiment's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that judge.")
+@jobs_option
 @click.option("--backend", type=click.Choice(["processes", "dask"]), default="processes", help="Who judges.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for --backend dask: tcp://HOST:8786.")
 @click.option("--resume", is_flag=True, help="Keep each verdict in .torch_mirror_cache, and take over what is there.")
@@ -90,7 +91,7 @@ def verify(
         raise_as_usual()
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
-        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE if resume else None)
+        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE.absolute() if resume else None)
         runs = runs_of(names, dtypes_of(dtype), seed)
         width = max(len(visible(run.name)) for run in runs)
         found = []

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,6 @@ from torch_mirror.doors.drawn import Drawing, held_of
 from torch_mirror.doors.jobs.bits import bits_of
 from torch_mirror.doors.jobs.software import digest, hardware, software
 from torch_mirror.doors.jobs.watch import digest_of
-from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.runs import Run, Sides, Source
 from torch_mirror.judge.series import Series
 
@@ -51,40 +50,33 @@ class Basis(NamedTuple):
         return all(digest_of(path) == was for path, was in self.files.items()) and self.variables == read_by(self.files)
 
 
-def key_of(source: Source, folder: str, sides: Sides, steps: int | None, bits: str, *, strict: bool) -> str:
+def key_of(source: Source, sides: Sides, steps: int | None, bits: str, *, strict: bool) -> str:
     """All that is known of a run, as one digest. bits: of both its sides (see bits.py)."""
     e = sides.experiment if steps is None else replace(sides.experiment, steps=steps)
-    told = [tuple(source), folder, strict, e.name, e.steps, e.seed, e.accumulate, software(), hardware(), bits]
+    told = [tuple(source), strict, e.name, e.steps, e.seed, e.accumulate, software(), hardware(), bits]
     whole = hashlib.sha256(repr(told).encode())
     _add(whole, {**named(e.parameters), **e.named_data})
     return whole.hexdigest()
 
 
 class Known(NamedTuple):
-    """What is known of a run before it is judged, from training both sides. pieces: of its curves, if they are wanted.
-
-    script: makes a program that reproduces a refutation.
-    """
+    """What is known of a run before it is judged, from training both sides. pieces: of its curves, if wanted."""
 
     key: str
     pieces: Sequence[Series] = ()
-    script: Callable[[], str] | None = None
 
 
-def known_of(run: Run, folder: str, steps: int | None, *, strict: bool, curves: bool) -> Known:
+def known_of(run: Run, steps: int | None, *, strict: bool, curves: bool) -> Known:
     """A run is made for it. The key is "" where there is none, see ``key_if_any``."""
     if not curves:
-        return Known(key_if_any(run, folder, steps, strict=strict))
+        return Known(key_if_any(run, steps, strict=strict))
     drawing: list[Drawing] = []
-    key = key_if_any(run, folder, steps, strict=strict, drawing=drawing)
-    if not key or not drawing:
-        return Known(key)
-    e, using = drawing[0].experiment, drawing[0].using
-    return Known(key, drawing[0].pieces, lambda: reproduce(e, using=using))
+    key = key_if_any(run, steps, strict=strict, drawing=drawing)
+    return Known(key, drawing[0].pieces if drawing else ())
 
 
 def key_if_any(
-    run: Run, folder: str, steps: int | None, bits: str | None = None, *, strict: bool,
+    run: Run, steps: int | None, bits: str | None = None, *, strict: bool,
     drawing: list[Drawing] | None = None,
 ) -> str:  # fmt: skip
     """The key of a run; "" where it cannot be made: then its error is told by what judges it. Nothing is printed.
@@ -101,10 +93,10 @@ def key_if_any(
                 e = sides.experiment if steps is None else replace(sides.experiment, steps=steps)
                 draws = None
                 if drawing is not None:
-                    draws = Drawing(e, sides.using, held_of(held_out(e)))
+                    draws = Drawing(e, held_of(held_out(e)))
                     drawing.append(draws)
                 bits = bits_of(e, sides.using, draws)
-            return key_of(run.source, folder, sides, steps, bits, strict=strict)
+            return key_of(run.source, sides, steps, bits, strict=strict)
     except (Exception, SystemExit):  # noqa: BLE001 - the user's code may raise anything
         return ""
 

@@ -54,7 +54,7 @@ def _task(run: Run, how: How) -> Task:
     if run.source is None:
         return Task(here)
     do = partial(certified, run.source, how.steps, strict=how.strict, curves=how.curves)
-    return Task(here, Unit(run.label, do, str(Path.cwd())))
+    return Task(here, Unit(run.label, do, run.source.folder))
 
 
 def _here(run: Run, how: How, bar: Bar) -> Certificate:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from reference.errors import InputError
-from torch_mirror.doors.drawn import with_script
+from torch_mirror.doors.drawn import with_pictures
 from torch_mirror.doors.jobs.basis import Basis, Known, key_if_any, known_of, read_by
 from torch_mirror.doors.jobs.bits import Bits
 from torch_mirror.doors.jobs.kept import find, keep, opened
@@ -30,40 +30,39 @@ class Keyed(NamedTuple):
     key: str
 
 
-def keyed(source: Source | None, folder: str, steps: int | None, bar: Bar, *, strict: bool, curves: bool) -> Keyed:
+def keyed(source: Source, bar: Bar, *, steps: int | None, strict: bool, curves: bool) -> Keyed:
     """The verdict on a run whose file is read again, with its key."""
-    if source is None:
-        raise AssertionError("a run that was judged already is not sent")
     with read_again():
         run = again(source)
     bits = Bits()
     certificate = judged(run, steps, strict=strict, curves=curves, bar=bar, observe=bits)
-    key = key_if_any(run, folder, steps, bits.digest(), strict=strict)  # after the verdict, which it must not disturb
+    key = key_if_any(run, steps, bits.digest(), strict=strict)  # after the verdict, which it must not disturb
     return Keyed(certificate, key)
 
 
 def resumed(
-    folder: Path, runs: Mapping[int, Run], steps: int | None, judge: Judging, *, strict: bool, curves: bool
-) -> Generator[tuple[int, Answer], None, None]:
+    folder: Path, runs: Mapping[int, Run], steps: int | None, judge: Judging, *, strict: bool, curves: bool,
+) -> Generator[tuple[int, Answer], None, None]:  # fmt: skip
     """The certificates with the places of the runs: first those that are kept in the folder, then what is judged now.
 
     What is judged is kept as soon as it is there, whichever run is told next. curves: as for ``runs.judged``; those of
     a verdict that is taken over are drawn from the run that is made again.
     """
     opened(folder)
-    here = str(Path.cwd())
-    known = {place: known_of(run, here, steps, strict=strict, curves=curves) for place, run in runs.items()}
+    known = {place: known_of(run, steps, strict=strict, curves=curves) for place, run in runs.items()}
     kept = {place: found for place, one in known.items() if one.key and (found := _found(folder, one)) is not None}
     if kept:
         counted = f"{len(kept)} of {len(runs)} runs were judged before"
         _say(f"{counted}, and nothing that they rest on has changed: their verdicts are from {folder.name}")
     yield from kept.items()
 
-    def unit(run: Run) -> Unit:
-        do = partial(keyed, run.source, here, steps, strict=strict, curves=curves)
-        return Unit(run.label, do, here, watched=True)
-
-    with closing(judge({place: unit(run) for place, run in runs.items() if place not in kept})) as answers:
+    do = partial(keyed, steps=steps, strict=strict, curves=curves)
+    left = {
+        place: Unit(run.label, partial(do, run.source), run.source.folder, watched=True)
+        for place, run in runs.items()
+        if place not in kept and run.source is not None
+    }
+    with closing(judge(left)) as answers:
         for place, answer in answers:
             if answer.error is None:
                 _keep(folder, known[place].key, answer)
@@ -78,12 +77,9 @@ def _found(folder: Path, one: Known) -> Answer | None:
     except InputError as error:
         _say(f"Warning: {error}; it is judged anew")
         return None
-    return None if certificate is None else Answer(_drawn(certificate, one))
-
-
-def _drawn(c: Certificate, one: Known) -> Certificate:
-    """With the curves of the run that was made again."""
-    return replace(c, series=with_script(one.pieces, one.script if c.first is not None else None))
+    if certificate is None or (one.pieces and certificate.first is not None):  # whose source and script are shown, too
+        return None
+    return Answer(replace(certificate, series=with_pictures(one.pieces, None)))
 
 
 def _keep(folder: Path, key: str, answer: Answer) -> None:

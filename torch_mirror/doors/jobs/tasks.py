@@ -1,8 +1,10 @@
 """Many pieces of work, and what is found in their order, whoever does them and whichever is finished first."""
 
+import io
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch_mirror.doors.jobs.unit import Answer, Died, Unit
@@ -45,38 +47,54 @@ def answers(
     if who.here(2):  # each is done before the next one is looked up
         yield from ((place, Answer(task.here(bar))) for place, task in enumerate(tasks))
         return
-    every = [*_until_an_error(tasks)]
-    units = {place: task.unit for place, task in enumerate(every) if task.unit is not None}
-    if who.here(len(units)):
-        yield from ((place, Answer(task.here(bar))) for place, task in enumerate(every))
-        return
-    for place, task in enumerate(every):
-        if task.unit is None:
-            yield place, _answer_of(task)
-    with closing(elsewhere(units, who, bar_of_all)) as found:
-        yield from found
+    every = [*_looked_up(tasks)]
+    units = {place: one.task.unit for place, one in enumerate(every) if one.task.unit is not None}
+    alone = who.here(len(units))
+    for place, one in enumerate(every):
+        if alone or place not in units:
+            yield place, one.said(_answer_of(one.task, bar if alone else silent))
+    if not alone:
+        with closing(elsewhere(units, who, bar_of_all)) as found:
+            for place, answer in found:
+                yield place, every[place].said(answer)
 
 
-def _answer_of(task: Task) -> Answer:
+def _answer_of(task: Task, bar: Bar) -> Answer:
     try:
-        return Answer(task.here(silent))
+        return Answer(task.here(bar))
     except Exception as error:  # noqa: BLE001 - it is raised in its turn
         return Answer(error=error)
 
 
-def _until_an_error(tasks: Iterable[Task]) -> Iterator[Task]:
+class _LookedUp(NamedTuple):
+    """A task, and what the user's file printed as it was read for it."""
+
+    task: Task
+    output: str
+    errors: str
+
+    def said(self, answer: Answer) -> Answer:
+        return answer._replace(output=self.output + answer.output, errors=self.errors + answer.errors)
+
+
+def _looked_up(tasks: Iterable[Task]) -> Iterator[_LookedUp]:
     """The tasks; where the next one cannot be had, one that raises the error in its turn."""
-    try:
-        yield from tasks
-    except Exception as error:  # noqa: BLE001 - it is raised again
-        yield Task(_raising(error))
+    coming = iter(tasks)
+    while True:
+        out, err = io.StringIO(), io.StringIO()
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                task = next(coming)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - it is raised again
+            yield _LookedUp(Task(partial(_raise, error)), out.getvalue(), err.getvalue())
+            return
+        yield _LookedUp(task, out.getvalue(), err.getvalue())
 
 
-def _raising(error: Exception) -> Callable[[Bar], Any]:
-    def here(_: Bar) -> Any:
-        raise error
-
-    return here
+def _raise(error: Exception, _: Bar) -> Any:
+    raise error
 
 
 def elsewhere(units: Mapping[int, Unit], who: Who, bar: Bar) -> Generator[tuple[int, Answer], None, None]:

@@ -41,6 +41,7 @@ class Cell(NamedTuple):
     numeric: bool = False
     link: str = ""
     tone: str = ""
+    lines: bool = False  # whether the text has several
 
 
 class Head(NamedTuple):
@@ -99,11 +100,15 @@ def of_run(c: Certificate, number: int) -> Claim:
     )  # fmt: skip
     first = c.first
     wrong = "" if first is None else f"{c.experiment} {c.dtype}: {first.tensor}, step {first.step}, {first.side}"
+    shown: Gradients | None = None if c.series is None else c.series.shown
+    pictures = (shown.pictures if shown else None) or Pictures()
     said = text.details(replace(c, notes=())) if c.verdict != "certified" or c.doubts else []
     return Claim(
         f"claim-{number}", c.experiment, f"training run, {c.dtype}", c.verdict,
         f"{_steps(c.steps)} · {c.judged:,} elements · {_worst(ratio)}", line, wrong, _judged(c), _rows_of_run(c),
         "\n".join(one.removeprefix("    ") for one in said), groups(c),
+        listings=listings(shown.faults, pictures.values) if shown else (),
+        graphs=graphs(shown.faults, pictures.graphs) if shown else (), heats=heats(pictures.sheets),
         script="" if c.series is None else c.series.script, not_judged=tuple(_not_judged(c)),
         unfolded=c.verdict != "certified",
     )  # fmt: skip
@@ -162,9 +167,11 @@ def _rows_of_run(c: Certificate) -> Sortable:
 def _not_judged(c: Certificate) -> list[str]:
     said = [*c.idle, *(f"{name}: no check decides it" for name in c.undecided), *c.notes]
     if c.series is None:
-        return [*said, "There are no curves: the certificate has rows alone; verify(..., series=True) keeps them."]
+        return [*said, "There are no curves: it was judged without them; verify(..., series=True) keeps them."]
     if why := c.series.missing.get("script"):
         said.append(f"There is no script that reproduces it: {why}.")
+    if why := c.series.missing.get("shown"):
+        said.append(f"The lines of its source cannot be shown: {why}.")
     return said
 
 

@@ -56,8 +56,29 @@ def _distance(c: Certificate, s: Series) -> Group:
     relative = c.end_distance_relative
     if relative is not None:
         about += f" At the end it is {relative:.2g} of the parameters' own norm."
+    about += f" {_comparable(s)}"
     chart = _chart("Distance of the free runs", "distance", s.distance, log=True)
     return Group("Distance of the free runs", about, (chart,), _table(s.distance, 6))
+
+
+def _comparable(s: Series) -> str:
+    """From which of the steps that are shown on the end states of the two runs say nothing about each other.
+
+    That is where twice the distance exceeds the way from the start, at this step and at all behind it: then the runs
+    are less alike than each of them is like the start, and rounding, amplified, is what has driven them apart.
+    """
+    steps, way = s.distance.steps, s.distance.values.get("way from the start")
+    if way is None:
+        return ""
+    apart = [2 * d > w for d, w in zip(s.distance.values["distance"], way, strict=True)]
+    if not apart[-1]:
+        return "Twice as much is less than the way from the start: the end states can be compared."
+    since = next(i for i in range(len(apart)) if all(apart[i:]))
+    before = f"of those shown, step {steps[since - 1]} is the last before it" if since else "the first that is shown"
+    return (
+        f"The end states cannot be compared from step {steps[since]} on ({before}): twice the distance exceeds the way "
+        "that the run has come from the start. Each step is judged by itself, and so is right all the same."
+    )
 
 
 def _gradients(s: Series) -> Group:

@@ -15,8 +15,10 @@ import jinja2
 from markupsafe import Markup
 
 from torch_mirror.judge.verdict import Certificate
+from torch_mirror.reports.gate.compare import Comparison
 from torch_mirror.reports.html import chart
-from torch_mirror.reports.html.claims import OVERVIEW, Claim, Gradients, Sortable, of_gradients, of_run, verdict_of
+from torch_mirror.reports.html.claims import OVERVIEW, Gradients, Sortable, of_gradients, of_run, verdict_of
+from torch_mirror.reports.html.since import since_of, verdict_since
 from torch_mirror.visible import visible
 
 HERE = Path(__file__).parent
@@ -24,20 +26,25 @@ KINDS = {"right": "right", "suspect": "suspect", "forward": "from the forward pa
 
 
 def document(
-    results: Sequence[Certificate | Gradients], versions: Mapping[str, str], threads: Mapping[str, int]
+    results: Sequence[Certificate | Gradients], versions: Mapping[str, str], threads: Mapping[str, int],
+    since: Comparison | None = None,
 ) -> str:  # fmt: skip
-    """The page on certificates and on what check found, in their order."""
+    """The page on certificates and on what check found, in their order; since: what the gate says of them."""
     claims = [of_run(r, i) if isinstance(r, Certificate) else of_gradients(r, i) for i, r in enumerate(results, 1)]
     overview = Sortable(OVERVIEW, tuple(claim.line for claim in claims))
     environment = [*versions.items(), *((f"threads of {name}", n) for name, n in threads.items())]
-    return _rendered(claims, overview=overview, environment=environment)
+    verdict = verdict_of(claims)
+    if since is not None:
+        verdict = verdict_since(since, verdict)
+    gate = None if since is None else since_of(since)
+    return _rendered(claims=claims, verdict=verdict, overview=overview, environment=environment, since=gate)
 
 
-def _rendered(claims: list[Claim], **more: Any) -> str:
+def _rendered(**more: Any) -> str:
     script = (HERE / "script.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template().render(
-        claims=claims, verdict=verdict_of(claims), kinds=KINDS, laid=chart.laid, in_words=chart.in_words,
+        kinds=KINDS, laid=chart.laid, in_words=chart.in_words,
         width=chart.WIDTH, height=chart.HEIGHT, left=chart.LEFT, script_hash=f"sha256-{digest}",
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
