@@ -158,11 +158,13 @@ def at_rest() -> AbstractContextManager[None]:
 
 
 def say(text: str, *, color: bool | None = None) -> None:
-    """Print a line. Raises InputError where it cannot be written."""
+    """Print a line. Raises InputError where it cannot be written, BrokenPipeError where nobody reads any more."""
     from reference.errors import InputError
 
     try:
         click.echo(text, color=color)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise InputError("standard output", "to be writable", error.strerror) from error
 
