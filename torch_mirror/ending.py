@@ -5,6 +5,7 @@
 2    bad usage or input; also where standard output cannot be written, or memory does not suffice
 3    a fault of this program, or of a library that ended it
 130  interrupted, as a shell has it for Ctrl-C
+141  nobody reads any more what it prints, as a shell has it for SIGPIPE: ``| head -1`` had its line. Nothing is said
 
 With TORCH_MIRROR_TRACEBACK set, 2 and 3 show Python's traceback as well.
 """
@@ -21,10 +22,10 @@ from torch_mirror.extras import missing
 from torch_mirror.interrupt import INTERRUPTED, ignore
 from torch_mirror.neighbour import HiddenReferenceError
 
-BAD_INPUT, FAULT = 2, 3
+BAD_INPUT, FAULT, UNREAD = 2, 3, 141
 TRACEBACK = "TORCH_MIRROR_TRACEBACK"
-UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT)
-"""What writing to a closed pipe or a full disk ends in."""
+UNWRITABLE = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EDQUOT)
+"""What writing to a full disk ends in."""
 
 OURS = ("reference", "torch_mirror")
 
@@ -55,15 +56,16 @@ def status_of(command: Callable[[], int]) -> int:
             import traceback
 
             words = "".join(traceback.format_exception(error)) + words
-        _say(words)
+        if words:
+            _say(words)
     return status
 
 
 def outcome(error: BaseException) -> tuple[int, str]:
-    """The exit status of what a command raised, and one line about it."""
+    """The exit status of what a command raised, and one line about it; "" where there is nothing to say."""
     came = " ".join(str(error).split())
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "Interrupted."
+    if isinstance(error, KeyboardInterrupt | BrokenPipeError):
+        return (INTERRUPTED, "Interrupted.") if isinstance(error, KeyboardInterrupt) else (UNREAD, "")
     if _out_of_memory(error):
         came = came or "none left"
         return BAD_INPUT, f"Error: memory: expected enough for the run (fewer steps need less), got {came}"

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,6 +161,35 @@ def test_what_cannot_be_a_script_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "case.py"
     text = reproduce(*in_closure(), path=path)
     assert path.read_text() == text
+
+
+GLOBALS = """
+import numpy as np
+calls = []
+def start():
+    calls.append(1)
+    return np.ones((3, 2)), np.zeros(2)
+W, b = start()
+x, t = np.ones((4, 3)), np.zeros((4, 2))  # the arguments of the functions below have these names
+def forward(x):
+    return x @ W + b
+def mine(p, x, t):
+    globals().update(p)
+    error = forward(x) - t
+    return (error**2).sum(), {"W": x.T @ error, "b": 2 * error.sum(axis=0)}
+"""
+
+
+def test_a_statement_stands_there_once_and_what_is_not_needed_never(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of W, b = start() both names are needed, and nothing of x, t, which are the functions' own."""
+    (tmp_path / "of_names.py").write_text(GLOBALS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    user = import_module("of_names")
+    text = reproduce(user.mine, {"W": user.W, "b": user.b}, user.x, user.t)
+    assert text.count("W, b = start()") == 1
+    assert "x, t =" not in text
 
 
 def test_a_network_that_its_source_does_not_show_is_told() -> None:

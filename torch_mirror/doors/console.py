@@ -206,10 +206,13 @@ def harmless(line: str) -> str:
 
 
 def _echo(text: str) -> None:
+    """Print it. Raises InputError where it cannot be written, BrokenPipeError where nobody reads any more."""
     from reference.errors import InputError
 
     try:
         click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise InputError("standard output", "to be writable", error.strerror) from error
 

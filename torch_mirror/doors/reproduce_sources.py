@@ -5,11 +5,13 @@ standard library, NumPy and torch define is imported; all else is copied, defini
 """
 
 import ast
+import copy
 import inspect
 import linecache
+import symtable
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
@@ -33,7 +35,8 @@ class Copied(NamedTuple):
 
     def __str__(self) -> str:
         imports = sorted(self.imports, key=lambda line: (not line.startswith("import"), line))
-        return "\n".join([*imports, "", *self.texts.values()])
+        once = dict.fromkeys(self.texts.values())  # of W, b = start() each name has the same text
+        return "\n".join([*imports, "", *once])
 
 
 def nothing() -> Copied:
@@ -159,21 +162,35 @@ def _copy_module(to: Copied, module: str, name: str, alias: ast.alias) -> None:
 
 
 def _needed(node: ast.AST) -> list[str]:
-    """The names that a statement uses, those of annotations left out: a script does not evaluate them."""
-    found: dict[str, None] = {}
+    """The names from outside that a statement uses: none of its functions' own, such as their arguments.
 
-    def look(here: ast.AST) -> None:
-        if isinstance(here, ast.Name):
-            found[here.id] = None
-        for field, value in ast.iter_fields(here):
-            if field in ("annotation", "returns"):
-                continue
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    look(child)
+    Those of annotations are left out: a script does not evaluate them.
+    """
+    bare = ast.unparse(_Bare().visit(copy.deepcopy(node)))
+    outer = {*_outer(symtable.symtable(bare, "<source>", "exec"))}
+    return list(dict.fromkeys(n.id for n in ast.walk(ast.parse(bare)) if isinstance(n, ast.Name) and n.id in outer))
 
-    look(node)
-    return list(found)
+
+def _outer(table: symtable.SymbolTable) -> Iterator[str]:
+    inside = table.get_type() != "module"
+    yield from (s.get_name() for s in table.get_symbols() if (s.is_global() if inside else s.is_referenced()))
+    for child in table.get_children():
+        yield from _outer(child)
+
+
+class _Bare(ast.NodeTransformer):
+    """The same code without annotations."""
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(node.arg)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
 
 
 def _text(source: str, node: ast.stmt) -> str:

@@ -107,15 +107,19 @@ def _checked_again(text: str, name: str, bar: "Bar", *, drawn: bool, json: bool)
 
 
 def _checked(text: str, name: str, found: object, _bar: "Bar", *, drawn: bool, json: bool) -> "Result":
-    """What check finds of an object. Raises InputError for anything else."""
+    """What check finds of an object; of a dict's by its key. Raises InputError for anything else."""
+    from dataclasses import replace
+
     from reference.errors import InputError
+    from torch_mirror.doors.check.result import Checked
     from torch_mirror.judge.verdict import Certificate
 
     result = _one(name, found, drawn=drawn)
     if json and isinstance(result, Certificate):
         expected = "what check found, for --json"
         raise InputError(name, expected, f"the Certificate of a run: torch-mirror verify {text} --json writes it")
-    return result
+    key = name.removeprefix(text).strip()  # several entries of a dict may be judgements of one function
+    return replace(result, subject=key) if key and isinstance(result, Checked) else result
 
 
 def _one(text: str, found: object, *, drawn: bool) -> "Result":
@@ -138,7 +142,8 @@ def _one(text: str, found: object, *, drawn: bool) -> "Result":
         with running(text):
             at, name = point_of(found), found.name
             found = function_of(found), at.parameters, *at.data
-            return replace(_judged(judge, found, drawn=drawn), subject=name)
+            named = text.rpartition(":")[2] if name == Experiment.name else name  # nobody has named it
+            return replace(_judged(judge, found, drawn=drawn), subject=named)
     if isinstance(found, tuple) and is_arguments(found):
         with running(text):
             return _judged(judge, found, drawn=drawn)
