@@ -37,6 +37,10 @@ CACHE = Path(".torch_mirror_cache")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that judge.")
+@click.option(
+    "--threads", type=click.IntRange(1, 2), default=1, show_default=True,
+    help="2: each process judges in a second thread while it trains; of use on idle cores, and to large networks.",
+)  # fmt: skip
 @click.option("--backend", type=click.Choice(["processes", "dask"]), default="processes", help="Who judges.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for --backend dask: tcp://HOST:8786.")
 @click.option("--resume", is_flag=True, help="Keep each verdict in .torch_mirror_cache, and take over what is there.")
@@ -53,6 +57,7 @@ def verify(
     steps: int | None,
     seed: int,
     jobs: int,
+    threads: int,
     backend: Literal["processes", "dask"],
     scheduler: str | None,
     *,
@@ -89,7 +94,7 @@ def verify(
         raise_as_usual()
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
-        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE if resume else None)
+        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE if resume else None, threads)
         runs = runs_of(names, dtypes_of(dtype), seed)
         width = max(len(run.name) for run in runs)
         found = []

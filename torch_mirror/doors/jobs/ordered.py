@@ -16,6 +16,7 @@ class How(NamedTuple):
 
     curves: whether certificates keep the curves of their runs; one that was kept in a folder has none.
     scheduler: the address of a Dask cluster's. kept: the folder of verdicts that are taken over, and are kept.
+    threads: of each process, as ``verify`` has them.
     """
 
     steps: int | None = None
@@ -24,6 +25,7 @@ class How(NamedTuple):
     jobs: int = 1
     scheduler: str | None = None
     kept: Path | None = None
+    threads: int = 1
 
 
 def certificates(
@@ -56,14 +58,15 @@ def _answers(
     """What comes of the runs with their places, in any order."""
     folder = str(Path.cwd())
     units = {
-        place: Unit(run.source, folder, how.steps, how.strict, how.curves)
+        place: Unit(run.source, folder, how.steps, how.strict, how.curves, how.threads)
         for place, run in enumerate(runs)
         if run.source is not None
     }
     here = how.scheduler is None and (how.jobs == 1 or len(units) < 2)
     if here and how.kept is None:
         for place, run in enumerate(runs):
-            yield place, Answer(judged(run, how.steps, strict=how.strict, curves=how.curves, bar=bar))
+            found = judged(run, how.steps, strict=how.strict, curves=how.curves, threads=how.threads, bar=bar)
+            yield place, Answer(found)
         return
     for place in sorted({*range(len(runs))} - {*units}):
         yield place, Answer(judged(runs[place], strict=how.strict))

@@ -37,6 +37,7 @@ class Unit(NamedTuple):
     steps: int | None = None
     strict: bool = False
     curves: bool = False
+    threads: int = 1
     software: Mapping[str, str] | None = None
     watched: bool = False
 
@@ -83,7 +84,10 @@ def _judged(unit: Unit, bar: Bar | None, out: io.StringIO, err: io.StringIO) -> 
             inside.enter_context(redirect_stderr(err))
         bits = Bits() if unit.watched else None
         found = Answer(
-            judged(run, unit.steps, strict=unit.strict, curves=unit.curves, bar=bar or silent, observe=bits)
+            judged(
+                run, unit.steps, strict=unit.strict, curves=unit.curves, threads=unit.threads, bar=bar or silent,
+                observe=bits,
+            )
         )
         if watch is None:
             return found
