@@ -34,11 +34,12 @@ def segments(
     record: Sequence[str] | Callable[[range], Sequence[str] | None] | None = None,
     size: int | None = None,
     plant: Sow = keep,
+    rooms: int = 1,
 ) -> Iterator[Trace]:
     """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
 
-    record may be a function from the steps of a segment to what is kept of it. A segment's arrays are
-    overwritten by the next one's.
+    record may be a function from the steps of a segment to what is kept of it. rooms: for the arrays of so many
+    segments there is memory. A segment's arrays are overwritten by those of the one that is so many further on.
     """
     e = experiment
     each = names(e.slots, *STEP)
@@ -54,9 +55,9 @@ def segments(
     p = zip_with(lambda _, a: a.copy(), e.parameters)
     state = optimizer.init(p)
     size = size or segment_steps(e)
-    room: dict[str, Array] = {}  # one block of memory a tensor, for all segments: fresh memory is slow memory
+    at_hand: list[dict[str, Array]] = [{} for _ in range(rooms)]  # a block of memory a tensor: fresh memory is slow
     for first in range(0, e.steps, size) if e.steps else (0,):
-        steps = range(first, min(first + size, e.steps))
+        steps, room = range(first, min(first + size, e.steps)), at_hand[first // size % rooms]
         here = record(steps) if callable(record) else record
         wanted = check_record(here, [*each, *start, *named(state)])
         needed = {"y" if name == "loss" and objective.deferred else name for name in wanted}
@@ -69,11 +70,16 @@ def segments(
             p, state = step(objective, p, seen, optimizer, state, t, sow)
         if "loss" in wanted and objective.deferred and steps:
             rows["loss"] = [plant("loss", _losses(e, rows["y"], data, room, size))]
+        tensors: Mapping[str, Array] = _Stacks(
+            {name: rows[name] for name in each if name in wanted and steps}, room, size, objective
+        )
+        if rooms > 1 and len(steps) == 1:  # of code that uses its memory again the next step may overwrite them
+            tensors = {name: a.copy() for name, a in tensors.items()}
         yield Trace(
             len(steps),
             constants,
             {name: _stack(name, row, room, size + 1) for name, row in parameters.items()},
-            _Stacks({name: rows[name] for name in each if name in wanted and steps}, room, size, objective),
+            tensors,
             first,
             {name: _stack(name, row, room, size + 1) for name, row in states.items()},
         )

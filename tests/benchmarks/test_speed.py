@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import reference
 from reference import experiments, printed
@@ -16,6 +17,7 @@ from tests.benchmarks import documents
 from tests.benchmarks.conftest import SideBySide, processor_seconds
 from tests.benchmarks.large import bare
 from torch_mirror import certify, verify
+from torch_mirror.training.session import session
 
 FEW = 3
 """Steps of a run when nothing is timed."""
@@ -40,6 +42,36 @@ def test_verify(name: str, dtype: str, side_by_side: SideBySide) -> None:
     e = load(name, dtype, side_by_side)
     side_by_side(lambda: verify(e), lambda: bare(e), asked=asked, aim=aim, rounds=rounds)
     assert verify(replace(e, steps=FEW)).verdict == "certified"
+
+
+@pytest.mark.benchmark(group="verify")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_verify_in_two_threads(dtype: str, side_by_side: SideBySide) -> None:
+    """In seconds of the clock, of two cores with nothing else to do."""
+    e = load("two-layer-relu", dtype, side_by_side)
+    side_by_side(lambda: verify(e, threads=2), lambda: bare(e), asked=3.4, aim=3.0, rounds=7)
+    assert verify(replace(e, steps=FEW), threads=2).verdict == "certified"
+
+
+@pytest.mark.benchmark(group="verify")
+def test_verify_one_step(side_by_side: SideBySide) -> None:
+    """Everything loaded, beside a forward and a backward pass: what a test of a small network costs."""
+    e = replace(experiments.load("mlp-relu"), steps=1)
+    module, _, criterion, *_ = session(e)
+    x, t = torch.tensor(e.x), torch.tensor(e.t)
+    many = 10 if side_by_side.timing else 1
+
+    def verified() -> int:
+        assert all(verify(e).verdict == "certified" for _ in range(many))
+        return many
+
+    def passes() -> int:
+        for _ in range(10 * many):
+            module.zero_grad()
+            criterion(module(x), t).backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        return 10 * many
+
+    side_by_side(verified, passes, asked=40, rounds=15, each=True)
 
 
 # --- reference.train against the documents' scripts --------------------------------------------

@@ -139,13 +139,14 @@ def judged(
     *,
     strict: bool = False,
     curves: bool = False,
+    threads: int = 1,
     bar: Bar = silent,
     observe: Observe | None = None,
 ) -> Certificate:
     """The verdict on a run, in so many steps (None: the experiment's own).
 
     curves: whether the certificate keeps the curves of the run, for a report that shows them.
-    observe: as ``verify`` has it; of a run that is handed in as its certificate there are no segments.
+    threads, observe: as ``verify`` has them; of a run that is handed in as its certificate there are no segments.
     Raises InputError for what the user's own code raises, saying where.
     """
     made = run.make()
@@ -154,7 +155,8 @@ def judged(
     e = made.experiment if steps is None else replace(made.experiment, steps=steps)
     with bar(e.steps, run.label) as advance, running(run.label):
         more = curves_of(e) if curves else {}
-        return torch_mirror.verify(e, progress=advance, strict=strict, observe=observe, **made.options, **more)
+        more |= {"strict": strict, "observe": observe, "threads": threads, **made.options}
+        return torch_mirror.verify(e, progress=advance, **more)
 
 
 def _ours(source: Source) -> Run:

@@ -37,10 +37,12 @@ def segments(
     record: Sequence[str] | None = None,
     size: int | None = None,
     using: Session | None = None,
+    rooms: int = 1,
 ) -> Iterator[Trace]:
     """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
 
-    A segment's arrays are overwritten by the next one's.
+    rooms: for the arrays of so many segments there is memory. A segment's arrays are overwritten by those of the one
+    that is so many further on; where it is the next one, what is one step's alone is not copied before.
     """
     e = experiment
     using = checked_session(session(e) if using is None else using, e)
@@ -64,23 +66,32 @@ def segments(
     hooks = None if using.train_step is None else Hooks(at)
     caught = None if hooks is None else hooks.take
     check_trained((name, at[name]) for name in start if gradient_of(e.slots, name) in wanted)
-    gradients = Gradients({own: at[of] for own, of in _gradients(e, start) if own in wanted}, size, caught)
-    watched = {own: of for own, of in _gradients(e, known) if own in wanted and own not in gradients.of}
-    values = [name for name in known if name in wanted and name not in gradients.of and name not in watched]
+    own_gradients = {own: at[of] for own, of in _gradients(e, start) if own in wanted}
+    watched = {own: of for own, of in _gradients(e, known) if own in wanted and own not in own_gradients}
+    values = [name for name in known if name in wanted and name not in own_gradients and name not in watched]
     before = named(e.optimizer.init(e.parameters))
-    parameters = {name: Parameters(at[name], size) for name in start if name in wanted}
-    states = {
-        name: State(optimizer, at[of], key, before[name], size) for name, (of, key) in keys.items() if name in wanted
-    }
-    room: dict[str, Tensor] = {}
+    at_hand = [
+        Rooms(
+            {name: Parameters(at[name], size) for name in start if name in wanted},
+            {
+                name: State(optimizer, at[of], key, before[name], size, started=k > 0)
+                for name, (of, key) in keys.items()
+                if name in wanted
+            },
+            Gradients(own_gradients, size, caught),
+            {},
+        )
+        for k in range(rooms)
+    ]
     schedule = schedule_of(e.optimizer) if using.scheduled is optimizer and hooks is None else None
     try:
         for first in range(0, e.steps, size) if e.steps else (0,):
             steps = min(size, e.steps - first)
+            parameters, states, gradients, others = at_hand[first // size % rooms]
             kept: list[Parameters | State] = [*parameters.values(), *states.values()]
             for state in kept:
                 state.keep(0)
-            record_of = Record([*values, *gradients.of], set(watched.values()))
+            record_of = Record([*values, *own_gradients], set(watched.values()))
             take_step = _own_step if hooks is not None else _loop if e.accumulate == 1 else _loop_in_parts(e.accumulate)
             backward, update = take_step(using, record_of.sow)
             for i in range(steps):
@@ -103,7 +114,7 @@ def segments(
                 {
                     name: gradients.stacked(name, done[name], steps)
                     if name in gradients.of
-                    else stacked(name, done[name], room, size)
+                    else stacked(name, done[name], others, size, copy=rooms > 1)
                     for name in known
                     if name in wanted and steps and (done[name] or name in gradients.of or e.objective.deferred)
                 },
@@ -113,6 +124,15 @@ def segments(
     finally:
         if hooks is not None:
             hooks.remove()
+
+
+class Rooms(NamedTuple):
+    """Memory for one segment, by the names of what it holds; others: what every step makes anew."""
+
+    parameters: dict[str, Parameters]
+    states: dict[str, State]
+    gradients: Gradients
+    others: dict[str, Tensor]
 
 
 def train(experiment: Experiment, record: Sequence[str] | None = None, using: Session | None = None) -> Trace:

@@ -39,16 +39,18 @@ class Parameters:
 class State:
     """One tensor of the optimizer's state after each step of a segment; NaN where the optimizer has none.
 
-    before: what it is before the first step, where torch makes it at the first step only.
+    before: what it is before the first step, where torch makes it at the first step only; started: that is past.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, place: Place, key: str, before: Array, size: int) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, place: Place, key: str, before: Array, size: int, *, started: bool
+    ) -> None:
         self.optimizer, self.place, self.key = optimizer, place, key
         self.before = torch.from_numpy(np.array(before))
         weight = place.weight
         self.room = _room((size + 1, *(weight.shape if self.before.ndim else ())), weight)
         self.of = place.of if self.before.ndim else lambda value: value  # one number a parameter has no layout
-        self.started = False
+        self.started = started
 
     def keep(self, step: int) -> None:
         value = self.optimizer.state.get(self.place.weight, {}).get(self.key)
@@ -183,15 +185,18 @@ def check_in_graph(name: str, value: Tensor) -> None:
         raise InputError(f"tensor {name}", "a value of torch that depends on the parameters", "one detached from them")
 
 
-def stacked(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int) -> Array:
-    """One array from the tensors of all steps, along a new first axis; smaller batches are filled up with NaN."""
+def stacked(name: str, rows: Sequence[Tensor | None], room: dict[str, Tensor], size: int, *, copy: bool) -> Array:
+    """One array from the tensors of all steps, along a new first axis; smaller batches are filled up with NaN.
+
+    copy: whether a single one is copied as well.
+    """
     if not rows:
         raise InputError(f"tensor {name}", "one value a step from the torch module", "none: is it sown?")
     if any(row is None for row in rows):
         raise _missing(name)
     tensors: list[Tensor] = rows  # type: ignore[assignment]  # the None are excluded above
     with torch.no_grad():
-        if len(tensors) == 1:
+        if len(tensors) == 1 and not copy:
             return tensors[0].detach()[None].numpy()
         shape = max(tuple(row.shape) for row in tensors[:2])  # one of two in a row is a whole batch's
         if name not in room:

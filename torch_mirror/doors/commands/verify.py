@@ -39,6 +39,10 @@ CACHE = Path(".torch_mirror_cache")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is random.")
 @report_options
 @jobs_option
+@click.option(
+    "--threads", type=click.IntRange(1, 2), default=1, show_default=True,
+    help="2: each process judges in a second thread while it trains; of use on idle cores, and to large networks.",
+)  # fmt: skip
 @click.option("--backend", type=click.Choice(["processes", "dask"]), default="processes", help="Who judges.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for --backend dask: tcp://HOST:8786.")
 @click.option("--resume", is_flag=True, help="Keep each verdict in .torch_mirror_cache, and take over what is there.")
@@ -55,6 +59,7 @@ def verify(
     steps: int | None,
     seed: int,
     jobs: int,
+    threads: int,
     backend: Literal["processes", "dask"],
     scheduler: str | None,
     *,
@@ -91,7 +96,8 @@ def verify(
         raise_as_usual()
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
-        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, CACHE.absolute() if resume else None)
+        kept = CACHE.absolute() if resume else None
+        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, kept, threads)
         runs = runs_of(names, dtypes_of(dtype), seed)
         width = max(len(visible(run.name)) for run in runs)
         found = []

@@ -15,7 +15,7 @@ class How(NamedTuple):
     """How runs are judged: in how many steps (None: their own); with --strict; in how many processes, or by a cluster.
 
     curves: whether certificates keep the curves of their runs. scheduler: the address of a Dask cluster's. kept: the
-    folder of verdicts that are taken over, and are kept.
+    folder of verdicts that are taken over, and are kept. threads: of each process, as ``verify`` has them.
     """
 
     steps: int | None = None
@@ -24,6 +24,7 @@ class How(NamedTuple):
     jobs: int = 1
     scheduler: str | None = None
     kept: Path | None = None
+    threads: int = 1
 
     @property
     def who(self) -> Who:
@@ -42,23 +43,25 @@ def certificates(
     yield from in_order(_answers(runs, how, bar, bar_of_runs))
 
 
-def certified(source: Source, steps: int | None, bar: Bar, *, strict: bool, curves: bool) -> Certificate:
+def certified(
+    source: Source, steps: int | None, bar: Bar, *, strict: bool, curves: bool, threads: int
+) -> Certificate:
     """The verdict on a run whose file is read again."""
     with read_again():
         run = again(source)
-    return judged(run, steps, strict=strict, curves=curves, bar=bar)
+    return judged(run, steps, strict=strict, curves=curves, threads=threads, bar=bar)
 
 
 def _task(run: Run, how: How) -> Task:
     here = partial(_here, run, how)
     if run.source is None:
         return Task(here)
-    do = partial(certified, run.source, how.steps, strict=how.strict, curves=how.curves)
+    do = partial(certified, run.source, how.steps, strict=how.strict, curves=how.curves, threads=how.threads)
     return Task(here, Unit(run.label, do, run.source.folder))
 
 
 def _here(run: Run, how: How, bar: Bar) -> Certificate:
-    return judged(run, how.steps, strict=how.strict, curves=how.curves, bar=bar)
+    return judged(run, how.steps, strict=how.strict, curves=how.curves, threads=how.threads, bar=bar)
 
 
 def _answers(
@@ -80,4 +83,4 @@ def _answers(
         return elsewhere(some, how.who, bar_of_runs)
 
     given = {place: run for place, run in enumerate(runs) if run.source is not None}
-    yield from resumed(how.kept, given, how.steps, judge, strict=how.strict, curves=how.curves)
+    yield from resumed(how.kept, given, how.steps, judge, strict=how.strict, curves=how.curves, threads=how.threads)

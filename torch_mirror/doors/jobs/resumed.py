@@ -30,18 +30,19 @@ class Keyed(NamedTuple):
     key: str
 
 
-def keyed(source: Source, bar: Bar, *, steps: int | None, strict: bool, curves: bool) -> Keyed:
+def keyed(source: Source, bar: Bar, *, steps: int | None, strict: bool, curves: bool, threads: int) -> Keyed:
     """The verdict on a run whose file is read again, with its key."""
     with read_again():
         run = again(source)
     bits = Bits()
-    certificate = judged(run, steps, strict=strict, curves=curves, bar=bar, observe=bits)
+    certificate = judged(run, steps, strict=strict, curves=curves, threads=threads, bar=bar, observe=bits)
     key = key_if_any(run, steps, bits.digest(), strict=strict)  # after the verdict, which it must not disturb
     return Keyed(certificate, key)
 
 
 def resumed(
-    folder: Path, runs: Mapping[int, Run], steps: int | None, judge: Judging, *, strict: bool, curves: bool,
+    folder: Path, runs: Mapping[int, Run], steps: int | None, judge: Judging, *,
+    strict: bool, curves: bool, threads: int,
 ) -> Generator[tuple[int, Answer], None, None]:  # fmt: skip
     """The certificates with the places of the runs: first those that are kept in the folder, then what is judged now.
 
@@ -56,7 +57,7 @@ def resumed(
         _say(f"{counted}, and nothing that they rest on has changed: their verdicts are from {folder.name}")
     yield from kept.items()
 
-    do = partial(keyed, steps=steps, strict=strict, curves=curves)
+    do = partial(keyed, steps=steps, strict=strict, curves=curves, threads=threads)
     left = {
         place: Unit(run.label, partial(do, run.source), run.source.folder, watched=True)
         for place, run in runs.items()
