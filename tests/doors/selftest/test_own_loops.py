@@ -68,7 +68,8 @@ def test_of_an_update_that_does_not_say_so_no_side_is_told_and_none_is_missing(e
     words = [line(t).split()[0] for t in found]
     assert words == ["ok", "ok"]
     told = summary([SelfTest("mine", {"float64": "certified"}, tuple(found))])[0]
-    assert ("all with the side right;" if elementwise else "all with the side right (of 0 where it can be told)") in told
+    right = "all with the side right"
+    assert (f"{right};" if elementwise else f"{right} (of 0 where it can be told)") in told
 
 
 def test_the_note_names_the_way_out() -> None:
