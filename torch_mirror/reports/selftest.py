@@ -32,6 +32,8 @@ class Trial(Protocol):
     @property
     def right_side(self) -> bool: ...
     @property
+    def sided(self) -> bool: ...
+    @property
     def named(self) -> str: ...
     @property
     def where(self) -> str: ...
@@ -76,7 +78,8 @@ def line(t: Trial) -> str:
     if t.found:
         word = "ok"
     else:
-        missing = (("MISSED", t.refuted), ("WHERE?", t.located), ("SIDE?", t.right_side), ("NAME?", False))
+        aside = t.right_side or not t.sided
+        missing = (("MISSED", t.refuted), ("WHERE?", t.located), ("SIDE?", aside), ("NAME?", False))
         word = next(word for word, fine in missing if not fine)
     told = t.cause or {"not asked": "", "not named": "no cause is named"}.get(t.named, t.named)
     told = "; ".join(part for part in (t.where, _side(t.said), told) if part)
@@ -108,14 +111,15 @@ def summary(tests: Iterable[SelfTest]) -> list[str]:
 
 
 def _sums(counted: Sequence[Trial]) -> Iterator[str]:
-    n = len(counted)
+    n, sided = len(counted), [t for t in counted if t.sided]
     yield f"{n} faults change a number"
-    for word, count in (
-        ("refuted", sum(t.refuted for t in counted)),
-        ("located", sum(t.located for t in counted)),
-        ("with the side right", sum(t.right_side for t in counted)),
+    for word, count, of in (
+        ("refuted", sum(t.refuted for t in counted), n),
+        ("located", sum(t.located for t in counted), n),
+        ("with the side right", sum(t.right_side for t in sided), len(sided)),
     ):
-        yield f"{'all' if count == n else count} {word}"
+        fewer = "" if of == n else f" (of {of} where it can be told)"
+        yield f"{'all' if count == of else count} {word}{fewer}"
     for part, what in (("tensor", "tensors"), ("update", "updates"), ("line", "lines")):
         asked = [t for t in counted if t.part == part and t.named != "not asked"]
         names = sum(t.named in ("named", "tie") for t in asked)

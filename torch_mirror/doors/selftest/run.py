@@ -76,8 +76,13 @@ def selftest(
             if time.perf_counter() > until:
                 notes = (*notes, f"not every fault was planted in {part}: {limit:g} s were the limit")
                 break
+    unsided = sum(trial.changes and not trial.sided for trial in trials)
+    if unsided:
+        notes = (*notes, f"of {unsided} wrong updates no side is told: {ELEMENTWISE}")
     return SelfTest(name, honest, tuple(trials), notes, time.perf_counter() - started)
 
+
+ELEMENTWISE = "Own(update, elementwise=True) says that each element has an update of its own, and then it is told"
 
 Subject = tuple[str, dict[str, str], dict[str, Iterator[Trial]]]
 """Its name, the verdicts without a fault, and the trials to come of each part."""

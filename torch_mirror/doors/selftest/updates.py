@@ -114,8 +114,14 @@ def _numpy(e: Experiment, wrong: WrongStep, made: Any, *, certified: bool) -> Tr
     certificate = certify(e, trace, "numpy", explain=False)
     said = "" if certificate.ruling is None else certificate.ruling.verdict
     return row._replace(
-        refuted=row.refuted and certificate.verdict == "refuted", right_side=said == "the reference strays", said=said
-    )
+        refuted=row.refuted and certificate.verdict == "refuted", right_side=said == "the reference strays", said=said,
+        sided=_sided(e, said),
+    )  # fmt: skip
+
+
+def _sided(e: Experiment, said: str) -> bool:
+    """Whether a side could be told: not of an update that does not say that it is elementwise, as the ruling says."""
+    return said != "no ruling" or bool(getattr(unwrapped(e.optimizer).own, "elementwise", False))
 
 
 # --- torch's --------------------------------------------------------------------------------------------------------
@@ -125,14 +131,17 @@ def _torch(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> Trial:
     row = Trial("update", wrong.name, "torch", "", "update", changes(e, made))
     if not row.changes:
         return row
-    c = verify(e, using=lambda e: stepped_by(e, using(e), made), explain=False)
+    steps: list[int] = []
+    c = verify(e, using=lambda e: stepped_by(e, using(e), made, steps), explain=False)
+    if not steps and using(e).train_step is not None:
+        return row._replace(changes=False, said="the loop does not call its optimizer's step, where it is planted")
     said, first = "" if c.ruling is None else c.ruling.verdict, c.first
     tensors = {*named(e.parameters), *named(e.optimizer.init(e.parameters))}
     named_, cause = _mirrors(e, wrong, made, using)
     return row._replace(
         refuted=c.verdict == "refuted", located=first is not None and first.tensor in tensors,
         right_side=said == "the mirror strays", where="" if first is None else first.tensor, said=said, named=named_,
-        cause=cause,
+        cause=cause, sided=_sided(e, said),
     )  # fmt: skip
 
 
@@ -148,8 +157,11 @@ def _mirrors(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> tuple[
     return _graded(wrong, causes(wide), lambda: causes(elsewhere_of(wide)))
 
 
-def stepped_by(e: Experiment, right: Session, made: Any) -> Session:
-    """The session with the wrong optimizer: torch's own of these options, or the reference's where torch has none."""
+def stepped_by(e: Experiment, right: Session, made: Any, steps: list[int] | None = None) -> Session:
+    """The session with the wrong optimizer: torch's own of these options, or the reference's where torch has none.
+
+    steps: gets a 1 whenever a training loop of the user's own calls the optimizer's step
+    """
     found = places(right.module, right.names, named(e.parameters))
     wrong = unwrapped(e.optimizer).again(made)
     other: torch.optim.Optimizer
@@ -158,7 +170,12 @@ def stepped_by(e: Experiment, right: Session, made: Any) -> Session:
     except InputError:
         other = ByHand(wrong, found, e.parameters, dict(right.states))
     if right.train_step is not None:  # which calls the step of its own optimizer
-        right.optimizer.step = other.step  # type: ignore[method-assign]  # as a user's wrong optimizer would have it
+        def step() -> None:
+            other.step()
+            if steps is not None:
+                steps.append(1)
+
+        right.optimizer.step = step  # type: ignore[method-assign,assignment]  # as a user's wrong optimizer would
     return right._replace(optimizer=other)
 
 
