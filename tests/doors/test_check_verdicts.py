@@ -356,6 +356,20 @@ def test_a_loss_that_is_nan_names_its_line_at_once() -> None:
         check(mine, {"W": W}, PIXELS)
 
 
+def test_a_parameter_or_data_that_is_nan_is_named_with_the_line_that_uses_it() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        z = x @ p["W"]
+        return (z**2).sum(), {"W": 2 * x.T @ z}
+
+    broken = W.copy()
+    broken[1, 0] = np.nan
+    used = r"used at \S*test_check_verdicts.py:\d+ z = x @ p"
+    with pytest.raises(InputError, match=r"nan from W, which is nan at \[1, 0\], " + used):
+        check(mine, {"W": broken}, PIXELS)
+    with pytest.raises(InputError, match=r"from a number of the data, which is inf at \[0, 2\], " + used):
+        check(mine, {"W": W}, np.where(np.arange(PIXELS.size).reshape(PIXELS.shape) == 2, np.inf, PIXELS))
+
+
 def test_a_derivative_that_is_not_finite_names_its_line_soon() -> None:
     def mine(p: Any) -> Any:
         n = np.sqrt((p["w"] ** 2).sum())

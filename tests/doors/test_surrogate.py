@@ -233,5 +233,52 @@ def test_a_certified_verdict_tells_of_what_was_declared() -> None:
     result = check(mine, {"W": P["W"]}, X)
     assert result.certified
     (note,) = result.notes
-    assert note.startswith("with the derivative that surrogate declares at ")
+    assert note.startswith("declared by you: the derivative that surrogate has at ")
     assert f"test_surrogate.py:{mine.__code__.co_firstlineno + 1}" in note
+
+
+def test_a_gradient_that_the_user_stops_is_among_what_is_declared() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        y = x @ p["W"]
+        e = y - surrogate(0.5 * y, 0) - t
+        return (e**2).sum(), {"W": x.T @ (2 * e)}
+
+    result = check(mine, {"W": P["W"][:, :2]}, X, T)
+    assert result.certified
+    assert [note[:15] for note in result.notes] == ["declared by you"]
+
+
+def q_learning(p: Any, s: Any, a: Any, r: Any, after: Any, share: float = 0.0, factor: float = 1.0) -> Any:
+    """Semi-gradient: the target counts as a constant. share: how much of its own gradient is added all the same."""
+    n = np.arange(len(s))
+    q = s @ p["W"] + p["b"]
+    best = after @ p["W"] + p["b"]
+    y = r + 0.9 * best.max(axis=1)
+    e = q[n, a] - y
+    dq = np.zeros_like(q)
+    dq[n, a] = 2 * e
+    dW, db = s.T @ dq, dq.sum(axis=0)
+    if share:
+        back = np.zeros_like(q)
+        back[n, best.argmax(axis=1)] = -0.9 * share * 2 * e
+        dW, db = dW + after.T @ back, db + back.sum(axis=0)
+    return (e**2).sum(), {"W": dW, "b": factor * db}
+
+
+@pytest.mark.parametrize(
+    ("share", "factor", "told"), [(0.0, 1.0, True), (1.0, 1.0, False), (0.5, 1.0, False), (0.0, 2.0, False)]
+)
+def test_a_target_that_counts_as_a_constant_has_its_way_out(*, share: float, factor: float, told: bool) -> None:
+    """Told only where each gradient is right but for it."""
+    r = np.random.default_rng(0)
+    p = {"W": r.normal(size=(4, 3)), "b": r.normal(size=3)}
+    data = r.normal(size=(7, 4)), r.integers(0, 3, 7), r.normal(size=7), r.normal(size=(7, 4))
+
+    def mine(p: Any, s: Any, a: Any, r: Any, after: Any) -> Any:
+        return q_learning(p, s, a, r, after, share, factor)
+
+    result = check(mine, p, *data)
+    assert result.verdict == ("certified" if share == factor == 1 else "refuted")
+    ways = [note for note in result.notes if note.endswith("torch_mirror.surrogate(value, 0)")]
+    assert bool(ways) is told
+    assert all(way.startswith("dW, db: right if no gradient goes through y (test_surrogate.py:") for way in ways)

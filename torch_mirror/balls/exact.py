@@ -89,6 +89,7 @@ class Number:
     """An element: + - * / and powers, comparisons, abs, and what NumPy calls exp, log, sqrt, tanh, sin and so on."""
 
     __slots__ = ("by", "value")
+    shape: tuple[int, ...] = ()  # as of a NumPy scalar: so it may be a gradient
     __hash__ = None  # type: ignore[assignment]  # equality may be undecided
 
     def __init__(self, value: Any, by: Exact) -> None:

@@ -285,6 +285,35 @@ def test_a_wrong_update_of_transposed_weights_and_of_an_own_step(*, own: bool) -
         assert fine(rows)
 
 
+class OfNoAxes(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.w.exp()
+
+
+def scaled(p: Any, x: Any, t: Any) -> Any:
+    e = x * np.exp(p["w"]) - t
+    return (e**2).mean(), {"w": (2 * e * x).sum() / len(x) * np.exp(p["w"])}
+
+
+@pytest.mark.usefixtures("short")
+def test_a_parameter_of_no_axes_is_a_parameter_like_others() -> None:
+    """Numbers of NumPy's and of exact arithmetic stand where arrays are elsewhere."""
+    x, t = np.random.default_rng(0).standard_normal((2, 8))
+    e = Experiment(scaled, {"w": np.array(0.3)}, x, t, None, SGD(0.1), 3)
+
+    def using(e: Experiment) -> Any:
+        net = OfNoAxes()
+        return session(e, net, {"w": "w"}, torch.nn.MSELoss(), torch.optim.SGD(net.parameters(), lr=0.1))
+
+    told = run.selftest(e, using=using, dtypes=["float64"])
+    assert told.passed, str(told)
+    assert {row.side for row in told.trials if row.changes} >= {"numpy", "torch"}
+
+
 class Leaky:
     """Both passes use the mask of the forward one; of z in a list no recording tells that."""
 

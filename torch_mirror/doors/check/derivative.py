@@ -49,12 +49,13 @@ from torch_mirror.doors.check.runs import (
     read_again,
     unsteady,
 )
+from torch_mirror.doors.check.stopped import stopped
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.tape import causes, patterns
 from torch_mirror.tape.blame import blame
 from torch_mirror.tape.causes import Asked, Elsewhere
 from torch_mirror.tape.edits.explain import NOT_FINITE
-from torch_mirror.tape.graph import MissingAdjointError, made_of, needed
+from torch_mirror.tape.graph import MissingAdjointError, needed
 from torch_mirror.tape.scene import Scene, scene_of
 from torch_mirror.tape.surrogate import declarations
 from torch_mirror.tape.sweep import Derivatives
@@ -119,7 +120,7 @@ def _judged(
             raise error
         return Found(left.rows, left.faults, (ONCE,))
     if not np.isfinite(plain.loss) and (isinstance(seen, NotFollowed) or not np.isfinite(seen.loss.value).all()):
-        line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss)
+        line = "" if isinstance(seen, NotFollowed) else nonfinite.line_of_a_value(seen.loss, seen.leaves)
         came = f"{plain.loss[()]} from {line}" if line else str(plain.loss[()])
         raise InputError("the loss", "a finite number, which has a derivative", came)
     if isinstance(seen, NotFollowed):
@@ -163,7 +164,8 @@ def _derived(
     faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, seconds))
     rows = tuple(_with_reason(seen, name, row, at_a_kink=bool(d.open)) for name, row in zip(order, rows, strict=True))
     notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given), *_shared(claim))
-    return Found(rows, faults, (*notes, *_undeclared(seen, d, wrong, faults)))
+    said = _undeclared(seen, d, wrong, faults) or (_stopped(scene, wrong, faults) if seconds != causes.NEVER else ())
+    return Found(rows, faults, (*notes, *said))
 
 
 def _depends(seen: Followed) -> bool:
@@ -188,6 +190,13 @@ def _undeclared(seen: Followed, d: Derivatives, wrong: list[str], faults: tuple[
     what = "straight-through, a gradient that is stopped or reversed"
     said = f"{names}: not the derivative of this forward; if that is meant ({what}), declare it: {DECLARED}"
     return (said,) if names else ()
+
+
+def _stopped(scene: Scene, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
+    """The way out where all gradients are right but for one value that they take for a constant."""
+    where, names = stopped(scene, wrong, unnamed=len(faults) > 1), ", ".join(map(gradient_name, wrong))
+    way = f"if that is meant, declare it: {DECLARED}(value, 0)"
+    return (f"{names}: right if no gradient goes through {where}; {way}",) if where else ()
 
 
 DECLARED = "torch_mirror.surrogate"
@@ -241,9 +250,9 @@ def _decisions(seen: Followed) -> tuple[str, ...]:
 
 def _declared(seen: Followed) -> tuple[str, ...]:
     """Where the forward declares a derivative, which is then not that of the loss as it is."""
-    places = [x.node.place for x in made_of(seen.loss) if x.node is not None and x.node.operation == "surrogate"]
+    places = [x.node.place for x in needed([seen.loss]) if x.node is not None and x.node.operation == "surrogate"]
     where = ", ".join(dict.fromkeys(str(place) for place in places if place is not None))
-    return (f"with the derivative that surrogate declares{f' at {where}' if where else ''}",) if places else ()
+    return (f"declared by you: the derivative that surrogate has{f' at {where}' if where else ''}",) if places else ()
 
 
 def _place_in_the_pass(seen: Followed, name: str) -> int:

@@ -49,7 +49,7 @@ def off_zero(e: Experiment) -> Experiment:
     draw = np.random.default_rng(2)
 
     def filled(_: str, a: Any) -> Any:
-        return a if a.any() else (0.25 * draw.standard_normal(a.shape)).astype(a.dtype)
+        return a if a.any() else np.asarray(0.25 * draw.standard_normal(a.shape), a.dtype)
 
     return replace(e, parameters=zip_with(filled, e.parameters))
 
@@ -60,7 +60,7 @@ def moved(point: Point) -> Point:
 
     def other(_: str, a: Any) -> Any:
         size = float(np.sqrt(np.mean(np.square(a)))) or 0.25
-        return (a + 0.5 * size * draw.standard_normal(a.shape)).astype(a.dtype)
+        return np.asarray(a + 0.5 * size * draw.standard_normal(a.shape), a.dtype)
 
     return point._replace(parameters=zip_with(other, point.parameters))
 

@@ -40,5 +40,5 @@ class ByHand(torch.optim.Optimizer):
 def _as_kept(place: Place, a: Any) -> Tensor:
     """An array of the reference's in the module's layout."""
     out = torch.empty_like(place.weight)
-    place.of(out).copy_(torch.from_numpy(np.ascontiguousarray(a)))
+    place.of(out).copy_(torch.from_numpy(np.array(a, order="C")))
     return out.detach()

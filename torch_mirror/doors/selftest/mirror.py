@@ -61,7 +61,7 @@ def _hook_parameter(weights: dict[str, Place], target: Target, plant: Planting) 
         made = plant.change(target.tensor, own)
         plant.note(target.tensor, made)
         out = torch.empty_like(g)
-        place.of(out).copy_(torch.from_numpy(np.ascontiguousarray(made)))
+        place.of(out).copy_(torch.from_numpy(np.array(made, order="C")))
         return out
 
     place.weight.register_hook(change)  # type: ignore[no-untyped-call]  # untyped in torch
@@ -74,7 +74,7 @@ def _hook_values(right: Session, target: Target, plant: Planting, weights: dict[
     def on(name: str, value: Tensor) -> Tensor:
         if name == target.tensor:  # another value, through which gradients pass as if it were the right one
             own = _array(value)
-            made = torch.from_numpy(np.ascontiguousarray(plant.change(name, own)))
+            made = torch.from_numpy(np.array(plant.change(name, own), order="C"))
             if made.numpy().tobytes() != own.tobytes():
                 value = _Another.apply(value, made)  # type: ignore[no-untyped-call]  # as above
         plant.note(name, _array(value))
@@ -87,7 +87,7 @@ def _hook_values(right: Session, target: Target, plant: Planting, weights: dict[
         gradient = target.tensor if name == target.of else f"d{name}"
         made = plant.change(gradient, _array(g))
         plant.note(gradient, made)
-        return torch.from_numpy(np.ascontiguousarray(made)) if name == target.of else g
+        return torch.from_numpy(np.array(made, order="C")) if name == target.of else g
 
     right.module.forward = lambda x, sow: forward(x, lambda name, value: sow(name, on(name, value)))
 
