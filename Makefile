@@ -1,6 +1,6 @@
 # make verify   set up .venv, then certify every experiment
 # make test     the same set-up, then the whole test suite, in WORKERS processes
-# make thorough the tests that draw what they judge once more, with more draws, and those that are left to it
+# make thorough all of that, with more draws of what is drawn, and the tests that make test leaves to it
 # make gate     the same set-up, then what has changed since .ci/baseline.txt was written, of every experiment's first steps
 # make baseline writes that file anew
 # make lowest   the whole test suite with the lowest releases that pyproject.toml names, in .venv-lowest
@@ -10,10 +10,13 @@
 #
 # Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter.
 # NumPy and torch use one thread, unless OMP_NUM_THREADS or its like says otherwise.
+# Python keeps the bytecode of the tests, even where PYTHONDONTWRITEBYTECODE is set: to compile them takes each process
+# that runs some five seconds.
 
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+export PYTHONDONTWRITEBYTECODE :=
 
 .DELETE_ON_ERROR:
 .PHONY: verify test thorough gate baseline lowest mutants lint bench clean
@@ -25,8 +28,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 thorough: .venv/installed
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
-	    -m "thorough or drawn or hypothesis"
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m ""
 
 # Twenty steps: by then no run has converged, and a gradient is more than its rounding errors.
 GATE := $(BIN)/torch-mirror gate --baseline .ci/baseline.txt --steps 20 --quiet

@@ -37,7 +37,6 @@ def tallies(request: pytest.FixtureRequest) -> dict[str, Tally]:
     return found
 
 
-@pytest.mark.drawn
 def test_all_elements_lie_within_their_radii(tallies: dict[str, Tally]) -> None:
     assert {*tallies} == {*OPERATIONS}
     assert [t.first for t in tallies.values() if t.violations] == []
@@ -46,7 +45,6 @@ def test_all_elements_lie_within_their_radii(tallies: dict[str, Tally]) -> None:
     assert sum(t.vacuous for t in tallies.values()) < total / 4
 
 
-@pytest.mark.drawn
 def test_exact_numbers_decide(tallies: dict[str, Tally]) -> None:
     """Nothing is left open but by an expression that asks for the sign of what divides by 0, or of what is 0.
 

@@ -41,14 +41,12 @@ def judge_all(claimed: st.SearchStrategy[Any], judge: Callable[[Any], Certificat
     return verdicts
 
 
-@pytest.mark.drawn
 def test_any_run_is_certified() -> None:
     runs = strategies.experiments(losses=claims.losses(), optimizers=claims.optimizers())
     verdicts = judge_all(runs, verify)
     assert verdicts["certified"] > verdicts["vacuous"] / 3
 
 
-@pytest.mark.drawn
 def test_any_ensemble_is_certified() -> None:
     runs = strategies.ensembles(losses=claims.losses(), optimizers=claims.optimizers(clipped=False), members=(1, 3))
     verdicts = judge_all(runs, verify_ensemble)

@@ -151,7 +151,6 @@ CHECKS: dict[str, Check] = {
 }
 
 
-@pytest.mark.drawn
 @pytest.mark.parametrize("loss", EACH)
 @cases(CHECKS, ("a_run_with_another_loss_is_refuted",))
 def test_losses(check: str, loss: str, dtype: DTypeName) -> None:

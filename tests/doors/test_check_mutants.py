@@ -20,7 +20,6 @@ DRAWN = 6 if settings().max_examples >= 25 else 4
 """Mistakes of each network."""
 
 
-@pytest.mark.drawn
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "lstm"])  # whose causes take a second each
 def test_the_verdict_agrees_with_central_differences(name: str) -> None:
     module, make = NETWORKS[name]

@@ -84,7 +84,6 @@ def judge_all(ensembles: st.SearchStrategy[Ensemble]) -> Counter[str]:
     return verdicts
 
 
-@pytest.mark.drawn
 @each_network
 @each_dtype
 def test_gradients_from_identical_weights_are_certified(network: str, dtype: DTypeName) -> None:
@@ -93,7 +92,6 @@ def test_gradients_from_identical_weights_are_certified(network: str, dtype: DTy
     assert verdicts["certified"] > verdicts["vacuous"] / 3
 
 
-@pytest.mark.drawn
 @each_network
 @each_dtype
 def test_trajectories_of_twenty_steps_are_certified(network: str, dtype: DTypeName) -> None:

@@ -48,7 +48,6 @@ def judge_all(experiments: st.SearchStrategy[Experiment], judge: Callable[[Exper
     return verdicts
 
 
-@pytest.mark.drawn
 @each_network
 @each_dtype
 def test_gradients_from_identical_weights_are_certified(network: str, dtype: DTypeName) -> None:
@@ -58,7 +57,6 @@ def test_gradients_from_identical_weights_are_certified(network: str, dtype: DTy
     assert verdicts["certified"] > verdicts["vacuous"] / 3
 
 
-@pytest.mark.drawn
 @each_network
 @each_dtype
 def test_free_runs_are_certified(network: str, dtype: DTypeName) -> None:
@@ -67,7 +65,6 @@ def test_free_runs_are_certified(network: str, dtype: DTypeName) -> None:
     assert verdicts["certified"] > verdicts["vacuous"] / 3
 
 
-@pytest.mark.drawn
 @each_network
 @each_dtype
 def test_numpys_own_trace_is_certified(network: str, dtype: DTypeName) -> None:
