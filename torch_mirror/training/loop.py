@@ -4,7 +4,7 @@ Torch runs free from the experiment's start: it is never set back to the referen
 stale gradients and optimizer state show.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from reference.errors import InputError
 from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
 from torch_mirror.optimizers import schedule_of, set_rates
+from torch_mirror.training.operations import Noted
 from torch_mirror.training.places import check_trained, places, tensors
 from torch_mirror.training.recording import Gradients, Hooks, Parameters, Record, State, check_in_graph, stacked
 from torch_mirror.training.session import (
@@ -37,10 +38,11 @@ def segments(
     record: Sequence[str] | None = None,
     size: int | None = None,
     using: Session | None = None,
+    noted: Noted | None = None,
 ) -> Iterator[Trace]:
     """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
 
-    A segment's arrays are overwritten by the next one's.
+    A segment's arrays are overwritten by the next one's. noted: what notes the operations of the step that it names.
     """
     e = experiment
     using = checked_session(session(e) if using is None else using, e)
@@ -87,7 +89,13 @@ def segments(
                 record_of.step = i
                 if schedule is not None:
                     set_rates(optimizer, schedule(first + i))
-                backward(e.seen(data, first + i))
+                if noted is not None and noted.step == first + i:
+                    with noted:
+                        backward(e.seen(data, first + i))
+                    own = {name: (place.weight, place.of) for name, place in gradients.of.items()}
+                    noted.close(_of_step(record_of, i, values, watched, own, None if hooks is None else hooks.caught))
+                else:
+                    backward(e.seen(data, first + i))
                 gradients.keep(record_of.rows, i)
                 if first + i == 0:  # told before anything is trained
                     record_of.check_sown({n: e.slots[n].shape for n in values}, all_of_them=e.objective.deferred)
@@ -113,6 +121,28 @@ def segments(
     finally:
         if hooks is not None:
             hooks.remove()
+
+
+def _of_step(
+    record: Record,
+    i: int,
+    values: Sequence[str],
+    watched: Mapping[str, str],
+    own: Mapping[str, tuple[Tensor, Callable[[Any], Any]]],
+    caught: Mapping[Tensor, Tensor] | None,
+) -> dict[str, tuple[Tensor | None, Callable[[Any], Any]]]:
+    """What is kept of the segment's i-th step, by name, with its layout: values, their gradients, the parameters'.
+
+    own: of each parameter's gradient the parameter. caught: the gradients where a step of the user's own clears them.
+    """
+    rows = {name: row[i] for name, row in record.rows.items() if len(row) > i}
+    found = {name: (rows[name], _as_it_is) for name in values if name in rows}
+    found |= {name: (rows[of].grad, _as_it_is) for name, of in watched.items() if of in rows}
+    return found | {name: (w.grad if caught is None else caught.get(w), of) for name, (w, of) in own.items()}
+
+
+def _as_it_is(a: Any) -> Any:
+    return a
 
 
 def train(experiment: Experiment, record: Sequence[str] | None = None, using: Session | None = None) -> Trace:
