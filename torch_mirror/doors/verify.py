@@ -12,7 +12,7 @@ from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror.doors.drawn import held_of, with_script
-from torch_mirror.doors.formulas import Formulas, applies, formulas_of, with_formulas
+from torch_mirror.doors.formulas import formulas_of, noting, with_formulas
 from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.why import why
 from torch_mirror.judge.checks.born import Born
@@ -24,6 +24,7 @@ from torch_mirror.judge.verdict import Certificate
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.convolutions import term_by_term
 from torch_mirror.training.memory import keep_freed_memory
+from torch_mirror.training.operations import Noted
 from torch_mirror.training.remarks import of_the_run, random_state, remarks
 from torch_mirror.training.session import Session, gradients_on, session, session_by
 from torch_mirror.training.threads import one_thread
@@ -36,7 +37,7 @@ def verify(
     *,
     strict: bool = False,
     explain: bool = True,
-    formulas: bool = False,
+    formulas: bool = True,
     series: bool = False,
     held_out: tuple[Any, Any] | None = None,
     observe: Callable[[Trace, Trace], object] | None = None,
@@ -47,9 +48,8 @@ def verify(
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
     then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
-    formulas: whether, of a run in float32, its last sampled step is judged in float64 as well, by a copy of the module.
-    It shows mistakes that float32's rounding hides. Right code may be refuted by it, too, where a constant that float32
-    rounds is part of what cancels, and the user's code runs once more, so it is not done unless it is asked for.
+    formulas: whether, of a run in float32, the operations of torch's last step are noted while they run, and done once
+    more in float64. It shows mistakes that float32's rounding hides, as a doubt; the user's code is not called again.
     series: whether the certificate has the curves that a report shows (``certificate.series``). held_out: a pair (x, t)
     that nobody trains on, whose R^2, or of classes the accuracy, is then among them.
     observe: called with each segment of torch's run and of NumPy's once it is judged; the next one overwrites them.
@@ -64,7 +64,8 @@ def verify(
         one = session_by(using, e)
         words, seed, told = remarks(e, one), random_state(), set[str]()
         view, pieces = view_of(0, e.steps, ("torch", "numpy"), stacks=plan.stacks, held=held_of(held_out)), []
-        for torch, numpy in _free_runs(e, plan, one):
+        noted = noting(e, one) if formulas else None
+        for torch, numpy in _free_runs(e, plan, one, noted):
             heard = hear(e, plan, heard, torch, numpy)
             told |= {*torch}
             if series and heard.givens is not None:
@@ -75,12 +76,11 @@ def verify(
                 progress(torch.steps)
         born = heard.born or Born()
         findings = merge([with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks), born.findings])
-        twin = formulas_of(e, one, heard.sample[-1]) if formulas and applies(e, findings) else Formulas()
-    of, seen = (e, heard.seen) if twin.seen is None else (twin.experiment or e, twin.seen)
-    ruled = ruling(of, seen) if born.ruling is None else born.ruling
+        twin = formulas_of(e, one, noted, heard.sample[-1] if heard.sample else None, findings, explain=explain)
+    ruled = ruling(e, heard.seen) if born.ruling is None else born.ruling
     return certificate(
         e, e.steps, with_formulas(findings, twin), heard.motion, ruling=ruled,
-        why=why(of, seen, ruled) if explain else (),
+        why=why(e, heard.seen, ruled) if explain else (),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(
             *notes(plan.flaw), *words, *of_the_run(e, one, told, drew=random_state() != seed), *twin.notes,
@@ -91,9 +91,9 @@ def verify(
     )  # fmt: skip
 
 
-def _free_runs(e: Experiment, plan: Plan, using: Session) -> Iterator[tuple[Trace, Trace]]:
+def _free_runs(e: Experiment, plan: Plan, using: Session, noted: Noted | None) -> Iterator[tuple[Trace, Trace]]:
     """The segments of torch's run and of NumPy's, each of which runs free."""
-    of_torch = torch_training.segments(e, size=plan.size, using=using)
+    of_torch = torch_training.segments(e, size=plan.size, using=using, noted=noted)
     of_numpy = reference_training.segments(e, None if plan.small else _record(e, plan), plan.size)
     return zip(of_torch, of_numpy, strict=True)
 

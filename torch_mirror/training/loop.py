@@ -90,8 +90,10 @@ def segments(
                 if schedule is not None:
                     set_rates(optimizer, schedule(first + i))
                 if noted is not None and noted.step == first + i:
-                    with noted:
-                        backward(e.seen(data, first + i))
+                    seen = e.seen(data, first + i)
+                    given = [t for part in seen for t in named(part).values()]
+                    with noted.of([*given, *(place.weight for place in at.values())]):
+                        backward(seen)
                     own = {name: (place.weight, place.of) for name, place in gradients.of.items()}
                     noted.close(_of_step(record_of, i, values, watched, own, None if hooks is None else hooks.caught))
                 else:

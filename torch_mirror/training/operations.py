@@ -1,7 +1,7 @@
 """The operations of one step of somebody's torch code, noted while it runs: plain data, which can be done once more.
 
     noted = Noted(step)
-    with noted:
+    with noted.of([x, t, W]):                    # data and parameters: all else are constants
         ...                                      # forward and backward pass, as they are
     noted.close({"dW": (W.grad, as_it_is)})      # the tensors that are asked for later, by name
 
@@ -17,7 +17,7 @@ What cannot be noted is told as a flaw, a clause that follows "because"; the ste
 Sources: torch documentation, torch.utils._python_dispatch.TorchDispatchMode, torch.Tag.nondeterministic_seeded.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -34,7 +34,10 @@ NARROW = frozenset(
 
 
 READ, LITERAL = torch.ops.aten._local_scalar_dense.default, torch.ops.aten.lift_fresh.default  # noqa: SLF001 - as torch calls it
-"""What .item() and torch.tensor(0.1) ask for."""
+"""What .item() asks for, and torch.tensor(0.1), and torch.from_numpy as well."""
+
+LITERALS = 16
+"""Numbers that somebody writes down: what becomes a tensor with more of them may have been computed by NumPy."""
 
 
 class Look(NamedTuple):
@@ -54,13 +57,17 @@ class Look(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One operation. Looks stand for tensors in its arguments and results; drawn: the results, of random ones."""
+    """One operation. Looks stand for tensors in its arguments and results.
+
+    came: what the results were, of one that draws at random, and of one that has constants alone to go by.
+    """
 
     operation: Any
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     results: tuple[Look, ...]
-    drawn: tuple[Tensor, ...] = ()
+    came: tuple[Tensor, ...] = ()
+    random: bool = False
 
 
 class Start(NamedTuple):
@@ -89,6 +96,8 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
         self.flaw = ""
         self.reads = False                   # whether a number was read from a tensor of floats, as by .item()
         self.created: set[int] = set()       # storages of what was made of no tensor: torch.zeros, torch.tensor(0.1)
+        self.exact: set[int] = set()         # storages of which both sides have the same numbers
+        self._varying: set[int] = set()      # storages of what depends on these
         self._alive: list[Tensor] = []       # so that no storage has the number of another
         self._looked: dict[int, Tensor] = {}  # of each storage that nothing here has made a tensor that sees it
 
@@ -121,14 +130,21 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
             return
         try:
             if func is LITERAL or not any(True for _ in looks_in((args, kwargs))):
-                self.created |= {self._look(t).storage for t in found}
+                made_here = {self._look(t).storage for t in found}
+                self.created |= made_here if func is not LITERAL or found[0].numel() <= LITERALS else set()
                 return
             made = tuple(self._look(t, made=True) for t in found)
-            drawn = tuple(t.clone() for t in found) if torch.Tag.nondeterministic_seeded in func.tags else ()
+            random = _draws(func, args, kwargs)
+            varies = not self._varying.isdisjoint(look.storage for look in looks_in((args, kwargs)))
+            if varies and random and not func._schema.is_mutable and not _of_shapes(func):  # noqa: SLF001 - as above
+                raise TypeError("it draws random numbers and computes with them at once")  # noqa: TRY301 - told below
+            if varies:
+                self._varying |= {look.storage for look in made}
+            came = tuple(t.clone() for t in found) if random or not varies else ()
         except Exception as error:  # noqa: BLE001 - as above
             self.flaw = self.flaw or f"{func} cannot be noted: {_said(error)}"
             return
-        self.calls.append(Call(func, args, kwargs, made, drawn))
+        self.calls.append(Call(func, args, kwargs, made, came, random))
 
     def _look(self, t: Tensor, *, made: bool = False) -> Look:
         """The tensor as a look. made: whether an operation that is noted has made it."""
@@ -149,6 +165,12 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
         here = storage_of(t)
         if here in self._looked and here not in self.starts:
             self.starts[here] = Start(whole(t).clone())
+
+    def of(self, exact: Iterable[Tensor]) -> "Noted":
+        """Itself, for a step on these data and parameters, of which both sides have the same numbers."""
+        self.exact = {storage_of(t) for t in exact}
+        self._varying = set(self.exact)
+        return self
 
     def close(self, wanted: Mapping[str, tuple[Tensor | None, Callable[[Array], Array]]]) -> None:
         """The step is done: note where the tensors are that are asked for, and what the storages started from."""
@@ -220,6 +242,22 @@ def _mapped(tree: Any, f: Callable[[Tensor], Any]) -> Any:
     if isinstance(tree, (tuple, list)):
         return type(tree)(_mapped(part, f) for part in tree)
     return tree
+
+
+def _draws(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether the operation draws random numbers: one of attention with a dropout of 0 does not."""
+    if torch.Tag.nondeterministic_seeded not in func.tags:
+        return False
+    for i, a in enumerate(func._schema.arguments):  # noqa: SLF001 - torch has no other word for it
+        if a.name == "dropout_p":
+            return bool(args[i] if i < len(args) else kwargs.get(a.name, a.default_value))
+    return True
+
+
+def _of_shapes(func: Any) -> bool:
+    """Whether what it draws goes by the shape of its argument alone, or is of no use but to choose."""
+    name = str(func).removeprefix("aten.").partition(".")[0]
+    return name.endswith("_like") or name in ("bernoulli", "multinomial")
 
 
 def _said(error: Exception) -> str:
