@@ -60,7 +60,7 @@ def untold(e: Experiment, using: Using) -> str:
     return note
 
 
-# --- faults -------------------------------------------------------------------------------------------------------------
+# --- faults --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", NUMPY)
@@ -183,9 +183,7 @@ def test_a_constant_that_one_side_rounds_to_float32_is_no_fault(in_numpy: Any, i
     network = type("Own", (Tenth,), {"tenth": in_numpy})(hidden.WIDTHS, activation="tanh")
 
     def using(e: Experiment) -> Session:
-        net = Net(lambda x, layer: linear(x * net.tenth, layer))
-        net.tenth = in_torch
-        return session(e, net, NAMES)
+        return session(e, Net(lambda x, layer: linear(x * in_torch, layer)), NAMES)
 
     is_right(layers(50, network), using)
 
@@ -227,7 +225,7 @@ def test_half_precision_says_nothing() -> None:
 def test_compiled_code_runs_as_it_does_without() -> None:
     def using(e: Experiment) -> Session:
         net = Net(linear)
-        net._compiled_call_impl = net._call_impl  # type: ignore[assignment]  # noqa: SLF001 - what module.compile() sets
+        net._compiled_call_impl = net._call_impl  # what module.compile() sets
         return session(e, net, NAMES)
 
     assert "compiled" in untold(layers(50), using)

@@ -74,7 +74,7 @@ def _judged(e: Experiment, using: Session, noted: Noted, run: Trace, *, explain:
     if noted.reads:
         return _untold("it reads numbers of float32 from tensors, as .item() does, and may go on with them")
     if strays:
-        return _untold("it takes numbers from what torch does not see, from NumPy or from a variable outside the module")
+        return _untold("it takes numbers that torch does not see made, from NumPy or a variable outside the module")
     return Formulas(of, found, tuple(_told(e, run, noted, found, explain=explain)))
 
 
@@ -123,4 +123,5 @@ def _held(using: Session) -> set[int]:
     cells = getattr(criterion, "__closure__", None) or ()
     values = [c.cell_contents for c in cells]
     others = [m for v in values if isinstance(v, nn.Module) for m in v.modules()]
-    return {storage_of(t) for t in tensors_in([*reached, values, *(vars(m) for m in others)]) if t.layout is torch.strided}
+    held = tensors_in([*reached, values, *(vars(m) for m in others)])
+    return {storage_of(t) for t in held if t.layout is torch.strided}

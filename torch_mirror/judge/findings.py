@@ -48,7 +48,8 @@ class Doubt(NamedTuple):
     """
 
     sign: Sign
-    figure: float       # factor: seen / expected. element: its error; size: the root mean square; in deviations. formula: radii
+    figure: float       # factor: seen / expected. element: its error; size: the root mean square of all; in deviations.
+    #                     formula: the largest error, in radii
     probability: float  # that this, or more, comes up anywhere in a run of right code, if the assumption holds
 
 

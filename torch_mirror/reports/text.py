@@ -88,8 +88,8 @@ def _doubted(doubt: Doubt) -> str:
     """What was seen, and how improbable it is."""
     if doubt.sign == "formula":
         return (
-            f"its formula: done in float64, torch's operations are {doubt.figure:.3g} times as far from its equation as "
-            f"constants and results that are rounded to float32 once can bring them"
+            f"its formula: done in float64, torch's operations are {doubt.figure:.3g} times as far from its equation "
+            f"as rounding each constant and each result to float32 can bring them"
         )
     seen = {
         "factor": f"{doubt.figure:.10g} times what its equation gives",

@@ -42,17 +42,16 @@ class Moved(NamedTuple):
 def constants(noted: Noted, storages: Iterable[int]) -> list[Moved]:
     """What may have been rounded to float32, each moved alone; none first, so that constants are computed anew only.
 
-    storages: of constants. Whole numbers are none that were rounded. Above MOST they share a move, up or down by chance.
+    storages: of constants. Whole numbers were not rounded. More than MOST share a move, up or down by chance.
     """
     some: list[int | float] = [here for here in storages if not _whole(noted.starts[here].values)]
     some += dict.fromkeys(x for call in noted.calls for x in _numbers((call.args, call.kwargs)) if not x.is_integer())
     signs = np.random.default_rng(0).choice((-1.0, 1.0), size=len(some))
-    groups = [range(k, len(some), MOST) for k in range(min(MOST, len(some)))]
-    moves = [{some[i]: HALF_ULP * float(signs[i]) for i in group} for group in groups]
-    return [Moved(), *(
-        Moved({x: by for x, by in m.items() if isinstance(x, int)}, {x: by for x, by in m.items() if isinstance(x, float)})
-        for m in moves
-    )]  # fmt: skip
+    by = {x: HALF_ULP * float(sign) for x, sign in zip(some, signs, strict=True)}
+    moves = [some[k::MOST] for k in range(min(MOST, len(some)))]
+    return [Moved()] + [
+        Moved({x: by[x] for x in m if isinstance(x, int)}, {x: by[x] for x in m if isinstance(x, float)}) for m in moves
+    ]
 
 
 def in_float64(noted: Noted, moved: Moved | None = None, *, rounded: bool = True) -> dict[str, Array]:
@@ -86,7 +85,7 @@ Held = dict[int, Start]
 
 
 def _again(call: Call, held: Held, number: Callable[[float], float], *, anew: bool) -> None:
-    """Do the operation to what is held. anew: what has constants alone to go by is computed, and not taken as it was."""
+    """Do the operation to what is held. anew: what rests on constants alone is computed, and not taken as it was."""
     args, kwargs = (_mapped(tree, held, number) for tree in (call.args, call.kwargs))
     if call.came and (call.random or not anew):
         results = [t.to(WIDE.get(t.dtype, t.dtype)) for t in call.came]

@@ -21,7 +21,7 @@ from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
 from torch_mirror.optimizers import schedule_of, set_rates
 from torch_mirror.training.operations import Noted
-from torch_mirror.training.places import check_trained, places, tensors
+from torch_mirror.training.places import Place, check_trained, places, tensors
 from torch_mirror.training.recording import Gradients, Hooks, Parameters, Record, State, check_in_graph, stacked
 from torch_mirror.training.session import (
     Session,
@@ -84,20 +84,14 @@ def segments(
                 state.keep(0)
             record_of = Record([*values, *gradients.of], set(watched.values()))
             take_step = _own_step if hooks is not None else _loop if e.accumulate == 1 else _loop_in_parts(e.accumulate)
-            backward, update = take_step(using, record_of.sow)
+            backward, update = _noting(
+                take_step(using, record_of.sow), noted, first, Told(record_of, values, watched, gradients.of, hooks)
+            )
             for i in range(steps):
                 record_of.step = i
                 if schedule is not None:
                     set_rates(optimizer, schedule(first + i))
-                if noted is not None and noted.step == first + i:
-                    seen = e.seen(data, first + i)
-                    given = [t for part in seen for t in named(part).values()]
-                    with noted.of([*given, *(place.weight for place in at.values())]):
-                        backward(seen)
-                    own = {name: (place.weight, place.of) for name, place in gradients.of.items()}
-                    noted.close(_of_step(record_of, i, values, watched, own, None if hooks is None else hooks.caught))
-                else:
-                    backward(e.seen(data, first + i))
+                backward(e.seen(data, first + i))
                 gradients.keep(record_of.rows, i)
                 if first + i == 0:  # told before anything is trained
                     record_of.check_sown({n: e.slots[n].shape for n in values}, all_of_them=e.objective.deferred)
@@ -125,26 +119,53 @@ def segments(
             hooks.remove()
 
 
-def _of_step(
-    record: Record,
-    i: int,
-    values: Sequence[str],
-    watched: Mapping[str, str],
-    own: Mapping[str, tuple[Tensor, Callable[[Any], Any]]],
-    caught: Mapping[Tensor, Tensor] | None,
-) -> dict[str, tuple[Tensor | None, Callable[[Any], Any]]]:
-    """What is kept of the segment's i-th step, by name, with its layout: values, their gradients, the parameters'.
+class Halves(NamedTuple):
+    """A training step in two: up to the gradients, and the update."""
 
-    own: of each parameter's gradient the parameter. caught: the gradients where a step of the user's own clears them.
-    """
-    rows = {name: row[i] for name, row in record.rows.items() if len(row) > i}
-    found = {name: (rows[name], _as_it_is) for name in values if name in rows}
-    found |= {name: (rows[of].grad, _as_it_is) for name, of in watched.items() if of in rows}
-    return found | {name: (w.grad if caught is None else caught.get(w), of) for name, (w, of) in own.items()}
+    backward: Callable[[Any], None]
+    update: Callable[[], Any]
+
+
+class Told(NamedTuple):
+    """What is kept of a step: values, and by the names of their gradients the values and parameters that have one."""
+
+    record: Record
+    values: Sequence[str]
+    of_values: Mapping[str, str]
+    of_parameters: Mapping[str, Place]
+    hooks: Hooks | None  # which have the gradients where a step of the user's own clears them
+
+    def of_step(self) -> dict[str, tuple[Tensor | None, Callable[[Any], Any]]]:
+        """The tensors of the step that the record is at, by name, each with its layout."""
+        i, caught = self.record.step, None if self.hooks is None else self.hooks.caught
+        rows = {name: row[i] for name, row in self.record.rows.items() if len(row) > i}
+        found: dict[str, tuple[Tensor | None, Callable[[Any], Any]]] = {
+            name: (place.weight.grad if caught is None else caught.get(place.weight), place.of)
+            for name, place in self.of_parameters.items()
+        }
+        found |= {name: (rows[name], _as_it_is) for name in self.values if name in rows}
+        return found | {name: (rows[of].grad, _as_it_is) for name, of in self.of_values.items() if of in rows}
 
 
 def _as_it_is(a: Any) -> Any:
     return a
+
+
+def _noting(halves: Halves, noted: Noted | None, first: int, told: Told) -> Halves:
+    """The step in two; of the step that ``noted`` names the operations are noted. first: the segment's first step."""
+    if noted is None:
+        return halves
+
+    def backward(data: Any) -> None:
+        if noted.step != first + told.record.step:
+            halves.backward(data)
+            return
+        given = [t for part in data for t in named(part).values()]
+        with noted.of([*given, *(place.weight for place in told.of_parameters.values())]):
+            halves.backward(data)
+        noted.close(told.of_step())
+
+    return Halves(backward, halves.update)
 
 
 def train(experiment: Experiment, record: Sequence[str] | None = None, using: Session | None = None) -> Trace:
@@ -179,13 +200,6 @@ def _gradients(e: Experiment, of: Sequence[str]) -> list[tuple[str, str]]:
     """(gradient, what it is the gradient of) for those of these tensors that have one."""
     pairs = ((gradient_of(e.slots, name), name) for name in of)
     return [(own, name) for own, name in pairs if own is not None]
-
-
-class Halves(NamedTuple):
-    """A training step in two: up to the gradients, and the update."""
-
-    backward: Callable[[Any], None]
-    update: Callable[[], Any]
 
 
 def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:

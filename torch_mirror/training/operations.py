@@ -5,9 +5,9 @@
         ...                                      # forward and backward pass, as they are
     noted.close({"dW": (W.grad, as_it_is)})      # the tensors that are asked for later, by name
 
-The code itself runs once, and is not called again, whatever it does on the side: what is noted is what it asks of torch,
-below autograd. So a branch on a number or on the precision is the one that was taken, a mask that was drawn is the one
-that was drawn, and a loop of the user's own, a hook or a custom autograd.Function is noted like any other code.
+The code itself runs once, and is not called again, whatever it does on the side: what is noted is what it asks torch
+for, below autograd. So a branch on a number or on the precision is the one that was taken, a mask is the one that was
+drawn, and a training step of the user's own, a hook or a custom autograd.Function is noted like any other code.
 
 A tensor is noted as a look at its memory (a *storage*: what several tensors may be views of), by shape, strides and
 offset. So writing in place, and to a view, is done to the others as well. What is in a storage before anything is
@@ -88,7 +88,7 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
     """Notes what is asked of torch within it; of the step of a run that has this number."""
 
     def __init__(self, step: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.step = step
         self.calls: list[Call] = []
         self.starts: dict[int, Start] = {}
@@ -137,7 +137,7 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
             random = _draws(func, args, kwargs)
             varies = not self._varying.isdisjoint(look.storage for look in looks_in((args, kwargs)))
             if varies and random and not func._schema.is_mutable and not _of_shapes(func):  # noqa: SLF001 - as above
-                raise TypeError("it draws random numbers and computes with them at once")  # noqa: TRY301 - told below
+                raise TypeError("it draws random numbers and computes with them at once")
             if varies:
                 self._varying |= {look.storage for look in made}
             came = tuple(t.clone() for t in found) if random or not varies else ()
@@ -199,7 +199,7 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
 
 def look_at(t: Tensor) -> Look:
     """The tensor as a look."""
-    return Look(storage_of(t), t.dtype, tuple(t.shape), t.stride(), t.storage_offset())
+    return Look(storage_of(t), t.dtype, tuple(t.shape), t.stride(), int(t.storage_offset()))
 
 
 def storage_of(t: Tensor) -> int:
@@ -209,7 +209,7 @@ def storage_of(t: Tensor) -> int:
 
 def whole(t: Tensor) -> Tensor:
     """All of the tensor's storage, (length,)."""
-    return torch.empty(0, dtype=t.dtype).set_(t.untyped_storage())  # type: ignore[call-overload]  # as torch documents it
+    return torch.empty(0, dtype=t.dtype).set_(t.untyped_storage())
 
 
 def tensors_in(tree: Any) -> Iterator[Tensor]:

@@ -21,7 +21,7 @@ between two neighbours, which have variances of at most (u S_k)^2 / 3, that of t
 and as uniform numbers are strictly sub-Gaussian, it exceeds s standard deviations with a probability of 2 exp(-s^2 / 2)
 at most. What the operands bring, and every other rule, stays that of the worst case.
 
-Where the format has a unit roundoff v ``inside``, sums are evaluated with that, and only their result is rounded with u:
+Where the format has a unit roundoff v ``inside``, sums are evaluated with that, and their result is rounded with u:
 
     radius    sum of e + gamma_K(v) (sum of A) + u |value| + (2 K + 1) tiny
 
@@ -87,7 +87,8 @@ def _rounded_once(total: OpenSum, value: Array, fmt: Format) -> Array:
     gamma = fmt.within(total.terms)
     bound = total.bound(gamma) * (1 + 4 * gamma)
     e = bound + fmt.u * np.abs(value) + (2 * total.terms + 1) * fmt.tiny
-    return e if float(np.max(bound, initial=0)) < gamma * fmt.huge / 2 else np.where(bound < gamma * fmt.huge / 2, e, np.inf)
+    within = bound < gamma * fmt.huge / 2
+    return e if within.all() else np.where(within, e, np.inf)
 
 
 def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | None:

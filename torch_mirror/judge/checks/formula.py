@@ -18,15 +18,20 @@ What that leaves out is what sums round in float32, and only that: K u is 6e-4 f
 **The second allowance.** A constant of torch's may have gone through operations of its own before it meets a parameter:
 1 - 0.999 of float32 is 0.00100001. Where something is outside R, the twin is done again: with what was computed of
 constants alone computed in float64, and then with each constant moved by half a unit in its last place, one after the
-other. D is the sum of what each of these changes seen - equation by, to first order the most that all can together. Only
+other. D is the sum of what each of these changes seen - equation by: to first order the most that all do together. Only
 
     |seen - equation| > R + MARGIN D
 
 speaks against a formula. Each of these ends in "no doubt": they are conditions for saying something.
 
-**What is said is a doubt, and no refutation.** That constants are rounded once is assumed and not known: a table of
-sines that was computed in float32, sin(100 w), is off by a hundred times as much, and nobody's formula is wrong by that.
-A Python number does not tell what it came of. So a run is never refuted by its twin.
+**What is said is a doubt, and no refutation.** That constants are rounded once, or MARGIN times, is assumed and not
+known. A table of sines that was computed in float32, sin(100 w), is off by a hundred times as much; a number that NumPy
+code made of others of float32, 1 - x.dtype.type(0.999), by a thousand times. Nobody's formula is wrong by that. So a
+run is never refuted by its twin.
+
+What is not known of a module is not seen as well: between two tensors that the trace holds the allowances of all
+operations add up in the worst case. Of a function without names, or a module without sow, a factor 1 + 1e-6 may be
+within them, where the terms of a sum cancel.
 
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 2.2 and 3.1; for constants that are
 moved, Parker, Monte Carlo Arithmetic, UCLA CSD-970002, 1997.
