@@ -25,10 +25,15 @@ class Format(NamedTuple):
     grid: int  # exponent of the smallest normal number
     complements: bool = False  # whether a Python number c may stand for 1 - c', as 0.001 does for 1 - 0.999
     spread: float | None = None  # how many standard deviations of a sum its radius is, where it is not the worst case
+    inside: float | None = None  # unit roundoff within a sum, where it is less than u, to which its result is rounded
 
     def gamma(self, k: int) -> float:
         """gamma_k = k u / (1 - k u), which bounds k roundings in a row; infinite where k u >= 1."""
         return k * self.u / (1 - k * self.u) if k * self.u < 1 else float("inf")
+
+    def within(self, k: int) -> float:
+        """gamma_k of what is inside a sum; u's own, unless that is told apart."""
+        return self.gamma(k) if self.inside is None else self._replace(u=self.inside).gamma(k)
 
     def deviation(self, k: int) -> float:
         """u sqrt((k + 1) / 3): times the largest partial sum, a standard deviation of a sum of k (rules/sums.py)."""

@@ -14,18 +14,19 @@ from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror.doors.behind import in_turn, one_behind
 from torch_mirror.doors.drawn import held_of, with_pictures
-from torch_mirror.doors.formulas import Formulas, applies, formulas_of, with_formulas
+from torch_mirror.doors.formulas import formulas_of, noting, with_formulas
 from torch_mirror.doors.reproduce import reproduce
 from torch_mirror.doors.why import shown, why
 from torch_mirror.judge.checks.born import Born
 from torch_mirror.judge.findings import Findings, merge
 from torch_mirror.judge.hearing import Hearing, Plan, certificate, hear, notes, plan_of, with_doubts
-from torch_mirror.judge.ruling import Evidence, ruling
+from torch_mirror.judge.ruling import ruling
 from torch_mirror.judge.series import piece_of, view_of
 from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.convolutions import term_by_term
 from torch_mirror.training.memory import keep_freed_memory
+from torch_mirror.training.operations import Noted
 from torch_mirror.training.remarks import of_the_run, random_state, remarks
 from torch_mirror.training.session import Session, gradients_on, session, session_by
 from torch_mirror.training.threads import one_thread
@@ -41,7 +42,7 @@ def verify(
     *,
     strict: bool = False,
     explain: bool = True,
-    formulas: bool = False,
+    formulas: bool = True,
     series: bool = False,
     held_out: tuple[Any, Any] | None = None,
     observe: Callable[[Trace, Trace], object] | None = None,
@@ -53,9 +54,8 @@ def verify(
     using: makes the torch module, loss and optimizer; the experiment's mirror by default.
     strict: whether a doubt (``certificate.doubts``), sought at a sample of the steps, is enough to fail: the verdict is
     then "doubted". explain: whether the line and the cause of a refutation are looked for, which takes some seconds.
-    formulas: whether, of a run in float32, its last sampled step is judged in float64 as well, by a copy of the module.
-    It shows mistakes that float32's rounding hides. Right code may be refuted by it, too, where a constant that float32
-    rounds is part of what cancels, and the user's code runs once more, so it is not done unless it is asked for.
+    formulas: whether, of a run in float32, the operations of torch's last step are noted while they run, and done once
+    more in float64. It shows mistakes that float32's rounding hides, as a doubt; the user's code is not called again.
     series: whether the certificate has the curves that a report shows (``certificate.series``). held_out: a pair (x, t)
     that nobody trains on, whose R^2, or of classes the accuracy, is then among them.
     observe: called with each segment of torch's run and of NumPy's once it is judged; the next one overwrites them.
@@ -81,7 +81,8 @@ def verify(
             if series and heard.givens is not None:
                 pieces.append(piece_of(e, view, heard.givens, *segment))
 
-        runs = _free_runs(e, plan, one, rooms=threads)
+        noted = noting(e, one) if formulas else None
+        runs = _free_runs(e, plan, one, noted, rooms=threads)
         with closing(in_turn(runs, judge) if threads == 1 else one_behind(runs, judge)) as judged:
             for torch, numpy in judged:
                 told |= {*torch}
@@ -90,43 +91,42 @@ def verify(
                 if progress and torch.steps:
                     progress(torch.steps)
         words += of_the_run(e, one, told, drew=random_state() != seed)
-        end = _end(e, plan, one, heard, formulas=formulas)
+        end = _end(e, plan, one, heard, noted, explain=explain)
     return certificate(
         e, e.steps, end.findings, heard.motion, ruling=end.ruling,
-        why=why(end.of, end.seen, end.ruling) if explain else (),
+        why=why(e, heard.seen, end.ruling) if explain else (),
         end_distance=heard.ends, end_distance_relative=heard.ends_relative,
         notes=(*notes(plan.flaw), *words, *end.notes),
         seconds=time.perf_counter() - started, strict=strict,
         series=with_pictures(
             pieces, (lambda: reproduce(e, using=using)) if end.findings.first else None,
-            lambda: shown(end.of, end.seen, end.ruling),
+            lambda: shown(e, heard.seen, end.ruling),
         ),
     )  # fmt: skip
 
 
 class End(NamedTuple):
-    """What a whole run comes to. of: whose equations a refutation is about, seen: where it was seen."""
+    """What a whole run comes to."""
 
     findings: Findings
-    of: Experiment
-    seen: Evidence | None
     ruling: Ruling | None
     notes: tuple[str, ...]
 
 
-def _end(e: Experiment, plan: Plan, using: Session, heard: Hearing, *, formulas: bool) -> End:
-    """What was heard, the doubts, what was not finite, and the formulas where they are asked for, with a ruling."""
+def _end(e: Experiment, plan: Plan, using: Session, heard: Hearing, noted: Noted | None, *, explain: bool) -> End:
+    """What was heard, the doubts, what was not finite, and the formulas of a step that was noted, with a ruling."""
     born = heard.born or Born()
     findings = merge([with_doubts(e, heard, e.steps, "torch", stacks=plan.stacks), born.findings])
-    twin = formulas_of(e, using, heard.sample[-1]) if formulas and applies(e, findings) else Formulas()
-    of, seen = (e, heard.seen) if twin.seen is None else (twin.experiment or e, twin.seen)
-    ruled = ruling(of, seen) if born.ruling is None else born.ruling
-    return End(with_formulas(findings, twin), of, seen, ruled, (*twin.notes, *((born.note,) if born.note else ())))
+    twin = formulas_of(e, using, noted, heard.sample[-1] if heard.sample else None, findings, explain=explain)
+    ruled = ruling(e, heard.seen) if born.ruling is None else born.ruling
+    return End(with_formulas(findings, twin), ruled, (*twin.notes, *((born.note,) if born.note else ())))
 
 
-def _free_runs(e: Experiment, plan: Plan, using: Session, rooms: int) -> Iterator[tuple[Trace, Trace]]:
+def _free_runs(
+    e: Experiment, plan: Plan, using: Session, noted: Noted | None, rooms: int
+) -> Iterator[tuple[Trace, Trace]]:
     """The segments of torch's run and of NumPy's, each of which runs free; memory for so many of them."""
-    of_torch = torch_training.segments(e, size=plan.size, using=using, rooms=rooms)
+    of_torch = torch_training.segments(e, size=plan.size, using=using, rooms=rooms, noted=noted)
     of_numpy = reference_training.segments(e, None if plan.small else _record(e, plan), plan.size, rooms=rooms)
     return zip(of_torch, of_numpy, strict=True)
 

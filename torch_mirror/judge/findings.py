@@ -12,8 +12,8 @@ Side = Literal["torch", "numpy", "both"]
 Check = Literal["local", "end to end", "trajectory", "start", "unbatched", "formula"]
 """local: one equation on the trace's own inputs. end to end: gradients from identical weights.
 trajectory: the distance of the two free runs. start: the given values, bit for bit. unbatched: end to
-end, of an ensemble's member that was trained alone, without torch.vmap. formula: as local, of a twin of torch's
-module in float64, at a step of a run in float32."""
+end, of an ensemble's member that was trained alone, without torch.vmap. formula: as local, of torch's operations at a
+step of a run in float32, done in float64: of what the arbiter is asked about a doubt, no row has it."""
 
 
 class Finding(NamedTuple):
@@ -34,19 +34,22 @@ class Finding(NamedTuple):
     member: int | None = None  # of an ensemble
 
 
-Sign = Literal["factor", "element", "size"]
+Sign = Literal["factor", "element", "size", "formula"]
 """What a doubt goes by (doubts.py). factor: the whole tensor is so many times what its equation gives. element: one
-error is too many standard deviations. size: all errors together are."""
+error is too many standard deviations. size: all errors together are. formula: torch's operations in float64 are so many
+radii off, of which rounding in sums is no part (checks/formula.py)."""
 
 
 class Doubt(NamedTuple):
     """What speaks against a tensor that is within its radius: no refutation, as it rests on an assumption.
 
-    The assumption: roundings are independent of each other, and as often up as down.
+    The assumption: roundings are independent of each other, and as often up as down; of a formula, that constants are
+    rounded once, and then the probability is 0.
     """
 
     sign: Sign
-    figure: float       # factor: seen / expected. element: its error; size: the root mean square of all; in deviations
+    figure: float       # factor: seen / expected. element: its error; size: the root mean square of all; in deviations.
+    #                     formula: the largest error, in radii
     probability: float  # that this, or more, comes up anywhere in a run of right code, if the assumption holds
 
 

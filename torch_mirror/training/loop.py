@@ -4,7 +4,7 @@ Torch runs free from the experiment's start: it is never set back to the referen
 stale gradients and optimizer state show.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -20,7 +20,8 @@ from reference.errors import InputError
 from reference.traces.trace import Trace, check_record, gather
 from reference.traces.training import segment_steps
 from torch_mirror.optimizers import schedule_of, set_rates
-from torch_mirror.training.places import check_trained, places, tensors
+from torch_mirror.training.operations import Noted
+from torch_mirror.training.places import Place, check_trained, places, tensors
 from torch_mirror.training.recording import Gradients, Hooks, Parameters, Record, State, check_in_graph, stacked
 from torch_mirror.training.session import (
     Session,
@@ -38,11 +39,13 @@ def segments(
     size: int | None = None,
     using: Session | None = None,
     rooms: int = 1,
+    noted: Noted | None = None,
 ) -> Iterator[Trace]:
     """Train, and hand out the trace in segments of ``size`` steps: see ``train``.
 
     rooms: for the arrays of so many segments there is memory. A segment's arrays are overwritten by those of the one
-    that is so many further on; where it is the next one, what is one step's alone is not copied before.
+    that is so many further on; where it is the next one, what is one step's alone is not copied before. noted: what
+    notes the operations of the step that it names.
     """
     e = experiment
     using = checked_session(session(e) if using is None else using, e)
@@ -93,7 +96,9 @@ def segments(
                 state.keep(0)
             record_of = Record([*values, *own_gradients], set(watched.values()))
             take_step = _own_step if hooks is not None else _loop if e.accumulate == 1 else _loop_in_parts(e.accumulate)
-            backward, update = take_step(using, record_of.sow)
+            backward, update = _noting(
+                take_step(using, record_of.sow), noted, first, Told(record_of, values, watched, gradients.of, hooks)
+            )
             for i in range(steps):
                 record_of.step = i
                 if schedule is not None:
@@ -135,6 +140,55 @@ class Rooms(NamedTuple):
     others: dict[str, Tensor]
 
 
+class Halves(NamedTuple):
+    """A training step in two: up to the gradients, and the update."""
+
+    backward: Callable[[Any], None]
+    update: Callable[[], Any]
+
+
+class Told(NamedTuple):
+    """What is kept of a step: values, and by the names of their gradients the values and parameters that have one."""
+
+    record: Record
+    values: Sequence[str]
+    of_values: Mapping[str, str]
+    of_parameters: Mapping[str, Place]
+    hooks: Hooks | None  # which have the gradients where a step of the user's own clears them
+
+    def of_step(self) -> dict[str, tuple[Tensor | None, Callable[[Any], Any]]]:
+        """The tensors of the step that the record is at, by name, each with its layout."""
+        i, caught = self.record.step, None if self.hooks is None else self.hooks.caught
+        rows = {name: row[i] for name, row in self.record.rows.items() if len(row) > i}
+        found: dict[str, tuple[Tensor | None, Callable[[Any], Any]]] = {
+            name: (place.weight.grad if caught is None else caught.get(place.weight), place.of)
+            for name, place in self.of_parameters.items()
+        }
+        found |= {name: (rows[name], _as_it_is) for name in self.values if name in rows}
+        return found | {name: (rows[of].grad, _as_it_is) for name, of in self.of_values.items() if of in rows}
+
+
+def _as_it_is(a: Any) -> Any:
+    return a
+
+
+def _noting(halves: Halves, noted: Noted | None, first: int, told: Told) -> Halves:
+    """The step in two; of the step that ``noted`` names the operations are noted. first: the segment's first step."""
+    if noted is None:
+        return halves
+
+    def backward(data: Any) -> None:
+        if noted.step != first + told.record.step:
+            halves.backward(data)
+            return
+        given = [t for part in data for t in named(part).values()]
+        with noted.of([*given, *(place.weight for place in told.of_parameters.values())]):
+            halves.backward(data)
+        noted.close(told.of_step())
+
+    return Halves(backward, halves.update)
+
+
 def train(experiment: Experiment, record: Sequence[str] | None = None, using: Session | None = None) -> Trace:
     """Train the torch mirror of the experiment.
 
@@ -167,13 +221,6 @@ def _gradients(e: Experiment, of: Sequence[str]) -> list[tuple[str, str]]:
     """(gradient, what it is the gradient of) for those of these tensors that have one."""
     pairs = ((gradient_of(e.slots, name), name) for name in of)
     return [(own, name) for own, name in pairs if own is not None]
-
-
-class Halves(NamedTuple):
-    """A training step in two: up to the gradients, and the update."""
-
-    backward: Callable[[Any], None]
-    update: Callable[[], Any]
 
 
 def _loop(using: Session, sow: Callable[[str, Tensor], Tensor]) -> Halves:

@@ -63,8 +63,8 @@ def _or_welford(x: Number, total: Number, axis: Axes, n: int, *, keepdims: bool)
         S = (np.abs(total.value) + total.slack * own) * (1 + 4 * fmt.u)
         same = x.value.max(axis=axis, keepdims=keepdims) == x.value.min(axis=axis, keepdims=keepdims)
         constant = same & (np.broadcast_to(x.e(everything), x.shape).max(axis=axis, keepdims=keepdims) == 0)
-        d, c = fmt.gamma(n // 2 + 9) * A + fmt.tiny, np.sqrt(max(6.25, 2 * np.log2(n)))
-        welford = fmt.gamma(n + 8) * S + c * d * np.sqrt(n * S) + c * c * n * d * d + n * fmt.tiny
+        d, c = fmt.within(n // 2 + 9) * A + fmt.tiny, np.sqrt(max(6.25, 2 * np.log2(n)))
+        welford = fmt.within(n + 8) * S + c * d * np.sqrt(n * S) + c * c * n * d * d + n * fmt.tiny
         return take(np.asarray(own + np.where(constant, 0, welford)))
 
     return rule if x.size else None

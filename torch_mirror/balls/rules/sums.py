@@ -21,6 +21,14 @@ between two neighbours, which have variances of at most (u S_k)^2 / 3, that of t
 and as uniform numbers are strictly sub-Gaussian, it exceeds s standard deviations with a probability of 2 exp(-s^2 / 2)
 at most. What the operands bring, and every other rule, stays that of the worst case.
 
+Where the format has a unit roundoff v ``inside``, sums are evaluated with that, and their result is rounded with u:
+
+    radius    sum of e + gamma_K(v) (sum of A) + u |value| + (2 K + 1) tiny
+
+That is what the rule of a single operation has, for one that is a sum: what a formula may be off by, where the rounding
+of its long sums is none of it (judge/checks/formula.py). Nothing is proved exact from bits: the operands may have more
+of them than the format.
+
 Source: Higham and Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41 (2019), and
 Ipsen and Zhou, Probabilistic error analysis for inner products, SIAM J. Matrix Anal. Appl. 41 (2020): lambda sqrt(K) u
 for independent roundings of mean 0. Arbel, Marchal and Nguyen, On strict sub-Gaussianity, ESAIM: Probability and
@@ -45,7 +53,10 @@ def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
     """The ball of a sum; closed where it is recorded, as nobody's other order of its terms is asked about there."""
 
     def rule(take: Take) -> Any:
-        return take(_radius(total, like.format) if like.format.spread is None else _spread(total, value, like.format))
+        fmt = like.format
+        if fmt.inside is not None:
+            return take(_rounded_once(total, value, fmt))
+        return take(_radius(total, fmt) if fmt.spread is None else _spread(total, value, fmt))
 
     return like.derived(value, rule, total if recording.current() is None else None)
 
@@ -71,9 +82,18 @@ def _spread(total: OpenSum, value: Array, fmt: Format) -> Array:
     return e if grid is None else np.where(fits_grid(bound / half, grid, fmt), 0, e)
 
 
+def _rounded_once(total: OpenSum, value: Array, fmt: Format) -> Array:
+    """The sum to within what it has inside, and its result rounded."""
+    gamma = fmt.within(total.terms)
+    bound = total.bound(gamma) * (1 + 4 * gamma)
+    e = bound + fmt.u * np.abs(value) + (2 * total.terms + 1) * fmt.tiny
+    within = bound < gamma * fmt.huge / 2
+    return e if within.all() else np.where(within, e, np.inf)
+
+
 def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | None:
     """The radius at some elements, where that is cheaper; the caller has seen that nothing overflows."""
-    if total.at is None or total.grid is None or total.grid() is not None:
+    if fmt.inside is not None or total.at is None or total.grid is None or total.grid() is not None:
         return None
     gamma = fmt.gamma(total.terms)
     radius: Array = gamma * (1 + 4 * gamma) * total.at(at) + (2 * total.terms + 1) * fmt.tiny

@@ -1,25 +1,43 @@
-"""The formulas of torch's gradients in float64, where the radii of float32 hide nothing.
+"""The formulas of a run in float32, judged where float32 hides nothing (design, section 4: two questions).
 
-A row left out of a batch of 10,000, N - 1 for N and 1 + 1e-6 are within float32's radius of a long sum. So at a step of
-a run in float32 a twin of the module in float64 (training/twin.py) is run on the same numbers, which float32 holds
-exactly, and its trace is judged like any other in float64: each tensor by its own equation, on its own operands.
+A row left out of a batch of 10,000, N - 1 for N and 1 + 1e-6 are within float32's radius of a long sum. So the very
+operations of a step of torch's run are done once more in float64 (training/in_float64.py), and each tensor of it, the
+twin's, is held against its equation, on the twin's own operands, by a radius in which no long sum has a part.
 
-What is outside there is refuted only if it is a fault of the run itself, and no rounding:
+**The radius.** A right program in float32 has the equation's own operations, or others that amount to them. Let each
+result of an operation be off by u = 2^-24 of itself, as if it were evaluated exactly and then rounded, or by what the
+rule of its function allows; let a sum of K terms, before its result is rounded, be off by gamma_K(v) of the sum of its
+terms' sizes, with v = 2^-49; and let each constant be off by u of itself, by which 0.1 may be rounded or not. The
+radius R is what the balls make of these (balls/rules/sums.py: ``inside``): first-order errors that are propagated
+through all that follows, so that a constant which is part of what cancels is allowed for by what it does to the
+difference, and not by its own size. The twin in float64 has the errors of float64 alone, 2^-53: v has room for sixteen
+of them a term, of another form of a right formula.
 
-    hidden      with d = what the twin's tensor is off its equation by, the run's own is off by as much, to within the
-                radius of float32: |(seen - E)_32 - (seen - E)_64| <= R_32 + R_64. Otherwise the twin is another program
-                than the run, one that asks for its precision, say.
-    not rounded a constant that was rounded to float32 on one side alone, np.float32(0.1) beside 0.1, is no other
-                formula: some element is off by more than gamma_8 of float32 times its size, and where it is small by
-                cancellation (CANCELLED), times the largest element. That is 4.8e-7, and 1 + 1e-6 is seen.
-    its own     NumPy's own evaluation in float64, on plain arrays, is within the radius of its equation. Otherwise its
-                code computes in float32 whatever it is given, and it is this that shows.
+What that leaves out is what sums round in float32, and only that: K u is 6e-4 for a batch of 10,000, and u is 6e-8.
 
-Each is a condition for saying something, none is a bound that lets a run pass: where one fails, no more is known than
-without the twin, and it is said why.
+**The second allowance.** A constant of torch's may have gone through operations of its own before it meets a parameter:
+1 - 0.999 of float32 is 0.00100001. Where something is outside R, the twin is done again: with what was computed of
+constants alone computed in float64, and then with each constant moved by half a unit in its last place, one after the
+other. D is the sum of what each of these changes seen - equation by: to first order the most that all do together. Only
+
+    |seen - equation| > R + MARGIN D
+
+speaks against a formula. Each of these ends in "no doubt": they are conditions for saying something.
+
+**What is said is a doubt, and no refutation.** That constants are rounded once, or MARGIN times, is assumed and not
+known. A table of sines that was computed in float32, sin(100 w), is off by a hundred times as much; a number that NumPy
+code made of others of float32, 1 - x.dtype.type(0.999), by a thousand times. Nobody's formula is wrong by that. So a
+run is never refuted by its twin.
+
+What is not known of a module is not seen as well: between two tensors that the trace holds the allowances of all
+operations add up in the worst case. Of a function without names, or a module without sow, a factor 1 + 1e-6 may be
+within them, where the terms of a sum cancel.
+
+Source: Higham, Accuracy and Stability of Numerical Algorithms (2nd ed.), sections 2.2 and 3.1; for constants that are
+moved, Parker, Monte Carlo Arithmetic, UCLA CSD-970002, 1997.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -33,31 +51,113 @@ from reference.optimizers.sgd import SGD
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
-from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.compare import allowed
-from torch_mirror.judge.findings import Findings, Row
+from torch_mirror.judge.findings import Doubt, Finding, Findings
 from torch_mirror.judge.replay import Part, as_ball, evaluate, judge_givens, lifted, loss_of, parts
 
 DOUBLE = np.dtype(np.float64)
-SINGLE = format_of(np.dtype(np.float32))
 
-CANCELLED = 2.0**-7
-"""Of an element's own size: as in tape/compared.py, and for the reason given there."""
+ROUNDED_ONCE = format_of(np.dtype(np.float32))._replace(inside=2.0**-49)
+"""Float32, where a sum is evaluated in float64 and its result rounded."""
 
-
-class Formula(NamedTuple):
-    """What was found of the formulas at one step; because: why nothing can be told, "" where it can."""
-
-    findings: Findings = Findings()
-    because: str = ""
+MARGIN = 4.0
+"""Roundings that a constant may have gone through, each as large as what it is moved by."""
 
 
-def in_float64(e: Experiment, run: Trace) -> Experiment:
-    """The step of a run, one alone, as an experiment of one step in float64: from its parameters, on its samples.
+class Off(NamedTuple):
+    """A tensor of the twin beside its equation."""
+
+    seen: Array
+    expected: Array
+    radius: Array  # the largest admissible |seen - expected|
+
+    @property
+    def by(self) -> Array:
+        """seen - expected."""
+        return np.asarray(self.seen - self.expected)
+
+    @property
+    def outside(self) -> bool:
+        """Whether any element is; where a radius is infinite, or something NaN, nothing is."""
+        return bool((np.abs(self.by) > self.radius).any())
+
+
+def twin_of(run: Trace, tensors: Mapping[str, Array]) -> Trace:
+    """The step of a run, one alone, in float64; its tensors are those of the twin, and no others."""
+    own = {name: tensors[name] for name in run.tensors if name in tensors}
+    return replace(run.astype(DOUBLE), tensors=own)
+
+
+def offs(e: Experiment, twin: Trace) -> dict[str, Off]:
+    """Every tensor of the twin beside its equation, by name."""
+    _, givens = judge_givens(e, twin, "torch")
+    (part,) = parts(e, twin, givens, stacks=False)
+    with np.errstate(all="ignore"):
+        return {name: _off(part.tensors[name], ball) for name, ball in _equations(e, part).items()}
+
+
+def _off(seen: Array, ball: Ball) -> Off:
+    radius = np.broadcast_to(allowed(ball), seen.shape)
+    return Off(seen, ball.value, np.where(np.isfinite(radius) & np.isfinite(ball.value), radius, np.inf))
+
+
+def outside(of: Mapping[str, Off], moved: Callable[[], Iterable[Mapping[str, Off]]]) -> dict[str, Off]:
+    """What speaks against a formula, by name, with both allowances in its radius.
+
+    moved: the twin with constants computed anew, and then with each constant moved.
+    """
+    found = {name: off for name, off in of.items() if off.outside}
+    base: Mapping[str, Off] | None = None
+    for others in moved() if found else ():
+        for name, off in found.items():
+            change = np.abs(others[name].by - (base or of)[name].by)
+            found[name] = off._replace(radius=off.radius + MARGIN * change)
+        base = base or others
+    return {name: off for name, off in found.items() if off.outside}
+
+
+def with_doubts_of(findings: Findings, found: Mapping[str, Off]) -> Findings:
+    """All that was found, with a doubt about what is outside, where there is no other."""
+
+    def told(row: Any) -> Any:
+        own = (row.check, row.side) == ("local", "torch") and row.tensor in found and row.doubt is None
+        return row._replace(doubt=doubt_of(found[row.tensor]), sought=max(row.sought, 1)) if own else row
+
+    return Findings(tuple(told(row) for row in findings.rows))
+
+
+def doubt_of(off: Off) -> Doubt:
+    """That the tensor is so many radii off; if constants are rounded once, no right code is off by more than one."""
+    return Doubt("formula", _worst(off)[1], 0.0)
+
+
+def finding_of(name: str, step: int, off: Off) -> Finding:
+    """The worst element, as one that is wrong by the formula: what a ruling and a cause are asked about."""
+    flat, ratio = _worst(off)
+    index = tuple(map(int, np.unravel_index(flat, off.seen.shape)))
+    seen, expected, radius = (float(a[index]) for a in (off.seen, off.expected, off.radius))
+    return Finding(
+        ratio, step, name, "torch", "formula", index[1:], seen, expected, radius,
+        abs(seen - expected) / (float(np.spacing(abs(expected))) or float("nan")),
+        outside=int(np.count_nonzero(np.abs(off.by) > off.radius)), size=off.seen.size,
+    )  # fmt: skip
+
+
+def _worst(off: Off) -> tuple[int, float]:
+    """Where the largest error over its radius is, and that."""
+    error, radius = np.abs(off.by).reshape(-1), off.radius.reshape(-1)
+    with np.errstate(all="ignore"):
+        ratio = np.where(error > radius, error / radius, 0.0)
+    at = int(ratio.argmax())
+    return at, float(ratio[at])
+
+
+def alone(e: Experiment, run: Trace) -> Experiment:
+    """The step of a run as an experiment of one step in float64: from its parameters, on its samples.
 
     Its optimizer changes nothing: updates round each element by itself, and have nothing to hide in.
     """
-    (p,) = (e.parameters_of({name: run.parameters[name][0].astype(DOUBLE) for name in named(e.parameters)}),)
+    p = e.parameters_of({name: run.parameters[name][0].astype(DOUBLE) for name in named(e.parameters)})
     seen = e.seen(e.data, run.first)
     data = [zip_with(lambda _, a: a.astype(DOUBLE) if a.dtype.kind == "f" else a, part) for part in seen]
     return replace(
@@ -65,111 +165,27 @@ def in_float64(e: Experiment, run: Trace) -> Experiment:
     )  # fmt: skip
 
 
-def judge_formula(e: Experiment, run: Trace, e64: Experiment, twin: Trace) -> Formula:
-    """What the twin's trace of a step says of the formulas of the run's.
-
-    run: the step of the run, one alone. e64: what in_float64 makes of it. twin: the trace of that in torch.
-    """
-    with np.errstate(all="ignore"):
-        part = _part(e64, twin)
-        found = _told_as_formula(judge_locally(e64, part, "torch"))
-        wrong = {row.tensor for row in found.rows if row.first is not None}
-        if not wrong:
-            return Formula(found)
-        return Formula(found, _another_program(e, run, e64, part, wrong))
-
-
-def _part(e: Experiment, trace: Trace) -> Part:
-    """The step, of which no update is judged."""
-    _, givens = judge_givens(e, trace, "torch")
-    (part,) = parts(e, trace, givens, stacks=False)
-    return part._replace(after={})
-
-
-def _told_as_formula(found: Findings) -> Findings:
-    def told(row: Row) -> Row:
-        marks = {
-            what: f._replace(check="formula")
-            for what in ("worst", "first", "unbounded")
-            if (f := getattr(row, what)) is not None
-        }
-        return row._replace(check="formula", **marks)
-
-    return Findings(tuple(told(row) for row in found.rows))
-
-
-class _Sides(NamedTuple):
-    """A tensor of one step: what a trace holds, and its equation, on that trace's own operands."""
-
-    seen: Array
-    equation: Ball
-    own: Any  # NumPy's own evaluation of the equation, on plain arrays
-
-    @property
-    def off(self) -> Array:
-        return self.seen.astype(DOUBLE) - self.equation.value
-
-    @property
-    def room(self) -> Array:
-        return np.broadcast_to(allowed(self.equation), self.seen.shape).astype(DOUBLE)
-
-
-def _another_program(e: Experiment, run: Trace, e64: Experiment, twin: Part, wrong: set[str]) -> str:
-    """Why what is wrong in the twin is no fault of the run; "" if it is one."""
-    wide, narrow = _sides(e64, twin), _sides(e, _part(e, run))
-    for name, one in wide.items():
-        if name not in narrow or narrow[name].seen.shape != one.seen.shape:
-            continue
-        apart = np.abs(narrow[name].off - one.off) - narrow[name].room - one.room
-        if (apart > 0).any():
-            return f"in float64 {name} is off by what float32 does not show: it depends on precision or step"
-    strays = [name for name in wrong if (np.abs(wide[name].own - wide[name].equation.value) > wide[name].room).any()]
-    if strays:
-        return f"NumPy's own {min(strays)} is not computed in float64 where it is given float64"
-    if not any((np.abs(one.off) > one.room + _rounded(one)).any() for one in (wide[name] for name in wrong)):
-        return f"{min(wrong)} is off in float64 by no more than a constant that is rounded to float32 on one side alone"
-    return ""
-
-
-def _rounded(one: _Sides) -> Array:
-    """What a constant rounded to float32 may change."""
-    size, share = np.maximum(np.abs(one.seen), np.abs(one.equation.value)), SINGLE.gamma(8)
-    room: Array = np.maximum(share * size, np.minimum(share * size.max(initial=0.0), CANCELLED * size))
-    return room
-
-
-def _sides(e: Experiment, part: Part) -> dict[str, _Sides]:
-    """Every tensor that the trace holds, by name."""
-    fmt = format_of(e.dtype)
-    balls = _evaluated(e, part, lambda a: lifted(a, fmt), lambda a: as_ball(a, fmt))
-    plain = _evaluated(e, _plain(part), np.array, np.array)
-    return {
-        name: _Sides(np.asarray(part.tensors[name][0]), ball, plain[name])
-        for name, ball in balls.items()
-        if name in part.tensors and name in plain and ball.value.shape == part.tensors[name][0].shape
-    }
-
-
-def _plain(part: Part) -> Part:
-    def value(_: str, a: Any) -> Any:
-        return a.value if isinstance(a, Ball) else a
-
-    return part._replace(
-        p=zip_with(value, part.p), state=zip_with(value, part.state),
-        data=tuple(zip_with(value, tree) for tree in part.data),
+def _equations(e: Experiment, part: Part) -> dict[str, Ball]:
+    """The equation of every tensor that the twin has, on the twin's own operands, (1, ...)."""
+    part = part._replace(
+        p=zip_with(_anew, part.p), state=zip_with(_anew, part.state), after={},
+        data=tuple(zip_with(_anew, tree) for tree in part.data),
     )  # fmt: skip
-
-
-def _evaluated(e: Experiment, part: Part, lift: Any, noted: Any) -> Mapping[str, Any]:
-    """Every tensor's equation on what the trace holds of its operands, of the one step."""
-    found: dict[str, Any] = {}
+    found: dict[str, Ball] = {}
 
     def plant(name: str, equation: Any) -> Any:
-        found[name] = noted(equation[0])
-        planted = lift(part.tensors[name]) if name in part.tensors else equation
+        if name not in part.tensors:
+            return equation
+        found[name] = as_ball(equation, ROUNDED_ONCE)
+        planted = lifted(part.tensors[name], ROUNDED_ONCE)
         if name == "y" and e.objective.deferred and "loss" in part.tensors:
-            found["loss"] = noted(loss_of(e, part, planted)[0])
+            found["loss"] = as_ball(loss_of(e, part, planted), ROUNDED_ONCE)
         return planted
 
     evaluate(e, part, plant)
-    return {name: a for name, a in found.items() if name in names(e.slots, "value", "gradient", "loss")}
+    return {name: found[name] for name in names(e.slots, "value", "gradient", "loss") if name in found}
+
+
+def _anew(_: str, a: Any) -> Any:
+    """The same ball in that format."""
+    return Ball(a.value, 0 if a.exact else a.radius, ROUNDED_ONCE) if isinstance(a, Ball) else a
