@@ -343,6 +343,20 @@ def test_what_is_read_is_noted_and_what_is_written_is_not(tmp_path: Path) -> Non
     assert watch.flaw() == f"read {missing.resolve()}, which has changed meanwhile"
 
 
+def test_a_file_of_a_cache_is_noted_as_its_source_and_as_itself_where_that_is_unknown(tmp_path: Path) -> None:
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    (tmp_path / "a.py").write_text("A = 1\n")
+    for name in ("a.cpython-311.pyc", "b.cpython-311-pytest-9.2.0.pyc"):
+        (cache / name).write_bytes(b"code")
+    with watched() as watch:
+        for path in cache.iterdir():
+            path.read_bytes()
+    here = str(tmp_path.resolve())
+    found = {path.removeprefix(here) for path in watch.files if path.startswith(here)}
+    assert found == {"/a.py", "/__pycache__/b.cpython-311-pytest-9.2.0.pyc"}
+
+
 def test_a_file_that_changes_between_two_looks_and_one_of_a_device(tmp_path: Path) -> None:
     path = tmp_path / "read"
     with watched() as watch:

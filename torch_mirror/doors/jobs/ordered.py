@@ -44,7 +44,7 @@ def certificates(
 
 
 def certified(
-    source: Source, steps: int | None, bar: Bar, *, strict: bool, curves: bool, threads: int
+    source: Source, steps: int | None, bar: Bar, *, strict: bool, curves: bool, threads: int = 1
 ) -> Certificate:
     """The verdict on a run whose file is read again."""
     with read_again():

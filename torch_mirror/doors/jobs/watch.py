@@ -119,6 +119,14 @@ def _is_fresh(module: ModuleType) -> bool:
     return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), Fresh)
 
 
+def _source_of(real: str) -> str:
+    """The source of a file of Python's cache, and any other file itself: as one that pytest has rewritten."""
+    try:
+        return source_from_cache(real) if real.endswith(".pyc") else real
+    except ValueError:
+        return real
+
+
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watching or getattr(_looking, "inside", False):
         return
@@ -128,7 +136,7 @@ def _heard(event: str, arguments: tuple[Any, ...]) -> None:
         if reads and isinstance(path, (str, bytes, os.PathLike)):
             real = os.path.realpath(os.fsdecode(path))
             for watch in _watching:
-                watch.note(source_from_cache(real) if real.endswith(".pyc") else real)
+                watch.note(_source_of(real))
     elif event in ELSEWHERE:
         for watch in _watching:
             watch.asked.append(event)
