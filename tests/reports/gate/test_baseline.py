@@ -6,7 +6,7 @@ from random import Random
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reference.errors import InputError
@@ -19,7 +19,7 @@ from torch_mirror.reports.gate.claim import Baseline, Claim, Figure, claim_of, s
 from torch_mirror.reports.gate.prints import Print, Timeline
 
 ROOT = Path(__file__).parents[3]
-NAMES = st.text(max_size=5)  # half surrogate pairs, newlines and what turns text around among them
+NAMES = st.text(max_size=5) | st.sampled_from([*"\ud800\n\u2028\u202e %[#", "\udcff\ud83d", "end 1"])
 NUMBERS = st.floats(allow_nan=False).map(short)
 FIGURES = st.builds(
     Figure, NAMES, st.sampled_from(get_args(Side)), st.sampled_from(get_args(Check)), st.integers(0, 10**12),
@@ -49,7 +49,11 @@ def alike(one: Baseline) -> tuple[dict[str, str], dict[object, tuple[object, ...
     return one.environment, {c.key: (*c[2:6], {*c.figures}, {*c.prints}, {*c.timelines}) for c in one.claims}
 
 
+ODD = CLAIM._replace(name="\ud800 \n", figures=(CLAIM.figures[0]._replace(tensor="\udcff#"),))
+
+
 @given(BASELINES)
+@example(baseline(ODD, environment={"\udcff = ": " \x85"}))
 def test_what_is_written_is_read_back(one: Baseline) -> None:
     text = written(one)
     came = read(text)

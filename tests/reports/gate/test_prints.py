@@ -162,6 +162,17 @@ def test_the_step_of_a_change_is_told_or_a_later_one_once_in_64(step: int) -> No
     assert told.since[0] >= step
 
 
+def test_what_differs_once_is_seen_at_every_later_step() -> None:
+    """A digit that is the same by chance is so made up for by the next one."""
+    a = np.random.default_rng(0).random((64, 3))
+    b = a.copy()
+    b[9] += 1
+    then, now = (timeline_of(one)[0].chain for one in (a, b))
+    same = [x == y for x, y in zip(then, now, strict=True)]
+    assert all(same[:9])
+    assert sum(same[9:]) <= 6  # of 55 one on average
+
+
 def test_most_steps_are_told_exactly() -> None:
     a = np.random.default_rng(0).random((64, 3))
     exact = 0

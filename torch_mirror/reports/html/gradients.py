@@ -73,7 +73,7 @@ class Heat(NamedTuple):
 
 
 def listings(faults: Sequence[Fault], values: Sequence[Valued]) -> tuple[Listing, ...]:
-    """The source of each file that a fault names a line of, as far as it is to be had."""
+    """The source of each file that a fault names a line of, as far as it is to be had; those of the suspects first."""
     marks: dict[str, dict[int, str]] = {}
     meanings: dict[tuple[str, int], str] = {}
     for fault in faults:
@@ -84,7 +84,7 @@ def listings(faults: Sequence[Fault], values: Sequence[Valued]) -> tuple[Listing
             marks.setdefault(line.file, {})[line.number] = "wrong"
     return tuple(
         _listing(file, marked, values, {n: text for (where, n), text in meanings.items() if where == file})
-        for file, marked in marks.items()
+        for file, marked in sorted(marks.items(), key=lambda item: "wrong" not in item[1].values())
         if linecache.getlines(file)
     )
 

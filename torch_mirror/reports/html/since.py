@@ -45,6 +45,6 @@ def verdict_since(comparison: Comparison, verdict: Verdict) -> Verdict:
     said = summary(comparison).removeprefix("gate: ")
     head = f"The gate {said}"
     failing = [f"{o.name} {o.dtype}: {c.words}" for o in comparison.outcomes for c in o.changes if c.fails]
-    words = [f"It fails: {failing[0]}{f' and {len(failing) - 1} more' if failing[1:] else ''}."] if failing else []
+    words = [f"It fails: {failing[0]}{f'; and {len(failing) - 1} more' if failing[1:] else ''}."] if failing else []
     tone = "certified" if comparison.passed else "refuted"
     return Verdict(head, head, (*words, f"{verdict.head}.", *verdict.words), tone)
