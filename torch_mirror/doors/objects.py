@@ -1,5 +1,6 @@
 """What a command names as FILE:OBJECT or MODULE:OBJECT: something of the user's own."""
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -99,7 +100,9 @@ def _attribute(found: Any, name: str, where: str) -> Any:
             found = getattr(found, part)
         except (Exception, SystemExit) as error:  # a module may have a __getattr__ of its own
             public = [own for own in vars(found) if not own.startswith("_")] if hasattr(found, "__dict__") else []
-            came = "none of that name" if isinstance(error, AttributeError) else _said(error)
+            near = difflib.get_close_matches(part, public, n=1, cutoff=0.5)
+            unknown = f"none of that name{f' (did you mean {near[0]}?)' if near else ''}"
+            came = unknown if isinstance(error, AttributeError) else _said(error)
             raise InputError(f"object {name} of {where}", f"one of {', '.join(public) or 'none'}", came) from error
     return found
 

@@ -135,6 +135,18 @@ def test_only_what_is_not_certified_if_quiet(run: Run) -> None:
     assert [line.rpartition("  ")[2] for line in result.output.splitlines()[:1]] == ["refuted"]
 
 
+def test_check_of_a_dict_has_its_names_in_the_lines(run: Run) -> None:
+    """Two entries may be judgements of one function."""
+    text = "from mine import of_right, of_wrong\nboth = {'first': of_right, 'again': of_right, 3: of_wrong}\n"
+    Path("twice.py").write_text(text, encoding="utf-8")
+    lines = run("check", "twice.py:both", "--json", "out.json").output.splitlines()
+    assert [line.partition(":")[0] for line in lines if ": certified" in line or ": refuted" in line] == [
+        "first", "again", "3",
+    ]  # fmt: skip
+    whole = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert [one["subject"] for one in whole] == ["first", "again", "3"]
+
+
 def test_verify_of_a_dict(run: Run) -> None:
     result = run("verify", "mine.py:runs")
     verdicts = [line.rpartition("  ")[2] for line in result.output.splitlines() if not line.startswith(" ")]
@@ -254,6 +266,7 @@ def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:
         (("check", "mine.py:none"), "mine.py:none: expected at least one case, got an empty dict"),
         (("check", "mine.py:without_data"), "function: expected to take the parameters and 0 data, got right(p, x, t)"),
         (("check", "odd.py:a"), "object a of odd.py: expected one of"),
+        (("check", "mine.py:of_rihgt"), "got none of that name (did you mean of_right?)"),
         (("check", "leaving.py:a"), "object a of leaving.py: expected one of"),
         (("check", "sys:exit"), "sys:exit(): expected an experiment, or what check takes, got SystemExit"),
         (("check", "mine.py:of_right", "--json", "mine.py"), "--json: expected another file than is read, got mine.py"),

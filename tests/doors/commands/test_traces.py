@@ -109,6 +109,7 @@ def test_a_run_of_another_program_has_names_of_its_own(folder: Path) -> None:
     assert (result.exit_code, "certified" in result.output) == (0, True), result.output
     result = run(*judged)
     assert (result.exit_code, "tensor among the parameters of the trace: 'layer1.kernel'" in result.output) == (2, True)
+    assert "--map W1=layer1.kernel says that it is W1, layer1.kernel.T where it is the transpose" in result.output
     for wrong, said in (
         (("--map", "W1=layer1.kernle.T", *names[2:]), "did you mean 'layer1.kernel'?"),
         (("--map", "W1=layer1.kernel", *names[2:]), "tensor W1 of the trace: expected shape"),

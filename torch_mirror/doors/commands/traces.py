@@ -1,6 +1,7 @@
 """torch-mirror record and torch-mirror certify: a run is written to a file, and a run from a file is judged."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -9,6 +10,7 @@ import click
 from torch_mirror.doors.console import (
     DTYPES,
     REPORTS,
+    BadInput,
     bar,
     check_paths,
     errors_without_traceback,
@@ -151,11 +153,26 @@ def certify(
         trace = trace.mapped(told) if told else trace
         run = run_of(reference, Wanted(dtype or _dtype_of(trace), steps, seed))
         more = curves_of(run.experiment) if wants_curves(wanted) else {}
-        with running(reference):
+        with running(reference), _ways_to_map():
             certificate = judge(run.experiment, trace, side, strict=strict, **more)
         show(certificate, quiet=quiet, verbose=verbose)
         write_reports(wanted, [certificate])
     context.exit(0 if certificate.verdict == "certified" else 1)
+
+
+@contextmanager
+def _ways_to_map() -> Iterator[None]:
+    """Say of a name in the run that the reference does not know how it is told to be another one."""
+    from reference.errors import UnknownNameError
+
+    try:
+        yield
+    except UnknownNameError as error:
+        if "of the trace" not in error.kind:
+            raise
+        ours = error.known[0] if error.known else "OURS"
+        way = f"--map {ours}={error.name} says that it is {ours}, {error.name}.T where it is the transpose"
+        raise BadInput(f"{error}; {way}") from error
 
 
 def _dtype_of(trace: "Trace") -> str | None:

@@ -5,7 +5,7 @@ of the loop what the loss and the gradients are made of.
 """
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.gradients import leaf_of
@@ -26,7 +26,7 @@ class Script(NamedTuple):
 
 def script_of(source: Source) -> Script | None:
     """None where the file has no loss and no gradients of its own names on its top level."""
-    found = _innermost(source.tree.body, [])
+    found = innermost(source.tree.body, [], _has_both)
     if found is None:
         return None
     before, body = found
@@ -37,8 +37,8 @@ def script_of(source: Source) -> Script | None:
     loss = next((name for name in LOSSES if name in made), "")
     if not loss or not gradients:
         return None
-    kept = _slice([line for line in body if not stored(line) & {*gradients}], {loss, *gradients.values()})
-    needed = {name for line in kept for name in _loaded(line)}
+    kept = sliced([line for line in body if not stored(line) & {*gradients}], {loss, *gradients.values()})
+    needed = {name for line in kept for name in loaded(line)}
     local = {name for line in kept for name in stored(line)}
     given = (INPUTS | TARGETS | local) & known & needed  # a name that is set in a function is no name outside of it
     data = [name for line in before for name in _in_order(line) if name in given]
@@ -48,17 +48,23 @@ def script_of(source: Source) -> Script | None:
     )  # fmt: skip
 
 
-def _innermost(lines: list[ast.stmt], before: list[ast.stmt]) -> tuple[list[ast.stmt], list[ast.stmt]] | None:
-    """What stands before the innermost loop in which a loss is set, and its lines; all lines where there is no loop."""
+def innermost(
+    lines: list[ast.stmt], before: list[ast.stmt], fits: Callable[[list[ast.stmt], list[ast.stmt]], bool]
+) -> tuple[list[ast.stmt], list[ast.stmt]] | None:
+    """What stands before the innermost loop that fits, and its lines; all lines where they fit, and none of a loop."""
     for i, line in enumerate(lines):
         if isinstance(line, ast.For | ast.While | ast.If):
             first = [_first(line)] if isinstance(line, ast.For) else []
-            inside = _innermost(line.body, [*before, *lines[:i], *first])
+            inside = innermost(line.body, [*before, *lines[:i], *first], fits)
             if inside is not None:
                 return inside
-    made, known = ({name for line in some for name in stored(line)} for some in (lines, [*before, *lines]))
-    whole = made & {*LOSSES} and any(leaf_of(name, known) for name in made)
-    return (before, lines) if before and whole else None
+    return (before, lines) if fits(before, lines) else None
+
+
+def _has_both(before: list[ast.stmt], lines: list[ast.stmt]) -> bool:
+    """Whether the lines set a loss, and gradients of what stands before them."""
+    made, known = ({name for line in some for name in stored(line)} for some in (lines, before))
+    return bool(made & {*LOSSES}) and any(leaf_of(name, known) for name in made)
 
 
 def _first(loop: ast.For) -> ast.stmt:
@@ -66,13 +72,13 @@ def _first(loop: ast.For) -> ast.stmt:
     return ast.parse(f"{ast.unparse(loop.target)} = next(iter({ast.unparse(loop.iter)}))").body[0]
 
 
-def _slice(lines: list[ast.stmt], wanted: set[str]) -> list[ast.stmt]:
+def sliced(lines: list[ast.stmt], wanted: set[str]) -> list[ast.stmt]:
     """The lines that the wanted names are made of: no line that prints, and none of an optimizer."""
     kept = list[ast.stmt]()
     for line in reversed(lines):
         if stored(line) & wanted:
             kept.insert(0, line)
-            wanted |= set(_loaded(line))
+            wanted |= set(loaded(line))
     return kept
 
 
@@ -103,7 +109,7 @@ def _roots(target: ast.expr) -> Iterator[str]:
             yield target.id
 
 
-def _loaded(node: ast.AST) -> Iterator[str]:
+def loaded(node: ast.AST) -> Iterator[str]:
     return (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 

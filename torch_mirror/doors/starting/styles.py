@@ -6,6 +6,7 @@
     lists           self.weights, self.biases, and backprop(x, y) -> nabla_b, nabla_w
     layers          self.layers, a list of objects with forward(x) and backward(dy) each
     globals         lossFun(inputs, targets) -> loss, dW, db, with W and b of the module
+    a loop          train(x, t, W1, b1), which computes the loss and dW1, db1 in a loop
     arguments       backprop(X, y, W1, b1, W2, b2) -> loss, dW1, db1, dW2, db2
 
 Each is told by the names that people use, and by what is returned.
@@ -22,6 +23,7 @@ from torch_mirror.doors.starting.gradients import LOSSES, is_pair
 from torch_mirror.doors.starting.guesses import guessed_parameters
 from torch_mirror.doors.starting.layers import class_of_layers
 from torch_mirror.doors.starting.lists import class_of_lists
+from torch_mirror.doors.starting.loops import training_function
 from torch_mirror.doors.starting.names import names_of_the_module
 from torch_mirror.doors.starting.plan import Plan, made_by, maker_of, subscripts
 from torch_mirror.doors.starting.sizes import shapes_told, sizes_of
@@ -41,7 +43,7 @@ def plan_of(source: Source) -> Plan | None:
     """What the file has; None if nothing in it looks like a network with a backward pass."""
     for style in (
         _function, _functions, class_with_loss, class_of_lists, class_with_loss_and_backward, class_of_layers,
-        class_with_backward, names_of_the_module, parameters_as_arguments,
+        class_with_backward, names_of_the_module, parameters_as_arguments, training_function,
     ):
         plan = style(source)
         if plan is not None:
