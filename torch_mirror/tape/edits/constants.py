@@ -47,11 +47,18 @@ def table(named: Mapping[str, float], written: Mapping[str, float] = NONE) -> di
     for (a, x), (b, y) in combinations(simple, 2):
         if f"1/{a}" != b and f"1/{b}" != a and x * y not in (1.0, x, y):
             found.setdefault(f"{a} * {b}", Constant(x * y, 2 if a in PLAIN else 3))
+    return _beside(found, written)
+
+
+def _beside(found: Mapping[str, Constant], written: Mapping[str, float]) -> dict[str, Constant]:
+    """With numbers as the code has them, which are then their one name: 0.1 and not 1/10."""
+    numbers = {c for value in written.values() for c in (value, 1 / value)}
+    kept = {name: constant for name, constant in found.items() if name not in DECIMAL or constant.value not in numbers}
     for name, c in written.items():
         for words, value, cost in _of_one(_wrapped(name), float(c)):
             if math.isfinite(value) and value in (c, -c, 1 / c, -1 / c):
-                found.setdefault(words, Constant(value, cost))
-    return found
+                kept.setdefault(words, Constant(value, cost))
+    return kept
 
 
 def _wrapped(name: str) -> str:

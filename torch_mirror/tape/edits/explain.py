@@ -200,7 +200,8 @@ def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
             words = functools.reduce(lambda said, name: said.replace(name, ""), names, edit.words)
             yield edit if edit.kind else edit._replace(kind=(role, site.operand, words))
     yield from of_update(case)
-    yield from of_forward(case)
+    for edit in of_forward(case):
+        yield edit._replace(kind=(case.role[edit.node], edit.words.replace(case.names[edit.node], "")))
 
 
 def _at_site(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) -> Iterator[Edit]:

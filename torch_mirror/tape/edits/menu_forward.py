@@ -2,6 +2,8 @@
 
     activation   of another kind: leaky ReLU's slopes, ELU, SiLU, softplus, GELU and its tanh approximation, or none
     term         a bias that is left out here
+    shape        axes swapped before a reshape, or not swapped
+    mean         over another axis
     eps          another one, or outside of the root, or left out
     softmax      over another axis
     variance     divided by N - 1 for N, or by N
@@ -13,6 +15,7 @@ torch documentation, torch.nn.LeakyReLU, ELU, SiLU, Softplus, GELU (approximate=
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -38,6 +41,8 @@ def of_forward(case: Case) -> Edits:
         yield from _axes(case, i)
         yield from _variance(case, i)
         yield from _terms(case, i)
+        yield from _moves(case, i)
+        yield from _means(case, i)
 
 
 def leaky(slope: float) -> Function:
@@ -103,12 +108,51 @@ def _kinds(case: Case, i: int) -> Edits:
 
 
 def _terms(case: Case, i: int) -> Edits:
-    """A value that the equation does not have, added to an output: a bias, say."""
-    shape = case.arrays[i].shape
-    for words, k in case.others.items() if i in case.eq.outputs.values() else ():
+    """A value that the equation does not have, added to another one: a bias, say."""
+    shape, cost = case.arrays[i].shape, 1 if i in case.eq.outputs.values() else 2
+    for words, k in case.others.items() if case.eq.nodes[i].kind == "adjoint" else ():
         own = case.arrays[k].shape
         if own and shape[len(shape) - len(own) :] == own:
-            yield at_node(i, f"{words} added to {case.names[i]}", 1, lambda h, k=k: h.x + h.at(k))
+            yield at_node(i, f"{words} added to {case.names[i]}", cost, lambda h, k=k: h.x + h.at(k))
+
+
+def _moves(case: Case, i: int) -> Edits:
+    """Elements that are not moved before they are put into another shape: the heads of an attention, say."""
+    node, name, shape = case.eq.nodes[i], case.names[i], case.arrays[i].shape
+    if node.operation in ("look", "transpose") and case.arrays[node.operands[0]].size == case.arrays[i].size:
+        axes = "its axes as they are"
+        yield at_node(i, f"{axes}, only put into the shape {shape}, in {name}", 2,
+                      lambda h, k=node.operands[0]: h.at(k).reshape(h.x.shape))  # fmt: skip
+    if node.operation == "reshape":
+        x = node.operands[0]
+        for a, b in combinations(range(case.arrays[x].ndim), 2):
+            words = f"axes {a} and {b} swapped before the shape is {shape}, in {name}"
+            yield at_node(i, words, 2, lambda h, k=x, a=a, b=b: _swapped(h.at(k), a, b).reshape(h.x.shape))
+
+
+def _swapped(x: Any, a: int, b: int) -> Any:
+    order = list(range(len(x.shape)))
+    order[a], order[b] = b, a
+    return np.transpose(x, order)
+
+
+def _means(case: Case, i: int) -> Edits:
+    """A mean over another axis."""
+    nodes, node = case.eq.nodes, case.eq.nodes[i]
+    if node.operation != "divide" or nodes[node.operands[0]].operation != "sum" or case.arrays[node.operands[1]].ndim:
+        return
+    total = nodes[node.operands[0]]
+    x, axis = total.operands[0], total.options["axis"]
+    if not isinstance(axis, int) or not total.options["keepdims"]:
+        return
+    shape = case.arrays[x].shape
+    if float(case.arrays[node.operands[1]]) != shape[axis]:
+        return
+    for other in range(len(shape)):
+        if other != axis % len(shape):
+            yield at_node(i, f"the mean over axis {other}, not {axis % len(shape)}, in {case.names[i]}", 1,
+                          lambda h, x=x, n=shape[other], axis=other: (
+                              np.sum(h.at(x), axis=axis, keepdims=True) / float(n)))  # fmt: skip
 
 
 def _eps(case: Case, i: int) -> Edits:

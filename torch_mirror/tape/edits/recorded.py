@@ -189,7 +189,9 @@ def _sum(step: _Step) -> int:
 
 
 def _matmul(step: _Step) -> int | None:
-    return step.as_("matmul", *step.operands) if all(a.ndim == 2 for a in step.node.operands) else None
+    """Of stacks the derivative is another one than of two matrices; of a value that is recorded none is asked for."""
+    plain = step.rest["kind"] == "adjoint" or all(a.ndim == 2 for a in step.node.operands)
+    return step.as_("matmul", *step.operands) if plain else None
 
 
 def _view(step: _Step) -> int | None:

@@ -45,6 +45,9 @@ LONG = 0.5
 simple. Of an equation of many turns an edit of each takes a thousand times as long as of a small one.
 """
 
+ALIKE = 16
+"""Names that a number may have. Where more are within its tolerance it is known too little to be any of them."""
+
 NAMELESS = 9
 """What a constant without a name adds to the cost."""
 
@@ -273,7 +276,7 @@ def _sizes(d: Array) -> int:
 def _bound(case: Case, edit: Edit, found: _Constant) -> Iterator[Edit]:
     """By each name within the tolerance; nameless if there is none, and enough elements agree."""
     names = names_of(found.c, found.tolerance, case.constants)
-    for name in names:
+    for name in names if len(names) <= ALIKE else ():
         known = case.constants[name]
         if known.value != (1.0 if edit.solve == "factor" else 0.0):
             yield bound(edit, name, known)
