@@ -56,11 +56,12 @@ def in_torch(kind: str, module: nn.Module, name: str, c: float) -> Constant:
     if kind == "kept":
         setattr(module, name, [torch.tensor(c)])
         return lambda _: getattr(module, name)[0]
-    made, back = {
-        "a buffer": (c, lambda k: k), "1 - c'": (1 - c, lambda k: 1 - k), "3 (c / 3)": (c / 3, lambda k: 3 * k)
-    }[kind]  # fmt: skip
-    module.register_buffer(name, torch.tensor(made))
-    return lambda _: back(getattr(module, name))
+    if kind == "1 - c'":
+        module.register_buffer(name, torch.tensor(1 - c))
+        return lambda _: 1 - getattr(module, name)
+    times = 3 if kind == "3 (c / 3)" else 1
+    module.register_buffer(name, torch.tensor(c / times))
+    return lambda _: getattr(module, name) * times
 
 
 IN_TORCH = ("a number", "made", "kept", "a buffer", "1 - c'", "3 (c / 3)")
