@@ -89,7 +89,7 @@ def test_a_decay_that_leaves_the_biases_out_is_doubted_by_its_formula_alone() ->
     c, found = judged(e, hidden.penalised, explain=False)
     assert {*found.outside} == {"db1", "db2"}
     assert {row.tensor: row.doubt.sign for row in c.doubts if row.doubt}["db1"] == "formula"
-    assert any("its formula: done in float64" in line for line in text.doubts(c))
+    assert any("its formula: torch's operations, done in float64" in line for line in text.doubts(c))
     without = verifying.verify(e, using=hidden.penalised, formulas=False, explain=False)
     assert "db1" not in {row.tensor for row in without.doubts}
 

@@ -170,3 +170,11 @@ def test_a_doubt_is_said_with_its_probability(sign: Sign, figure: float, probabi
     ]
     assert text.line(replace(c, strict=True)).endswith("  doubted")
     assert text.details(replace(c, strict=True))[-1] == "      (sought at 16 of 1000 steps; strict, so that it fails)"
+
+
+def test_a_doubt_about_a_formula_is_said_without_a_probability() -> None:
+    first, *_ = text.details(certificate(rows=(ROW._replace(sought=1, doubt=Doubt("formula", 284.3, 0.0)),)))
+    assert first == (
+        "    doubt: dW, torch: its formula: torch's operations, done in float64, are off by 284 times what rounding "
+        "each constant and each result to float32 once can do"
+    )

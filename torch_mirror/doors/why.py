@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[str, ...]:
     """Lines; none where nothing is refuted, no side is found wrong, or no cause is found."""
-    if seen is None or ruling is None or seen.finding.check not in {"local", "end to end", "formula"}:
+    if seen is None or ruling is None or seen.finding.check not in {"local", "end to end"}:
         return ()
     try:
         with np.errstate(all="ignore"), redirect_stdout(StringIO()):  # what their code prints is not meant for here

@@ -45,6 +45,14 @@ TERMS = (
         ("doubted", "radius"),
     ),
     Entry(
+        "formula", "word",
+        "Of a run in float32: the operations of torch's last step, noted while they run, are done once more in "
+        "float64, on the same numbers, and each value and gradient is held against its equation. So a row left out of "
+        "a long sum shows, which float32's radius hides. It is a doubt, and refutes nothing: a constant may have been "
+        "rounded more often than it knows. Where it cannot tell, a note says why.",
+        ("doubt", "local"),
+    ),
+    Entry(
         "sow", "word",
         "To tell a value its name: z = sow('z', x @ W). Then the equation of z is judged by itself, and the first "
         "wrong tensor is the one whose line is wrong.",

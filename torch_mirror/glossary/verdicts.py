@@ -92,14 +92,6 @@ CHECKS = (
         "Of an ensemble, which is trained by torch.func.vmap: its first member is trained alone as well, and compared.",
         ("end to end",),
     ),
-    Entry(
-        "formula", "check",
-        "Of a run in float32, if asked for (verify's formulas=True): "
-        "a copy of torch's module in float64 takes its last step once more, on the same numbers, "
-        "and every value and gradient of it is judged as in `local`. So a row left out of a long sum shows, which "
-        "float32's radius hides. Where no copy can tell, a note says why.",
-        ("local", "radius"),
-    ),
 )  # fmt: skip
 
 ARBITER = (

@@ -55,7 +55,7 @@ def of_other_forms(case: Case) -> Array | float:
     if f.side == "numpy" or case.kind != "gradient":
         return 0.0
     with suppress(TorchMirrorError):
-        if f.check in ("local", "formula"):
+        if f.check == "local":
             return np.asarray(forms_of(e, part, [f.tensor])[f.tensor].other.radius[0])
         return np.asarray(any_form(e, part, free_step(e, part))[f.tensor].radius[0])
     return 0.0

@@ -91,7 +91,7 @@ def case_of(experiment: Experiment, trace: Trace, finding: Finding) -> Case:
     values = {name: np.asarray(a[0]) for name, a in {**part.tensors, **part.after}.items()}
     seen, at = one.constants[f.tensor] if f.tensor in once else values[f.tensor], f.index
     handed_on = e.slots[f.tensor].role in ("parameter", "state")  # from a gradient, which is judged by itself
-    held = values if f.check in ("local", "formula") or handed_on else {}
+    held = values if f.check == "local" or handed_on else {}
     kind: Kind = "forward" if f.tensor in [*once, *sown, "loss"] else _kind(e, f.tensor, held)
     if kind == "update":
         seen, at = seen[at].reshape(1), (0,)

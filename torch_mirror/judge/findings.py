@@ -9,11 +9,10 @@ from typing import Literal, NamedTuple
 Side = Literal["torch", "numpy", "both"]
 """Whose tensor was judged: torch's trace, NumPy's trace, or the two against each other."""
 
-Check = Literal["local", "end to end", "trajectory", "start", "unbatched", "formula"]
+Check = Literal["local", "end to end", "trajectory", "start", "unbatched"]
 """local: one equation on the trace's own inputs. end to end: gradients from identical weights.
 trajectory: the distance of the two free runs. start: the given values, bit for bit. unbatched: end to
-end, of an ensemble's member that was trained alone, without torch.vmap. formula: as local, of torch's operations at a
-step of a run in float32, done in float64: of what the arbiter is asked about a doubt, no row has it."""
+end, of an ensemble's member that was trained alone, without torch.vmap."""
 
 
 class Finding(NamedTuple):

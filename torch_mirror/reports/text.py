@@ -89,10 +89,8 @@ def doubts(c: Certificate) -> list[str]:
 def _doubted(doubt: Doubt) -> str:
     """What was seen, and how improbable it is."""
     if doubt.sign == "formula":
-        return (
-            f"its formula: done in float64, torch's operations are {doubt.figure:.3g} times as far from its equation "
-            f"as rounding each constant and each result to float32 can bring them"
-        )
+        many = f"{doubt.figure:.3g} times what rounding each constant and each result to float32 once can do"
+        return f"its formula: torch's operations, done in float64, are off by {many}"
     seen = {
         "factor": f"{doubt.figure:.10g} times what its equation gives",
         "element": f"an element is {doubt.figure:.3g} standard deviations of its rounding away from its equation",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reference.arrays import Array
-from tests.attack.adversary import F64, rational, worst
+from tests.attack.adversary import F32, F64, rational, worst
 from tests.attack.evaluations import product_in_order
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import products
@@ -73,3 +73,63 @@ def test_sums_along_an_axis_on_the_grid_are_exact() -> None:
     assert (x.cumsum().radius > 0).tolist() == [False, False, False, True]
     assert np.cumsum(x[:0]).shape == (0,)
     assert x[:0].prod().value == 1
+
+
+ONCE = F32._replace(inside=2.0**-49)
+"""Sums in float64, whose result is rounded to float32."""
+
+
+def float32(rng: np.random.Generator, *shape: int) -> Array:
+    return rng.normal(size=shape).astype("f4").astype(float)
+
+
+@pytest.mark.parametrize("terms", [2, 7, 300, 20_000])
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_a_sum_that_is_rounded_once_holds_its_exact_value_rounded_and_every_order_in_float64(
+    terms: int, shift: float
+) -> None:
+    rng = np.random.default_rng(terms)
+    x = float32(rng, 20, terms) + shift
+    ball = Ball(x, 0, ONCE).sum(axis=-1)
+    exact = rational(x).sum(axis=-1)
+    rounded = np.array([float(np.float32(float(s))) for s in exact])
+    one_by_one = np.cumsum(x[:, ::-1], axis=-1)[:, -1]
+    for other in (rounded, one_by_one):
+        assert (np.abs(other - ball.value) <= ball.radius).all()
+    short = ball.radius - F32.u * np.abs(ball.value)
+    assert (np.abs(rounded - ball.value) > short).any()  # the rounding of the result is needed
+    assert terms < 300 or (ball.radius < Ball(x, 0, F32).sum(axis=-1).radius / 30).all()
+
+
+def test_the_inside_of_a_sum_that_cancels_is_allowed_for() -> None:
+    """Where nothing is left of the sum, its result's rounding is nothing, and what float64 brings is allowed for."""
+    x = np.random.default_rng(0).normal(size=(50, 1000))
+    x = np.concatenate([x, -x], axis=-1)
+    ball = Ball(x, 0, ONCE).sum(axis=-1)
+    other = np.cumsum(np.random.default_rng(1).permuted(x, axis=-1), axis=-1)[:, -1]
+    assert (np.abs(other - ball.value) <= ball.radius).all()
+    assert (np.abs(other - ball.value) > F32.u * np.abs(ball.value) + F32.tiny).any()
+
+
+def test_a_bias_joins_the_sum_and_operands_bring_what_they_have() -> None:
+    rng = np.random.default_rng(0)
+    x, w, b = float32(rng, 5, 40), float32(rng, 40, 3), float32(rng, 3)
+    z = Ball(x, 0, ONCE) @ Ball(w, 0, ONCE) + Ball(b, 0, ONCE)
+    within = ONCE.within(41) * (np.abs(x) @ np.abs(w) + np.abs(b)) * (1 + 4 * ONCE.within(41))
+    least, most = F32.u * np.abs(z.value) + within, F32.u * np.abs(z.value) + within * 1.001 + 1e-35
+    assert ((least <= z.radius) & (z.radius <= most)).all()
+    wide = Ball(x, np.full(x.shape, 1e-3), ONCE) @ Ball(w, 0, ONCE)
+    assert (wide.radius >= 1e-3 * np.abs(w).sum(axis=0)).all()
+
+
+def test_operands_of_more_bits_than_the_format_are_never_taken_to_be_exact() -> None:
+    """0.1 of float64, twice, has few bits when it is rounded to float32 first: its sum is not exact for that."""
+    x = np.full((2, 64), 0.5 + 2.0**-40)
+    assert (Ball(x, 0, ONCE).sum(axis=-1).radius > 0).all()
+    assert (Ball(x, 0, F32).sum(axis=-1).radius == 0).all()  # so it must not be asked of bits
+
+
+def test_a_sum_that_is_rounded_once_may_overflow() -> None:
+    with np.errstate(all="ignore"):
+        radius = Ball(np.array([[3e38, 3e38], [1.0, 1.0]]), 0, ONCE).sum(axis=-1).radius
+    assert np.isinf(radius).tolist() == [True, False]

@@ -137,7 +137,7 @@ def finding_of(name: str, step: int, off: Off) -> Finding:
     index = tuple(map(int, np.unravel_index(flat, off.seen.shape)))
     seen, expected, radius = (float(a[index]) for a in (off.seen, off.expected, off.radius))
     return Finding(
-        ratio, step, name, "torch", "formula", index[1:], seen, expected, radius,
+        ratio, step, name, "torch", "local", index[1:], seen, expected, radius,
         abs(seen - expected) / (float(np.spacing(abs(expected))) or float("nan")),
         outside=int(np.count_nonzero(np.abs(off.by) > off.radius)), size=off.seen.size,
     )  # fmt: skip
