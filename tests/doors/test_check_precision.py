@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.attack.adversary import F32, F64
 from torch_mirror import check
+from torch_mirror.balls.number import Number
+from torch_mirror.doors.check.own import Beside, by_which
 
 R = np.random.default_rng(0)
 X, Y, W = R.standard_normal((8, 5)), R.standard_normal((8, 1)), R.standard_normal((5, 1))
@@ -259,3 +262,11 @@ def test_a_bias_before_batch_norm_is_0_though_eps_may_be_rounded(more: float, ve
     (db,) = (row for row in result.rows if row.name == "db")
     assert ("could not have failed" in db.why) is (verdict == "certified")
     assert not any("declare it" in note for note in result.notes)
+
+
+def test_a_narrow_run_of_another_shape_explains_nothing() -> None:
+    """Its radius would do for every element, if it were spread over them."""
+    own = Beside("W", np.array([1.0, 1.001]), Number(np.ones(2), 0, F64))
+    radius = np.full(2, 0.5, np.float32)
+    assert not by_which([own], {"W": Number(np.ones(2, np.float32), radius, F32)})
+    assert by_which([own], {"W": Number(np.ones(1, np.float32), radius[:1], F32)}) == "W"

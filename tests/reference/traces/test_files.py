@@ -249,6 +249,12 @@ def test_a_trace_that_holds_no_numbers_is_not_saved(tmp_path: Path, value: Any) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_hash_that_is_none_is_told_with_its_file_and_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"hash of x in trace file .*trace\.npz: expected SHA-256"):
+        Trace(0, {}, {}, hashes={"x": "abc"}).save(tmp_path / "trace.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_thread_saves_its_own_trace(tmp_path: Path) -> None:
     wrong: list[object] = []
 

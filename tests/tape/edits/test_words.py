@@ -12,6 +12,7 @@ from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.gradients import gradient_equation
 from torch_mirror.tape.edits.turns import names_by_role, roles, turns
 from torch_mirror.tape.edits.words import called
+from torch_mirror.tape.replay import Plan, replay
 from torch_mirror.tape.sweep import leaf
 
 SOURCE = """
@@ -44,6 +45,18 @@ def test_values_are_called_as_their_line_calls_them() -> None:
     assert "d(a)" in names
     assert "h" not in names  # its line makes it of more than one operation, and names it in brackets
     assert "(1 - a^2)" in names
+
+
+def test_what_is_taken_as_given_is_called_what_it_is() -> None:
+    with recording() as tape:
+        W = leaf(np.ones((3, 2)) / 7, "W")
+        loss = np.sum(np.square(np.tanh(np.ones((4, 3)) @ W)))
+    tanhs = frozenset(v.node.number for v in tape.values if v.node is not None and v.node.operation == "tanh")
+    again = replay(tape.values, Plan(given=tanhs))
+    eq = gradient_equation(again.at(loss.settled()), {"W": again.at(W.settled())})
+    names = [called(eq, i) for i in range(len(eq.nodes))]
+    assert "tanh(a constant @ W)^2" in names
+    assert not [name for name in names if "given" in name]
 
 
 def test_the_turns_of_a_loop_have_one_role_and_one_name() -> None:
