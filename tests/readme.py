@@ -4,7 +4,8 @@ console: commands after "$ " (continued after "> ") and their literal output; ".
 from machine to machine. sh: commands alone. python: a script, or a session with ">>>"; a text block right
 after a script is its output. text: not run otherwise.
 
-A python block is run in this process, unless a fresh interpreter is asked for: that takes seconds to load torch.
+A python block is run in this process and a command as a copy of one that has loaded everything (tests/warm), unless a
+fresh interpreter is asked for: that takes seconds to load torch.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from tests import warm
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ("console", "python", "sh", "text")
@@ -49,22 +52,22 @@ def check(block: Block, folder: Path, *, fresh: bool = False) -> None:
     if not (folder / "examples").exists():
         (folder / "examples").symlink_to(ROOT / "examples")
     if block.language == "console":
-        _check_console(block.text, folder)
+        _check_console(block.text, folder, fresh=fresh)
     elif block.language == "sh":
         for command in block.text.splitlines():
-            _run(command, folder, must_succeed=True)
+            _run(command, folder, must_succeed=True, fresh=fresh)
     elif block.language == "python":
         _check_python(block, folder, fresh=fresh)
     else:
         assert block.language == "text", f"line {block.line}: no test runs {block.language!r} blocks, see LANGUAGES"
 
 
-def _check_console(text: str, folder: Path) -> None:
+def _check_console(text: str, folder: Path, *, fresh: bool) -> None:
     assert text.startswith("$ "), f"a console block starts with a command: {text!r}"
     status = 0
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, expected = re.sub(r"\\\n> ", "", part).partition("\n")
-        printed, status = _run(f"(exit {status}); {command}", folder)  # so that `echo $?` is what it says
+        printed, status = _run(f"(exit {status}); {command}", folder, fresh=fresh)  # so that `echo $?` is what it says
         _compare(command, expected, printed)
 
 
@@ -78,7 +81,7 @@ def _check_python(block: Block, folder: Path, *, fresh: bool) -> None:
         )
     path = folder / "example.py"
     path.write_text(code)
-    printed = _run("python example.py", folder, must_succeed=True)[0] if fresh else _run_here(path)
+    printed = _run("python example.py", folder, must_succeed=True, fresh=True)[0] if fresh else _run_here(path)
     if block.printed is not None:
         _compare("the script", block.printed, printed)
 
@@ -95,7 +98,7 @@ def _run_here(path: Path) -> str:
     return printed.getvalue()
 
 
-def _run(command: str, folder: Path, *, must_succeed: bool = False) -> tuple[str, int]:
+def _run(command: str, folder: Path, *, must_succeed: bool = False, fresh: bool) -> tuple[str, int]:
     """What a command prints, and its exit status. Of a make target, only that it exists: it may run this test."""
     bare = command.removeprefix("(exit 0); ")
     words = shlex.split(bare, comments=True)
@@ -103,7 +106,8 @@ def _run(command: str, folder: Path, *, must_succeed: bool = False) -> tuple[str
         return "", 0
     if words[0] == "make":
         command, must_succeed = shlex.join([*words, "--dry-run", "--directory", str(ROOT)]), True
-    environment = {**os.environ, "COLUMNS": "80", "PATH": os.pathsep.join([_bin(), os.environ["PATH"]])}
+    programs = [] if fresh else [str(warm.folder())]
+    environment = {**os.environ, "COLUMNS": "80", "PATH": os.pathsep.join([*programs, _bin(), os.environ["PATH"]])}
     result = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, check=False, timeout=600,

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from hypothesis import settings
 
 from reference.activations import sigmoid_backward
 from tests.attack.adversary import F32, F64, FORMATS, rational, worst
@@ -19,12 +18,13 @@ from tests.attack.expressions import NODES, drawn
 from tests.attack.operations import OPERATIONS
 from tests.attack.soundness import campaign, main, one
 from tests.attack.strike import Tally, ball_of
+from tests.sample import THOROUGH
 from torch_mirror.balls import callers, masks
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import elementwise
 from torch_mirror.balls.table import TABLE, Row
 
-ELEMENTS = 1_000_000 if settings().max_examples < 25 else 3_350_000
+ELEMENTS = 3_350_000 if THOROUGH else 1_000_000
 """Of each format. In the profile thorough each operation is drawn often enough for what is said of its sharpness."""
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from reference.errors import InputError
 from tests.doors.catalogue import grade, of_network, words
+from tests.sample import some
 from tests.tape.edits.networks import OUTSIDE, SOFTMAX, SOFTMAX_FAULTS
 from tests.tape.edits.planted import Fault, Sizes, planted
 from tests.tape.edits.test_catalogue import APART, EQUAL, NETWORKS
@@ -42,7 +43,7 @@ def graded(source: str, faults: Sequence[Fault], sizes: Sizes = APART) -> Counte
 def test_the_catalogue_is_named_and_nothing_wrongly(name: str, most: int) -> None:
     """most: of every other fault how many may have no cause, as no data is at hand that they are made of."""
     source, faults = NETWORKS[name]
-    found = graded(source, faults[::2])
+    found = graded(source, some(faults[::2]))
     assert not found["wrong"], found
     assert found["none"] <= most, found
     assert found["right"] >= 0.8 * found.total(), found

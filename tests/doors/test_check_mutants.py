@@ -8,15 +8,15 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from reference.errors import InputError
 from tests.doors.mutants import distance, mutant
 from tests.doors.of_the_field import NETWORKS
+from tests.sample import THOROUGH
 from tests.unruled import unexplained
 from torch_mirror import check
 
-DRAWN = 6 if settings().max_examples >= 25 else 4
+DRAWN = 6 if THOROUGH else 4
 """Mistakes of each network."""
 
 

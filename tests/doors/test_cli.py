@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import torch_mirror
 from reference import experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError
+from tests import warm
 from torch_mirror.doors.cli import cli
 from torch_mirror.judge.findings import Doubt, Finding, Row
 from torch_mirror.judge.verdict import Certificate
@@ -53,13 +54,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
     return stand_in
 
 
-@pytest.fixture(autouse=True)
-def same_environment() -> Iterator[None]:
-    """The command may set variables for its own process; here that is the test's."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+pytestmark = pytest.mark.usefixtures("same_environment")
 
 
 def run(*arguments: str) -> Result:
@@ -70,7 +65,7 @@ def run(*arguments: str) -> Result:
 def torch_mirror_command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "torch_mirror", *arguments],
+        [warm.python(), "-m", "torch_mirror", *arguments],
         env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 

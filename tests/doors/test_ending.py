@@ -11,6 +11,7 @@ from typing import TypeAlias
 import pytest
 
 from reference.errors import InputError
+from tests import warm
 from torch_mirror.ending import FAULT, TRACEBACK, outcome
 from torch_mirror.neighbour import HiddenReferenceError
 
@@ -19,9 +20,9 @@ SHORT = ("verify", "linear-neuron", "--steps", "1", "--dtype", "float64")
 Ended: TypeAlias = "subprocess.CompletedProcess[str]"
 
 
-def shell(line: str, folder: Path | None = None, **variables: str) -> Ended:
-    """A line as a user's shell runs it; ``command`` stands for ours."""
-    line = line.replace("command", f"{sys.executable} -m torch_mirror")
+def shell(line: str, folder: Path | None = None, *, fresh: bool = True, **variables: str) -> Ended:
+    """A line as a user's shell runs it; ``command`` stands for ours. fresh: in a process that loads it (tests/warm)."""
+    line = line.replace("command", f"{sys.executable if fresh else warm.python()} -m torch_mirror")
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line], cwd=folder, capture_output=True, text=True, check=False, timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
@@ -49,15 +50,16 @@ FULL = "Error: standard output: expected to be writable, got No space left on de
         ("command --help > /dev/full", 2, FULL),
         ("command --version > /dev/full", 2, FULL),
         (f"command {' '.join(SHORT)} > /dev/full", 2, FULL),
-        (f"{sys.executable} -m torch_mirror.figures --help > /dev/full", 2, FULL),
+        ("command.figures --help > /dev/full", 2, FULL),
         (f"command {' '.join(SHORT)[:-1]}", 2, ""),
         ("command verify linear-neuron --steps 100000000000000000000", 2, "Error: steps: expected 2^53"),
         ("ln -s a b; ln -s b a; command verify linear-neuron --json a", 2, "Too many levels of symbolic links"),
-        (f"{sys.executable} -m torch_mirror.doors.cli verify nope", 2, "Error: unknown experiment 'nope'"),
+        ("command.doors.cli verify nope", 2, "Error: unknown experiment 'nope'"),
     ],
 )
 def test_whatever_ends_it_is_told_and_is_not_1(tmp_path: Path, line: str, status: int, said: str) -> None:
-    ended = shell(line, tmp_path)
+    """One of them in a process that was started anew."""
+    ended = shell(line, tmp_path, fresh="> /dev/full" in line and "verify" in line)
     assert ended.returncode == status, ended.stderr
     assert "Traceback" not in ended.stderr
     assert is_told(ended, said) or not said
@@ -81,7 +83,7 @@ def test_the_module_of_before_is_missed_by_python_itself() -> None:
 
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full", "<&-", ">&- 2>&-"])
 def test_a_stream_that_is_closed_does_not_change_the_status(stream: str) -> None:
-    ended = shell(f"command verify nope {stream}")
+    ended = shell(f"command verify nope {stream}", fresh=False)
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     assert not ended.stdout

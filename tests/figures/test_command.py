@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from reference import experiments
 from reference.errors import InputError
+from tests import warm
 from torch_mirror.figures import drawing
 from torch_mirror.figures.command import figures, table
 from torch_mirror.figures.measure import RTOLS, Error, Measured, measure
@@ -203,7 +204,7 @@ def test_a_picture_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypa
 
 def test_it_is_a_command(tmp_path: Path) -> None:
     path = tmp_path / "out.png"
-    command = [sys.executable, "-m", "torch_mirror.figures", *SMALL, "--dtype", "float64", "--output", str(path)]
+    command = [warm.python(), "-m", "torch_mirror.figures", *SMALL, "--dtype", "float64", "--output", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert path.read_bytes().startswith(STARTS["png"])

@@ -1,8 +1,6 @@
 """--report and --figures of verify, certify and check: what they write, what they refuse, what they leave alone."""
 
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +25,7 @@ found = torch_mirror.check(*wrong)
 """
 
 
-@pytest.fixture(autouse=True)
-def same_environment() -> Iterator[None]:
-    """The command may set variables for its own process; here that is the test's."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+pytestmark = pytest.mark.usefixtures("same_environment")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from reference import experiments
+from tests import warm
 from torch_mirror.doors.cli import cli
 from torch_mirror.glossary.find import terms
 
@@ -24,7 +25,7 @@ case = mine, {"w": np.ones(3)}, np.eye(3), np.arange(3.0)
 
 def command(*arguments: str, cwd: Path = ROOT, **variables: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "torch_mirror", *arguments], cwd=cwd, check=False, capture_output=True, text=True,
+        [warm.python(), "-m", "torch_mirror", *arguments], cwd=cwd, check=False, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), **variables}, timeout=600,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests import warm
 from torch_mirror.doors import watching
 from torch_mirror.doors.cli import cli
 
@@ -28,24 +29,24 @@ def mine(p, x, t):
 draw = np.random.default_rng(0)
 case = mine, {"w": draw.normal(size=3)}, draw.normal(size=(8, 3)), draw.normal(size=8)
 """
-WITH_INTERRUPTS = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-os.execv(sys.executable, [sys.executable, "-u", *sys.argv[1:]])
-"""
-"""Where the suite runs in the background of a shell, Ctrl-C is ignored, and would be by the command."""
 PATIENCE = 60
 """Seconds that a busy machine may take for one judgement."""
 
 
 class Watcher:
-    """The command with --watch, as a process of its own; what it prints is read by a thread."""
+    """The command with --watch, as a process of its own; what it prints is read by a thread.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        command = [sys.executable, "-c", WITH_INTERRUPTS, "-m", "torch_mirror", *arguments, "--watch"]
+    fresh: started anew, and its judgements as well.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, fresh: bool = False) -> None:
+        python = sys.executable if fresh else warm.python()
         self.process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PYTHONPATH": str(Path(watching.__file__).parents[2])}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [python, "-u", "-m", "torch_mirror", *arguments, "--watch"],
+            cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(Path(watching.__file__).parents[2])},
+            # where the suite runs in the background of a shell, Ctrl-C is ignored, and would be by the command
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
         )  # fmt: skip
         self.said = ""
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -94,7 +95,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watch(folder: Path) -> Iterator[Watcher]:
-    with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
+    with closing(Watcher(folder, "check", "mine.py:case", fresh=True)) as watcher:
         yield watcher
 
 

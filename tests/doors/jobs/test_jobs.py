@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -60,14 +60,11 @@ cases = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with the file, that is the current one; the command may set variables for its own process."""
-    before = dict(os.environ)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_environment: None) -> Path:  # noqa: ARG001 - it is the same behind it
+    """A folder with the file, that is the current one."""
     (tmp_path / "mine.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    os.environ.clear()
-    os.environ.update(before)
+    return tmp_path
 
 
 in_the_folder = pytest.mark.usefixtures("folder")

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,15 +64,12 @@ CHANGED = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with the files, that is the current one; the command may set variables for its own process."""
-    before = dict(os.environ)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_environment: None) -> Path:  # noqa: ARG001 - it is the same behind it
+    """A folder with the files, that is the current one."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    os.environ.clear()
-    os.environ.update(before)
+    return tmp_path
 
 
 in_the_folder = pytest.mark.usefixtures("folder")

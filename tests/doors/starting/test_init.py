@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests import warm
 from tests.doors.of_the_field import NETWORKS
 from torch_mirror.doors.cli import cli
 from torch_mirror.doors.starting.text import GUESSES, NOTHING
@@ -196,7 +197,7 @@ def test_a_mistake_in_the_file_is_found(source: str, right: str, wrong: str, sai
 def test_the_written_file_is_a_script_and_a_case(folder: Path) -> None:
     for arguments in ((), ("--from", str(EXAMPLES / "dicts.py"))):
         assert run("init", "-o", "own.py", *arguments).exit_code == 0
-        done = subprocess.run([sys.executable, "own.py"], capture_output=True, text=True, check=False, cwd=folder)
+        done = subprocess.run([warm.python(), "own.py"], capture_output=True, text=True, check=False, cwd=folder)
         assert (done.returncode, "certified" in done.stdout, done.stderr) == (0, True, "")
         assert run("check", "own.py:case").exit_code == 0
         Path("own.py").unlink()
