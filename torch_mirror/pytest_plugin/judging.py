@@ -1,5 +1,6 @@
 """What a test demands of a verdict: that it certifies. Else it raises what pytest shows."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ def demand_checked(result: Checked, keep: Keep, *, rows: bool = False) -> Checke
     worst = max(result.rows, key=lambda row: row.worst, default=None)
     coarsest = _coarsest((row.name, row.resolution) for row in result.rows)
     verdict = result.verdict
+    _leave_out(verdict)
     keep(
         Record(
             claim=result.subject,
@@ -50,6 +52,7 @@ def demand_certificate(certificate: Certificate, keep: Keep, *, name: str = "", 
     name: of the claim, if not the experiment's.
     """
     c = certificate
+    _leave_out(c.verdict)
     coarsest = _coarsest((row.tensor, row.resolution) for row in c.rows)
     keep(
         Record(
@@ -72,6 +75,18 @@ def demand_certificate(certificate: Certificate, keep: Keep, *, name: str = "", 
 def _coarsest(rows: Iterable[tuple[str, float | None]]) -> tuple[str, float | None]:
     known = [(name, float(resolution)) for name, resolution in rows if resolution is not None]
     return max(known, key=lambda row: row[1], default=("", None))
+
+
+def of_example() -> bool:
+    """Whether hypothesis is at an example of a property."""
+    hypothesis = sys.modules.get("hypothesis")
+    return hypothesis is not None and bool(hypothesis.currently_in_test_context())
+
+
+def _leave_out(verdict: str) -> None:
+    """End an example of hypothesis's at which nothing could fail: it is none. If all are such, hypothesis says so."""
+    if verdict not in {"certified", "refuted", "doubted"} and of_example():
+        sys.modules["hypothesis"].reject()
 
 
 def _demand(verdict: str, said: str) -> None:

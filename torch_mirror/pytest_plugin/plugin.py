@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 JUDGED = pytest.StashKey[list[Record]]()
 """What a test judged since its last report: its setup, its teardown and each of its subtests has one."""
 
+CURRENT = pytest.StashKey[pytest.Item]()
+"""The test that runs, whose fixtures and subtests judge for it: of the configuration's stash."""
+
 PASSED = pytest.StashKey[bool]()
 """Whether a test's function has ended well."""
 
@@ -121,6 +124,13 @@ def _check_writable(option: str, path: Path) -> None:
         raise pytest.UsageError(told or str(error)) from error
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Remember which test runs."""
+    item.config.stash[CURRENT] = item
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Hand on what was judged, and whether it could be."""
@@ -205,8 +215,10 @@ class Checks:
         return self._by("check_forward", arguments, options)
 
     def _by(self, door: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> "Checked":
-        from torch_mirror.pytest_plugin.judging import demand_checked
+        from torch_mirror.pytest_plugin.judging import demand_checked, of_example
 
+        if door == "check" and of_example():
+            options = {"explain": False, **options}  # hypothesis tries a failing example some hundred times
         result = getattr(torch_mirror, door)(*arguments, **options)
         if self._drawn and door == "check" and callable(arguments[0] if arguments else None):
             from torch_mirror.doors.check.pictures import pictured
@@ -215,13 +227,18 @@ class Checks:
         return demand_checked(result, self._keep, rows=self._rows)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def check(request: pytest.FixtureRequest) -> Checks:
-    """torch_mirror.check, which must certify: ``check(loss_and_gradients, parameters, X, y)``."""
+    """torch_mirror.check, which must certify: ``check(loss_and_gradients, parameters, X, y)``.
+
+    It is the same for all tests, as hypothesis asks for under @given; and it is loaded here, out of the time that
+    hypothesis gives an example.
+    """
+    _ = torch_mirror.check
     return Checks(_keeper(request), rows=_rows(request), drawn=_drawn(request))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def verify(request: pytest.FixtureRequest) -> "Callable[..., Certificate]":
     """torch_mirror.verify, which must certify: ``verify(experiment)``."""
     keep, rows, strict = _keeper(request), _rows(request), request.config.getoption(STRICT)
@@ -256,6 +273,25 @@ def claim(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
         pytest.fail("claim: expected a call, claim(), got a test that ended without one", pytrace=False)
 
 
+def _of_property(node: pytest.Item) -> bool:
+    """Whether a test is one of hypothesis, which calls it with many examples."""
+    return bool(getattr(getattr(node, "obj", None), "is_hypothesis_test", False))
+
+
+def _forget(node: pytest.Item, records: list[Record], shown: list[str], claim: str) -> None:
+    """Drop what the example before said of the claim: the last one counts, which is the simplest if it fails."""
+    before = next((i for i, record in enumerate(records) if record["claim"] == claim), None)
+    if before is not None:
+        del records[before]
+        del shown[before : before + 1]  # none where no page is wanted
+        own = [pair for pair in node.user_properties if not pair[0].startswith("torch_mirror.")]
+        node.user_properties[:] = [*own, *(pair for record in records for pair in _properties(record))]
+
+
+def _properties(record: Record) -> list[tuple[str, object]]:
+    return [(f"torch_mirror.{name}", str(record[name])) for name in PROPERTIES]
+
+
 def _rows(request: pytest.FixtureRequest) -> bool:
     """Whether a failure shows every row: under -vv."""
     return request.config.get_verbosity() > 1
@@ -268,12 +304,16 @@ def _drawn(request: pytest.FixtureRequest) -> bool:
 
 def _keeper(request: pytest.FixtureRequest) -> "Keep":
     """A function that keeps a record for the summary, and in the properties that a JUnit file shows."""
-    node, drawn = request.node, _drawn(request)
+    config, drawn = request.config, _drawn(request)
 
     def keep(record: Record, result: "Checked | Certificate") -> None:
+        node = config.stash[CURRENT]
+        records, shown = node.stash.setdefault(JUDGED, []), node.stash.setdefault(SHOWN, [])
+        if _of_property(node):
+            _forget(node, records, shown, record["claim"])
+        records.append(record)
         if drawn:
-            node.stash.setdefault(SHOWN, []).append(base64.b64encode(pickle.dumps(result)).decode())
-        node.stash.setdefault(JUDGED, []).append(record)
-        node.user_properties += [(f"torch_mirror.{name}", str(record[name])) for name in PROPERTIES]
+            shown.append(base64.b64encode(pickle.dumps(result)).decode())
+        node.user_properties += _properties(record)
 
     return keep
