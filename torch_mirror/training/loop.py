@@ -43,9 +43,9 @@ def segments(
 
     rooms: for the arrays of so many segments there is memory. A segment's arrays are overwritten by those of the one
     that is so many further on; where it is the next one, what is one step's alone is not copied before.
+    using: checked already (``checked_session``).
     """
-    e = experiment
-    using = checked_session(session(e) if using is None else using, e)
+    e, using = experiment, session(experiment) if using is None else using
     module, optimizer = using.module, using.optimizer
     once, start = names(e.slots, "constant"), list(named(e.parameters))
     known = _known(e, using)
@@ -143,9 +143,10 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
     Raises UnknownNameError for a name in ``record`` that the run does not have, and InputError when
     the module has no such tensor or no gradient for it.
     """
-    checked_experiment(experiment)
+    e = checked_experiment(experiment)
     with gradients_on():
-        return gather(experiment.steps, segments(experiment, record, using=using))
+        using = session(e) if using is None else checked_session(using, e)
+        return gather(e.steps, segments(e, record, using=using))
 
 
 def _known(e: Experiment, using: Session) -> list[str]:
