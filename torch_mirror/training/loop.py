@@ -43,9 +43,9 @@ def segments(
 
     rooms: for the arrays of so many segments there is memory. A segment's arrays are overwritten by those of the one
     that is so many further on; where it is the next one, what is one step's alone is not copied before.
-    using: checked already (``checked_session``).
     """
-    e, using = experiment, session(experiment) if using is None else using
+    e = experiment
+    using = session(e) if using is None else using  # checked already, once for all that look at it
     module, optimizer = using.module, using.optimizer
     once, start = names(e.slots, "constant"), list(named(e.parameters))
     known = _known(e, using)
