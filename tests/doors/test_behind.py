@@ -121,6 +121,18 @@ def test_a_segment_stays_as_it_was_while_the_next_one_is_made(name: str, side: s
     assert changed == {1: True, 2: False}
 
 
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_verify_makes_room_for_both(threads: int) -> None:
+    """In one thread the next segment has the memory of the one before; with two it must not."""
+    seen: list[Trace] = []
+    e = replace(experiments.load("mlp-relu"), steps=STEPS)
+    verify(e, threads=threads, observe=lambda torch, numpy: seen.extend((torch, numpy)))
+    first, second = seen[:2], seen[2:4]
+    shared = [np.shares_memory(a[n], b[n]) for a, b in zip(first, second, strict=True) for n in a.parameters]
+    assert set(shared) == {threads == 1}
+
+
 class Reusing(torch.nn.Module):
     """Its output is in memory of its own, which each forward pass writes to again."""
 

@@ -14,6 +14,7 @@ its class only. ``with Ball.rules({numpy.foo: rule}):`` has it for a block.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -79,11 +80,11 @@ class Ball(NDArrayOperatorsMixin):
         """The number that the ball is now, which no assignment changes."""
         return self.content
 
-    value = property(lambda self: self.content.value)
-    format = property(lambda self: self.content.format)
-    open = property(lambda self: self.content.open)
-    exact = property(lambda self: self.content.exact)
-    slack = property(lambda self: self.content.slack)
+    value = property(attrgetter("content.value"))
+    format = property(attrgetter("content.format"))
+    open = property(attrgetter("content.open"))
+    exact = property(attrgetter("content.exact"))
+    slack = property(attrgetter("content.slack"))
 
     @property
     def radius(self) -> Array:
@@ -137,9 +138,9 @@ class Ball(NDArrayOperatorsMixin):
 
     # --- an array's attributes and methods -----------------------------------------------------------------
 
-    shape = property(lambda self: self.value.shape)
-    ndim = property(lambda self: self.value.ndim)
-    size = property(lambda self: self.value.size)
+    shape = property(attrgetter("content.value.shape"))
+    ndim = property(attrgetter("content.value.ndim"))
+    size = property(attrgetter("content.value.size"))
     dtype = property(lambda self: self.format.dtype)
     T = property(lambda self: self.mT if self.ndim == 2 else self.transpose())
 

@@ -17,6 +17,7 @@ assigned to a ball gives the ball another number (cell.py).
 """
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -131,8 +132,12 @@ class Number:
 
     def made_of(self, operands: Iterable[Any]) -> None:
         """Note what it is made of: where the radii below it are DEEP, its own is evaluated now, and theirs with it."""
-        self.depth = 1 + max((x.depth for x in operands if type(x) is Number), default=0)
-        if self.depth > DEEP:
+        deepest = 0
+        for x in operands:
+            if type(x) is Number and x.depth > deepest:
+                deepest = x.depth
+        self.depth = 1 + deepest
+        if deepest >= DEEP:
             self._flatten()
 
     def _flatten(self) -> None:
@@ -229,8 +234,7 @@ class Number:
     @property
     def radius(self) -> Array:
         """The radius of every element; 0 where an operation is exact, infinite where it may overflow."""
-        radius: Array = np.broadcast_to(self.e(everything), self.value.shape)
-        return radius
+        return whole(self.e(everything), self.value.shape)
 
     def e(self, take: Take) -> Any:
         """The radius of the elements that ``take`` selects from an array that broadcasts to the result."""
@@ -247,9 +251,9 @@ class Number:
 
     # --- shape -----------------------------------------------------------------------------------------
 
-    shape = property(lambda self: self.value.shape)
-    ndim = property(lambda self: self.value.ndim)
-    size = property(lambda self: self.value.size)
+    shape = property(attrgetter("value.shape"))
+    ndim = property(attrgetter("value.ndim"))
+    size = property(attrgetter("value.size"))
 
     @property
     def mT(self) -> "Number":
@@ -284,6 +288,15 @@ class Number:
 
     def __repr__(self) -> str:
         return f"Number({self.value}, radius={self.radius})"
+
+
+def whole(radius: Any, shape: tuple[int, ...]) -> Array:
+    """A radius of every element, not to be written to; broadcast only where it has another shape."""
+    if isinstance(radius, np.ndarray) and radius.shape == shape:
+        radius = radius.view()
+        radius.flags.writeable = False
+        return radius
+    return np.broadcast_to(radius, shape)
 
 
 def _mT(a: Array) -> Array:

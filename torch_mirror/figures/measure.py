@@ -29,7 +29,7 @@ from torch_mirror.judge.replay import Part, evaluate, judge_givens, loss_of, par
 from torch_mirror.judge.stacking import stacking_flaw
 from torch_mirror.training import loop as torch_training
 from torch_mirror.training.memory import keep_freed_memory
-from torch_mirror.training.session import Session, gradients_on, session
+from torch_mirror.training.session import Session, gradients_on, session, session_by
 from torch_mirror.training.threads import one_thread
 
 RTOLS = (1e-5, 1e-7)
@@ -74,7 +74,7 @@ def measure(
     with one_thread(), gradients_on(), np.errstate(all="ignore"):  # overflow is infinite, and shown so
         stacks = stacking_flaw(e) is None
         size = segment_steps(e)
-        of_torch = torch_training.segments(e, size=size, using=using(e))
+        of_torch = torch_training.segments(e, size=size, using=session_by(using, e))
         for torch, numpy in zip(of_torch, reference_training.segments(e, size=size), strict=True):
             if torch.first == 0:
                 _, givens = judge_givens(e, torch, "torch")

@@ -48,7 +48,7 @@ def segments(
     notes the operations of the step that it names.
     """
     e = experiment
-    using = checked_session(session(e) if using is None else using, e)
+    using = session(e) if using is None else using  # checked already, once for all that look at it
     module, optimizer = using.module, using.optimizer
     once, start = names(e.slots, "constant"), list(named(e.parameters))
     known = _known(e, using)
@@ -197,9 +197,10 @@ def train(experiment: Experiment, record: Sequence[str] | None = None, using: Se
     Raises UnknownNameError for a name in ``record`` that the run does not have, and InputError when
     the module has no such tensor or no gradient for it.
     """
-    checked_experiment(experiment)
+    e = checked_experiment(experiment)
     with gradients_on():
-        return gather(experiment.steps, segments(experiment, record, using=using))
+        using = session(e) if using is None else checked_session(using, e)
+        return gather(e.steps, segments(e, record, using=using))
 
 
 def _known(e: Experiment, using: Session) -> list[str]:

@@ -54,8 +54,8 @@ def parted(told: str, own: Iterable[str]) -> tuple[str, str]:
     return (where if where in names else next(compiled, where)), layout
 
 
-def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> None:
-    """Copy arrays into the module's parameters, bit for bit; no memory is shared with them.
+def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> dict[str, Place]:
+    """Copy arrays into the module's parameters, bit for bit, and say where these are; no memory is shared with them.
 
     Raises InputError for another shape or dtype, and where two parameters are one tensor of the module but do not have
     the same numbers; nothing is transposed unless its name says so.
@@ -69,6 +69,7 @@ def load(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array
             others = [other for other, at in found.items() if at.weight is place.weight and other != name]
             expected = f"the numbers of {', '.join(others)}, as all of them are {place.name} of the module"
             raise InputError(f"parameter {name}", expected, "others")
+    return found
 
 
 def fitting(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Array]) -> dict[str, Place]:

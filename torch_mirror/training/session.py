@@ -67,8 +67,7 @@ def session(
         module, names = mirror.Module(e.network, torch_dtype(e)), mirror.parameters(e.network)
     start = named(e.parameters)
     names = names or {name: name for name in start}
-    load(module, names, start)
-    weights = {name: place.weight for name, place in places(module, names, start).items()}
+    weights = {name: place.weight for name, place in load(module, names, start).items()}
     if criterion is None:
         criterion = _criterion(e, module, names) if train_step is None else _in_train_step
     if optimizer is not None:
