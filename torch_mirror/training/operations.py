@@ -134,13 +134,15 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
                 self.created |= made_here if func is not LITERAL or found[0].numel() <= LITERALS else set()
                 return
             made = tuple(self._look(t, made=True) for t in found)
-            random = _draws(func, args, kwargs)
-            varies = not self._varying.isdisjoint(look.storage for look in looks_in((args, kwargs)))
-            if varies and random and not func._schema.is_mutable and not _of_shapes(func):  # noqa: SLF001 - as above
+            used = [look.storage for look in looks_in((args, kwargs))]
+            here, written = {look.storage for look in made}, _written(func, args, kwargs)
+            random, varies = _draws(func, args, kwargs), not self._varying.isdisjoint(used)
+            if varies and random and not _of_shapes(func) and not (written and len(used) == 1):
                 raise TypeError("it draws random numbers and computes with them at once")
             if varies:
-                self._varying |= {look.storage for look in made}
-            came = tuple(t.clone() for t in found) if random or not varies else ()
+                self._varying |= here | written
+            told = written <= here if written else here.isdisjoint(used)  # by its results, which are no views
+            came = tuple(t.clone() for t in found) if random or (told and not varies) else ()
         except Exception as error:  # noqa: BLE001 - as above
             self.flaw = self.flaw or f"{func} cannot be noted: {_said(error)}"
             return
@@ -252,6 +254,14 @@ def _draws(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         if a.name == "dropout_p":
             return bool(args[i] if i < len(args) else kwargs.get(a.name, a.default_value))
     return True
+
+
+def _written(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> set[int]:
+    """The storages that the operation writes to."""
+    arguments = func._schema.arguments  # noqa: SLF001 - as above
+    given = {a.name: kwargs.get(a.name, args[i] if i < len(args) else None) for i, a in enumerate(arguments)}
+    to = [given[a.name] for a in arguments if a.alias_info is not None and a.alias_info.is_write]
+    return {look.storage for look in looks_in(to)}
 
 
 def _of_shapes(func: Any) -> bool:
