@@ -131,6 +131,33 @@ def test_the_run_is_what_it_is_without() -> None:
         assert torch.equal(p.grad, q.grad)
 
 
+class Constants(nn.Module):
+    """What rests on constants alone, as a view, written to in place, and by what gives nothing back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(5, 4)
+        self.k: Tensor
+        self.register_buffer("k", torch.tensor([0.3, 0.7, 1.1, 1.3]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        several = [self.k * 0.1, self.k / 3]
+        torch._foreach_mul_(several, 0.7)  # as the optimizers call it
+        written = self.k.clone()
+        written[1:].mul_(0.3).add_(several[0][1:])
+        y: Tensor = self.l(x) * self.k.expand(len(x), -1) + written[None].expand(len(x), 4) - several[1]
+        return y
+
+
+def test_constants_are_looked_at_written_to_and_rounded_as_in_the_run() -> None:
+    module, x = Constants(), numbers(7, 5)
+    expected = double(module, x)
+    found = twin(module, x, moved=Moved(), rounded=False)
+    assert all(np.array_equal(found[name], a) for name, a in expected.items())
+    apart = np.abs(twin(module, x)["y"] - expected["y"]) / HALF_ULP
+    assert 0.1 < apart.max() < 8
+
+
 def test_what_was_drawn_is_drawn() -> None:
     """The rows that dropout has left out in float32 are left out in float64."""
     module, x = nn.Sequential(nn.Linear(5, 64), nn.Dropout(0.5)), numbers(7, 5)
@@ -210,6 +237,7 @@ def test_many_constants_share_moves() -> None:
         (lambda m, x: m(x) + x.half().sum().float(), "float16"),
         (lambda m, x: m(x) + x.to_sparse().sum(), "cannot be noted"),
         (lambda m, x: m(x) + torch.normal(m(x).detach(), 1.0), "draws random numbers and computes"),
+        (lambda m, x: nn.functional.rrelu(m(x), training=True), "draws random numbers and computes"),
     ],
 )
 def test_what_cannot_be_noted_is_told_and_the_step_goes_on(forward: Forward, because: str) -> None:

@@ -17,6 +17,7 @@ What cannot be noted is told as a flaw, a clause that follows "because"; the ste
 Sources: torch documentation, torch.utils._python_dispatch.TorchDispatchMode, torch.Tag.nondeterministic_seeded.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -114,7 +115,7 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
         """The arguments, with looks for tensors; what is written to is copied before."""
         try:
             noted = _mapped(args, self._look), _mapped(kwargs, self._look)
-            if func._schema.is_mutable:  # noqa: SLF001 - torch has no other word for it
+            if _facts(func).written:
                 for t in tensors_in((args, kwargs)):
                     self._keep(t)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is not the user's
@@ -134,13 +135,16 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
                 self.created |= made_here if func is not LITERAL or found[0].numel() <= LITERALS else set()
                 return
             made = tuple(self._look(t, made=True) for t in found)
-            random = _draws(func, args, kwargs)
-            varies = not self._varying.isdisjoint(look.storage for look in looks_in((args, kwargs)))
-            if varies and random and not func._schema.is_mutable and not _of_shapes(func):  # noqa: SLF001 - as above
+            used = [look.storage for look in looks_in((args, kwargs))]
+            facts, here = _facts(func), {look.storage for look in made}
+            written, varies = _written(facts, args, kwargs), not self._varying.isdisjoint(used)
+            random = _draws(facts, args, kwargs)
+            if varies and random and not facts.of_shapes and not (written and len(used) == 1):
                 raise TypeError("it draws random numbers and computes with them at once")
             if varies:
-                self._varying |= {look.storage for look in made}
-            came = tuple(t.clone() for t in found) if random or not varies else ()
+                self._varying |= here | written
+            told = written <= here if written else here.isdisjoint(used)  # by its results, which are no views
+            came = tuple(t.clone() for t in found) if random or (told and not varies) else ()
         except Exception as error:  # noqa: BLE001 - as above
             self.flaw = self.flaw or f"{func} cannot be noted: {_said(error)}"
             return
@@ -244,20 +248,39 @@ def _mapped(tree: Any, f: Callable[[Tensor], Any]) -> Any:
     return tree
 
 
-def _draws(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether the operation draws random numbers: one of attention with a dropout of 0 does not."""
-    if torch.Tag.nondeterministic_seeded not in func.tags:
-        return False
-    for i, a in enumerate(func._schema.arguments):  # noqa: SLF001 - torch has no other word for it
-        if a.name == "dropout_p":
-            return bool(args[i] if i < len(args) else kwargs.get(a.name, a.default_value))
-    return True
+class _Facts(NamedTuple):
+    """What torch says of an operation."""
+
+    written: tuple[tuple[int, str], ...]  # the arguments that it writes to, by place and name
+    draws: bool                           # whether it is one that draws random numbers
+    dropout: tuple[int, Any] | None       # the place of its dropout, and what it is by itself
+    of_shapes: bool                       # whether what it draws goes by shapes alone, or is of no use but to choose
 
 
-def _of_shapes(func: Any) -> bool:
-    """Whether what it draws goes by the shape of its argument alone, or is of no use but to choose."""
+@functools.cache
+def _facts(func: Any) -> _Facts:
+    arguments = list(enumerate(func._schema.arguments))  # noqa: SLF001 - torch has no other word for it
     name = str(func).removeprefix("aten.").partition(".")[0]
-    return name.endswith("_like") or name in ("bernoulli", "multinomial")
+    return _Facts(
+        tuple((i, a.name) for i, a in arguments if a.alias_info is not None and a.alias_info.is_write),
+        torch.Tag.nondeterministic_seeded in func.tags,
+        next(((i, a.default_value) for i, a in arguments if a.name == "dropout_p"), None),
+        name.endswith("_like") or name in ("bernoulli", "multinomial"),
+    )
+
+
+def _draws(facts: _Facts, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether random numbers are drawn: attention with a dropout of 0 draws none."""
+    if not facts.draws or facts.dropout is None:
+        return facts.draws
+    place, given = facts.dropout
+    return bool(args[place] if place < len(args) else kwargs.get("dropout_p", given))
+
+
+def _written(facts: _Facts, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> set[int]:
+    """The storages that are written to."""
+    to = [kwargs.get(name, args[i] if i < len(args) else None) for i, name in facts.written]
+    return {look.storage for look in looks_in(to)}
 
 
 def _said(error: Exception) -> str:
