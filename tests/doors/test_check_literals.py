@@ -117,3 +117,13 @@ def test_of_a_factor_0_8_the_number_of_the_code_goes_first(rows: int) -> None:
     result = check(quantised, {"C": normal(rows, 3)}, normal(7, 3, seed=1))
     assert told(result) == ("a factor 0.8 (here 1/1.25) at d(e)",)
     assert ("it alone fits" in result.causes[0]) is (rows == 6)
+
+
+def test_a_sum_for_a_difference_is_named() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        y = x @ p["A"] @ p["B"]
+        d = 2 * (y + t)  # the mistake: y - t
+        return ((y - t) ** 2).sum(), {"A": x.T @ (d @ p["B"].T), "B": (x @ p["A"]).T @ d}
+
+    (cause,) = told(check(mine, *start(4)))
+    assert cause.startswith("+ for - in y - t")

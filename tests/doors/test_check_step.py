@@ -202,6 +202,12 @@ def test_a_cause_has_to_hold_up_to_the_last_step(early: Any, late: Any, cause: s
     assert [told.partition(" (proof")[0] for told in result.causes] == ([cause] if cause else [])
 
 
+def test_a_momentum_that_nobody_asked_for_is_named() -> None:
+    result = check_step(momentum, SGD(0.1), P, G)
+    assert [told.partition(" (proof")[0] for told in result.causes] == ["a momentum of 0.9, where there should be none"]
+    assert "all 160 elements of 20 steps" in result.causes[0]
+
+
 def test_of_an_optimizer_that_is_not_the_reference_s_no_cause_is_told() -> None:
     result = check_step(plain, Twice(), P, G)
     assert result.verdict == "refuted"

@@ -110,7 +110,11 @@ def test_batch_norm_in_evaluation() -> None:
     assert of_evaluation(batch_norm).certified
     biased = planted(batch_norm, "        if self.training:\n            dz = ", "        if True:\n            dz = ")
     result = of_evaluation(biased)  # the gradient of training, in a mode in which the statistics are constants
-    assert [row.name for row in result.rows if row.word == "WRONG"] == ["dW"]
+    (fault,) = result.faults
+    assert fault.gradients == ("dW",)
+    assert line_of(biased, "            dz = (dz_hat") in {line.number for line in fault.wrong}
+    (cause,) = result.causes
+    assert cause.startswith("the terms of a mean and a variance over axis 0, which are given here, too many in d(z) ")
 
 
 def module_and_weights() -> tuple[nn.Module, dict[str, Any]]:
@@ -129,21 +133,30 @@ def theirs(weights: dict[str, Any], name: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("right", "wrong", "cause"),
     [
-        ("", ""),
-        ("np.sqrt(d // HEADS)", "np.sqrt(d)"),
-        ("transpose(0, 2, 1, 3).reshape(N, T, d)", "reshape(N, T, d)"),
-        ("mean(axis=-1, keepdims=True) + 1e-5", "mean(axis=-1, keepdims=True) + 1e-6"),
-        ("centred = x - x.mean(axis=-1, keepdims=True)", "centred = x - x.mean(axis=1, keepdims=True)"),
+        ("", "", ""),
+        ("np.sqrt(d // HEADS)", "np.sqrt(d)", ""),  # a factor inside of softmax: the output is no multiple of anything
+        (
+            "transpose(0, 2, 1, 3).reshape(N, T, d)", "reshape(N, T, d)",
+            "axes 1 and 2 swapped before the shape is (2, 3, 8), in mixed",
+        ),
+        ("axis=-1, keepdims=True) + 1e-5", "axis=-1, keepdims=True) + 1e-6", "1e-05 for the constant 1e-06 in"),
+        (
+            "centred = x - x.mean(axis=-1, keepdims=True)", "centred = x - x.mean(axis=1, keepdims=True)",
+            "the mean over axis 2, not 1, in sum(x) / 3, in each turn",
+        ),
+        ('+ mixed @ p["out_W"] + p["out_b"]', '+ mixed @ p["out_W"]', "out_b added to x"),
     ],
-)
-def test_a_transformer_s_block_by_the_weights_of_a_module(right: str, wrong: str) -> None:
+)  # fmt: skip
+def test_a_transformer_s_block_by_the_weights_of_a_module(right: str, wrong: str, cause: str) -> None:
     port = planted(transformer, right, wrong) if right else transformer
     module, p = module_and_weights()
     x = np.random.default_rng(0).standard_normal((2, 3, 8)).astype(np.float32)
     result = check_forward(port.block, module, p, transformer.NAMES, x)
     assert result.verdict == ("refuted" if right else "certified"), str(result)
+    assert len(result.causes) == bool(cause), str(result)
+    assert all(told.startswith("the module has ") and cause in told for told in result.causes), str(result)
 
 
 # --- updates by hand, and weights of a file --------------------------------------------------------------------

@@ -121,6 +121,13 @@ def unexplained(point: Any) -> list[str]:
 SAID = [
     ("a factor 1/2 at d(W) (proof: with it all 3 elements are within their radius, worst 0; it alone fits)", "factor"),
     ("mask (z1 > 0) left out of d(z1)", "mask left out"),
+    ("dt / 2 * k2 where dt / 2 * k1 (ode.py:21) is due, in each of 4 turns", "computed from another value"),
+    ("the module has the mean over axis 2, not 1, in sum(x) / 3, in each turn", "a layer that differs"),
+    ("axes 1 and 2 swapped before the shape is (2, 3, 8), in mixed", "a layer that differs"),
+    ("a momentum of 0.9, where there should be none", "momentum"),
+    ("+ for - in y - t in 2 * (y - t)", "sign of a term"),
+    ("the terms of a mean and a variance over axis 0, which are given here, too many in d(z)",
+     "statistics that are given"),
     ("mask (z1 > 0) inverted", "mask inverted"),
     ("mask (z1 > 0) is 0 for 1 where both sides are equal, >", "mask at equality"),
     ("mask of z2 for (z1 > 0)", "mask"),

@@ -89,13 +89,13 @@ OF_UPDATES = (
         "momentum", "cause",
         "The buffer of momentum is made or used in another way: PyTorch has v = momentum v + g, then p = p - lr v. "
         "Nesterov's momentum, lr inside the buffer, and a gradient dampened by 1 - momentum are other optimizers.",
-        ("settings",), r"Nesterov|lr inside the buffer|dampened",
+        ("settings",), r"Nesterov|lr inside the buffer|dampened|where there should be none",
     ),
     Entry(
         "settings", "cause",
         "A setting of the optimizer has another number, is left out (as if it were 0 or 1), stands in the place of "
         "another one, is swapped with one, or is taken as 1 - itself: beta for 1 - beta.",
-        ("momentum",), r"as if it were [01]|\bswapped\b|^1 - (.+) for \1|^as if .+ were \S+, not \S+",
+        ("momentum",), r"as if it were [01]|\bswapped\b(?! before)|^1 - (.+) for \1|^as if .+ were \S+, not \S+",
     ),
 )  # fmt: skip
 
@@ -192,8 +192,33 @@ OF_FORMULAS = (
         "The derivative is that of another function, is taken at another value, or has a slip in it. That of tanh is "
         "1 - a^2, that of the sigmoid a (1 - a), with a the value behind the activation and not z before it.",
         ("mask", "another value"),
-        r"the derivative of|taken twice|the square left out|1 - left out|\+ for - in|factor \(1 - .*\) left out"
-        r"|(1 - \S+\^2|\S+ \* \(1 - \S+\)) (for|too many)",
+        r"the derivative of|taken twice|the square left out|1 - left out|\+ for - in \(1 - .*\^2\)"
+        r"|factor \(1 - .*\) left out|(1 - \S+\^2|\S+ \* \(1 - \S+\)) (for|too many)",
+    ),
+    Entry(
+        "sign of a term", "cause",
+        "A sum stands for a difference, or the other way round: y + t for y - t.",
+        ("factor",), r"[+-] for [+-] in",
+    ),
+    Entry(
+        "computed from another value", "cause",
+        "The backward pass computes a value of the forward pass once more, and starts from another one than the "
+        "forward pass did: a stage of Runge-Kutta at k2 where it was at k1. All that is made of it is wrong then.",
+        ("another value",), r"\bwhere .* is due",
+    ),
+    Entry(
+        "statistics that are given", "cause",
+        "The gradient has the terms of a mean and a variance of the batch, as batch norm has in training. Here both "
+        "are given, as in evaluation: dz = dz_hat / std.",
+        ("term too many",), r"terms of a mean and a variance",
+    ),
+    Entry(
+        "a layer that differs", "cause",
+        "Of two forward passes neither is right by itself: the cause says what the other one has in the place of "
+        "yours. Another activation, a softmax or a mean over another axis, an eps, a bias, axes that are swapped "
+        "before a reshape.",
+        ("cause",),
+        r"in the place of|over axis \d+, not|for the constant|swapped before|axes as they are|added to \w+$",
     ),
     Entry(
         "twice", "cause",
@@ -220,7 +245,7 @@ OF_FORMULAS = (
     Entry(
         "factor", "cause",
         "Your value is so many times the right one. 1/2 or 2: the derivative of a square. 1/N, N the batch: a mean "
-        "that is divided by twice, or never. -1: a sign.",
+        "that is divided by twice, or never. -1: a sign. 1/0.25: a number of your forward pass that was forgotten.",
         ("mean for sum", "tie"), r"\ba factor\b",
     ),
     Entry(

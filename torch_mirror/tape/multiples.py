@@ -71,7 +71,9 @@ def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, 
 
 
 SIZES = 3
-"""Different sizes that an array has to have to be known as a multiple."""
+"""Different sizes that an array has to have to be known as a multiple: one tells the factor, and two more have to agree
+with it. Each does so by chance with a probability of about its radii over its size, at most SHARP: 1e-6 for both.
+"""
 
 
 def _first(entry: Entry) -> float:
@@ -166,7 +168,7 @@ def _sharp(room: Array, x: Array) -> bool:
 
 
 def _telling(y: Array) -> bool:
-    """Whether at least three sizes occur."""
+    """Whether at least SIZES sizes occur."""
     sizes = np.abs(y[:4096])
     largest = sizes.max()
-    return len(np.unique((sizes[sizes > 0] / largest).round(9))) >= 3 if largest else False
+    return len(np.unique((sizes[sizes > 0] / largest).round(9))) >= SIZES if largest else False

@@ -26,7 +26,7 @@ from torch_mirror.doors.mirror_causes import function_of
 from torch_mirror.doors.selftest import backward, mirror, run, source, trace, updates, wrongs
 from torch_mirror.doors.selftest.edits import KINDS
 from torch_mirror.doors.selftest.graded import graded
-from torch_mirror.doors.selftest.planting import chosen, room_of
+from torch_mirror.doors.selftest.planting import Made, chosen, room_of, tells
 from torch_mirror.doors.selftest.steps import STEPS
 from torch_mirror.doors.selftest.told import SelfTest, Trial
 from torch_mirror.doors.selftest.wrongs import GRADIENTS, LEFT_OVER, VALUES, Wrong
@@ -142,6 +142,16 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "VALUES", VALUES[5:6])
     monkeypatch.setattr(run, "STEPS", STEPS[:1])
     monkeypatch.setattr(source, "MOST", 1)
+
+
+@pytest.mark.parametrize(("to", "least"), [("float32", 2), ("bfloat16", 8), ("TF32", 8)])
+def test_of_a_cast_that_changes_too_few_elements_no_cause_is_asked(to: str, least: int) -> None:
+    """As many as the search of causes needs; of any other mistake one is enough."""
+    right = np.arange(1.0, 10.0)
+    for changed in (least - 1, least):
+        made = [Made(right, np.where(np.arange(9) < changed, right + 0.25, right), None)]
+        assert tells(wrong(f"a cast to {to}"), made) is (changed == least)
+        assert tells(wrong("2 too many"), made)
 
 
 @pytest.mark.usefixtures("short")

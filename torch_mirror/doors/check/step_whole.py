@@ -66,24 +66,35 @@ def causes(optimizer: Any, run: Run) -> tuple[str, ...]:
 
 
 def mistakes(optimizer: Any) -> Iterator[Mistake]:
-    """Those of Adam that a bias correction hides at the first step, and a decay that an SGD's momentum hides."""
-
-    def other(words: str, **options: Any) -> Mistake:
-        changed = optimizer._replace(**options)
-        return Mistake(words, changed.init, changed.step)
-
+    """Those of Adam that a bias correction hides at the first step; of SGD a decay and a momentum that are hidden."""
     if isinstance(optimizer, Adam):
-        beta1, beta2 = optimizer.betas
-        if beta1 != beta2:
-            yield other("beta1 and beta2 swapped", betas=(beta2, beta1))
-        for c in BETAS:
-            if c not in (beta1, beta2):
-                yield other(f"as if beta1 were {c:g}, not {beta1:g}", betas=(c, beta2))
-                yield other(f"as if beta2 were {c:g}, not {beta2:g}", betas=(beta1, c))
-        if optimizer.bias_correction and isinstance(optimizer.lr, float):
-            words = "t + 1 for t, the number of the step, in the bias correction"
-            yield Mistake(words, optimizer.init, lambda p, g, state, t: optimizer.step(p, g, state, t + 1))
-    if isinstance(optimizer, SGD) and optimizer.momentum and optimizer.weight_decay:
+        yield from _of_adam(optimizer)
+    if isinstance(optimizer, SGD):
+        yield from _of_sgd(optimizer)
+
+
+def _other(optimizer: Any, words: str, **options: Any) -> Mistake:
+    changed = optimizer._replace(**options)
+    return Mistake(words, changed.init, changed.step)
+
+
+def _of_adam(optimizer: Adam) -> Iterator[Mistake]:
+    beta1, beta2 = optimizer.betas
+    if beta1 != beta2:
+        yield _other(optimizer, "beta1 and beta2 swapped", betas=(beta2, beta1))
+    for c in BETAS:
+        if c not in (beta1, beta2):
+            yield _other(optimizer, f"as if beta1 were {c:g}, not {beta1:g}", betas=(c, beta2))
+            yield _other(optimizer, f"as if beta2 were {c:g}, not {beta2:g}", betas=(beta1, c))
+    if optimizer.bias_correction and isinstance(optimizer.lr, float):
+        words = "t + 1 for t, the number of the step, in the bias correction"
+        yield Mistake(words, optimizer.init, lambda p, g, state, t: optimizer.step(p, g, state, t + 1))
+
+
+def _of_sgd(optimizer: SGD) -> Iterator[Mistake]:
+    for c in BETAS if not optimizer.momentum else ():
+        yield _other(optimizer, f"a momentum of {c:g}, where there should be none", momentum=c)
+    if optimizer.momentum and optimizer.weight_decay:
         plain = optimizer._replace(weight_decay=0.0)
 
         def decoupled(p: Tree, g: Tree, state: Any, t: int) -> tuple[Tree, Any]:

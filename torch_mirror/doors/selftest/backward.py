@@ -20,7 +20,7 @@ from torch_mirror.doors.check.derivative import check
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.mirror_causes import function_of
 from torch_mirror.doors.selftest.graded import graded, in_short
-from torch_mirror.doors.selftest.planting import Made, Target, differ, function_with, planted, planting
+from torch_mirror.doors.selftest.planting import Made, Target, differ, function_with, planted, planting, tells
 from torch_mirror.doors.selftest.told import Named, Trial
 from torch_mirror.doors.selftest.wrongs import Wrong
 from torch_mirror.doors.verify import verify
@@ -148,7 +148,7 @@ def _of(
         refuted=refuted,
         located=located,
         right_side=refuted,  # of a backward pass alone there is no other
-        named=_named(c, wrong, elsewhere),
+        named=_named(c, wrong, elsewhere) if c.causes or tells(wrong, arrays) else "not asked",
         where=_where("" if lines else ", ".join(fault.gradients[0] for fault in c.faults), lines),
         cause=in_short(c.causes),
     )

@@ -21,7 +21,7 @@ from reference.experiments import rounded
 from torch_mirror.doors.mirror_causes import causes_of_gradients
 from torch_mirror.doors.selftest.backward import Using, elsewhere_of
 from torch_mirror.doors.selftest.graded import graded, in_short
-from torch_mirror.doors.selftest.planting import Planting, Target, differ, planting
+from torch_mirror.doors.selftest.planting import Planting, Target, differ, planting, tells
 from torch_mirror.doors.selftest.told import Named, Trial
 from torch_mirror.doors.selftest.wrongs import Wrong
 from torch_mirror.doors.verify import verify
@@ -135,7 +135,8 @@ def trials(
             row = _row(certificate, wrong, target, plant, rooms[dtype].get(target.tensor, 0.0))
             if row.changes and wrong.where not in ("value", "loss"):
                 named = named or _named(wide, wrong, target, using)
-                row = row._replace(named=named[0], cause=named[1])
+                asked = named[1] or tells(wrong, plant.made)
+                row = row._replace(named=named[0] if asked else "not asked", cause=named[1])
         except InputError as error:
             row = Trial("tensor", wrong.name, "torch", "", target.tensor, changes=True, said=f"refused: {error}")
         yield row._replace(dtype=dtype, seconds=time.perf_counter() - started)

@@ -5,7 +5,7 @@ one with another gradient, a function in one that changes what comes out; so it 
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ from torch_mirror.doors.check.standin import stand_in
 from torch_mirror.doors.check.untouched import replace_floats, untouched
 from torch_mirror.doors.check.world import World, world_of
 from torch_mirror.doors.selftest.wrongs import Seen, Wrong
+from torch_mirror.tape.edits.rounded import TELLS
+from torch_mirror.tape.edits.search import CAST_BITS
 
 
 class Target(NamedTuple):
@@ -43,6 +45,16 @@ class Made(NamedTuple):
     right: Any
     wrong: Any
     place: Place | None  # the line that computed the tensor
+
+
+def tells(wrong: Wrong, made: Sequence[Made]) -> bool:
+    """Whether a cast changes as many elements as it takes to tell it from other casts; True of any other mistake.
+
+    Of fewer no cause is named (CAST_BITS in tape/edits/search.py), and none is asked for.
+    """
+    to = next((to for to in TELLS if wrong.name.startswith(f"a cast to {to}")), None)
+    arrays = [m for m in made if not hasattr(m.right, "settled")]
+    return to is None or any(TELLS[to] * np.count_nonzero(m.right != m.wrong) >= CAST_BITS for m in arrays)
 
 
 @dataclass(frozen=True)

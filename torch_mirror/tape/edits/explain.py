@@ -218,8 +218,8 @@ def _at_site(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
 
 
 _FAMILIES: Sequence[Callable[[Case, Site], Iterator[Edit]]] = (
-    menu.transposed, menu.moved, menu.permuted, menu.dead, menu.one_element, menu.narrowed, menu.added, menu.earlier,
-    menu.summed,
+    menu.transposed, menu.signs, menu.moved, menu.permuted, menu.dead, menu.one_element, menu.narrowed, menu.added,
+    menu.earlier, menu.summed,
 )  # fmt: skip
 
 

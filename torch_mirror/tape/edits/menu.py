@@ -113,6 +113,18 @@ def _looks(axis: int) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         yield f"shifted by {by} along axis {axis}", partial(np.roll, shift=by, axis=axis)
 
 
+def signs(case: Case, site: Site) -> Edits:
+    """A sum for a difference of two arrays, and back."""
+    node = case.eq.nodes[value_at(case, site)]
+    if node.operation not in ("add", "subtract") or not all(case.arrays[k].ndim for k in node.operands):
+        return
+    a, b = node.operands
+    if node.operation == "add":
+        yield edit_at(site, f"- for + in {name_of(case, site)}", 2, lambda h: h.at(a) - h.at(b))
+    else:
+        yield edit_at(site, f"+ for - in {name_of(case, site)}", 2, lambda h: h.at(a) + h.at(b))
+
+
 def moved(case: Case, site: Site) -> Edits:
     """Rows or columns in another order."""
     me = value_at(case, site)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from torch_mirror.tape.edits.case import Case
-from torch_mirror.tape.edits.edit import Edit, at_node
+from torch_mirror.tape.edits.edit import Edit, Here, at_node
 from torch_mirror.tape.edits.operations import last_put_back, mask, of_sigmoid, of_tanh, repeats, sigmoid, total
 
 Edits = Iterator[Edit]
@@ -45,6 +45,8 @@ def of_operation(case: Case, i: int) -> Edits:
         yield from _axes(case, i)
     if operation == "moved back":
         yield from _indices(case, i)
+    if operation in ("divide", "multiply"):
+        yield from _normalised(case, i)
     yield from _of_softmax(case, i)
     yield from _extra(case, i)
 
@@ -176,6 +178,43 @@ def _axes(case: Case, i: int) -> Edits:
     if case.arrays[i].shape[-1:] == shape[1:]:
         yield at_node(i, f"only the first row of {case.names[k]} in {name}", 3,
                       lambda h: h.at(k)[0].reshape(h.x.shape))  # fmt: skip
+
+
+def _normalised(case: Case, i: int) -> Edits:
+    """g / s where y = (z - m) / s with m and s that are given: as if they were mean and deviation of z itself.
+
+    (g - mean(g) - y mean(g y)) / s, as of batch norm in training (Ioffe & Szegedy, 2015, section 3). The root of a
+    variance with an eps in it changes y^2 by as little, and then this is not the one.
+    """
+    node, nodes = case.eq.nodes[i], case.eq.nodes
+    y = node.back
+    if node.kind != "adjoint" or y is None or nodes[y].operation != node.operation or not case.arrays[y].ndim:
+        return
+    z, s = nodes[y].operands
+    g = next((k for k in node.operands if nodes[k].kind == "adjoint"), None)
+    if g is None or nodes[z].operation != "subtract" or not case.arrays[s].ndim or _varies(case, s):
+        return
+    for axis, n in enumerate(case.arrays[y].shape):
+        if n > 1:
+            words = f"the terms of a mean and a variance over axis {axis}, which are given here, too many in"
+            yield at_node(i, f"{words} {case.names[i]}", 2, lambda h, axis=axis, n=n: h.x - _spread_over(h, y, axis, n))
+
+
+def _varies(case: Case, i: int) -> bool:
+    """Whether a value is made of a variable."""
+    todo = [i]
+    while todo:
+        node = case.eq.nodes[todo.pop()]
+        if node.kind == "leaf":
+            return True
+        todo += node.operands
+    return False
+
+
+def _spread_over(h: Here, y: int, axis: int, n: int) -> Any:
+    """mean(x) + y mean(x y) over the axis, x being g / s, with an s that has one value along it."""
+    x, z = h.x, h.at(y)
+    return np.sum(x, axis=axis, keepdims=True) / float(n) + z * (np.sum(x * z, axis=axis, keepdims=True) / float(n))
 
 
 def _of_softmax(case: Case, i: int) -> Edits:
