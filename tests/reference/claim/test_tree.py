@@ -1,0 +1,20 @@
+"""The names of a parameter tree's arrays."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reference.claim.tree import named
+
+
+class Parameters(NamedTuple):
+    W: Any
+    b: Any
+
+
+def test_the_arrays_of_a_field_are_counted_from_1_and_none_stands_for_a_layer_without() -> None:
+    assert list(named(Parameters([np.ones(1), np.ones(2)], [None, np.ones(2)]))) == ["W1", "W2", "b2"]
+
+
+def test_what_is_no_array_in_a_field_is_a_tree_of_its_own() -> None:
+    assert list(named(Parameters([{"V": np.ones(1)}, {"V": np.ones(2)}], None))) == ["W.0.V", "W.1.V"]
