@@ -10,8 +10,7 @@
 #
 # Needs Python with its venv module, and make. PYTHON=python3.12 chooses another interpreter.
 # NumPy and torch use one thread, unless OMP_NUM_THREADS or its like says otherwise.
-# Python keeps the bytecode of the tests, even where PYTHONDONTWRITEBYTECODE is set: to compile them takes each process
-# that runs some five seconds.
+# Python keeps bytecode, even where PYTHONDONTWRITEBYTECODE is set: each process that runs tests would compile them all.
 
 PYTHON ?= python3
 BIN := .venv/bin

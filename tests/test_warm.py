@@ -87,6 +87,7 @@ def test_what_it_cannot_do_is_left_to_a_fresh_one(arguments: list[str]) -> None:
     assert not is_for_a_copy(arguments, os.environ)
     assert is_for_a_copy(["-c", "1"], os.environ)
     assert is_for_a_copy(["-c", "1"], {**os.environ, "TORCH_MIRROR_TRACEBACK": "1", "PYTHONPATH": "/else", "HOME": "/"})
+    assert is_for_a_copy(["-c", "1"], {**os.environ, "KMP_INIT_AT_FORK": "FALSE"})  # scikit-learn was imported
     assert not is_for_a_copy(["-c", "1"], {**os.environ, "OMP_NUM_THREADS": "7"})
 
 

@@ -15,6 +15,7 @@ options of Python's own, and where a variable differs that is read only while so
 
 import atexit
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -25,12 +26,15 @@ HERE = Path(__file__).parent
 VARIABLES = dict(os.environ)
 """As they are before any test."""
 
-START = """#!{python} -ISs
-import sys
+START = """import sys
 sys.path.insert(0, {here!r})
 from program import run
-run({python!r}, {address!r}, {started_with!r}, {arguments!r} + sys.argv[1:])
+run({python!r}, {address!r}, {started_with!r}, sys.argv[1:])
 """
+BEGIN = """#!/bin/sh
+exec {python} -ISs {start} {arguments} "$@"
+"""
+"""By a shell, as a system reads no path with a space behind ``#!``, and no long one."""
 
 
 def python() -> str:
@@ -40,7 +44,12 @@ def python() -> str:
 
 @cache
 def folder() -> Path:
-    """A folder with ``python`` and ``torch-mirror``, for a shell's PATH. The server ends with this process."""
+    """A folder with ``python`` and ``torch-mirror``, for a shell's PATH. The server ends with this process.
+
+    Where the system is not Linux these are the ones that are installed.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return Path(sys.executable).parent
     made = tempfile.TemporaryDirectory(prefix="warm")
     address = Path(made.name) / "server"
     server = subprocess.Popen(
@@ -51,12 +60,14 @@ def folder() -> Path:
     assert given is not None
     assert said is not None
     assert said.readline() == b"listening\n"
-    for name, arguments in {"python": [], "torch-mirror": ["-m", "torch_mirror"]}.items():
-        text = START.format(
-            python=sys.executable, here=str(HERE), address=str(address), started_with=VARIABLES, arguments=arguments
+    start = Path(made.name) / "start.py"
+    start.write_text(START.format(here=str(HERE), python=sys.executable, address=str(address), started_with=VARIABLES))
+    for name, arguments in {"python": "", "torch-mirror": "-m torch_mirror"}.items():
+        program = Path(made.name) / name
+        program.write_text(
+            BEGIN.format(python=shlex.quote(sys.executable), start=shlex.quote(str(start)), arguments=arguments)
         )
-        (Path(made.name) / name).write_text(text)
-        (Path(made.name) / name).chmod(0o755)
+        program.chmod(0o755)
 
     def end() -> None:
         given.close()

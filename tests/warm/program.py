@@ -12,8 +12,11 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 LOADING = ("OMP_", "OPENBLAS_", "MKL_", "KMP_", "GOTO", "ATEN_", "TORCH_", "PYTORCH_", "NPY_", "MPL", "LD_", "PYTHON")
-LATER = ("PYTHONPATH", "TORCH_MIRROR_")
-"""Variables that are read while something loads, and of those the ones that a copy looks at anew."""
+LATER = ("PYTHONPATH", "TORCH_MIRROR_", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
+"""Variables that are read while something loads, and those of them that a copy looks at anew or that change nothing.
+
+scikit-learn sets the last two where it is imported, which a test before may have done.
+"""
 
 
 def run(python: str, address: str, started_with: Mapping[str, str], arguments: list[str]) -> NoReturn:
