@@ -214,3 +214,28 @@ def test_a_port_that_no_edit_explains_says_so() -> None:
     result = checked(ported(gelu, lambda p, a: 1.01 * (a @ p["W2"]) + 0.7 * p["b2"]))  # two mistakes
     assert result.causes == ()
     assert "no single edit of yours explains it" in str(result)
+
+
+class Running(nn.Module):
+    """The statistic that batch norm would keep after these data: torch's momentum is the share of the new one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.9 * self.mean + 0.1 * x.mean(0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"), [(0.9, 0.1, ""), (0.1, 0.9, "0.1 and 1 - 0.1 swapped in "), (0.8, 0.2, "")]
+)
+def test_a_momentum_that_is_the_share_of_the_old_statistic_is_named(old: float, new: float, cause: str) -> None:
+    def mine(p: Any, x: Any) -> Any:
+        return old * p["mean"] + new * x.mean(axis=0)
+
+    draw = np.random.default_rng(0).normal
+    result = check_forward(mine, Running(), {"mean": draw(size=4)}, {"mean": "mean"}, draw(size=(6, 4)))
+    assert result.verdict == ("certified" if old == 0.9 else "refuted")
+    assert len(result.causes) == bool(cause)
+    assert all(told.startswith(f"the module has {cause}") for told in result.causes)

@@ -282,3 +282,14 @@ def test_a_target_that_counts_as_a_constant_has_its_way_out(*, share: float, fac
     ways = [note for note in result.notes if note.endswith("torch_mirror.surrogate(value, 0)")]
     assert bool(ways) is told
     assert all(way.startswith("dW, db: right if no gradient goes through y (test_surrogate.py:") for way in ways)
+
+
+def test_a_gradient_of_another_shape_is_none_that_is_meant() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        y = x @ p["W"]
+        z = y * y
+        return (z + y).sum(), {"W": np.ones((1, *p["W"].shape)), "V": 0 * p["V"]}
+
+    result = check(mine, P, X)
+    assert result.verdict == "refuted"
+    assert not any("surrogate(value, 0)" in note for note in result.notes)

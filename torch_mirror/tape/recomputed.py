@@ -119,6 +119,8 @@ def _explains(v: View, swap: Swap, wrong: Sequence[str]) -> bool:
     made: dict[int, Any] = {n: s.tape.values[m] for n, m in swap.instead.items()}
     for name in (*wrong, *(name for name in s.gradients if name not in wrong)):
         own, expected = s.gradients[name], derivative_by(s, v.derivatives, name)
+        if own.shape != expected.shape:
+            return False
         if (n := number_of(own)) is None:
             continue
         for k in sorted(s.above[name]):

@@ -194,6 +194,8 @@ def _undeclared(seen: Followed, d: Derivatives, wrong: list[str], faults: tuple[
 
 def _stopped(scene: Scene, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
     """The way out where all gradients are right but for one value that they take for a constant."""
+    if not all(not fault.causes or fault.causes[0].startswith("term ") for fault in faults):
+        return ()  # what is left out where a gradient is stopped is a term
     where, names = stopped(scene, wrong, unnamed=len(faults) > 1), ", ".join(map(gradient_name, wrong))
     way = f"if that is meant, declare it: {DECLARED}(value, 0)"
     return (f"{names}: right if no gradient goes through {where}; {way}",) if where else ()

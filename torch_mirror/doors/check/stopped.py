@@ -73,6 +73,8 @@ def _about(v: View, given: dict[int, Number], wrong: Sequence[str]) -> bool:
     for name in wrong:
         seen, expected = v.scene.gradients[name].value, found.get(name)
         largest = float(np.abs(seen).max(initial=0))
-        if expected is None or not 0 < largest < np.inf or np.abs(seen - expected).max() > ROUGHLY * largest:
+        if expected is None or seen.shape != expected.shape or not 0 < largest < np.inf:
+            return False
+        if np.abs(seen - expected).max() > ROUGHLY * largest:
             return False
     return True

@@ -4,6 +4,7 @@
     term         a bias that is left out here
     shape        axes swapped before a reshape, or not swapped
     mean         over another axis
+    shares       c and 1 - c swapped, as of a running statistic
     eps          another one, or outside of the root, or left out
     softmax      over another axis
     variance     divided by N - 1 for N, or by N
@@ -42,6 +43,7 @@ def of_forward(case: Case) -> Edits:
         yield from _variance(case, i)
         yield from _terms(case, i)
         yield from _moves(case, i)
+        yield from _shares(case, i)
         yield from _means(case, i)
 
 
@@ -114,6 +116,22 @@ def _terms(case: Case, i: int) -> Edits:
         own = case.arrays[k].shape
         if own and shape[len(shape) - len(own) :] == own:
             yield at_node(i, f"{words} added to {case.names[i]}", cost, lambda h, k=k: h.x + h.at(k))
+
+
+def _shares(case: Case, i: int) -> Edits:
+    """c x + (1 - c) y with c and 1 - c swapped: a running statistic's momentum is the share of the new one in torch."""
+    nodes, node = case.eq.nodes, case.eq.nodes[i]
+    if node.operation != "add" or any(nodes[k].operation != "multiply" for k in node.operands):
+        return
+    (c, x), (d, y) = (sorted(nodes[k].operands, key=lambda k: case.arrays[k].ndim) for k in node.operands)
+    numbers = all(nodes[k].kind == "constant" and not case.arrays[k].ndim for k in (c, d))
+    if numbers and 0 < case.arrays[c] < 1 and abs(case.arrays[c] + case.arrays[d] - 1) < EXACT:
+        words = f"{case.names[c]} and 1 - {case.names[c]} swapped in {case.names[i]}"
+        yield at_node(i, words, 1, lambda h: h.at(d) * h.at(x) + h.at(c) * h.at(y))
+
+
+EXACT = 1e-12
+"""Two shares add up to 1 but for rounding; what is made of them is proven on balls."""
 
 
 def _moves(case: Case, i: int) -> Edits:
