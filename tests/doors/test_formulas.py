@@ -231,6 +231,14 @@ def test_compiled_code_runs_as_it_does_without() -> None:
     assert "compiled" in untold(layers(50), using)
 
 
+def test_whatever_comes_of_looking_at_formulas_the_verdict_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise ZeroDivisionError("by 0")
+
+    monkeypatch.setattr("torch_mirror.doors.formulas.offs", fails)
+    assert "ZeroDivisionError: by 0" in untold(layers(50), mirrored)
+
+
 def test_a_refuted_run_is_not_looked_at() -> None:
     c, found = judged(layers(50), lambda e: plain(e, nn.LayerNorm(6)), explain=False)
     assert c.verdict == "refuted"

@@ -61,6 +61,8 @@ def formulas_of(
         return _judged(e, using, noted, run, explain=explain)
     except (NoTwinError, TorchMirrorError) as error:
         return _untold(str(error))
+    except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking at formulas
+        return _untold(f"looking at them ended in {type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
 def _judged(e: Experiment, using: Session, noted: Noted, run: Trace, *, explain: bool) -> Formulas:

@@ -178,6 +178,12 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
 
     def close(self, wanted: Mapping[str, tuple[Tensor | None, Callable[[Array], Array]]]) -> None:
         """The step is done: note where the tensors are that are asked for, and what the storages started from."""
+        try:
+            self._close(wanted)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.flaw = self.flaw or f"its tensors cannot be found: {_said(error)}"
+
+    def _close(self, wanted: Mapping[str, tuple[Tensor | None, Callable[[Array], Array]]]) -> None:
         if self.flaw:
             return
         known = self.starts.keys() | self._looked.keys()
