@@ -33,7 +33,8 @@ def test_the_workflow_runs_the_script_that_is_run_by_hand() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert {"push", "pull_request"} == set(CI[True])  # YAML 1.1 reads "on" as true
     assert f">={job['strategy']['matrix']['python'][0]}" == PROJECT["requires-python"]
-    assert "make --jobs=2 --output-sync gate lint" in (ROOT / ".ci" / "run").read_text().splitlines()
+    made = [line.split() for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("make ")]
+    assert any("gate" in targets for targets in made)
 
 
 def test_the_action_passes_on_what_it_declares_by_the_environment() -> None:
