@@ -70,19 +70,15 @@ def segments(
             p, state = step(objective, p, seen, optimizer, state, t, sow)
         if "loss" in wanted and objective.deferred and steps:
             rows["loss"] = [plant("loss", _losses(e, rows["y"], data, room, size))]
+        stacked = [{n: _stack(n, row, room, size + 1) for n, row in some.items()} for some in (parameters, states)]
+        for row in (*parameters.values(), *states.values()):
+            row.clear()  # what is stacked is held once
         tensors: Mapping[str, Array] = _Stacks(
             {name: rows[name] for name in each if name in wanted and steps}, room, size, objective
         )
         if rooms > 1 and len(steps) == 1:  # of code that uses its memory again the next step may overwrite them
             tensors = {name: a.copy() for name, a in tensors.items()}
-        yield Trace(
-            len(steps),
-            constants,
-            {name: _stack(name, row, room, size + 1) for name, row in parameters.items()},
-            tensors,
-            first,
-            {name: _stack(name, row, room, size + 1) for name, row in states.items()},
-        )
+        yield Trace(len(steps), constants, stacked[0], tensors, first, stacked[1])
 
 
 def read_only(data: Data) -> Data:

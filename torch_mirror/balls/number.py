@@ -38,6 +38,10 @@ DEEP = 32
 """Radii that are left to be evaluated one from the other: each takes some eight of Python's thousand frames."""
 
 
+MANY = 4096
+"""Elements from which the radii of a few are worth asking for by themselves."""
+
+
 class OpenSum(NamedTuple):
     """A sum of products or terms that may still take a term.
 
@@ -205,8 +209,10 @@ class Number:
         """The elements that ``look`` gives for any array of this shape, where it puts them; 0 may be among them."""
         value, total = look(self.value), self.open
         rule = None if self.exact else (lambda take: take(np.asarray(look(self.radius))))
+        if rule is not None and value.size >= MANY and not self.open and _same_order(self.value, value):
+            rule = _of_the_same(self, look)
         origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
-        made = Number(value, 0, self.format, rule, total and _seen(total, self.shape, look), origin)
+        made = Number(value, 0, self.format, rule, total and _seen(total, self.value, look, value), origin)
         made.made_of((self,))
         if (tape := current()) is not None:
             tape.note(made, "view", Kind.MOVES, Number.view, (self,), (look,))
@@ -303,9 +309,20 @@ def _mT(a: Array) -> Array:
     return a.mT
 
 
-def _seen(total: OpenSum, shape: tuple[int, ...], look: Look) -> OpenSum:
-    """The sums that ``look`` gives of those of an array of that shape."""
-    grid = total.grid
+def _of_the_same(x: Number, look: Look) -> Rule:
+    """The rule of a large view of all of x: of a few elements x need not have every radius."""
+
+    def rule(take: Take) -> Any:
+        if take is everything:
+            return np.asarray(look(x.radius))
+        return x.e(lambda a: a if not np.ndim(a) else take(np.asarray(look(np.broadcast_to(a, x.shape)))))
+
+    return rule
+
+
+def _seen(total: OpenSum, of: Array, look: Look, value: Array) -> OpenSum:
+    """The sums that ``look`` gives of those of an array like ``of``, of which it gives ``value``."""
+    grid, at, some, shape = total.grid, total.at, total.some, of.shape
 
     def bound(gamma: float) -> Array:
         return np.asarray(look(np.broadcast_to(total.bound(gamma), shape)))
@@ -314,4 +331,18 @@ def _seen(total: OpenSum, shape: tuple[int, ...], look: Look) -> OpenSum:
         low = grid() if grid else None
         return None if low is None else np.asarray(look(np.broadcast_to(low, shape)))
 
-    return OpenSum(total.terms, bound, lowest if grid else None)
+    def there(index: tuple[Array, ...]) -> tuple[Array, ...]:
+        return np.unravel_index(np.ravel_multi_index(index, value.shape), shape)
+
+    same = bool(shape and value.shape) and _same_order(of, value)
+    return OpenSum(
+        total.terms, bound, lowest if grid else None,
+        (lambda index: at(there(index))) if at and same else None,
+        (lambda index: some(there(index))) if some and same else None,
+    )  # fmt: skip
+
+
+def _same_order(a: Array, b: Array) -> bool:
+    """Whether b is a view of all of a's elements, one behind the other in the same order, as a reshaping is."""
+    whole = a.size == b.size and a.flags.c_contiguous and b.flags.c_contiguous
+    return whole and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from reference.arrays import Array
 from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import sums
+from torch_mirror.balls.take import Take
 from torch_mirror.judge.findings import Check, Finding, Findings, Row, Side
 
 DEEPEST = 1024
@@ -52,7 +53,6 @@ def compare(seen: Array, equation: Ball, where: Where, *, roomy: bool = False, a
 
 
 def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bool) -> Row:
-    centre = equation.value
     tensors = where.entries(seen)
     if not seen.size:
         return Row(where.tensor, where.check, where.side, tensors)
@@ -62,6 +62,15 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
         return Row(
             where.tensor, where.check, where.side, tensors, seen.size, under=under, resolution=resolution, zero=zero
         )
+
+    if picked is None and seen.size >= VERY_MANY and (row := _in_blocks(seen, equation, where)):
+        return row
+    return _closely(seen, equation, where, above, picked, under)
+
+
+def _closely(seen: Array, equation: Ball, where: Where, above: float, picked: Array | None, under: float) -> Row:
+    """The row by the radii of the elements picked, at least one, or of all; the others lie below ``under``."""
+    centre, tensors = equation.value, where.entries(seen)
 
     def take(array: Array) -> Array:
         return array if picked is None else _picked(array, seen.shape, picked)
@@ -103,6 +112,36 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
         where.tensor, where.check, where.side, tensors, seen.size - vacuous, vacuous, infinite,
         worst, max(under, highest) if worst is None else under, first, resolution, zero,
         unbounded=unbounded,
+    )  # fmt: skip
+
+
+def _in_blocks(seen: Array, equation: Ball, where: Where) -> Row | None:
+    """The row of a large tensor whose elements are looked at in blocks that fit a cache; never are all radii held.
+
+    None where one is outside, infinite, or too wide to tell at a glance: then all of them are needed.
+    """
+    highest, at, widest = 0.0, 0, 0.0
+    for start in range(0, seen.size, BLOCK):
+        take = block(seen.shape, slice(start, start + BLOCK))
+        centre = take(equation.value)
+        radius = np.broadcast_to(allowed_of(equation, take), centre.shape)
+        error = np.abs(take(seen) - centre)
+        if not (np.isfinite(error).all() and float(radius.max()) < np.finfo(error.dtype).max):
+            return None
+        ratio = _ratio(error, radius)
+        best = int(ratio.argmax())
+        if float(ratio[best]) > highest:
+            highest, at = float(ratio[best]), start + best
+        widest = max(widest, float(radius.max()))
+    entries = where.entries(seen)
+    least = float(np.abs(equation.value.reshape(entries, -1)[:, :GLANCE]).max(axis=1).min())
+    if highest > 1 or widest > least:
+        return None
+    resolution, zero = _resolution(seen, equation, where)
+    worst = _finding(seen, equation, where, at) if highest > 0 else None
+    return Row(
+        where.tensor, where.check, where.side, where.entries(seen), seen.size,
+        worst=worst, under=highest if worst is None else 0.0, resolution=resolution, zero=zero,
     )  # fmt: skip
 
 
@@ -186,6 +225,9 @@ WORTH_A_LOOK = 0.25
 MANY = 4096
 """Elements of a tensor from which that pays."""
 
+VERY_MANY = 1 << 18
+"""Elements from which some are looked at first, to know what to seek."""
+
 BLOCK = 1 << 14
 """Elements looked at in one go."""
 
@@ -198,8 +240,25 @@ def _selected(seen: Array, equation: Ball, above: float) -> tuple[Array | None, 
         if picked is not None:
             return picked, share
     differs = seen != equation.value
-    few = 4 * int(np.count_nonzero(differs)) < seen.size
-    return np.flatnonzero(differs) if few else None, 0.0
+    if 4 * int(np.count_nonzero(differs)) < seen.size:
+        return np.flatnonzero(differs), 0.0
+    return _by_a_first_look(seen, equation, above) if seen.size >= VERY_MANY else (None, 0.0)
+
+
+def _by_a_first_look(seen: Array, equation: Ball, above: float) -> tuple[Array | None, float]:
+    """The same of a sum of which nothing is known yet: what some of its elements use of their radii says what to seek.
+
+    These are among those looked at, so that the worst of them is named; and every element that may be worse is.
+    """
+    first = np.arange(0, seen.size, 1 + seen.size // PROBES)
+    radius = _few_of_a_sum(equation, seen.shape, first)
+    if radius is None:
+        return None, 0.0
+    error = np.abs(_picked(seen, seen.shape, first) - _picked(equation.value, seen.shape, first))
+    highest = float(np.max(_ratio(error, _bound(equation) * radius)))
+    share = min(max(above, highest), 1.0)
+    picked = _suspects(seen, equation, share) if share > 0 else None
+    return (None, 0.0) if picked is None else (np.union1d(first, picked), share)
 
 
 def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
@@ -235,10 +294,15 @@ def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
 
 def _radius_at(equation: Ball, shape: tuple[int, ...], picked: Array, take: Callable[[Array], Array]) -> Array:
     """The radius at flat positions."""
-    radius = None
-    if equation.open:
-        radius = sums.radius_at(equation.open, equation.format, np.unravel_index(picked, shape))
+    radius = _few_of_a_sum(equation, shape, picked)
     return np.asarray(equation.e(take)) if radius is None else radius
+
+
+def _few_of_a_sum(equation: Ball, shape: tuple[int, ...], picked: Array) -> Array | None:
+    """The same of a sum whose operands are exact, where a few elements are cheaper to have than all."""
+    if not equation.open:
+        return None
+    return sums.radius_at(equation.open, equation.format, np.unravel_index(picked, shape))
 
 
 def _picked(array: Array, shape: tuple[int, ...], flat: Array) -> Array:
@@ -260,6 +324,22 @@ def allowed(equation: Ball) -> Array:
     """The largest admissible distance of another evaluation from the centre, element by element."""
     distance: Array = _bound(equation) * equation.radius
     return distance
+
+
+def allowed_of(equation: Ball, take: Take) -> Array:
+    """The same of the elements that ``take`` selects."""
+    distance: Array = _bound(equation) * equation.e(take)
+    return distance
+
+
+def block(shape: tuple[int, ...], here: slice) -> Take:
+    """What takes these elements, counted flat, of an array that broadcasts to the shape; a number is left as it is."""
+
+    def take(a: Any) -> Any:
+        a = np.asarray(a)
+        return a if not a.ndim else np.broadcast_to(a, shape).reshape(-1)[here]
+
+    return take
 
 
 def _ratio(error: Array, radius: Array) -> Array:

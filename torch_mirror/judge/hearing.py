@@ -17,6 +17,7 @@ from torch_mirror.judge.checks.born import Born, born
 from torch_mirror.judge.checks.doubtful import judge_doubts, one_step
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.own_run import judge_own_run, jumps, suspects
+from torch_mirror.judge.checks.same import judge_same
 from torch_mirror.judge.checks.start import judge_start
 from torch_mirror.judge.checks.trajectory import grown, judge_free_run
 from torch_mirror.judge.findings import Findings, Side, merge
@@ -44,12 +45,13 @@ class Plan(NamedTuple):
     sample: Array     # the steps of NumPy's run that are judged by themselves
     kept: Array       # the steps of torch's run that are kept, to be looked at for doubts
     size: int         # steps of a segment
-    flaw: str | None  # why the steps are evaluated one by one, if they are
+    flaw: str | None  # why the steps are evaluated one by one, though they are small enough to be evaluated together
+    large: bool = False  # one step alone fills a segment
 
     @property
     def stacks(self) -> bool:
         """Whether steps are evaluated together."""
-        return self.flaw is None
+        return self.flaw is None and not self.large
 
 
 class Motion(NamedTuple):
@@ -84,8 +86,10 @@ def plan_of(experiment: Experiment) -> Plan:
     """The plan of an experiment's hearing."""
     e = experiment
     small = numbers_a_step(e) <= SMALL
-    sample = _spread(e.steps, _few(e, e.steps))
-    return Plan(small, sample, steps_kept(e, e.steps), min(segment_steps(e), max(e.steps, 1)), stacking_flaw(e))
+    sample, kept = _spread(e.steps, _few(e, e.steps)), steps_kept(e, e.steps)
+    most = segment_steps(e)
+    flaw = None if most == 1 else stacking_flaw(e)  # of a large step nothing is stacked
+    return Plan(small, sample, kept, min(most, max(e.steps, 1)), flaw, large=most == 1)
 
 
 def _few(experiment: Experiment, steps: int) -> int:
@@ -132,7 +136,7 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
         ends=ends,
         ends_relative=ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none without a step
         born=so_far.born or _born(e, torch, numpy, merge([findings, own])),
-        sample=(*so_far.sample, *_kept(torch, plan.kept)),
+        sample=(*so_far.sample, *_kept(torch, plan.kept, alone=not last)),
     )
 
 
@@ -144,9 +148,10 @@ def _born(e: Experiment, torch: Trace, numpy: Trace, found: Findings) -> Born | 
     return born(e, torch, numpy, max(unbounded.step, torch.first))
 
 
-def _kept(trace: Trace, sample: Array) -> list[Trace]:
-    """The sampled steps among those of a trace."""
-    return [one_step(trace, t) for t in sample.tolist() if trace.first <= t < trace.first + trace.steps]
+def _kept(trace: Trace, sample: Array, *, alone: bool) -> list[Trace]:
+    """The sampled steps among those of a trace. alone: in memory of their own, as the trace's is written to again."""
+    here = [t - trace.first for t in sample.tolist() if trace.first <= t < trace.first + trace.steps]
+    return [one_step(trace, trace.first + i) if alone else trace.at(slice(i, i + 1)) for i in here]
 
 
 def with_doubts(experiment: Experiment, heard: Hearing, steps: int, side: Side, *, stacks: bool) -> Findings:
@@ -170,7 +175,7 @@ def hear_alone(
         found = [merge([*found, judge_locally(e, part, side)])]
     findings = merge(found)
     seen = so_far.seen or evidence(findings, trace, trace)
-    sampled = (*so_far.sample, *_kept(trace, sample))
+    sampled = (*so_far.sample, *_kept(trace, sample, alone=True))
     return Hearing(findings, motion=watch(e, so_far.motion, trace), seen=seen, givens=givens, sample=sampled)
 
 
@@ -181,8 +186,13 @@ def _judge_sample(e: Experiment, plan: Plan, numpy: Trace, above: float) -> list
     alike: dict[int, list[Part]] = {}  # by how many samples they see, and without stacking each by itself
     found: list[Findings] = []
     for t in here.tolist():
-        one = numpy.at(slice(t - numpy.first, t - numpy.first + 1)).astype(wider)
-        if not found:
+        one = numpy.at(slice(t - numpy.first, t - numpy.first + 1))
+        same = judge_same(e, one) if plan.large else None
+        if same is not None:
+            found.append(same)
+            continue
+        one = one.astype(wider)
+        if not alike:
             of_features, givens = judge_givens(e, one, "numpy")
         found.append(of_features)  # the same beside every step, as they were computed once
         (part,) = parts(e, one, givens, stacks=plan.stacks)

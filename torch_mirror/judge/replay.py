@@ -274,10 +274,11 @@ def _only_data(part: Part) -> Data:
     return _each(part.data, lambda a: a[0]) if part.batched else part.data
 
 
-def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
+def evaluate(experiment: Experiment, part: Part, sow: Sow, optimizer: Any = None) -> None:
     """Run the equations of the part's steps; what is sown has an axis of steps in front, whether they stack or not.
 
-    Raises InputError where they ask for what balls have no rule for, and where they raise anything themselves.
+    optimizer: one in the place of the experiment's, which makes the update. Raises InputError where the equations ask
+    for what balls have no rule for, and where they raise anything themselves.
     """
     e, last = experiment, "the start"
 
@@ -288,7 +289,7 @@ def evaluate(experiment: Experiment, part: Part, sow: Sow) -> None:
 
     p, state, data, t = start_of(part)
     try:
-        step(_objective(e, part), p, data, e.optimizer, state, t, noted)
+        step(_objective(e, part), p, data, optimizer or e.optimizer, state, t, noted)
     except TorchMirrorError:
         raise
     except Exception as error:  # whatever somebody's code raises on balls

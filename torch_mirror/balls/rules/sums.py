@@ -64,11 +64,15 @@ def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
 def _radius(total: OpenSum, fmt: Format) -> Array:
     gamma = fmt.gamma(total.terms)
     bound = total.bound(gamma) * (1 + 4 * gamma)  # itself a sum of that many terms, rounded as badly
-    e = bound + (2 * total.terms + 1) * fmt.tiny
     grid = total.grid() if total.grid else None
+    roomy = float(np.max(bound, initial=0)) < gamma * fmt.huge / 2
+    if grid is None and roomy:
+        bound += (2 * total.terms + 1) * fmt.tiny  # the usual case, in the memory that there is
+        return bound
+    e = bound + (2 * total.terms + 1) * fmt.tiny
     if grid is not None:
         e = np.where(fits_grid(bound / gamma, grid, fmt), 0, e)
-    if not float(np.max(bound, initial=0)) < gamma * fmt.huge / 2:
+    if not roomy:
         e = np.where(bound < gamma * fmt.huge / 2, e, np.inf)
     return e
 

@@ -9,7 +9,7 @@ tensor what the reference's own code makes of the same operands.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,9 @@ from reference.claim.tree import zip_with
 from reference.errors import TorchMirrorError
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.format import format_of
+from torch_mirror.balls.format import Format, format_of
 from torch_mirror.judge.checks.forms import forms_of, of_update
+from torch_mirror.judge.compare import block
 from torch_mirror.judge.doubts import COMMON, SAME, Sample, doubt_of
 from torch_mirror.judge.findings import Doubt, Findings, Side
 from torch_mirror.judge.replay import Givens, Part, as_ball, evaluate, judge_givens, lifted, loss_of, parts, together
@@ -29,6 +30,11 @@ from torch_mirror.judge.replay import Givens, Part, as_ball, evaluate, judge_giv
 CLEAR = 4.0
 """Deviations that no error of a sum may exceed for it to be cleared at once: fewer than would be a doubt."""
 
+LARGE = 1 << 18
+"""Elements of a tensor from which it is looked at in blocks."""
+
+BLOCK = 1 << 14
+"""Elements of a block."""
 
 LIKELY = 0.01
 """The probability below which more steps are looked at, where there are some."""
@@ -66,15 +72,15 @@ def _doubts(
     wider = np.dtype(np.float64 if e.dtype == np.float32 else np.longdouble)
     first = np.dtype(np.float64)
     steps = _alike(e, sample[-few:], first, stacks=stacks)
-    single = [_evaluated(e, part, 1.0) for part in steps]
-    left = [name for name in wanted if not _cleared(e, steps, single, name)]
-    samples = _samples(e, steps, single, left)
+    tallies = [_tallies(e, part, wanted) for part in steps]
+    left = [name for name in wanted if not _cleared([some[name] for some in tallies], format_of(e.dtype).u)]
+    samples = _samples(e, steps, left)
     left = [name for name, one in samples.items() if doubt_of(one, len(wanted), LIKELY)]
     if not left or not format_of(wider).u < format_of(e.dtype).u:
         return {}
     if wider != first or len(sample) > few:
         steps = _alike(e, sample, wider, stacks=stacks)
-        samples = _samples(e, steps, [_evaluated(e, part, 1.0) for part in steps], left)
+        samples = _samples(e, steps, left)
     again = [_again(e, part) for part in _alike(e, sample, e.dtype, stacks=stacks)]
     doubts: dict[str, Doubt] = {}
     for name in left:
@@ -114,35 +120,63 @@ def _held(part: Part, name: str) -> Array:
     return part.after[name] if name in part.after else part.tensors[name]
 
 
-def _cleared(e: Experiment, steps: Sequence[Part], one: Sequence[Mapping[str, Ball]], name: str) -> bool:
+class _Tally(NamedTuple):
+    """How the errors of a tensor lie in the radii r = q + d of one deviation."""
+
+    worst: float    # the largest |error| / r
+    size: int
+    squares: float  # the sum of (error / r)^2
+    along: float    # that of error x / r^2
+    norm: float     # that of (x / r)^2
+    sums: bool      # whether it is one sum of exact operands
+
+
+def _tallies(e: Experiment, part: Part, wanted: Sequence[str]) -> dict[str, _Tally]:
+    """Of these tensors by name, each as soon as its equation is known: no radius of another is held then."""
+    names, fmt = {*wanted}, format_of(e.dtype)
+    tallies: dict[str, _Tally] = {}
+
+    def note(name: str, ball: Ball) -> None:
+        if name in names:
+            tallies[name] = _tally(ball, _held(part, name), fmt)
+
+    _run_on_balls(e, part, 1.0, note)
+    return tallies
+
+
+def _tally(ball: Ball, seen: Array, fmt: Format) -> _Tally:
+    """Of an elementwise equation in blocks that fit a cache; a sum has all its radii at once."""
+    is_sum = ball.open is not None
+    worst = squares = along = norm = 0.0
+    for start in range(0, max(seen.size, 1), seen.size or 1 if seen.size < LARGE else BLOCK):
+        take = block(seen.shape, slice(start, start + (BLOCK if seen.size >= LARGE else seen.size)))
+        x = take(ball.value)
+        r = ball.slack * (1 + 64 * fmt.u) * (take(ball.radius) if is_sum else ball.e(take)) + fmt.tiny
+        error = take(seen) - x
+        ratio = error / r
+        worst = max(worst, float(np.abs(ratio).max(initial=0)))
+        squares += float(np.vdot(ratio, ratio))
+        along += float(np.vdot(ratio / r, x))
+        x = x / r
+        norm += float(np.vdot(x, x))
+    return _Tally(worst, seen.size, squares, along, norm, is_sum and ball.open.at is not None)
+
+
+def _cleared(tallies: Sequence[_Tally], u: float) -> bool:
     """Whether none of the three signs of a doubt can come, by the radii r = q + d of one deviation.
 
     None does where no error is above its r and no factor above SAME units. Where the tensor is one sum of exact
     operands q is 0, and then errors may be up to CLEAR r, if their root mean square is at most r.
     """
-    u, tiny = format_of(e.dtype).u, format_of(e.dtype).tiny
-    along = norm = squares = 0.0
-    worst, size, sums = 0.0, 0, True
-    for part, balls in zip(steps, one, strict=True):
-        ball, seen = balls[name], _held(part, name)
-        x = ball.value
-        r = ball.slack * (1 + 64 * u) * ball.radius + tiny
-        error = seen - x
-        ratio = error / r
-        worst, size = max(worst, float(np.abs(ratio).max(initial=0))), size + x.size
-        squares += float(np.vdot(ratio, ratio))
-        sums = sums and ball.open is not None and ball.open.at is not None
-        weighted = ratio / r
-        along, norm = along + float(np.vdot(weighted, x)), norm + float(np.vdot(x / r, x / r))
-    within = worst <= CLEAR and squares <= size if sums else worst <= 1
+    worst, size = max(t.worst for t in tallies), sum(t.size for t in tallies)
+    squares, along, norm = (sum(t[i] for t in tallies) for i in (2, 3, 4))
+    within = worst <= CLEAR and squares <= size if all(t.sums for t in tallies) else worst <= 1
     return within and (abs(along) <= SAME * u * norm)
 
 
-def _samples(
-    e: Experiment, steps: Sequence[Part], one: Sequence[Mapping[str, Ball]], wanted: Sequence[str]
-) -> dict[str, Sample]:
+def _samples(e: Experiment, steps: Sequence[Part], wanted: Sequence[str]) -> dict[str, Sample]:
     """What is known of these tensors, the reference's own evaluation apart, for which the exact value stands."""
-    two = [_evaluated(e, part, 2.0) for part in steps] if wanted else []
+    one, two = ([_evaluated(e, part, spread) for part in steps] if wanted else [] for spread in (1.0, 2.0))
     return {name: _sample(e, steps, one, two, name) for name in wanted}
 
 
@@ -206,15 +240,21 @@ def _forms(e: Experiment, steps: Sequence[Part], name: str) -> tuple[Array | flo
 
 def _evaluated(e: Experiment, part: Part, spread: float) -> dict[str, Ball]:
     """Every tensor's equation on the trace's values, with radii of so many deviations of each sum."""
+    found: dict[str, Ball] = {}
+    _run_on_balls(e, part, spread, found.__setitem__)
+    return found
+
+
+def _run_on_balls(e: Experiment, part: Part, spread: float, note: Callable[[str, Ball], None]) -> None:
     fmt = format_of(e.dtype)._replace(spread=spread)
 
     def anew(_name: str, a: Any) -> Any:
         return Ball(a.value, 0 if a.exact else a.radius, fmt) if isinstance(a, Ball) else a
 
-    def noted(equation: Any) -> Any:
-        return as_ball(equation, fmt)
+    def as_it_is(name: str, equation: Any) -> None:
+        note(name, as_ball(equation, fmt))
 
-    return _run(e, _each(part, anew), noted, lambda a: lifted(a, fmt))
+    _run(e, _each(part, anew), as_it_is, lambda a: lifted(a, fmt))
 
 
 def _again(e: Experiment, part: Part) -> dict[str, Any]:
@@ -223,7 +263,9 @@ def _again(e: Experiment, part: Part) -> dict[str, Any]:
     def plain(_name: str, a: Any) -> Any:
         return a.value if isinstance(a, Ball) else a
 
-    return _run(e, _each(part, plain), np.array, np.array)
+    found: dict[str, Any] = {}
+    _run(e, _each(part, plain), lambda name, value: found.update({name: np.array(value)}), np.array)
+    return found
 
 
 def _each(part: Part, change: Callable[[str, Any], Any]) -> Part:
@@ -231,19 +273,15 @@ def _each(part: Part, change: Callable[[str, Any], Any]) -> Part:
     return part._replace(p=p, state=state, data=tuple(zip_with(change, tree) for tree in part.data))
 
 
-def _run(
-    e: Experiment, part: Part, noted: Callable[[Any], Any], lift: Callable[[Array], Any]
-) -> dict[str, Any]:
-    """Every tensor's equation, by name, on what the part holds of its operands."""
+def _run(e: Experiment, part: Part, note: Callable[[str, Any], None], lift: Callable[[Array], Any]) -> None:
+    """Note every tensor's equation, by name, on what the part holds of its operands."""
     held = {**part.tensors, **part.after}
-    found: dict[str, Any] = {}
 
     def plant(name: str, equation: Any) -> Any:
-        found[name] = noted(equation)
+        note(name, equation)
         planted = lift(held[name]) if name in held else equation
         if name == "y" and e.objective.deferred and "loss" in held:
-            found["loss"] = noted(loss_of(e, part, planted))
+            note("loss", loss_of(e, part, planted))
         return planted
 
     evaluate(e, part, plant)
-    return found

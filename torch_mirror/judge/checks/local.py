@@ -13,6 +13,7 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.forms import judge_other_forms
+from torch_mirror.judge.checks.updates import InBlocks, Update, judge_update
 from torch_mirror.judge.compare import Where, compare
 from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, lifted, loss_of, roomy, states_before
@@ -52,7 +53,19 @@ def judge_locally(
             judge("loss", part.tensors["loss"], loss_of(e, part, planted))
         return planted
 
+    def judge_large(update: Update) -> bool:
+        nonlocal worst
+        rows = judge_update(update, lambda name: Where(name, side, "local", part.steps), worst) if room else None
+        if rows is None:
+            return False
+        found.append(Findings(tuple(rows)))
+        worst = max([worst, *(row.worst.ratio for row in rows if row.worst)])
+        return True
+
+    # in blocks the update's own code runs on what the trace holds, which is to be of the run's precision
+    own = not every and all(a.dtype == e.dtype for a in part.after.values())
+    in_blocks = own and getattr(e.optimizer, "elementwise", False)
     with np.errstate(all="ignore"):
-        evaluate(e, part, plant)
+        evaluate(e, part, plant, InBlocks(e.optimizer, part.steps, part.after, judge_large) if in_blocks else None)
     merged = merge(found)
     return judge_other_forms(e, part, merged) if side == "torch" and merged.first else merged

@@ -37,16 +37,19 @@ from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.end_to_end import free_step, judge_end_to_end
-from torch_mirror.judge.compare import allowed
+from torch_mirror.judge.compare import allowed, allowed_of, block
 from torch_mirror.judge.findings import Finding, Findings, merge, refuted_by
 from torch_mirror.judge.replay import Part, entries, lifted, remembering, single
 
-PART = 499
-"""Every PART-th parameter goes into the cheap part of r; a prime, so that no row or column is favoured."""
-
+PARTS = 499, 17
+"""Every so many-th parameter goes into a cheap part of r: the cheapest first. Primes, so that no row or column is
+favoured."""
 
 CACHED = 10_000
 """Numbers from which an array of one step is worth a call of its own."""
+
+BLOCK = 1 << 14
+"""Numbers of such an array that are looked at in one go."""
 
 
 class Distances(NamedTuple):
@@ -86,11 +89,11 @@ def judge_free_run(
         amplified = _amplified(new, after)
         if sample is None:
             findings, balls = judge_end_to_end(e, free, part)
-            found, radius = [findings], _norm([allowed(balls[name]) for name in after])
+            found, radius = [findings], _norm([balls[name] for name in after])
         else:
             found, radius = [], np.zeros(len(part.steps))
             if _unexplained(Distances(distance, amplified, radius, before), part).any():
-                radius = _part_of_radius(e, part, free)
+                radius = _part_of_radius(e, part, free, PARTS[0])
             unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius, before), part))
             for i in sorted({*sampled, *unexplained.tolist()}):
                 findings, radius[i], _ = _propagate(e, single(part, i))
@@ -108,11 +111,11 @@ def _at_samples(
     """
     unknown = np.full(len(part.steps), np.nan)
     distances = Distances(distance, unknown, np.zeros(len(part.steps)), before)
-    gradients = {str(gradient_of(e.slots, name)) for name in theirs}
-    if grown(part, distances) and gradients <= part.tensors.keys():
-        fmt = format_of(e.dtype)
-        of_trace = {name: lifted(part.tensors[name], fmt) for name in gradients}
-        distances = distances._replace(radius=_part_of_radius(e, part, of_trace))
+    gradients, fmt = {str(gradient_of(e.slots, name)) for name in theirs}, format_of(e.dtype)
+    for stride in PARTS if gradients <= part.tensors.keys() else ():
+        if grown(part, distances):
+            of_trace = {name: lifted(part.tensors[name], fmt) for name in gradients}
+            distances = distances._replace(radius=_part_of_radius(e, part, of_trace, stride))
     found = []
     for i in sampled:
         one = slice(i, i + 1)
@@ -128,26 +131,27 @@ def _propagate(e: Experiment, one: Part) -> tuple[Findings, float, dict[str, Bal
         free = free_step(e, one)
         findings, balls = judge_end_to_end(e, free, one)
         after = {name: free[name] for name in named(e.parameters)}
-        return findings, float(_norm([allowed(balls[name]) for name in after])[0]), after
+        return findings, float(_norm([balls[name] for name in after])[0]), after
 
 
-def _part_of_radius(e: Experiment, whole: Part, gradients: Mapping[str, Ball]) -> Array:
-    """The norm of the update's own radii over every PART-th parameter, with these gradients taken as exact.
+def _part_of_radius(e: Experiment, whole: Part, gradients: Mapping[str, Ball], stride: int) -> Array:
+    """The norm of the update's own radii over every ``stride``-th parameter, with these gradients taken as exact.
 
     With the free step's gradients it is at most r, as a radius only grows with those of its operands. 0 where an
     optimizer does not update each parameter by itself, as a part of them then tells nothing.
     """
-    if not (getattr(e.optimizer, "elementwise", False) and whole.stacks):
+    if not getattr(e.optimizer, "elementwise", False):
         return np.zeros(len(whole.steps))
     fmt = format_of(e.dtype)
 
     def part(a: Ball) -> Ball:
-        return Ball(a.value.reshape(len(a.value), -1)[:, ::PART], 0, fmt)
+        return Ball(a.value.reshape(len(a.value), -1)[:, ::stride], 0, fmt)
 
     w, state = (zip_with(lambda _, a: part(a), tree) for tree in (whole.p, whole.state))
     dw = zip_with(lambda name, _: part(gradients[str(gradient_of(e.slots, name))]), whole.p)
-    after, _ = e.optimizer.step(w, dw, state, np.array(whole.steps))
-    return _norm([allowed(ball) for ball in named(after).values()])
+    t = np.array(whole.steps) if whole.stacks else whole.steps[0]  # a part that does not stack is of one step
+    after, _ = e.optimizer.step(w, dw, state, t)
+    return _norm([*named(after).values()])
 
 
 def _explain(part: Part, distances: Distances) -> list[Findings]:
@@ -182,7 +186,7 @@ def _apart(pairs: list[tuple[Array, Array]]) -> Array:
     """The Euclidean norm of a - b over all pairs, for each step.
 
     In float64, where the difference of two float32 numbers is not rounded a second time. Differences of
-    a large network are taken a step at a time: they then stay in the cache until they are squared.
+    a large network are taken a block at a time: they then stay in the cache until they are squared.
     """
     total = np.zeros(len(pairs[0][0]))
     for a, b in pairs:
@@ -190,16 +194,32 @@ def _apart(pairs: list[tuple[Array, Array]]) -> Array:
             difference = np.subtract(a, b, dtype=np.float64).reshape(len(a), -1)
             total += np.vecdot(difference, difference)
             continue
-        difference = np.empty(a[0].shape)
+        room = np.empty(BLOCK)
         for t in range(len(a)):
-            np.subtract(a[t], b[t], out=difference, dtype=np.float64)
-            total[t] += np.vdot(difference, difference)
+            u, v = a[t].reshape(-1), b[t].reshape(-1)
+            for start in range(0, u.size, BLOCK):
+                here = slice(start, start + BLOCK)
+                difference = np.subtract(u[here], v[here], out=room[: u[here].size], dtype=np.float64)
+                total[t] += np.vdot(difference, difference)
     return np.sqrt(total)
 
 
-def _norm(parts: list[Array]) -> Array:
-    """The Euclidean norm over everything but the first axis, which counts steps; in float64."""
-    return _apart([(part, np.broadcast_to(part.dtype.type(0), part.shape)) for part in parts])
+def _norm(balls: list[Ball]) -> Array:
+    """The Euclidean norm of what the balls allow, over everything but the first axis, which counts steps; in float64.
+
+    Of a large tensor that is no sum the radii are evaluated a block at a time, and never held together.
+    """
+    total = np.zeros(len(balls[0].value))
+    for ball in balls:
+        shape = ball.value.shape
+        if len(total) > 1 or ball.open or ball.value.size < CACHED:
+            distance = allowed(ball).astype(np.float64, copy=False).reshape(len(total), -1)
+            total += np.vecdot(distance, distance)
+            continue
+        for start in range(0, ball.value.size, BLOCK):
+            distance = np.asarray(allowed_of(ball, block(shape, slice(start, start + BLOCK))), np.float64)
+            total += np.vdot(distance, distance)
+    return np.sqrt(total)
 
 
 def _unexplained(distances: Distances, part: Part) -> Array:
