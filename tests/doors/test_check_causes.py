@@ -1,6 +1,7 @@
 """Causes in check: named where they are proven, tied where they cannot be told apart, and never a false one."""
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -277,3 +278,27 @@ def test_what_a_call_makes_on_its_way_has_not_the_name_of_what_it_gives() -> Non
         causes = check(function, p, *data).causes
         assert causes
         assert not any("of another turn" in cause or "d(y)" in cause or "d(np.convolve" in cause for cause in causes)
+
+
+def of_the_largest(p: Any, x: Any, mask: Any) -> Any:
+    h = np.maximum(x @ p["W"] + p["b"], 0)
+    mean = (h * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
+    arg = np.where(mask[..., None] > 0, h, -1e9).argmax(axis=1)
+    pool = np.hstack([mean, np.take_along_axis(np.where(mask[..., None] > 0, h, -1e9), arg[:, None], axis=1)[:, 0]])
+    dpool = np.outer(2 * (pool @ p["w"]), p["w"])
+    k = h.shape[2]
+    dh = (dpool[:, :k] / mask.sum(1, keepdims=True))[:, None] * mask[..., None]
+    dmax = np.zeros_like(h)
+    np.put_along_axis(dmax, arg[:, None], dpool[:, None, :k], axis=1)  # the mean's half, not that of the largest
+    dz = (dh + dmax) * (h > 0)
+    dw = pool.T @ (2 * (pool @ p["w"]))
+    return ((pool @ p["w"]) ** 2).sum(), {"W": np.einsum("smi,smh->ih", x, dz), "b": dz.sum((0, 1)), "w": dw}
+
+
+def test_a_value_without_a_name_is_told_by_its_line() -> None:
+    d = np.random.default_rng(7)
+    p = {"W": d.normal(size=(3, 4)), "b": d.normal(size=4), "w": d.normal(size=8)}
+    mask = np.arange(5) < np.array([[3], [5], [2], [4], [1], [3]])
+    told = str(check(of_the_largest, p, d.normal(size=(6, 5, 3)), mask))
+    assert "dL/d  " not in told
+    assert re.search(r"the derivative by test_check_causes.py:\d+ is computed nowhere", told), told

@@ -212,7 +212,9 @@ def _missing(s: Scene, have: int, place: int) -> str:
         return f"{share}: those of the others are added nowhere"
     between = _between(s, place, have)
     if len(between) > 3 or not between:
-        return f"dL/d {name_of(s, place)} is computed nowhere"
+        name, line = name_of(s, place), line_of(s, place)
+        by = f"dL/d {name}" if name else f"the derivative by {'a value' if line is None else line.place}"
+        return f"{by} is computed nowhere"
     told = ((written(s, n) or name_of(s, n), line_of(s, n)) for n in between)
     what = dict.fromkeys(f"{text}{f' ({line.place})' if line else ''}" for text, line in told)
     return f"it is computed nowhere: the step back through {', '.join(what)} is missing"
