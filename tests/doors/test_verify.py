@@ -99,9 +99,10 @@ def test_the_verdict_does_not_depend_on_segments(size: int, monkeypatch: pytest.
     monkeypatch.setattr(reference_training, "SEGMENT_BYTES", size * bytes_a_step)
     assert reference_training.segment_steps(e) == size
     parts = verify(e)
-    assert (parts.verdict, parts.judged, parts.tensors, parts.worst) == (
-        whole.verdict, whole.judged, whole.tensors, whole.worst,
-    )  # fmt: skip
+    assert (parts.verdict, parts.judged, parts.tensors) == (whole.verdict, whole.judged, whole.tensors)
+    # Of a step that fills a segment NumPy's own sample is told as one radius at most: judge/checks/same.py.
+    told = [row.worst for row in whole.rows if row.worst is not None and (size > 1 or row.side == "torch")]
+    assert parts.worst == max(told, key=lambda worst: worst.ratio)
 
 
 def test_no_step_is_vacuous() -> None:

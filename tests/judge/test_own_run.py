@@ -54,7 +54,7 @@ def at_one_call(tensor: str, call: int, wrong: Callable[[Array], Array]) -> Plan
 def verified(patch: pytest.MonkeyPatch, e: Experiment, plant: Plant) -> Certificate:
     """The certificate of two runs, of which NumPy's has the fault."""
     honest = training.segments
-    patch.setattr(training, "segments", lambda e, record, size: honest(e, record, size, plant))
+    patch.setattr(training, "segments", lambda e, record, size, rooms: honest(e, record, size, plant, rooms=rooms))
     try:
         return verify(e)
     finally:
@@ -146,8 +146,8 @@ def test_a_state_that_goes_wrong_behind_the_update_is_found(size: int, monkeypat
     """It shows in the parameters a step later, in whatever segment that is."""
     e, now, honest = small("mlp-relu", optimizer=MOMENTUM), list[bool](), training.segments
 
-    def segments(*arguments: Any) -> Iterator[Any]:
-        run = honest(*arguments)
+    def segments(e: Experiment, record: Any, size: int, rooms: int) -> Iterator[Any]:
+        run = honest(e, record, size, rooms=rooms)
         while True:
             now.append(True)
             segment = next(run, None)

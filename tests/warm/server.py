@@ -187,7 +187,7 @@ def ended(what: str, rest: list[str]) -> int:
         interrupted = isinstance(error, KeyboardInterrupt)
     atexit._run_exitfuncs()
     try:
-        for stream in filter(None, (sys.stderr, sys.stdout)):
+        for stream in (s for s in (sys.stderr, sys.stdout) if s is not None and not s.closed):  # as Python does
             stream.flush()
     except OSError:
         return 120
