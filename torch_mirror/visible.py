@@ -17,11 +17,6 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def visible_lines(text: str) -> str:
-    """The same of a text of several lines, which stay lines."""
-    return "\n".join(map(visible, text.split("\n")))
-
-
 def inert(line: str) -> str:
     r"""A line that GitHub's runner prints and does not obey: a colon or a ``#`` is written as ``\x3a`` or ``\x23``.
 

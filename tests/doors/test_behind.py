@@ -195,28 +195,25 @@ def made_until(error: BaseException, count: int) -> Iterator[int]:
     raise error
 
 
-def test_what_judging_raises_comes_before_what_making_the_next_one_raises() -> None:
-    def judge(one: int) -> None:
-        if one == 1:
-            raise InputError("judging", "nothing", one)
+def judge_until(one: int, end: int) -> None:
+    if one == end:
+        raise InputError("judging", "nothing", one)
 
+
+def test_what_judging_raises_comes_before_what_making_the_next_one_raises() -> None:
     for way in (in_turn, one_behind):
         seen: list[int] = []
         with pytest.raises(InputError, match="judging"):
-            seen += way(made_until(ZeroDivisionError(), 2), judge)
+            seen += way(made_until(ZeroDivisionError(), 2), partial(judge_until, end=1))
         with pytest.raises(ZeroDivisionError):
-            seen += way(made_until(ZeroDivisionError(), 1), judge)
+            seen += way(made_until(ZeroDivisionError(), 1), partial(judge_until, end=1))
 
 
 def test_everything_that_was_judged_before_an_error_is_handed_out() -> None:
-    def judge(one: int) -> None:
-        if one == 2:
-            raise InputError("judging", "nothing", one)
-
     for way in (in_turn, one_behind):
         seen: list[int] = []
         with pytest.raises(InputError):
-            seen.extend(way(range(9), judge))
+            seen.extend(way(range(9), partial(judge_until, end=2)))
         assert seen == [0, 1]
 
 
