@@ -1,5 +1,6 @@
 """Lines and causes where layers, stages or time steps are turns of a loop."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,18 @@ def test_of_right_stages_with_another_mistake_no_value_is_called_wrong(monkeypat
     assert not any("is due" in cause for cause in check(mine, ODE, normal(7, 3, seed=3), normal(7, 3, seed=4)).causes)
     assert found
     assert not any(found)
+
+
+def test_where_time_is_up_nobody_says_that_nothing_else_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = list[bool]()
+    own = recomputed._explains
+
+    def explains(*given: Any) -> bool:
+        found.append(own(*given))
+        return found[-1]
+
+    monkeypatch.setattr(recomputed, "_explains", explains)
+    monkeypatch.setattr(recomputed, "time", SimpleNamespace(process_time=lambda: 1e9 if any(found) else 0.0))
+    (cause,) = check(runge_kutta, ODE, normal(7, 3, seed=3), normal(7, 3, seed=4)).causes
+    assert "there was no time to try all" in cause
+    assert "it alone fits" not in cause

@@ -44,10 +44,11 @@ def recomputed(v: View, wrong: Sequence[str], spelled: Callable[[str], str], unt
     wrong: names of parameters; spelled: the gradient's name for one; until: by time.process_time
     """
     s, until = v.scene, min(until, time.process_time() + SECONDS)
-    tried, fits = 0, list[Swap]()
+    tried, fits, complete = 0, list[Swap](), True
     with paused(), np.errstate(all="ignore"):
         for swap in _swaps(s):
             if time.process_time() > until:
+                complete = False
                 break
             tried += 1
             if _explains(v, swap, wrong):
@@ -58,6 +59,7 @@ def recomputed(v: View, wrong: Sequence[str], spelled: Callable[[str], str], unt
     below = _made_of(s, frozenset(first.instead))  # is no other cause
     same = [first, *(swap for swap in others if not swap.instead.keys() <= below)]
     alone = "it alone fits" if len(same) == 1 else "nothing simpler fits"
+    alone = alone if complete else "there was no time to try all"
     count = sum(s.gradients[name].size for name in s.gradients)
     proof = f"(proof: with it all {count:,} elements are within their radius; {alone}, {tried:,} values tried)"
     lines = [line for swap in same if (line := line_of(s, swap.first)) is not None]
