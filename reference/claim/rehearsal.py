@@ -14,6 +14,7 @@ from reference.arrays import Array, Sow, keep
 from reference.claim.objective import Supervised, checked_output
 from reference.claim.slots import Role, Slot, Slots
 from reference.claim.tree import beside_leaves, named, zip_with
+from reference.claim.update import declared
 from reference.errors import InputError, TorchMirrorError
 
 
@@ -112,7 +113,46 @@ def _rehearse_update(e: Claim, p: Any, gradients: dict[str, Array]) -> Any:
             expected = "to be the same from the same numbers each time"
             came = "another one after other gradients: is something kept in an object? Own's start makes a state of it"
             raise InputError(f"tensor {name} after an update", expected, came)
+    if declared(e.optimizer):
+        _check_elementwise(e, p, gradients, state, results[0])
     return state
+
+
+LEAP = 2.0**20
+"""How many times the largest gradient one element becomes: a norm that bounds an update is beyond its bound then."""
+
+
+def _check_elementwise(e: Claim, p: Any, gradients: dict[str, Array], state: Any, once: dict[str, Array]) -> None:
+    """Raise InputError where the optimizer says that each element is updated by itself, and others change with one.
+
+    One element of each parameter, with its gradient and state, becomes 0 and then large. It is a trial, no proof.
+    """
+    parameters = named(p)
+    largest = max((np.abs(a).max(initial=0) for a in gradients.values()), default=0)
+    sizes = {name: a.size for name, a in parameters.items()}
+    sizes |= {name: sizes[of] for name, of in _owners(state, parameters).items()}
+
+    def changed(name: str, a: Array, value: Any) -> Array:
+        a = a.copy()
+        if a.size and a.size == sizes.get(name):
+            a.flat[a.size // 2] = value
+        return a
+
+    for value in (0, LEAP * (1 + largest)):
+        of_p = zip_with(lambda name, a, c=value: changed(name, a, c), p)
+        of_state = zip_with(lambda name, a, c=value: changed(name, a, c), state)
+        g = zip_with(lambda name, _, c=value: changed(name, gradients[name], c), p)
+        with _told("the optimizer, with one large gradient,"), np.errstate(all="ignore"):
+            after, next_state = e.optimizer.step(of_p, g, of_state, 0, keep)
+        for name, a in {**named(after), **named(next_state)}.items():
+            before = once[name]
+            others = np.flatnonzero((a != before) & ~(np.isnan(a) & np.isnan(before)))
+            others = others[others != a.size // 2]
+            if len(others) and a.size == sizes.get(name):
+                index = [int(i) for i in np.unravel_index(others[0], a.shape)]
+                expected = "each element to be updated by itself, as elementwise=True says"
+                came = f"{name}{index}, which changed with another element alone: leave elementwise=True out"
+                raise InputError("the optimizer", expected, came)
 
 
 def _after_update(

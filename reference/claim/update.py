@@ -21,6 +21,8 @@ from reference.claim.objective import takes_sow
 from reference.claim.tree import Tree, named, zip_with
 from reference.errors import InputError
 
+HOME = "reference.optimizers"
+
 
 class Own(NamedTuple):
     """An optimizer of a function (p, gradients), (p, gradients, state) or (p, gradients, state, t).
@@ -28,7 +30,7 @@ class Own(NamedTuple):
     Arguments that have a default, such as ``lr=0.1``, are left at it, but for those called ``state`` and ``t``. The
     function may write to what it is given, which are copies, and return nothing; or return the next p, or p and the
     next state. start: the state before the first step, from p. elementwise: whether each element of a parameter
-    is updated from its own gradient alone, which lets more be told of it.
+    is updated from its own gradient alone, which lets more be told of it; before a run it is tried (``rehearsal``).
     """
 
     update: Callable[..., Any]
@@ -93,6 +95,16 @@ def checked_optimizer(optimizer: Any, steps: int) -> Any:
     check = getattr(optimizer, "checked", None)
     optimizer = optimizer if check is None else check(steps)
     return optimizer if takes_sow(optimizer.step, by_name=True) else Sowing(optimizer)
+
+
+def declared(optimizer: Any) -> bool:
+    """Whether it is somebody's word that each element is updated by itself: of the reference's own, tests show it."""
+    if not getattr(optimizer, "elementwise", False):
+        return False
+    groups = getattr(optimizer, "groups", None)
+    if type(optimizer).__module__ == f"{HOME}.groups" and groups is not None:
+        return any(declared(own) for _, own in groups)
+    return not type(optimizer).__module__.startswith(f"{HOME}.")
 
 
 def copied(tree: Tree) -> Tree:

@@ -261,8 +261,8 @@ def test_what_cannot_be_recorded_is_told() -> None:
         run.trace(e)
 
 
-# It ends without its destructors, when the first process is done: a group that DistributedDataParallel still holds at the
-# interpreter's end may abort the process there (https://github.com/pytorch/pytorch/issues/190489).
+# It ends without its destructors, when the first process is done: a group that DistributedDataParallel still holds at
+# the interpreter's end may abort the process there (https://github.com/pytorch/pytorch/issues/190489).
 OTHER_PROCESS = """
 import os
 import sys

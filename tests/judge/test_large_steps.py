@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import reference
-from reference.arrays import Array
+from reference.arrays import Array, keep
 from reference.claim.experiment import Experiment
+from reference.claim.tree import named, zip_with
 from reference.losses import SquaredError
 from reference.networks import mlp
 from reference.optimizers.adam import Adam
@@ -152,6 +153,38 @@ def test_a_block_that_is_not_looked_at_would_hide_an_error(monkeypatch: pytest.M
     assert row_of(locally(e, wrong), "W1").first is not None
     monkeypatch.setattr(updates, "_differing", without_the_last)
     assert row_of(locally(e, wrong), "W1").first is None
+
+
+def test_somebodys_word_that_elements_are_updated_each_by_itself_is_not_enough_for_blocks() -> None:
+    """Torch forgot to bound the norm. No block of the gradient is beyond the bound, but the whole is."""
+    trace = train(large())
+    g = trace.tensors["dW1"][1]
+    bound = 0.9 * float(np.linalg.norm(g))
+    flat = g.reshape(-1)
+    assert all(np.linalg.norm(flat[i : i + updates.BLOCK]) < bound for i in range(0, g.size, updates.BLOCK))
+
+    def update(p: Any, g: Any, t: Any) -> Any:
+        late = np.asarray(t).reshape(-1)[0] > 0  # so that a trial of the first step shows nothing
+        scale = {name: np.minimum(1, bound / np.linalg.norm(g[name])) if late else 1.0 for name in p}
+        return {name: p[name] - 0.01 * (scale[name] * g[name]) for name in p}
+
+    class ByName(NamedTuple):
+        """Parameters by their names, as the update takes them."""
+
+        optimizer: Any
+        elementwise: bool = True
+
+        def init(self, p: Any) -> Any:
+            return {}
+
+        def step(self, p: Any, g: Any, state: Any, t: Any, sow: Any = keep) -> Any:
+            after = self.optimizer(named(p), named(g), t)
+            return zip_with(lambda name, _: sow(name, after[name]), p), state
+
+    e = replace(large(), optimizer=ByName(update))
+    first = row_of(locally(e, trace, stacks=False), "W1").first
+    assert first is not None
+    assert first.step == 1
 
 
 # --- a first look at a large sum, and radii in blocks ------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reference
-from reference import SGD, Experiment, SquaredError, experiments
+from reference import SGD, Experiment, Own, SquaredError, experiments
 from reference.arrays import keep
 from reference.errors import InputError
 from torch_mirror import certify
@@ -224,3 +224,74 @@ def test_one_name_for_two_tensors() -> None:
 
     with pytest.raises(InputError, match="tensor z: expected to be sown once a step"):
         reference.train(replace(experiment(), network=Twice()))
+
+
+# --- updates that say elementwise=True ------------------------------------------------------------------------
+
+
+def _momentum(p: Any, g: Any, state: Any) -> None:
+    for name in ("W", "b"):
+        v, w, dw = state["v"][name], getattr(p, name), getattr(g, name)
+        v[...] = 0.9 * v + dw + 0.01 * w
+        w -= 0.1 * v
+
+
+def _adagrad(p: Any, g: Any, state: Any) -> None:
+    """Its state goes by other names, so that nobody knows which parameter it is of."""
+    for name in ("W", "b"):
+        squares, w, dw = state[f"squares of {name}"], getattr(p, name), getattr(g, name)
+        squares += dw * dw
+        w -= 0.1 * dw / (np.sqrt(squares) + 1e-8)
+
+
+def _velocities(p: Any) -> Any:
+    return {"v": {"W": np.zeros_like(p.W), "b": np.zeros_like(p.b)}}
+
+
+def _squares(p: Any) -> Any:
+    return {"squares of W": np.zeros_like(p.W), "squares of b": np.zeros_like(p.b)}
+
+
+@pytest.mark.parametrize("own", [Own(_momentum, _velocities, True), Own(_adagrad, _squares, True)])
+def test_an_update_of_each_element_by_itself_is_believed(own: Own) -> None:
+    assert replace(experiment(), optimizer=own).slots
+
+
+def _clipped(p: Any, g: Any) -> None:
+    p.W[...] -= 0.1 * g.W * min(1, 1e4 / np.linalg.norm(g.W))
+    p.b[...] -= 0.1 * g.b
+
+
+def _clipped_together(p: Any, g: Any) -> None:
+    scale = min(1, 1e4 / np.sqrt((g.W**2).sum() + (g.b**2).sum()))
+    p.W[...] -= 0.1 * scale * g.W
+    p.b[...] -= 0.1 * scale * g.b
+
+
+def _by_rows(p: Any, g: Any) -> None:
+    p.W[...] -= 0.1 * g.W / np.sqrt((g.W**2).sum(axis=1, keepdims=True))
+    p.b[...] -= 0.1 * g.b
+
+
+def _centred(p: Any, g: Any) -> None:
+    p.W[...] -= 0.1 * (g.W - g.W.mean())
+    p.b[...] -= 0.1 * g.b
+
+
+def _by_weights(p: Any, g: Any) -> None:
+    p.W[...] -= 0.1 * np.abs(p.W).max() * g.W
+    p.b[...] -= 0.1 * g.b
+
+
+def _shared_state(p: Any, g: Any, state: Any) -> None:
+    state["v"]["W"][...] = 0.9 * state["v"]["W"] + g.W.sum()
+    p.W[...] -= 0.1 * state["v"]["W"]
+    p.b[...] -= 0.1 * g.b
+
+
+@pytest.mark.parametrize("update", [_clipped, _clipped_together, _by_rows, _centred, _by_weights, _shared_state])
+def test_an_update_that_says_elementwise_and_is_not_is_refused(update: Any) -> None:
+    own = Own(update, _velocities if update is _shared_state else None)
+    assert replace(experiment(), optimizer=own).slots  # it may be so, if it does not say otherwise
+    with pytest.raises(InputError, match=r"itself, as elementwise=True says, got .*: leave elementwise=True out"):
+        _ = replace(experiment(), optimizer=own._replace(elementwise=True)).slots

@@ -11,6 +11,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
+from reference.claim.update import declared
 from torch_mirror.balls.format import format_of
 from torch_mirror.judge.checks.forms import judge_other_forms
 from torch_mirror.judge.checks.updates import InBlocks, Update, judge_update
@@ -64,7 +65,7 @@ def judge_locally(
 
     # in blocks the update's own code runs on what the trace holds, which is to be of the run's precision
     own = not every and all(a.dtype == e.dtype for a in part.after.values())
-    in_blocks = own and getattr(e.optimizer, "elementwise", False)
+    in_blocks = own and getattr(e.optimizer, "elementwise", False) and not declared(e.optimizer)
     with np.errstate(all="ignore"):
         evaluate(e, part, plant, InBlocks(e.optimizer, part.steps, part.after, judge_large) if in_blocks else None)
     merged = merge(found)

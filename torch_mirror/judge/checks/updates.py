@@ -1,5 +1,8 @@
 """The update of a large parameter, in blocks that fit a cache, where each element is updated by itself.
 
+Somebody's word for that is not enough here (``reference.claim.update.declared``): a norm that bounds the whole tensor
+may not bound a block of it, and a torch that forgot the bound would agree with every block.
+
 The optimizer's own code is run once more, without balls, on some thousand elements at a time of what the trace holds
 before a step. That is an evaluation of the equation as its ball's centre is one: an element that comes out the same,
 bit for bit, is the centre. Balls are made of the others alone, which are few: torch's fused multiply-add rounds once
