@@ -1,4 +1,4 @@
-"""--backend dask: on a local cluster of two workers, one of which is killed; only where distributed is installed."""
+"""--backend dask and ray: on a local cluster of two workers, one of which is killed; only where it is installed."""
 
 import json
 import os
@@ -41,14 +41,14 @@ def noted(e):
 
 cases = {{name: (replace(one, name=name), noted) for name in {NAMES}}}
 """
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
 PATIENCE = 120
 """Seconds that a busy machine may take."""
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[str]:
+def dask(folder: Path) -> Iterator[str]:
     """A scheduler and two workers, processes of their own; its address."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     scheduler = folder / "scheduler.json"
     options = ["--scheduler-file", str(scheduler), "--no-dashboard"]
     commands: list[list[str]] = [["scheduler", "--port", "0", *options]]
@@ -58,7 +58,7 @@ def cluster(folder: Path) -> Iterator[str]:
         for command in commands:
             started.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "distributed.cli.dask_" + command[0], *command[1:]], env=environment,
+                    [sys.executable, "-m", "distributed.cli.dask_" + command[0], *command[1:]], env=ENVIRONMENT,
                     cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )
             )  # fmt: skip
@@ -75,6 +75,29 @@ def cluster(folder: Path) -> Iterator[str]:
             process.wait()
 
 
+HEAD = """
+import sys
+import ray
+print(ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False).address_info["gcs_address"], flush=True)
+sys.stdin.read()
+ray.shutdown()
+"""
+
+
+@contextmanager
+def ray(folder: Path) -> Iterator[str]:
+    """A head node, which has two workers at most; its address."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HEAD], env=ENVIRONMENT, cwd=folder, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as head:  # fmt: skip
+        assert head.stdout is not None
+        yield head.stdout.readline().strip()
+
+
+CLUSTERS = {"dask": ("distributed", dask), "ray": ("ray", ray)}
+
+
 def until(done: Any) -> None:
     latest = time.monotonic() + PATIENCE
     while not done():
@@ -87,15 +110,17 @@ def noted(folder: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@pytest.mark.thorough  # five processes that load torch or Dask
-def test_where_a_worker_is_killed_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="the extra dask is not installed")
+@pytest.mark.thorough  # five processes that load torch, Dask or Ray
+@pytest.mark.parametrize("backend", CLUSTERS)
+def test_where_a_worker_is_killed_nothing_is_lost_and_nothing_judged_twice(tmp_path: Path, backend: str) -> None:
+    library, cluster = CLUSTERS[backend]
+    pytest.importorskip(library, reason=f"the extra {backend} is not installed")
     (tmp_path / "mine.py").write_text(MINE)
     with cluster(tmp_path) as address:
-        command = [sys.executable, "-m", "torch_mirror", "verify", "mine.py:cases", "--backend", "dask"]
+        command = [sys.executable, "-m", "torch_mirror", "verify", "mine.py:cases", "--backend", backend]
         with subprocess.Popen(
             [*command, "--scheduler", address, "--json", "out.json"], cwd=tmp_path, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in NAMES[:-1]]  # whose verdicts have come here
@@ -105,29 +130,38 @@ def test_where_a_worker_is_killed_nothing_is_lost_and_nothing_judged_twice(tmp_p
             os.kill(pid, signal.SIGKILL)
             shown, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
-    assert [line.split()[0] for line in [*lines, *shown.splitlines()]] == NAMES
+    ours = [line for line in [*lines, *shown.splitlines()] if "(raylet)" not in line]  # Ray says that a worker died
+    assert [line.split()[0] for line in ours] == NAMES
     assert [run["experiment"] for run in json.loads((tmp_path / "out.json").read_text())["runs"]] == NAMES
     assert Counter(name for word, name, _ in noted(tmp_path) if word == "judged") == dict.fromkeys(NAMES, 1)
     assert Counter(name for word, name, _ in noted(tmp_path) if word == "begun")[SLOW] == 2
 
 
-def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed", reason="the extra dask is not installed")
-    from torch_mirror.doors.jobs import workers
+@pytest.mark.parametrize("backend", CLUSTERS)
+def test_an_address_at_which_nobody_answers_is_told(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    library, _ = CLUSTERS[backend]
+    pytest.importorskip(library, reason=f"the extra {backend} is not installed")
+    from torch_mirror.doors.jobs import clusters
 
-    monkeypatch.setattr(workers, "PATIENCE", 1)
-    line = ["verify", "linear-neuron", "--steps", "1", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:9"]
+    monkeypatch.setattr(clusters, "PATIENCE", 1)
+    address, whose = {
+        "dask": ("tcp://127.0.0.1:9", "address of a Dask scheduler"),
+        "ray": ("127.0.0.1:9", "address HOST:PORT of a Ray head node"),
+    }[backend]
+    line = ["verify", "linear-neuron", "--steps", "1", "--backend", backend, "--scheduler", address]
     result = CliRunner().invoke(cli, line)
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: --scheduler: expected the address of a Dask scheduler that answers, got")
+    assert result.stderr.startswith(f"Error: --scheduler: expected the {whose} that answers, got {address}")
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--backend", "dask"], "--scheduler: expected the address of a Dask scheduler, for --backend dask, got none"),
-        (["--scheduler", "tcp://a:1"], "--scheduler: expected --backend dask beside it, got --backend processes"),
+        (["--backend", "ray"], "--scheduler: expected the address of a Ray head node, for --backend ray, got none"),
+        (["--scheduler", "tcp://a:1"], "--scheduler: expected --backend dask or ray beside it, got --backend proc"),
         (["--backend", "dask", "--scheduler", "tcp://a:1", "-j", "2"], "-j: expected none with --backend dask"),
+        (["--backend", "ray", "--scheduler", "a:1", "-j", "2"], "-j: expected none with --backend ray"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(options: list[str], said: str) -> None:

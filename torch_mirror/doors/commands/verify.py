@@ -3,7 +3,7 @@
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -28,6 +28,9 @@ from torch_mirror.doors.console import (
 from torch_mirror.interrupt import raise_as_usual
 from torch_mirror.visible import visible
 
+if TYPE_CHECKING:
+    from torch_mirror.doors.jobs.clusters import Cluster
+
 CACHE = Path(".torch_mirror_cache")
 """Where --resume keeps verdicts: in the current folder, as pytest and ruff do with theirs."""
 
@@ -43,8 +46,11 @@ CACHE = Path(".torch_mirror_cache")
     "--threads", type=click.IntRange(1, 2), default=1, show_default=True,
     help="2: each process judges in a second thread while it trains; of use on idle cores, and to large networks.",
 )  # fmt: skip
-@click.option("--backend", type=click.Choice(["processes", "dask"]), default="processes", help="Who judges.")
-@click.option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster, for --backend dask: tcp://HOST:8786.")
+@click.option("--backend", type=click.Choice(["processes", "dask", "ray"]), default="processes", help="Who judges.")
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Of the cluster: tcp://HOST:8786 for --backend dask, HOST:6379 for --backend ray.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Keep each verdict in .torch_mirror_cache, and take over what is there.")
 @click.option("--strict", is_flag=True, help="Fail where there is a doubt, too: what roundings hardly explain.")
 @watch_option
@@ -60,7 +66,7 @@ def verify(
     seed: int,
     jobs: int,
     threads: int,
-    backend: Literal["processes", "dask"],
+    backend: Literal["processes", "dask", "ray"],
     scheduler: str | None,
     *,
     resume: bool,
@@ -90,14 +96,14 @@ def verify(
 
             raise_as_usual()
             watched(context, names)
-        check_backend(backend, scheduler, jobs)
+        cluster = cluster_of(backend, scheduler, jobs)
         import torch_mirror.doors.verify  # noqa: F401 - now, while Ctrl-C ends the process without an exception
 
         raise_as_usual()
         from torch_mirror.reports import text as _  # noqa: F401 - before long work, not after it
 
         kept = CACHE.absolute() if resume else None
-        how = How(steps, strict, wants_curves(wanted), jobs, scheduler, kept, threads)
+        how = How(steps, strict, wants_curves(wanted), jobs, cluster, kept, threads)
         runs = runs_of(names, dtypes_of(dtype), seed)
         width = max(len(visible(run.name)) for run in runs)
         found = []
@@ -114,13 +120,19 @@ def verify(
     context.exit(0 if all(c.verdict == "certified" for c in found) else 1)
 
 
-def check_backend(backend: str, scheduler: str | None, jobs: int) -> None:
-    """Raise InputError for options of different backends."""
+def cluster_of(backend: Literal["processes", "dask", "ray"], scheduler: str | None, jobs: int) -> "Cluster | None":
+    """The cluster that is to judge, or None. Raises InputError for options of different backends."""
     from reference.errors import InputError
 
-    if backend == "dask" and scheduler is None:
-        raise InputError("--scheduler", "the address of a Dask scheduler, for --backend dask", "none")
-    if backend == "dask" and jobs != 1:
-        raise InputError("-j", "none with --backend dask, whose cluster has its own number of workers", jobs)
-    if backend != "dask" and scheduler is not None:
-        raise InputError("--scheduler", "--backend dask beside it", f"--backend {backend}")
+    if backend == "processes":
+        if scheduler is not None:
+            raise InputError("--scheduler", "--backend dask or ray beside it", "--backend processes")
+        return None
+    from torch_mirror.doors.jobs.clusters import Cluster
+
+    if scheduler is None:
+        whose = "a Dask scheduler" if backend == "dask" else "a Ray head node"
+        raise InputError("--scheduler", f"the address of {whose}, for --backend {backend}", "none")
+    if jobs != 1:
+        raise InputError("-j", f"none with --backend {backend}, whose cluster has its own number of workers", jobs)
+    return Cluster(backend, scheduler)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from torch_mirror.doors.jobs.clusters import Cluster
 from torch_mirror.doors.jobs.tasks import Task, Who, answers, elsewhere, in_order
 from torch_mirror.doors.jobs.unit import Answer, Unit, read_again, work
 from torch_mirror.doors.runs import Bar, Run, Source, again, judged, silent
@@ -14,7 +15,7 @@ from torch_mirror.judge.verdict import Certificate
 class How(NamedTuple):
     """How runs are judged: in how many steps (None: their own); with --strict; in how many processes, or by a cluster.
 
-    curves: whether certificates keep the curves of their runs. scheduler: the address of a Dask cluster's. kept: the
+    curves: whether certificates keep the curves of their runs. cluster: who judges, if not processes. kept: the
     folder of verdicts that are taken over, and are kept. threads: of each process, as ``verify`` has them.
     """
 
@@ -22,14 +23,14 @@ class How(NamedTuple):
     strict: bool = False
     curves: bool = False
     jobs: int = 1
-    scheduler: str | None = None
+    cluster: Cluster | None = None
     kept: Path | None = None
     threads: int = 1
 
     @property
     def who(self) -> Who:
         """Who judges."""
-        return Who(self.jobs, self.scheduler)
+        return Who(self.jobs, self.cluster)
 
 
 def certificates(

@@ -7,6 +7,7 @@ from contextlib import closing, redirect_stderr, redirect_stdout
 from functools import partial
 from typing import Any, NamedTuple
 
+from torch_mirror.doors.jobs.clusters import Cluster, by_cluster
 from torch_mirror.doors.jobs.unit import Answer, Died, Unit
 from torch_mirror.doors.runs import Bar, silent
 
@@ -19,14 +20,14 @@ class Task(NamedTuple):
 
 
 class Who(NamedTuple):
-    """Who does the work: so many processes, or the Dask cluster whose scheduler has this address."""
+    """Who does the work: so many processes, or a cluster."""
 
     jobs: int = 1
-    scheduler: str | None = None
+    cluster: Cluster | None = None
 
     def here(self, units: int) -> bool:
         """Whether this process does so many by itself."""
-        return self.scheduler is None and (self.jobs == 1 or units < 2)
+        return self.cluster is None and (self.jobs == 1 or units < 2)
 
 
 def results(
@@ -99,14 +100,15 @@ def _raise(error: Exception, _: Bar) -> Any:
 
 def elsewhere(units: Mapping[int, Unit], who: Who, bar: Bar) -> Generator[tuple[int, Answer], None, None]:
     """By other processes, in the order in which they finish."""
-    from torch_mirror.doors.jobs.workers import by_cluster, by_processes  # noqa: PLC0415 - joblib is an extra
-
     if not units:
         return
     places, sent = [*units], [*units.values()]
-    working = (
-        by_processes(sent, min(who.jobs, len(sent))) if who.scheduler is None else by_cluster(sent, who.scheduler)
-    )
+    if who.cluster is None:
+        from torch_mirror.doors.jobs.workers import by_processes  # noqa: PLC0415 - joblib is an extra
+
+        working = by_processes(sent, min(who.jobs, len(sent)))
+    else:
+        working = by_cluster(sent, who.cluster)
     with bar(len(sent), "judged") as advance, closing(working) as found:
         for place, answer in found:
             if advance is not None:

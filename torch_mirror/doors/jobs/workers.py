@@ -1,7 +1,6 @@
-"""Units done by other processes, of this machine or of a cluster, as they are finished.
+"""Units done by other processes of this machine, as they are finished.
 
-Those of this machine are loky's, which joblib ships: a process of its own for each, that may die without the others.
-A Dask cluster's workers are handed their units by joblib.
+They are loky's, which joblib ships: a process of its own for each, that may die without the others.
 """
 
 import signal
@@ -13,17 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from reference.errors import InputError
-from torch_mirror.doors.jobs.software import software
 from torch_mirror.doors.jobs.unit import Answer, Died, Unit, work
 from torch_mirror.training.threads import VARIABLES
-
-PATIENCE = 10
-"""Seconds that a scheduler may take to answer."""
 
 
 def by_processes(units: Sequence[Unit], jobs: int) -> Generator[tuple[int, Answer], None, None]:
@@ -84,42 +78,6 @@ def _noted(unit: Unit, note: str) -> Answer:
     """The answer; an empty file says that it was begun."""
     Path(note).touch()
     return work(unit)
-
-
-def by_cluster(units: Sequence[Unit], address: str) -> Generator[tuple[int, Answer], None, None]:
-    """As ``by_processes``, by the workers of the Dask cluster whose scheduler has this address.
-
-    A run whose worker dies is judged by another one. Raises InputError where no scheduler answers, no worker is there,
-    or a run has ended several workers.
-    """
-    from distributed import Client, KilledWorker  # noqa: PLC0415 - an extra of its own
-
-    versions = {name: software()[name] for name in ("python", "torch-mirror", "numpy", "torch")}
-    asked = [unit._replace(software=versions) for unit in units]
-    try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]  # it has no types
-    except (OSError, TimeoutError, ValueError) as error:
-        expected = "the address of a Dask scheduler that answers"
-        raise InputError("--scheduler", expected, f"{address}: {error}") from error
-    left = dict(enumerate(units))
-    try:
-        with client:
-            if not client.scheduler_info()["workers"]:
-                raise InputError("--scheduler", "a Dask scheduler that has workers", f"{address}, which has none")
-            with parallel_config("dask", client=client):
-                parallel = Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")
-            with closing(parallel(delayed(_placed)(place, unit) for place, unit in enumerate(asked))) as answers:
-                for place, answer in answers:
-                    del left[place]
-                    yield place, answer
-    except KilledWorker as error:
-        names = ", ".join(unit.name for unit in left.values())
-        came = f"a run that ended several: one of {names}; too little memory?"
-        raise InputError("--scheduler", "workers that live until a run is judged", came) from error
-
-
-def _placed(place: int, unit: Unit) -> tuple[int, Answer]:
-    return place, work(unit)
 
 
 @contextmanager
