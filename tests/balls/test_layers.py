@@ -10,7 +10,7 @@ import torch_mirror.balls
 ROOT = Path(torch_mirror.balls.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("take", "format", "exact", "callers", "recording", "given"), ("exactness", "adjoints"), ("number", "choosing"),
-    ("masks",),
+    ("sameness",), ("masks",),
     ("indexing",), ("rules",),
     ("table",), ("dispatch",), ("bools", "assignment", "attributes", "calls"), ("cell",),
 )  # fmt: skip

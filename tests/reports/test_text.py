@@ -71,6 +71,21 @@ def test_a_vacuous_run_says_why(changes: dict[str, Any], said: str) -> None:
     assert text.details(vacuous) == ["    " + said]
 
 
+def test_a_tensor_of_which_only_a_large_change_would_have_been_seen_is_told() -> None:
+    """By the finest of torch's rows; of a run that is not certified there is more to say than that."""
+    rows = (
+        ROW._replace(resolution=0.45), ROW._replace(check="end to end", side="both", resolution=0.9),
+        ROW._replace(tensor="db", resolution=3.0), ROW._replace(tensor="db", side="numpy", resolution=1e-9),
+        ROW._replace(tensor="dV", resolution=0.9), ROW._replace(tensor="dV", check="end to end", resolution=1e-3),
+    )  # fmt: skip
+    c = replace(certificate(), rows=rows)
+    assert text.details(c) == [
+        "    coarse: only a change of db by 300%, dW by 45% would have been seen;",
+        "      sow what is between, or give the same gradients to check, which sees smaller ones",
+    ]
+    assert not any("coarse" in told for told in text.details(replace(c, idle=("nothing moved",))))
+
+
 def test_the_first_infinite_radius_is_named() -> None:
     born = WORST._replace(tensor="dW", side="numpy", step=4, index=(1, 2), seen=math.nan, expected=math.nan)
     later = born._replace(tensor="W", step=5, index=())

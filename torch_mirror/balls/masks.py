@@ -1,6 +1,6 @@
 """Masks: the outcomes of comparisons, and logic on them with a third outcome, "open". Nothing changes one.
 
-    ==, <, ...      decided where |x - y| > R (e_x + e_y), or where both radii are 0
+    ==, <, ...      decided where |x - y| > R (e_x + e_y), where both radii are 0, and of an element and its copy
     a & b           decided false where either is, true where both are
     a | b           decided true where either is, false where both are
     a ^ b, ~a       decided where the operands are
@@ -23,6 +23,7 @@ from reference.arrays import Array
 from torch_mirror.balls import callers, recording
 from torch_mirror.balls.number import Look, Number
 from torch_mirror.balls.recording import Kind, elementary
+from torch_mirror.balls.sameness import same
 from torch_mirror.balls.take import everything
 
 Axes: TypeAlias = int | tuple[int, ...] | None
@@ -114,7 +115,8 @@ def comparison(ufunc: np.ufunc) -> Callable[[Number, Number], Mask]:
             reach = x.slack * (x.e(everything) + y.e(everything))
             apart = np.abs(x.value - y.value)
             # only a reach of exactly 0 decides a tie; one that is NaN decides nothing
-            return np.broadcast_to((reach != 0) & ~(apart > reach), value.shape)
+            left = np.broadcast_to((reach != 0) & ~(apart > reach), value.shape)
+            return left & ~np.asarray(same(x, y)) if left.any() else left
 
         return Mask(x, value, undecided)
 

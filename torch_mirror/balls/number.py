@@ -92,12 +92,13 @@ class Number:
     rule:   ``rule(take)`` is the radius of the elements that ``take`` selects, where it is not known yet
     total:  the sum that the number is, if that may still take a term
     origin: the number that it is a look at, and the look, where NumPy's look is a view of an array
+    copies: what its elements are copies of, for comparisons (sameness.py)
     node:   how it was made, if that is recorded (recording.py)
     """
 
     __slots__ = (
-        "_mT", "_once", "_radius", "_rule", "depth", "format", "kept_products", "node", "number", "open", "origin",
-        "scalar", "value",
+        "_mT", "_once", "_radius", "_rule", "copies", "depth", "format", "kept_products", "node", "number", "open",
+        "origin", "scalar", "value",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +115,7 @@ class Number:
         self.format = format or format_of(self.value.dtype)
         self.open = total
         self.origin = origin
+        self.copies: tuple[tuple[Number, Look], ...] = ()
         self.node: Node | None = None
         self.number: float | None = None  # the Python number that it stands for
         self.depth = 0  # of the radii that are still to be evaluated, each from the one below it
@@ -213,6 +215,8 @@ class Number:
             rule = _of_the_same(self, look)
         origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
         made = Number(value, 0, self.format, rule, total and _seen(total, self.value, look, value), origin)
+        if rule is not None:
+            made.copies = ((self, look),)
         made.made_of((self,))
         if (tape := current()) is not None:
             tape.note(made, "view", Kind.MOVES, Number.view, (self,), (look,))
@@ -222,7 +226,7 @@ class Number:
         """The same number as another object."""
         same = Number(self.value, 0, self.format, None if self.exact else self.e, self.open, self.origin)
         same.scalar, same.number, same.kept_products = self.scalar, self.number, self.kept_products
-        same.node, same.depth = self.node, self.depth
+        same.node, same.depth, same.copies = self.node, self.depth, ((self, lambda a: a),)
         return same
 
     # --- radius ----------------------------------------------------------------------------------------

@@ -32,8 +32,8 @@ TERMS = (
     Entry(
         "resolution", "word",
         "The smallest relative change of a whole tensor that would have been seen: 'a change of 2e-15 would have been "
-        "seen'. A mistake that is smaller may be there. Where the resolution is coarse, above one part in a million, "
-        "the first line says it.",
+        "seen'. A mistake that is smaller may be there. Where it is coarse it is told: by check in the first line, "
+        "above one part in a million; by verify in a line of its own, above one in a hundred.",
         ("radius", "vacuous"),
     ),
     Entry(

@@ -126,6 +126,19 @@ class Certificate:
         return Findings(self.rows).worst
 
     @property
+    def resolutions(self) -> dict[str, float]:
+        """Of each tensor the relative change of the whole that would have been seen in torch's: the finest of its rows.
+
+        Of NumPy's where torch's was not judged; a tensor that was 0 wherever it was looked at has none.
+        """
+        found: dict[str, float] = {}
+        by_torch = {row.tensor for row in self.rows if row.side != "numpy"}
+        for row in self.rows:
+            if row.resolution is not None and (row.side != "numpy" or row.tensor not in by_torch):
+                found[row.tensor] = min(row.resolution, found.get(row.tensor, row.resolution))
+        return found
+
+    @property
     def refutations(self) -> tuple[Finding, ...]:
         """The first finding of each refuted tensor, by step, and within it in the order of evaluation."""
         return Findings(self.rows).refutations

@@ -31,8 +31,8 @@ def line(c: Certificate, width: int = 0) -> str:
 def details(c: Certificate, *, rows: bool = False) -> list[str]:
     """What else a reader needs, as indented lines: why a run is not certified, the notes, and the rows if asked for.
 
-    None of a certified run without notes and doubts. The table's last column is a row's resolution: a change of the
-    whole tensor by this relative amount would have been refuted at every entry looked at.
+    None of a certified run without notes, doubts and coarse tensors. The table's last column is a row's resolution: a
+    change of the whole tensor by this relative amount would have been refuted at every entry looked at.
     """
     lines = []
     if c.first is not None:
@@ -47,7 +47,7 @@ def details(c: Certificate, *, rows: bool = False) -> list[str]:
         lines += [*_undecided(c), *(f"vacuous: {reason}" for reason in c.idle)]
         if not (c.judged or c.vacuous or c.idle):
             lines.append("vacuous: no element was judged")
-    lines += doubts(c)
+    lines += [*_coarse(c), *doubts(c)]
     return [visible(f"    {text}") for text in [*lines, *c.notes, *(table(c.rows) if rows else ())]]
 
 
@@ -68,6 +68,24 @@ def _first_unbounded(rows: Iterable[Row], dtype: str) -> list[str]:
         return []
     seen, expected = (f"{value:.{_DIGITS.get(dtype, 17)}g}" for value in (f.seen, f.expected))
     return [f"  first in {_where(f)}, {_element(f)}: {seen}, where its equation gives {expected}"]
+
+
+COARSE = 0.01
+"""The resolution from which it is told of a certified run: what nobody would call certain of a tensor."""
+
+
+def _coarse(c: Certificate) -> list[str]:
+    """Of which tensors only a large change would have been seen."""
+    found = {name: size for name, size in c.resolutions.items() if size > COARSE} if c.verdict == "certified" else {}
+    if not found:
+        return []
+    some = sorted(found, key=lambda name: -found[name])[:4]
+    told = ", ".join(f"{name} by {found[name]:.0%}" for name in some)
+    more = f" and {len(found) - len(some)} more" if len(found) > len(some) else ""
+    return [
+        f"coarse: only a change of {told}{more} would have been seen;",
+        "  sow what is between, or give the same gradients to check, which sees smaller ones",
+    ]
 
 
 def doubts(c: Certificate) -> list[str]:

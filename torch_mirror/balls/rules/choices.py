@@ -24,6 +24,7 @@ from torch_mirror.balls.masks import Mask, as_mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, elementary
 from torch_mirror.balls.rules.elementwise import negative
+from torch_mirror.balls.sameness import above, largest_of
 from torch_mirror.balls.take import Take
 
 
@@ -40,11 +41,18 @@ def maximum(x: Number, y: Number) -> Number:
         x_wins = b + y.slack * ey < a - x.slack * ex
         return np.where(y_wins, ey, np.where(x_wins, ex, np.maximum(ex, ey)))
 
-    return x.derived(value, None if x.exact and y.exact else rule)
+    made = x.derived(value, None if x.exact and y.exact else rule)
+    if not made.exact:
+        made.copies = (x, above(x, y)), (y, above(y, x))
+    return made
 
 
 def minimum(x: Number, y: Number) -> Number:
-    return negative(maximum(negative(x), negative(y)))
+    less_x, less_y = negative(x), negative(y)
+    made = negative(maximum(less_x, less_y))
+    if not made.exact:
+        made.copies = (x, above(less_x, less_y)), (y, above(less_y, less_x))
+    return made
 
 
 def clip(like: Number, a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Number:
@@ -75,11 +83,18 @@ def max_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: 
         left_out = x.value + reach < (x.value - reach).max(axis, keepdims=True)
         return take(np.asarray(np.where(left_out, 0, e).max(axis, keepdims=keepdims)))
 
-    return x.derived(x.value.max(axis, keepdims=keepdims), None if x.exact else rule)
+    made = x.derived(x.value.max(axis, keepdims=keepdims), None if x.exact else rule)
+    if not made.exact:
+        made.copies = ((x, largest_of(x, axis, keepdims=keepdims)),)
+    return made
 
 
 def min_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Number:
-    return negative(max_over(negative(x), axis, keepdims=keepdims))
+    less = negative(x)
+    made = negative(max_over(less, axis, keepdims=keepdims))
+    if not made.exact:
+        made.copies = ((x, largest_of(less, axis, keepdims=keepdims)),)
+    return made
 
 
 def where(like: Number, condition: Any, x: Any, y: Any) -> Number:
