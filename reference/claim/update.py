@@ -107,6 +107,12 @@ def declared(optimizer: Any) -> bool:
     return not type(optimizer).__module__.startswith(f"{HOME}.")
 
 
+def of_parameter(optimizer: Any, name: str) -> Any:
+    """The optimizer itself, or of parameter groups that of the parameter's own, to step where the others are not."""
+    of = getattr(optimizer, "of", None)
+    return optimizer if of is None else of_parameter(of(name), name)
+
+
 def copied(tree: Tree) -> Tree:
     """The same tree, of copies."""
     return zip_with(lambda _, a: a.copy() if hasattr(a, "copy") else a, tree)

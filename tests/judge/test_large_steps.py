@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 import reference
 from reference.arrays import Array, keep
@@ -15,10 +16,11 @@ from reference.claim.tree import named, zip_with
 from reference.losses import SquaredError
 from reference.networks import mlp
 from reference.optimizers.adam import Adam
+from reference.optimizers.groups import Groups
 from reference.optimizers.sgd import SGD
 from reference.traces import training
 from reference.traces.trace import Trace
-from torch_mirror import train, verify
+from torch_mirror import session, train, verify
 from torch_mirror.balls.cell import Ball
 from torch_mirror.judge import compare as comparing
 from torch_mirror.judge import hearing
@@ -28,6 +30,7 @@ from torch_mirror.judge.checks.same import judge_same
 from torch_mirror.judge.compare import BLOCK, Where, allowed, compare
 from torch_mirror.judge.findings import Finding, Findings, Row, merge
 from torch_mirror.judge.replay import judge_givens, parts
+from torch_mirror.optimizers import optimizer_of, states_of
 
 WIDTHS = (300, 260, 2)  # W1 has 78,000 elements: more than one block, the last of which is not full
 STEPS = 3
@@ -43,7 +46,7 @@ def large(dtype: str = "float64", optimizer: Any = None) -> Experiment:
     draw = np.random.default_rng(5)
 
     def normal(*shape: int) -> Array:
-        return draw.normal(size=shape).astype(dtype)
+        return draw.normal(size=shape)
 
     W = tuple(normal(o, i) / np.asarray(i**0.5, dtype) for i, o in pairwise(WIDTHS))
     start = mlp.Parameters(W, tuple(normal(o) for o in WIDTHS[1:]))
@@ -112,6 +115,57 @@ def test_an_update_in_blocks_is_that_of_the_whole(
         if here.worst and there.worst:  # the worst is named where it is worse than those before
             assert here.worst == there.worst
         assert here._replace(worst=None, under=0) == there._replace(worst=None, under=0)
+
+
+class Nested:
+    """tanh(x W^T) V^T, whose parameters are named alike: W and a.W."""
+
+    def shapes(self) -> Any:
+        return {"W": (260, 300), "a.W": (2, 260)}
+
+    def forward(self, p: Any, x: Any, sow: Any = keep) -> Any:
+        h = np.tanh(x @ p["W"].mT)
+        return sow("y", h @ p["a"]["W"].mT), (x, h)
+
+    def backward(self, p: Any, cache: Any, dy: Any, sow: Any = keep) -> Any:
+        x, h = cache
+        dz = (dy @ p["a"]["W"]) * (1 - h * h)
+        return {"W": sow("dW", dz.mT @ x), "a": {"W": sow("da.W", dy.mT @ h)}}
+
+
+class OfTorch(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.W, self.V = (torch.nn.Parameter(torch.zeros(*shape)) for shape in ((260, 300), (2, 260)))
+
+    def forward(self, x: Any) -> Any:
+        return torch.tanh(x @ self.W.T) @ self.V.T
+
+
+@pytest.mark.parametrize("optimizer", [
+    Adam(0.01), SGD(0.01, 0.9),
+    Groups((({"W"}, Adam(0.01)), ({"a.W"}, Adam(0.1)))),
+    Groups((({"a.W"}, SGD(0.1, 0.9)), (lambda _: True, SGD(0.01)))),
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parameters_that_are_named_alike_and_groups_that_name_them(optimizer: Any, dtype: str) -> None:
+    draws = np.random.default_rng(2)
+
+    def normal(*shape: int) -> Array:
+        return (draws.normal(size=shape) / 20).astype(dtype)
+
+    p, x, t = {"W": normal(260, 300), "a": {"W": normal(2, 260)}}, normal(6, 300), normal(6, 2)
+    e = Experiment(Nested(), p, x, t, SquaredError("mean"), optimizer, STEPS)
+
+    def by_torch(e: Experiment) -> Any:
+        module = OfTorch().to(getattr(torch, dtype))
+        weights = {"W": module.W, "a.W": module.V}
+        by_torch = optimizer_of(optimizer, weights)
+        return session(
+            e, module, {"W": "W", "a.W": "V"}, torch.nn.MSELoss(), by_torch, states=states_of(optimizer)
+        )
+
+    assert verify(e, using=by_torch).verdict == "certified"
 
 
 @each_optimizer

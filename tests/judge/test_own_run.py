@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from reference.arrays import Array, Sow, keep
 from reference.claim.batches import Batches
 from reference.claim.experiment import Experiment
 from reference.claim.tree import zip_with
+from reference.claim.update import Own
 from reference.losses import SquaredError
 from reference.networks import two_layer_relu
 from reference.networks.two_layer_relu import TwoLayerReLU
@@ -239,3 +241,50 @@ def test_the_rows_stand_in_the_order_of_evaluation(monkeypatch: pytest.MonkeyPat
     certificate = verified(monkeypatch, e, at_one_call("W1", 0, lambda a: a * 1.01))
     ours = [row.tensor for row in certificate.rows if (row.side, row.check) == ("numpy", "local")]
     assert ours.index("z1") < ours.index("y") < ours.index("dW1") < ours.index("W1")
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.1])
+def test_an_update_by_the_parameter_s_place_is_ruled_on_with_all_in_their_places(rate: float) -> None:
+    """W1 is the first of them: with the others left out another one would be."""
+    names = ("W2", "W1")
+
+    def update(p: Any, g: Any) -> Any:
+        return {name: p[name] - 0.1 * (1 + names.index(name)) * len(p) * g[name] for name in p}
+
+    draws = np.random.default_rng(0)
+    p = {name: draws.normal(size=(3, 3)) for name in names}
+
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        h = x @ p["W1"]
+        d = h @ p["W2"] - t
+        return (d**2).sum(), {"W1": x.T @ (2 * d @ p["W2"].T), "W2": h.T @ (2 * d)}
+
+    x, t = draws.normal(size=(4, 3)) / 9, draws.normal(size=(4, 3))
+    e = Experiment(mine, p, x, t, None, Own(update, elementwise=True), 2)
+
+    def by_torch(e: Experiment) -> Any:
+        module = Product().double()
+        groups = [{"params": [module.W2], "lr": 0.2}, {"params": [module.W1], "lr": rate * 2}]
+        return session(e, module, {name: name for name in names}, SUM, torch.optim.SGD(groups, lr=1.0))
+
+    c = verify(e, using=by_torch)
+    if rate == 0.2:
+        assert c.verdict == "certified"
+        return
+    assert c.first is not None
+    assert c.ruling is not None
+    assert (c.first.tensor, c.ruling.verdict) == ("W1", "the mirror strays")
+
+
+class Product(torch.nn.Module):
+    """x W1 W2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.W1, self.W2 = (torch.nn.Parameter(torch.zeros(3, 3)) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.W1 @ self.W2
+
+
+SUM = torch.nn.MSELoss(reduction="sum")

@@ -150,20 +150,21 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     if not getattr(e.optimizer, "elementwise", False):
         raise UnfitError("an update that does not say that it is elementwise (Own(update, elementwise=True) does)")
 
-    def element(a: Any) -> Any:
-        return system.array(_element(_value(a), index))
+    def element(of: str | None, a: Any) -> Any:
+        value = _value(a)
+        return system.array(_element(value, index) if of == name else value.reshape(-1)[:1])
 
-    p = {name: element(named(start.p)[name])}
-    own = {s: a for s, a in named(start.state).items() if e.slots[s].of == name}
-    state = {s.removesuffix(f".{name}"): {name: element(a)} for s, a in own.items()}
+    p = zip_with(element, start.p)  # of the others any element: each is updated by itself
+    state = zip_with(lambda s, a: element(e.slots[s].of, a), start.state)
+    dp = zip_with(lambda parameter, w: gradient if parameter == name else 0 * w, p)
 
     def plant(sown: str, value: Array, /) -> Array:
-        if sown == tensor or sown not in case.held:
+        if sown == tensor or updated(e, sown) != name or sown not in case.held:
             return value
         return system.array(_element(case.held[sown], index))
 
-    optimizer = _options(_of_parameter(e.optimizer, name), system)
-    after, states = _running(lambda: optimizer.step(p, {name: gradient}, state, start.t, plant))
+    optimizer = _options(e.optimizer, system)
+    after, states = _running(lambda: optimizer.step(p, dp, state, start.t, plant))
     return (named(states) | named(after))[tensor]
 
 
@@ -172,12 +173,6 @@ def _element(a: Array, index: tuple[int, ...]) -> Array:
     if np.ndim(a) != len(index):
         raise UnfitError("an update whose state has not the axes of its parameter")
     return a[index].reshape(1)
-
-
-def _of_parameter(optimizer: Any, name: str) -> Any:
-    """The optimizer itself, or of parameter groups that of the parameter's own: the others are not there."""
-    of = getattr(optimizer, "of", None)
-    return optimizer if of is None else _of_parameter(of(name), name)
 
 
 def backward(case: Case, name: str, system: System, tell: Sow) -> Any:

@@ -67,6 +67,8 @@ def judge_locally(
     own = not every and all(a.dtype == e.dtype for a in part.after.values())
     in_blocks = own and getattr(e.optimizer, "elementwise", False) and not declared(e.optimizer)
     with np.errstate(all="ignore"):
-        evaluate(e, part, plant, InBlocks(e.optimizer, part.steps, part.after, judge_large) if in_blocks else None)
+        owners = {name: slot.of for name, slot in e.slots.items()}
+        blocks = InBlocks(e.optimizer, owners, part.steps, part.after, judge_large) if in_blocks else None
+        evaluate(e, part, plant, blocks)
     merged = merge(found)
     return judge_other_forms(e, part, merged) if side == "torch" and merged.first else merged

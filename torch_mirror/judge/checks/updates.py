@@ -17,6 +17,7 @@ import numpy as np
 
 from reference.arrays import Array
 from reference.claim.tree import named, rebuild
+from reference.claim.update import of_parameter
 from torch_mirror.balls.cell import Ball
 from torch_mirror.judge.compare import PROBES, Where, compare
 from torch_mirror.judge.findings import Row
@@ -47,10 +48,12 @@ class Update(NamedTuple):
 class InBlocks(NamedTuple):
     """An optimizer to evaluate the equations with: it has ``judge`` look at each large update, and makes the others.
 
-    after: parameters and states after each step, as the trace holds them. judge: whether nothing more is to be done.
+    owners: of each state the parameter that it is of. after: parameters and states after each step, as the trace holds
+    them. judge: whether nothing more is to be done.
     """
 
     optimizer: Any
+    owners: Mapping[str, str | None]
     steps: Sequence[int]
     after: Mapping[str, Array]
     judge: Callable[[Update], bool]
@@ -64,12 +67,13 @@ class InBlocks(NamedTuple):
             return result
         for name, update in large.items():
             if update is None or not self.judge(update):
-                self.optimizer.step({name: w[name]}, {name: dw[name]}, _state(self.optimizer, name, w[name], s), t, sow)
+                optimizer = of_parameter(self.optimizer, name)
+                optimizer.step({name: w[name]}, {name: dw[name]}, _state(optimizer, name, w[name], s), t, sow)
         return p, state
 
     def _of(self, name: str, w: Any, dw: Any, s: Mapping[str, Any], *, stacked: bool) -> Update | None:
         """The update, if it is large and the trace holds all of it."""
-        own = {name: w} | {other: a for other, a in s.items() if other.endswith(f".{name}")}
+        own = {name: w} | {other: a for other, a in s.items() if self.owners.get(other) == name}
         after, shape = self.after, self.after[name].shape[1:]
         if after[name][0].size < LARGE or not own.keys() <= after.keys():
             return None
@@ -77,7 +81,8 @@ class InBlocks(NamedTuple):
             return None
         before = {other: self._flat(a.value) for other, a in own.items()}
         then = {other: self._flat(after[other]) for other in own}
-        return Update(name, shape, self.optimizer, self.steps, stacked, before, self._flat(dw.value), then)
+        optimizer = of_parameter(self.optimizer, name)
+        return Update(name, shape, optimizer, self.steps, stacked, before, self._flat(dw.value), then)
 
     def _flat(self, a: Array) -> Array:
         return a.reshape(len(self.steps), -1)
