@@ -13,13 +13,16 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from reference import experiments
+from reference import SGD, Adam, Own, SquaredError, experiments
 from reference.claim.experiment import Experiment
 from reference.errors import InputError
+from reference.networks import mlp
+from reference.optimizers.clipping import ClippedByNorm
+from reference.optimizers.groups import Groups
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
 from torch_mirror import verify
-from torch_mirror.doors.behind import in_turn, one_behind
+from torch_mirror.doors.behind import in_turn, keeps_nothing, one_behind
 from torch_mirror.doors.cli import cli
 from torch_mirror.doors.jobs import workers
 from torch_mirror.doors.jobs.unit import Answer, Unit, work
@@ -56,6 +59,75 @@ def test_the_certificate_is_the_same_to_the_byte(name: str, dtype: str) -> None:
     one, two = both(replace(experiments.load(name, dtype), steps=STEPS), series=name == "mlp-relu")
     assert told(one) == told(two)
     assert one.verdict == "certified"
+
+
+class Keeping:
+    """tanh(x W) V: its backward pass needs what its forward pass kept, as classes by hand have it."""
+
+    def gradients(self, p: Any, x: Any, t: Any) -> Any:
+        self.p, self.h = p, np.tanh(x @ p["W"])
+        d = self.h @ self.p["V"] - t
+        dz = 2 * d @ self.p["V"].T * (1 - self.h**2)
+        return (d**2).sum(), {"W": x.T @ dz, "V": self.h.T @ (2 * d)}
+
+
+class Net(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.W, self.V = (torch.nn.Parameter(torch.zeros(*shape)) for shape in ((60, 60), (60, 2)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x @ self.W) @ self.V
+
+
+def by_net(e: Experiment) -> Session:
+    module = Net().double()
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
+    return session(e, module, {name: name for name in "WV"}, torch.nn.MSELoss(reduction="sum"), optimizer)
+
+
+def of_ones_own(network: Any, steps: int = 60) -> Experiment:
+    draws = np.random.default_rng(0)
+    p = {"W": draws.normal(size=(60, 60)) / 8, "V": draws.normal(size=(60, 2)) / 8}
+    return Experiment(network, p, draws.normal(size=(4, 60)), draws.normal(size=(4, 2)), None, SGD(1e-3), steps)
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_network_that_keeps_something_between_its_calls_is_judged_in_turn() -> None:
+    e = of_ones_own(Keeping().gradients)
+    one, two = both(e, using=by_net)
+    assert told(one) == told(two)
+    assert one.verdict == "certified"
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_who_says_that_it_keeps_nothing_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def network(p: Any, x: Any, t: Any) -> Any:
+        seen.add(threading.current_thread().name)
+        return Keeping().gradients(p, x, t)
+
+    seen = set[str]()
+    verify(of_ones_own(network), using=by_net, threads=2)
+    assert len(seen) == 1
+    monkeypatch.setattr(network, "pure", True, raising=False)
+    assert verify(of_ones_own(network), using=by_net, threads=2).verdict == "certified"
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(("part", "nothing"), [
+    (None, True), (SGD(0.1), True), (mlp.MLP((2, 3, 1), "tanh"), True), (SquaredError("mean"), True),
+    (Groups((({"b"}, SGD(0.1)), ({"W"}, Adam(0.1)))), True), (ClippedByNorm(SGD(0.1), 1.0), True),
+    (Groups((({"b"}, SGD(0.1)), ({"W"}, Own(print)))), False), (ClippedByNorm(Own(print), 1.0), False),
+    (Groups(((lambda _: True, SGD(0.1)),)), False), (Keeping(), False), (Keeping().gradients, False),
+])  # fmt: skip
+def test_what_keeps_nothing(part: Any, *, nothing: bool) -> None:
+    assert keeps_nothing(part) == nothing
+
+
+@pytest.mark.parametrize("name", experiments.names())
+def test_no_network_of_ours_is_judged_in_turn(name: str) -> None:
+    e = experiments.load(name)
+    assert all(map(keeps_nothing, (e.network, e.loss, e.penalty, e.optimizer)))
 
 
 def wrong_from(step: int) -> Callable[[Experiment], Session]:

@@ -3,19 +3,41 @@
 NumPy and torch let other threads run while they work on large arrays, so that on two cores a large network is trained
 and judged at once. A small one, whose steps are mostly Python's own work, gains nothing: Python runs in one thread at a
 time. The run stays in the thread of the caller, as torch has modes that hold for a thread alone (autocast is one).
+
+Both threads evaluate the network's equations. A network that keeps something between its calls, such as its parameters
+or what its backward pass needs, would mix up those of the two; so only what is known to keep nothing is judged behind.
 """
 
+import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from torch_mirror.training.threads import one_thread
 
 T = TypeVar("T")
+
+HOME = "reference."
+
+
+def keeps_nothing(part: Any) -> bool:
+    """Whether a part of an experiment may be called by two threads at once: those of the reference, and what says so.
+
+    A network, loss or optimizer of one's own says it by ``pure = True``, and a function by ``function.pure = True``.
+    """
+    if getattr(part, "pure", False) is True or part is None or isinstance(part, (str, int, float, np.ndarray)):
+        return True
+    if isinstance(part, (tuple, list, set, frozenset)) and type(part).__module__ == "builtins":
+        return all(keeps_nothing(one) for one in part)
+    home = part.__module__ if inspect.isroutine(part) else type(part).__module__
+    if not f"{home}.".startswith(HOME):
+        return False
+    inside = part if isinstance(part, tuple) else getattr(part, "__dict__", {}).values()
+    return all(keeps_nothing(one) for one in inside)
 
 
 def in_turn(made: Iterable[T], judge: Callable[[T], object]) -> Generator[T, None, None]:

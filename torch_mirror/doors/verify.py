@@ -12,7 +12,7 @@ from reference.claim.slots import names
 from reference.errors import InputError
 from reference.traces import training as reference_training
 from reference.traces.trace import Trace
-from torch_mirror.doors.behind import in_turn, one_behind
+from torch_mirror.doors.behind import in_turn, keeps_nothing, one_behind
 from torch_mirror.doors.drawn import held_of, with_pictures
 from torch_mirror.doors.formulas import formulas_of, noting, with_formulas
 from torch_mirror.doors.reproduce import reproduce
@@ -60,7 +60,9 @@ def verify(
     that nobody trains on, whose R^2, or of classes the accuracy, is then among them.
     observe: called with each segment of torch's run and of NumPy's once it is judged; the next one overwrites them.
     threads: 2: a second thread judges while this one trains on. The certificate is the same; on two idle cores a large
-    network is through sooner (behind.py says why a small one is not), and it takes twice a segment's memory.
+    network is through sooner (behind.py says why a small one is not), and it takes twice a segment's memory. A network,
+    loss or optimizer of your own is judged in turn, as it may keep something between its calls, unless it has ``pure``,
+    which is True where it keeps nothing.
     Raises InputError when a torch module does not offer what the equations name.
     """
     e, started = checked_experiment(experiment), time.perf_counter()
@@ -82,8 +84,9 @@ def verify(
                 pieces.append(piece_of(e, view, heard.givens, *segment))
 
         noted = noting(e, one) if formulas else None
-        runs = _free_runs(e, plan, one, noted, rooms=threads)
-        with closing(in_turn(runs, judge) if threads == 1 else one_behind(runs, judge)) as judged:
+        behind = threads == 2 and all(map(keeps_nothing, (e.network, e.loss, e.penalty, e.optimizer)))
+        runs = _free_runs(e, plan, one, noted, rooms=2 if behind else 1)
+        with closing(one_behind(runs, judge) if behind else in_turn(runs, judge)) as judged:
             for torch, numpy in judged:
                 told |= {*torch}
                 if observe:
