@@ -4,6 +4,7 @@ The adapters are the functions ``loss`` at the end of each example: eight lines 
 """
 
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -136,7 +137,7 @@ def theirs(weights: dict[str, Any], name: str) -> Any:
     ("right", "wrong", "cause"),
     [
         ("", "", ""),
-        ("np.sqrt(d // HEADS)", "np.sqrt(d)", ""),  # a factor inside of softmax: the output is no multiple of anything
+        ("np.sqrt(d // HEADS)", "np.sqrt(d)", "a factor"),  # inside of softmax
         (
             "transpose(0, 2, 1, 3).reshape(N, T, d)", "reshape(N, T, d)",
             "axes 1 and 2 swapped before the shape is (2, 3, 8), in mixed",
@@ -157,6 +158,8 @@ def test_a_transformer_s_block_by_the_weights_of_a_module(right: str, wrong: str
     assert result.verdict == ("refuted" if right else "certified"), str(result)
     assert len(result.causes) == bool(cause), str(result)
     assert all(told.startswith("the module has ") and cause in told for told in result.causes), str(result)
+    if right:
+        assert re.search(rf"they part at .*:{line_of(port, wrong)}\b", result.causes[0]), str(result)
 
 
 # --- updates by hand, and weights of a file --------------------------------------------------------------------

@@ -25,9 +25,14 @@ from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.findings import Finding
 from torch_mirror.judge.replay import as_ball, only_step
 from torch_mirror.tape import causes
+from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.explain import explain
 from torch_mirror.tape.edits.recorded import value_equation
+from torch_mirror.tape.edits.told import Cause
 from torch_mirror.tape.sweep import leaf
+
+MANY = 3
+"""Lines that are one too many to be told."""
 
 FOUR = 4.0
 """Whose root is a 2, which needs no name."""
@@ -75,7 +80,7 @@ def _array(a: Any) -> Array:
 def causes_of_value(
     whose: str, name: str, right: Ball, theirs: Number, others: Mapping[str, Number]
 ) -> tuple[str, ...]:
-    """What another program, whose value theirs is, has in the place of a recorded one.
+    """What another program, whose value theirs is, has in the place of a recorded one, and the line of the latter.
 
     others: by name, values that it may have in it as well, such as a bias
     """
@@ -90,4 +95,18 @@ def causes_of_value(
     told = explain(
         eq, {name: theirs}, sizes, {n: x for n, x in others.items() if n not in used}, budget=causes.BUDGET
     )
-    return tuple(f"{whose} has {cause}" for cause in told_in_words(told, {name: theirs.value.size}, sizes))
+    words = told_in_words(told, {name: theirs.value.size}, sizes)
+    lines = [_lines(eq, cause) for found in told.findings for cause in found.causes]
+    if len(lines) != len(words):  # of several mistakes, which are told as one
+        lines = ["".join(dict.fromkeys(lines))] * len(words)
+    return tuple(f"{whose} has {cause}{line}" for cause, line in zip(words, lines, strict=True))
+
+
+def _lines(eq: Equation, cause: Cause) -> str:
+    """The line of the reference, or those in any of which the same may be other; nothing where it is not known."""
+    places = {str(place): place for i in cause.nodes if (place := eq.nodes[i].place) is not None}
+    *others, last = places or ("",)
+    if not last or len(others) >= MANY:
+        return ""
+    source = f": {places[last].source}" if not others else ""
+    return f"; they part at {' or '.join([*others, last])}{source}"

@@ -270,7 +270,8 @@ def _cause(case: Case, group: Sequence[Fit], tried: int, *, alone: bool) -> Caus
     words, twin = fit.edit.words, fit.edit.words.replace("rounded to float16", "rounded to TF32")
     if words != twin and twin in also:  # of 11 bits both
         words, also = twin.replace("rounded to TF32", "rounded to float16 or TF32"), tuple(w for w in also if w != twin)
-    return Cause(words, place, tuple(sorted(fit.explains)), tried, alone, fit.worst, also[:3])
+    nodes = tuple(sorted({one.edit.node for one in group if one.edit.cost == group[0].edit.cost}))
+    return Cause(words, place, tuple(sorted(fit.explains)), tried, alone, fit.worst, also[:3], nodes=nodes)
 
 
 def _why(fits: Sequence[Fit]) -> str:

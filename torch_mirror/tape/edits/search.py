@@ -204,6 +204,8 @@ def _solved(case: Case, edit: Edit, *, whole: bool) -> Iterator[Edit]:
     for name in wrong:
         at_start = base[name] if base is not None else case.arrays[case.eq.outputs[name]]
         found = _least_squares(case, name, at_start, first[name], second[name], start)
+        if found is None and whole and edit.solve == "factor":
+            found = _bent(case, edit, name, at_start)
         if found is None or any(abs(found.c - c) <= 1e-9 * abs(c) for c in done):
             continue
         done.append(found.c)
@@ -243,6 +245,43 @@ def _least_squares(case: Case, name: str, a: Any, first: Any, second: Any, start
     return found if affine else _inverted(found)
 
 
+TURNS = 12
+"""Of the search for a factor that the output is no multiple of."""
+
+
+def _bent(case: Case, edit: Edit, name: str, at_start: Any) -> _Constant | None:
+    """The factor where the output bends with it, as behind a softmax: by Gauss-Newton steps in its logarithm, from 1.
+
+    None where they do not end at an output that is near. Source: Nocedal and Wright, Numerical Optimization, section
+    10.3, with the derivative by a difference; what is found is proven by the edit, and here only sought.
+    """
+    seen = case.seen[name]
+    noise = seen.radius + np.asarray(case.balls[case.eq.outputs[name]].radius)
+    c, a = 1.0, at_start
+    for _ in range(TURNS):
+        ahead = _run(case, edit._replace(c=c * (1 + STEP)), (name,), {}, case.arrays)
+        if ahead is None or not np.shape(ahead[name]) == np.shape(a) == seen.shape:
+            return None
+        d = (ahead[name] - a) / STEP  # by the logarithm of c
+        square = _dot(d, d)
+        if not 0 < square < np.inf:
+            return None
+        t = float(np.clip(_dot(d, seen.value - a) / square, -1, 1))
+        c *= float(np.exp(t))
+        there = _run(case, edit._replace(c=c), (name,), {}, case.arrays)
+        if there is None or not np.isfinite(there[name]).all():
+            return None
+        a = there[name]
+        if abs(t) < STEP and np.abs(seen.value - a).max() <= case.room[name]:
+            sharp = 4 * abs(c) * _dot(np.abs(d), noise) / square + 1e-12 * abs(c)
+            return _Constant(c, sharp + abs(c * t) * STEP, _sizes(d), bends=False)
+    return None
+
+
+STEP = 1e-6
+"""Of the difference, and where the search has come to its end."""
+
+
 def _bend(off: float, d: float, t: float) -> float:
     """How far t may be off where the output is t d + t^2 q: by t^2 |q| / |d|.
 
@@ -280,7 +319,8 @@ def _bound(case: Case, edit: Edit, found: _Constant) -> Iterator[Edit]:
         known = case.constants[name]
         if known.value != (1.0 if edit.solve == "factor" else 0.0):
             yield bound(edit, name, known)
-    if not names and found.sizes >= 3 and not found.bends:
+    sharp = found.tolerance <= 1e-9 * abs(found.c)  # and as many names are those of a number that is well known
+    if (not names or (len(names) > ALIKE and sharp)) and found.sizes >= 3 and not found.bends:
         yield _nameless(edit, found)
 
 

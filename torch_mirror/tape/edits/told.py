@@ -17,6 +17,7 @@ class Cause(NamedTuple):
     worst:    the largest |seen - edited| / (both radii): the proof is that it is at most 1
     also:     the same formula in other words
     less:     what fits here as well and is less simple: 3 may be the inputs, and by chance N / outputs
+    nodes:    of the equation, the first to be another one with it, or with an edit that is as cheap and the same
     """
 
     words: str
@@ -27,6 +28,7 @@ class Cause(NamedTuple):
     worst: float
     also: tuple[str, ...] = ()
     less: tuple[str, ...] = ()
+    nodes: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         line = "" if self.place is None else f"line {self.place.line}: "
