@@ -30,9 +30,12 @@ from torch_mirror.tape.scene import (
 )
 from torch_mirror.tape.trails import SAME, steps, trail
 
-TRIES = 96
+TRIES = 128
 """Values that are put in the place of a derivative, for one fault."""
 
+
+FEW = 24
+"""Places of one value that are tried before those of others."""
 
 CALLS = 4
 """Values of one expression of the forward pass, as of a function that was called so often, that one value may be by."""
@@ -144,7 +147,7 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     sites: dict[Any, int] = {}
     by_factor = list(_by_factor(v, first))
     own_values = _by_forward(v, start, leaf, left, reach)
-    for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach), own_values)):
+    for i, one in enumerate(chain(by_factor, _in_turn(chain(_by_value(v, start, leaf, reach), own_values)))):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
         if len(sites) == TRIES:
             break
@@ -156,6 +159,16 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
             rank = i - len(by_factor) if i < len(by_factor) else first_wrong(v, guess)
             found.setdefault(guess, (-reach[one.value], rank, guess))
     return list(found.values())
+
+
+def _in_turn(guesses: Iterable[Guess]) -> Iterator[Guess]:
+    """The first few of each value, then the next few: many derivatives of its shape are no reason to try no other."""
+    by_value: dict[int, list[Guess]] = {}
+    for one in guesses:
+        by_value.setdefault(one.value, []).append(one)
+    for k in range(0, max(map(len, by_value.values()), default=0), FEW):
+        for several in by_value.values():
+            yield from several[k : k + FEW]
 
 
 def _by_factor(v: View, name: str) -> Iterator[Guess]:

@@ -153,7 +153,7 @@ class View(NamedTuple):
     rough: dict[Any, dict[str, Any]]  # the same, by guess
 
 
-def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number]] = ()) -> View:
+def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number, bool]] = ()) -> View:
     return View(s, derivatives, index(derivatives.items(), parts), {}, {}, {})
 
 
@@ -196,25 +196,49 @@ SUMMED = 1 << 22
 """Elements of partial sums that are kept."""
 
 
-def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[int, Number]]:
+def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[int, Number, bool]]:
     """What single uses of a value contribute to the derivative by it, and sums of the first and of the last few.
 
-    A loop over samples or time adds these up one by one.
+    A loop over samples or time adds these up one by one. Of a value with few uses each share is followed further back,
+    as where the shares of two losses meet only at the logits; those are far.
     """
     users: dict[int, list[Number]] = {}
     for y in made_of(s.loss):
         for n in {number_of(x) for x in y.node.operands if number_of(x) in derivatives}:  # type: ignore[union-attr]  # as above
             users.setdefault(n, []).append(y)  # type: ignore[arg-type]  # as it is among the derivatives
-    left = SUMMED
+    left, further = SUMMED, CARRIED
     for n, several in users.items():
         size = derivatives[n].size
         if len(several) > 1 and 3 * size * len(several) <= left:
             left -= 3 * size * len(several)
             parts = [part for y in several if (part := _contribution(s, y, n, derivatives)) is not None]
-            yield from ((n, part) for part in parts)
+            yield from ((n, part, False) for part in parts)
             for order in (parts, parts[::-1]):
                 for total in accumulate(order[:-1], lambda a, b: (Ball(a) + Ball(b)).settled()):
-                    yield n, total
+                    yield n, total, False
+            if len(several) <= FEW and (length := len(several) * len(numbers_in(s.tape.values[n]))) <= further:
+                further -= length
+                for part in parts:
+                    yield from ((m, d, True) for m, d in _carried_on(s, n, part))
+
+
+FEW = 4
+"""Uses of a value at most whose single shares are followed further back: not of what a loop uses in each turn."""
+
+CARRIED = 2048
+"""Steps back with such shares."""
+
+
+def _carried_on(s: Scene, n: int, part: Number) -> Iterator[tuple[int, Number]]:
+    """What a share of the derivative by a value contributes to those by what the value is made of."""
+    found: dict[int, Any] = {n: part}
+    with paused(), np.errstate(all="ignore"):
+        for m in reversed(numbers_in(s.tape.values[n])):
+            if m in found:
+                _back(s.tape.values[m], found, [], s.side, None)
+        for m, d in found.items():
+            if m != n:
+                yield m, d if isinstance(d, Number) else d.number()
 
 
 def _contribution(s: Scene, y: Number, n: int, derivatives: Mapping[int, Number]) -> Number | None:
@@ -284,12 +308,13 @@ def _nearer(v: View, m: Match) -> Match:
     """The match by x instead of that by -x, 1 - x or 2 x, where these have no name.
 
     Both hold. But a turned sign gives just the derivative by the -x inside of sigmoid(x), which would pass for right.
+    A value inside of one call, as the sum that np.mean divides, is nobody's x.
     """
     place: int | None = m.number
     while not m.partial and place is not None and not is_leaf(v.scene, place) and not called(v.scene, place):
         at, place = place, None
         operands = [n for x in v.scene.tape.values[at].node.operands if (n := number_of(x)) in v.derivatives]
-        if len(operands) == 1 and operands[0] is not None:
+        if len(operands) == 1 and operands[0] is not None and operands[0] not in v.scene.inner:
             c = _times(v.derivatives[operands[0]], v.derivatives[at])
             if c is not None and c != 1:
                 place = operands[0]

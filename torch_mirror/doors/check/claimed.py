@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,11 +127,18 @@ def gradients_of(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
         several = dict.fromkeys((name, f"d{name}", _with_d(name)))
         spelled = next((other for other in several if other in came), "")
         listed = (a for other in several if (a := _listed(came, other)) is not None)
-        found[name] = came.pop(spelled) if spelled else next(listed, None)
+        plain = (a for other in several if (a := _plain_number(result, other)) is not None)
+        found[name] = came.pop(spelled) if spelled else next(chain(listed, plain), None)
     if came or all(g is None for g in found.values()):
         expected = f"a tree like the parameters, with a gradient of {', '.join(names)} under the same name or with a d"
         raise InputError("gradients", expected, _came(result, came, found))
     return found
+
+
+def _plain_number(result: Any, name: str) -> float | None:
+    """What an object has under the name of a gradient, where that is a plain float: elsewhere it would be no leaf."""
+    found = None if isinstance(result, (Mapping, list, tuple)) else getattr(result, name, None)
+    return found if type(found) is float else None
 
 
 def _listed(came: dict[str, Any], name: str) -> Any:
