@@ -232,8 +232,8 @@ def test_a_transposed_value_is_not_right() -> None:
     draw = np.random.default_rng(3)
     x, t = draw.standard_normal((7, 4)), draw.standard_normal((7, 4))
     right, wrong = of_one_line(check(transposed, {"W": draw.standard_normal((4, 4))}, x, t))
-    assert right == ["dW = x.T @ d"]
-    assert "dW = dW.T" in wrong
+    assert right == ["dW = x.T @ d", '0.2 * p["W"]']  # which is right where it is added
+    assert wrong == ["dW = dW.T"]
 
 
 def sigmoid(a: Any) -> Any:

@@ -200,9 +200,14 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
             yield from (Guess(((n, own.number),), c) for c in tried)
         elif own is not None and not equal(own.factor, 1):  # nothing after it may take that factor away again
             yield Guess(((n, own.number),))
-        for place in due.get(_axes(s, n), ()):
+        for place in _nearest_first(due.get(_axes(s, n), ()), None if own is None else own.number):
             if own is None or own.partial or place != own.number:
                 yield from (Guess(((n, place),), c) for c in tried)
+
+
+def _nearest_first(places: Sequence[int], known: int | None) -> Sequence[int]:
+    """Where a value is right for one, a few steps back may be missing: what that is made of first, the nearest before."""
+    return places if known is None else sorted(places, key=lambda place: (place > known, abs(place - known)))
 
 
 def _one_of_each(s: Scene, places: Iterable[int]) -> dict[tuple[int, ...], list[int]]:
