@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch_mirror.balls.number import Number
-from torch_mirror.tape.guesses import equal
+from torch_mirror.tape.guesses import equal, excused
 from torch_mirror.tape.multiples import factor
-from torch_mirror.tape.scene import View, behind, match_of, number_of, numbers_in
+from torch_mirror.tape.scene import View, match_of, number_of, numbers_in
 from torch_mirror.tape.trails import nearest
 
 
@@ -45,6 +45,7 @@ def wrong_addend(v: View, value: int, place: int, share: float) -> Addend | None
     m, values = match_of(v, n), v.scene.tape.values
     if m is not None and not m.partial and equal(m.factor, share) and place in numbers_in(values[m.number]):
         used = any(number_of(a) == n and match_of(v, k) for k in range(n + 1, value) for a in values[k].node.operands)
+        used = used or n in excused(v)
         return Addend((n, *right), value if used else n, lacking=not used)
     return Addend(tuple(right), n) if m is None else None
 

@@ -125,7 +125,7 @@ def multiple(v: View, name: str) -> float | None:
     return factor(g, d) or patterns.constant(pair.seen, pair.expected, pair.allowed)
 
 
-def _excused(v: View) -> frozenset[int]:
+def excused(v: View) -> frozenset[int]:
     """What right gradients are made of."""
     s = v.scene
     return frozenset().union(*(s.above[name] for name in s.gradients if is_right(s, v.derivatives, name)))
@@ -176,7 +176,7 @@ def _by_factor(v: View, name: str) -> Iterator[Guess]:
     c, start = multiple(v, name), number_of(v.scene.gradients[name])
     if c is None or start is None:
         return
-    found = steps(v, start, _excused(v))
+    found = steps(v, start, excused(v))
     same = [step for step in found if equal(step.change, c)]
     others = [step for step in found if not equal(step.change, 1) and equal(step.match.factor, c) and step not in same]
     for step in (*same[:-4:-1], *others[:-4:-1]):

@@ -17,6 +17,7 @@ def roles(eq: Equation) -> tuple[Hashable, ...]:
     place: Hashable = None
     last, counts = "", dict[str, int]()
     within: dict[Hashable, int] = {}
+    used = _used_as(eq)
     for i, node in enumerate(eq.nodes):
         if node.back is not None:
             key = node.back, node.by, node.operation
@@ -31,8 +32,18 @@ def roles(eq: Equation) -> tuple[Hashable, ...]:
         if node.operation != last:
             counts[node.operation] = counts.get(node.operation, -1) + 1
         last = node.operation
-        found.append((node.place, node.operation, counts[node.operation]))
+        found.append((node.place, node.operation, counts[node.operation], used.get(i)))
     return tuple(found)
+
+
+def _used_as(eq: Equation) -> dict[int, int]:
+    """Of what one call makes on its way, as a row and a column of u @ v: which operand of the next step it is."""
+    found: dict[int, int] = {}
+    for node in eq.nodes:
+        for which, k in enumerate(node.operands):
+            if eq.nodes[k].inner and node.place == eq.nodes[k].place:
+                found.setdefault(k, which)
+    return found
 
 
 def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
