@@ -113,6 +113,10 @@ def _looks(axis: int) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         yield f"shifted by {by} along axis {axis}", partial(np.roll, shift=by, axis=axis)
 
 
+def _flipped(a: Any) -> Any:
+    return np.flip(a, (-2, -1))
+
+
 def signs(case: Case, site: Site) -> Edits:
     """A sum for a difference of two arrays, and back."""
     node = case.eq.nodes[value_at(case, site)]
@@ -132,6 +136,9 @@ def moved(case: Case, site: Site) -> Edits:
         if size > 1:
             for words, look in _looks(axis):
                 yield edit_at(site, f"{name_of(case, site)} {words}", 3, lambda h, look=look: looked(h.x, look))
+    if case.eq.nodes[me].kind == "leaf" and case.arrays[me].ndim > 1 and min(case.arrays[me].shape[-2:]) > 1:
+        words = f"{name_of(case, site)} reversed along its last two axes, a flipped kernel"
+        yield edit_at(site, words, 3, lambda h: looked(h.x, _flipped))
 
 
 def permuted(case: Case, site: Site) -> Edits:

@@ -80,7 +80,7 @@ def in_words(
     """A function that says in which turns some nodes of one role are, of all of it: ``, in the first 2 of 5 turns``.
 
     of, turn, names: of every node; live: the nodes that count. A node alone is told so only where others have its
-    name, too.
+    name, too. Of nodes of several roles, as of one edit, it is said of the first.
     """
     same: dict[Hashable, dict[int, int]] = {}
     named: dict[tuple[Hashable, str], int] = {}
@@ -91,6 +91,7 @@ def in_words(
 
     def said(some: Sequence[int]) -> str:
         role = of[some[0]]
+        some = [i for i in some if of[i] == role]
         every = same[role]
         if len(every) == 1 or (len(some) == 1 and named[role, names[some[0]]] == 1):
             return ""
