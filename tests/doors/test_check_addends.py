@@ -29,7 +29,7 @@ def test_a_term_divided_by_another_number_than_the_other_one_is_told_where_it_is
 
     result = check(mine, W, X, T, 0.3)
     assert first_wrong(result) == "dw /= w.shape[1]"
-    assert "6 = N (the batch) x what some uses of p add to dL/d p" in str(result)
+    assert "6 = N (the batch) x what some uses of w add to dL/d w" in str(result)
     assert "dw += 2 * reg * w" in [right.line.source for right in result.faults[0].right]
 
 

@@ -56,7 +56,9 @@ def test_of_a_clipping_that_none_of_the_ways_is_it_is_said_so() -> None:
 def test_a_mistake_of_the_optimizer_that_is_given_the_clipped_gradients_is_told() -> None:
     draw = np.random.default_rng(4).normal
     p, g = ({"W": draw(size=(3, 4)), "b": draw(size=4)} for _ in range(2))
-    mean, square, t = {}, {}, [0]
+    mean: dict[str, Any] = {}
+    square: dict[str, Any] = {}
+    t = [0]
 
     def update(p: Any, g: Any) -> None:
         t[0] += 1

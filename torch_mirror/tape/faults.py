@@ -67,7 +67,7 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         due,
         shown=len(explained) > 1,
         note=note,
-        lacking=(missing or part) and not taken or (one is not None and one.lacking),
+        lacking=((missing or part) and not taken) or (one is not None and one.lacking),
     )
 
 

@@ -206,7 +206,7 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
 
 
 def _nearest_first(places: Sequence[int], known: int | None) -> Sequence[int]:
-    """Where a value is right for one, a few steps back may be missing: what that is made of first, the nearest before."""
+    """Where a value is right for one, a few steps back may be missing: first what that is made of, the nearest."""
     return places if known is None else sorted(places, key=lambda place: (place > known, abs(place - known)))
 
 

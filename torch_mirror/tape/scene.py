@@ -40,6 +40,7 @@ class Scene(NamedTuple):
     base: Mapping[int, Number]       # derivatives that are taken as given, where the radii would grow too large else
     inner: frozenset[int]            # values that one call of a NumPy function made on its way, as np.clip does
     sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
+    root: str = "p"                  # what the code calls the parameters, if they are one array or a list
     both: bool = False               # a comparison is turned round that the backward pass takes as it was
 
 
@@ -69,7 +70,7 @@ def scene_of(
     for n, x in enumerate(tape.values):
         sites.setdefault(_site(x), []).append(n)
     both = other is not None and other.read
-    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites, both)
+    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites, both=both)
 
 
 def _inner(tape: Recording) -> frozenset[int]:
@@ -350,7 +351,7 @@ def name_of(s: Scene, number: int) -> str:
     """What the user's code calls a value, or how it is written there; a leaf has its own name."""
     leaf = next((name for name, x in s.leaves.items() if number_of(x) == number), None)
     if leaf is not None:
-        parts = leaf.split(".") if not leaf[0].isdigit() else ["p", *leaf.split(".")]
+        parts = [s.root] if leaf == "p" else leaf.split(".") if not leaf[0].isdigit() else [s.root, *leaf.split(".")]
         return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
     return called(s, number) or written(s, number)
 

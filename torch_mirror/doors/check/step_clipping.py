@@ -25,8 +25,9 @@ def clippings(optimizer: ClippedByNorm | ClippedByValue) -> Iterator[tuple[str, 
     yield "the gradients not clipped", lambda g: g
     if isinstance(optimizer, ClippedByNorm):
         each = "clipped tensor by tensor, each by its own norm, not by that of all gradients together"
-        for words, added in (("", ADDED), (f", and without the {ADDED:g} added to it", 0.0)):
-            yield each + words, lambda g, added=added: zip_with(lambda _, dw: dw * _share(largest, [dw], added), g)
+        yield each, lambda g: zip_with(lambda _, dw: dw * _share(largest, [dw], ADDED), g)
+        without = f"{each}, and without the {ADDED:g} added to it"
+        yield without, lambda g: zip_with(lambda _, dw: dw * _share(largest, [dw], 0.0), g)
         yield (
             "divided by the norm where it is smaller than the largest one as well",
             lambda g: _times(g, lambda dws: largest / (_norm(dws) + ADDED)),

@@ -21,7 +21,7 @@ from reference.optimizers.schedule import rate
 from reference.optimizers.sgd import SGD
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
-from torch_mirror.doors.check.step_clipping import clippings
+from torch_mirror.doors.check.step_clipping import Clip, clippings
 from torch_mirror.tape import compared
 from torch_mirror.tape.edits.menu_updates import BETAS
 from torch_mirror.tape.edits.search import BITS
@@ -115,10 +115,17 @@ def _of_sgd(optimizer: SGD) -> Iterator[Mistake]:
 def _of_clipping(optimizer: ClippedByNorm | ClippedByValue) -> Iterator[Mistake]:
     inner = optimizer.optimizer
     for words, clip in clippings(optimizer):
-        yield Mistake(words, inner.init, lambda p, g, state, t, clip=clip: inner.step(p, clip(g), state, t))
+        yield Mistake(words, inner.init, _after(clip, inner))
     for mistake in mistakes(inner):
-        other = optimizer._replace(optimizer=_Quiet(mistake))
-        yield Mistake(mistake.words, mistake.init, lambda p, g, state, t, other=other: other.step(p, g, state, t))
+        yield Mistake(mistake.words, mistake.init, optimizer._replace(optimizer=_Quiet(mistake)).step)
+
+
+def _after(clip: Clip, optimizer: Any) -> Step:
+    def step(p: Tree, g: Tree, state: Any, t: int) -> tuple[Tree, Any]:
+        after: tuple[Tree, Any] = optimizer.step(p, clip(g), state, t)
+        return after
+
+    return step
 
 
 class _Quiet(NamedTuple):

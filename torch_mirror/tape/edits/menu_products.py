@@ -16,8 +16,9 @@ def of_products(case: Case) -> Iterator[Edit]:
     nodes = case.eq.nodes
     parts: dict[int, list[int]] = {}
     for i in sorted(case.shape.live):
-        if nodes[i].back is not None and nodes[i].by is not None:
-            parts.setdefault(nodes[i].back, []).append(i)
+        f = nodes[i].back
+        if f is not None and nodes[i].by is not None:
+            parts.setdefault(f, []).append(i)
     for f, several in parts.items():
         inner = {k for i in several for k in nodes[i].operands}
         halves = [i for i in several if i not in inner]

@@ -1,8 +1,9 @@
 """Slices of one value, as a convolution takes them, whose derivatives are taken back in reverse order.
 
-    for k in range(3):
-        y += x[:, k:k + n] @ W[k]           # forward
-        dx[:, k:k + n] += dy @ W[2 - k].T   # W[k] is due: the kernel is flipped
+    y += x[:, k:k + n] @ W[k]           forward, for k in range(3)
+    dx[:, k:k + n] += dy @ W[2 - k].T   W[k] is due: the kernel is flipped
+
+Each derivative is a right one, by another slice; so no edit of W shows it.
 """
 
 from collections.abc import Iterator, Mapping
