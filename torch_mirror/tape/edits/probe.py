@@ -88,8 +88,9 @@ def classes(case: Case, probe: Probe, fits: Sequence[Fit]) -> list[list[Fit]]:
 
 
 def _without_cancelling(members: list[Fit]) -> list[Fit]:
-    out = any(fit.edit.name == "0" or "left out" in fit.edit.words for fit in members)
-    return [fit for fit in members if not out or fit.edit.name != "-1"]
+    kept = [fit for fit in members if fit.edit.name != "-1"]
+    out = any(fit.edit.name == "0" or "left out" in fit.edit.words for fit in kept)
+    return kept if out else members
 
 
 def _outputs(case: Case, probe: Probe, fit: Fit, constants: Mapping[str, Constant]) -> Mapping[str, Any] | None:
