@@ -211,7 +211,7 @@ def test_a_second_mistake_is_none_that_follows_from_the_first() -> None:
     assert fault.gradients == ("dW", "db")
     assert [line.source[:14] for line in fault.wrong] == ["db[ha <= 0] = "]
     assert len(fault.causes) == 1
-    assert "of another turn" in fault.causes[0]
+    assert "of another call" in fault.causes[0]
 
 
 def test_a_step_that_is_missing_is_at_the_last_right_line_or_behind_it() -> None:

@@ -65,7 +65,8 @@ CAUSES = {
     ("dicts", "np.mean(dhidden, axis=0)"): "mean for sum in d(b1)",
     ("pairs", "delta = error / x.size"): "a factor 0.25 (here 1/(x.shape[1] or layers[0][0].shape[0])) at d(error)",
     ("pairs", "(1 - activations[i])"): "the square left out of (1 - tanh(",
-    ("pairs", "(delta @ W.T[:, ::-1])"): "layers[2][0].T reversed along axis 1, and layers[1][0].T reversed along axis 1",
+    ("pairs", "(delta @ W.T[:, ::-1])"):
+        "layers[2][0].T reversed along axis 1, and layers[1][0].T reversed along axis 1",
     ("pairs", "delta[0]"): "only the first row of d(",
     ("columns", 'dZ2 = (cache["A2"] - Y) / m'): "a factor 1/6 (here 1/N, N the batch) at d(Z2)",
     ("columns", "dW1 = np.dot(dZ1, X.T)"): "a factor 6 (here N, N the batch) at d(W1)",
@@ -80,7 +81,7 @@ CAUSES = {
     ("char_rnn_globals", "np.dot(dhraw, hs[t].T)"): "hs[t] of another turn for hs[t], in each turn",
     ("char_rnn_globals", "dby += 2 * dy"): "a factor 2 at d(by)",
     ("char_rnn_globals", "dhnext = np.dot(Whh, dhraw)"): "Whh.T transposed, in each turn",
-    ("convolution", "(flat @ cols.T).reshape(w.shape)[:, :, ::-1]"): "d(K2) reversed along axis 2, in each turn",
+    ("convolution", "(flat @ cols.T).reshape(w.shape)[:, :, ::-1]"): "d(K2) reversed along axis 2, in each call",
     ("convolution", "np.sum(dout, axis=(0, 2, 3)) / 16"): "a factor 1/16 (here 1/2 * 1/W.shape[0]) at d(c2)",
 }
 """How the cause of each begins that has one."""

@@ -13,6 +13,7 @@ import numpy as np
 from reference.arrays import Array
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import By, Change, Edit
+from torch_mirror.tape.edits.looped import each
 from torch_mirror.tape.edits.operations import looked
 from torch_mirror.tape.edits.rounded import FORMATS, TELLS, rounded
 from torch_mirror.tape.edits.sites import Site, value_at
@@ -78,7 +79,8 @@ def _instead(case: Case, site: Site, me: int, other: int, cost: int, by: By) -> 
     """Another value in the place of one; in a loop that of the same turn, or of so many turns away."""
     kind = case.role[site.node], site.operand, "another value"
     away = case.turn[other] - case.turn[site.node]
-    what = f"{case.names[other]} of another turn" if case.names[other] == case.names[me] else case.names[other]
+    other_turn = f"{case.names[other]} of another {each(case.role[other])}"
+    what = other_turn if case.names[other] == case.names[me] else case.names[other]
     name = name_of(case, site) if me == value_at(case, site) else case.names[me]
     edit = edit_at(site, f"{what} for {name}", cost + (other in case.nameless), by)
     return edit._replace(kind=kind, by_other=(case.role[other], away))

@@ -24,8 +24,8 @@ def of_products(case: Case) -> Iterator[Edit]:
         halves = [i for i in several if i not in inner]
         if len(halves) == len(nodes[f].operands) == 2 and _of_itself(case, f):
             changes = tuple(Change(i, None, lambda h: h.x * 0.0) for i in halves)
-            words = f"the derivative of {case.names[f]} left out"
-            yield Edit(changes, words, 1, kind=(case.role[f], "the derivative left out"))
+            words = f"the term of {case.names[f]} left out"
+            yield Edit(changes, words, 1, kind=(case.role[f], "the term left out"))
 
 
 def _of_itself(case: Case, f: int) -> bool:

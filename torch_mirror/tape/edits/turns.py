@@ -8,6 +8,7 @@ stays the same; an operation that follows upon itself at one place is a loop of 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from torch_mirror.tape.edits.equation import Equation
+from torch_mirror.tape.edits.looped import each
 from torch_mirror.tape.edits.words import called, given_twice
 
 
@@ -79,6 +80,8 @@ def in_words(
 ) -> Callable[[Sequence[int]], str]:
     """A function that says in which turns some nodes of one role are, of all of it: ``, in the first 2 of 5 turns``.
 
+    Of a function that was called so often it says ``calls``.
+
     of, turn, names: of every node; live: the nodes that count. A node alone is told so only where others have its
     name, too. Of nodes of several roles, as of one edit, it is said of the first.
     """
@@ -95,16 +98,17 @@ def in_words(
         every = same[role]
         if len(every) == 1 or (len(some) == 1 and named[role, names[some[0]]] == 1):
             return ""
-        return _said(sorted(every[i] for i in some), len(every))
+        return _said(sorted(every[i] for i in some), len(every), each(role))
 
     return said
 
 
-def _said(at: Sequence[int], every: int) -> str:
+def _said(at: Sequence[int], every: int, turn: str) -> str:
+    """turn: what each time is called."""
     if len(at) == every:
-        return ", in each turn"
+        return f", in each {turn}"
     if len(at) == 1 and 0 < at[0] < every - 1:
-        return f", in turn {at[0] + 1} of {every}"
+        return f", in {turn} {at[0] + 1} of {every}"
     without_a_gap = at[-1] - at[0] == len(at) - 1
     which = {0: "the first ", every - len(at): "the last "}.get(at[0], "") if without_a_gap else ""
-    return f", in {which}{'' if len(at) == 1 else f'{len(at)} '}of {every} turns"
+    return f", in {which}{'' if len(at) == 1 else f'{len(at)} '}of {every} {turn}s"
