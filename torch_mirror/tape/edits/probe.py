@@ -89,7 +89,7 @@ def classes(case: Case, probe: Probe, fits: Sequence[Fit]) -> list[list[Fit]]:
 
 def _without_cancelling(members: list[Fit]) -> list[Fit]:
     kept = [fit for fit in members if fit.edit.name != "-1"]
-    out = any(fit.edit.name == "0" or "left out" in fit.edit.words for fit in kept)
+    out = any(fit.edit.name == "0" or fit.edit.words.startswith(("term ", "the term of ")) for fit in kept)
     return kept if out else members
 
 
