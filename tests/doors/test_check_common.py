@@ -113,3 +113,15 @@ def test_of_the_two_terms_that_are_left_out_together_the_one_that_matters_is_tol
 
     told = cause(check(mine, {"W": draw(size=(4, 3))}, X, np.array([0, 2, 1, 1, 0, 2])))
     assert told.startswith("term d(lp[i, k]) left out of "), told
+
+
+def test_a_number_that_the_forward_makes_of_the_data_has_its_name() -> None:
+    """5 samples of 7 count, and there are 5 outputs as well: which one it is these numbers do not tell."""
+
+    def mine(p: Any, x: Any, t: Any, mask: Any) -> Any:
+        e = (x @ p["W"] - t) * mask[:, None]
+        return (e**2).sum() / mask.sum(), {"W": 2 * x.T @ e / len(x)}  # the mistake: mask.sum()
+
+    mask = np.array([1.0, 1, 0, 1, 0, 1, 1])
+    result = check(mine, {"W": draw(size=(4, 5))}, draw(size=(7, 4)), draw(size=(7, 5)), mask)
+    assert "a factor 0.7142857 (here (mask.sum() or " in cause(result), result.causes
