@@ -15,7 +15,8 @@ from torch_mirror.tape.faults import fault_of, untraced
 from torch_mirror.tape.guesses import Guess, guesses_of, is_right, itself, promising, stood_for
 from torch_mirror.tape.overwritten import overwritten
 from torch_mirror.tape.recomputed import recomputed
-from torch_mirror.tape.scene import Scene, View, anew, is_leaf, partial_sums, view_of
+from torch_mirror.tape.scene import Scene, View, anew, is_leaf, view_of
+from torch_mirror.tape.shares import partial_sums
 from torch_mirror.tape.told import Fault
 
 MOST = 6

@@ -4,15 +4,13 @@ The forward pass is what the loss is made of. What a gradient of the user's is m
 pass. Both are nodes of one recording, known by their numbers, which ascend in the order of evaluation.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from torch_mirror.balls.adjoints import fitted
-from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, Recording, paused
@@ -191,63 +189,6 @@ def roughly(v: View, given: Mapping[int, Number]) -> dict[str, Any]:
             for m in wanted & parts.keys():
                 found[m] = parts[m] if m not in found else found[m] + parts[m]
     return {name: found[leaf] for name, leaf in leaves.items() if leaf in found}
-
-
-SUMMED = 1 << 22
-"""Elements of partial sums that are kept."""
-
-
-def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[int, Number, bool]]:
-    """What single uses of a value contribute to the derivative by it, and sums of the first and of the last few.
-
-    A loop over samples or time adds these up one by one. Of a value with few uses each share is followed further back,
-    as where the shares of two losses meet only at the logits; those are far.
-    """
-    users: dict[int, list[Number]] = {}
-    for y in made_of(s.loss):
-        for n in {number_of(x) for x in y.node.operands if number_of(x) in derivatives}:  # type: ignore[union-attr]  # as above
-            users.setdefault(n, []).append(y)  # type: ignore[arg-type]  # as it is among the derivatives
-    left, further = SUMMED, CARRIED
-    for n, several in users.items():
-        size = derivatives[n].size
-        if len(several) > 1 and 3 * size * len(several) <= left:
-            left -= 3 * size * len(several)
-            parts = [part for y in several if (part := _contribution(s, y, n, derivatives)) is not None]
-            yield from ((n, part, False) for part in parts)
-            for order in (parts, parts[::-1]):
-                for total in accumulate(order[:-1], lambda a, b: (Ball(a) + Ball(b)).settled()):
-                    yield n, total, False
-            if len(several) <= FEW and (length := len(several) * len(numbers_in(s.tape.values[n]))) <= further:
-                further -= length
-                for part in parts:
-                    yield from ((m, d, True) for m, d in _carried_on(s, n, part))
-
-
-FEW = 4
-"""Uses of a value at most whose single shares are followed further back: not of what a loop uses in each turn."""
-
-CARRIED = 2048
-"""Steps back with such shares."""
-
-
-def _carried_on(s: Scene, n: int, part: Number) -> Iterator[tuple[int, Number]]:
-    """What a share of the derivative by a value contributes to those by what the value is made of."""
-    found: dict[int, Any] = {n: part}
-    with paused(), np.errstate(all="ignore"):
-        for m in reversed(numbers_in(s.tape.values[n])):
-            if m in found:
-                _back(s.tape.values[m], found, [], s.side, None)
-        for m, d in found.items():
-            if m != n:
-                yield m, d if isinstance(d, Number) else d.number()
-
-
-def _contribution(s: Scene, y: Number, n: int, derivatives: Mapping[int, Number]) -> Number | None:
-    own = number_of(y)
-    if own is None or own not in derivatives:
-        return None
-    with paused(), np.errstate(all="ignore"):
-        return passed_on(s, y, derivatives[own]).get(n)
 
 
 def passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
