@@ -33,19 +33,26 @@ def test_a_term_divided_by_another_number_than_the_other_one_is_told_where_it_is
     assert "dw += 2 * reg * w" in [right.line.source for right in result.faults[0].right]
 
 
-def test_a_mean_whose_step_back_forgets_its_number_is_told_and_not_what_came_before() -> None:
-    def mine(p: Any, x: Any, t: Any) -> Any:
-        h = np.tanh(x @ p["W"])
-        m = h.mean(0)
-        e = h * m - t
-        dprod = 2 * e / e.size
-        dm = (dprod * h).sum(0)
-        spread = np.ones_like(h) * dm  # the mistake: / len(h)
-        dh = dprod * m
-        dh = dh + spread
-        return (e**2).mean(), {"W": x.T @ (dh * (1 - h * h))}
+def test_a_pooling_whose_step_back_forgets_its_number_is_told_and_not_what_came_before() -> None:
+    """The sum inside of np.mean is nobody's value: what is due there is the mean's derivative, and it is right."""
 
-    assert first_wrong(check(mine, {"W": W}, X, T)) == "spread = np.ones_like(h) * dm"
+    def pool(h: Any) -> Any:
+        return h.reshape(6, 2, 2).mean(-1)
+
+    def mine(p: Any, x: Any, t: Any, s: Any) -> Any:
+        h = np.tanh(x @ p["W"])
+        pooled = np.tanh(pool(h))
+        e, f = pooled @ p["V"] - t, h - s
+        dpooled = 2 * e @ p["V"].T * (1 - pooled**2)
+        spread = np.repeat(dpooled, 2, axis=1)  # the mistake: / 2
+        dh = 2 * f
+        dh = dh + spread
+        return (e**2).sum() + (f**2).sum(), {"W": x.T @ (dh * (1 - h * h)), "V": pooled.T @ (2 * e)}
+
+    p = {"W": draw(size=(4, 4)), "V": draw(size=(2, 3))}
+    result = check(mine, p, X, T, draw(size=(6, 4)))
+    assert first_wrong(result) == "spread = np.repeat(dpooled, 2, axis=1)"
+    assert "dpooled = 2 * e @ p[" in str(result)
 
 
 def test_a_mask_that_one_addend_lacks_is_missing_behind_that_addend() -> None:
@@ -78,21 +85,35 @@ def test_what_others_take_rightly_is_no_suspect_where_one_sum_takes_it_wrongly()
 
 
 def test_shares_of_two_losses_that_meet_at_the_logits_are_known_as_right() -> None:
-    """dz is right before the second line adds to it: as what the first loss adds, through the softmax."""
+    """dz is right before the last line adds to it: as what the first loss adds, through the softmax.
 
-    def mine(p: Any, x: Any, k: Any) -> Any:
+    There are more values of shape (N,) than are tried, and none of them is wrong.
+    """
+
+    def mine(p: Any, x: Any, k: Any, gain: Any, old: Any, aim: Any) -> Any:
         n, i = len(x), np.arange(len(x))
-        z = x @ p["W"]
-        q = np.exp(z - z.max(1, keepdims=True))
-        q = q / q.sum(1, keepdims=True)
-        lp = np.log(q)
+        h = np.tanh(x @ p["W"])
+        z, v = h @ p["V"], h @ p["u"]
+        lp = z - z.max(1, keepdims=True)
+        lp = lp - np.log(np.exp(lp).sum(1, keepdims=True))
+        q = np.exp(lp)
+        ratio = np.exp(lp[i, k] - old)
+        clipped = np.clip(ratio, 0.8, 1.2)
+        least = np.minimum(ratio * gain, clipped * gain)
         ent = -(q * lp).sum(1)
-        loss = -lp[i, k].mean() - 0.1 * ent.mean()
-        dz = q / n
-        dz[i, k] -= 1 / n
-        dz += 0.1 / n * q * lp  # the mistake: (lp + ent[:, None])
-        return loss, {"W": x.T @ dz}
+        loss = -least.mean() + 0.5 * ((v - aim)**2).mean() - 0.01 * ent.mean()
+        dlogp = -1.0 * (ratio * gain <= clipped * gain) * ratio * gain / n
+        dz = -dlogp[:, None] * q
+        dz[i, k] += dlogp
+        dz += 0.01 / n * q * lp  # the mistake: (lp + ent[:, None])
+        dv = (v - aim) / n
+        dh = dz @ p["V"].T + np.outer(dv, p["u"])
+        return loss, {"W": x.T @ (dh * (1 - h * h)), "V": h.T @ dz, "u": h.T @ dv}
 
-    result = check(mine, {"W": W}, X, np.array([0, 2, 1, 1, 0, 2]))
-    assert first_wrong(result) == "dz += 0.1 / n * q * lp"
-    assert "what some uses of" in str(result)
+    p = {"W": draw(size=(3, 5)), "V": draw(size=(5, 4)), "u": draw(size=5)}
+    data = draw(size=(9, 3)), np.arange(9) % 4, draw(size=9), np.log(np.linspace(0.1, 0.5, 9)), draw(size=9)
+    result = check(mine, p, *data)
+    (fault,) = result.faults
+    assert fault.gradients == ("dW", "dV"), str(result)
+    assert first_wrong(result) == "dz += 0.01 / n * q * lp"
+    assert "dz[i, k]" in [right.line.source for right in fault.right]
