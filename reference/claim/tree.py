@@ -141,11 +141,14 @@ def _is_leaf(a: Any) -> bool:
 
 
 def _children(a: Any) -> Iterator[tuple[Any, Any]]:
-    """The keys or attributes of a container that lead to a leaf, with what stands there."""
+    """The keys or attributes of a container that lead to a leaf, with what stands there.
+
+    An object's plain float is no leaf, as it may be a learning rate; a scalar of NumPy's, np.float64 too, is one.
+    """
     if isinstance(a, Mapping):
         return ((key, value) for key, value in a.items() if value is None or _has_leaves(value))
     attributes = {} if isinstance(a, (type, ModuleType)) else _attributes(a)
-    return ((key, value) for key, value in attributes.items() if not isinstance(value, float) and _has_leaves(value))
+    return ((key, value) for key, value in attributes.items() if type(value) is not float and _has_leaves(value))
 
 
 def _attributes(a: Any) -> dict[str, Any]:

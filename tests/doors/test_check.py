@@ -422,8 +422,8 @@ def test_twenty_layers_of_64_get_a_verdict(dtype: str) -> None:
         wrong = check(deep, *given, 10)
     assert wrong.verdict == "refuted"
     names = {row.name for row in wrong.rows if row.word == "WRONG"}
-    assert names >= {"dp[10][0]", "dp[10][1]", "dp[9][0]"}
-    assert not names & {f"dp[{i}][{j}]" for i in range(11, 20) for j in (0, 1)}
+    assert names >= {"gradients[10][0]", "gradients[10][1]", "gradients[9][0]"}
+    assert not names & {f"gradients[{i}][{j}]" for i in range(11, 20) for j in (0, 1)}
     assert "dz = dz * 1.000001" in [line.source for line in wrong.faults[0].wrong]
     assert len(wrong.faults) == 1
 

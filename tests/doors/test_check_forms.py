@@ -147,3 +147,69 @@ def test_a_millionth_more_is_not(function: Any, given: Any) -> None:
         return loss, {**gradients, "W" if "W" in p else "q": gradients["W" if "W" in p else "q"] * 1.000001}
 
     assert check(mine, *given).verdict == "refuted"
+
+
+class Kept:
+    """Anything with attributes."""
+
+
+def in_an_object(m: Any, x: Any, t: Any) -> Any:
+    e = x @ m.w + m.c - t
+    g = Kept()
+    g.w, g.c = 2 * x.T @ e / len(t), m.factor * e.sum() / len(t)  # type: ignore[attr-defined]  # any attributes
+    return (e**2).mean(), g
+
+
+def an_object(c: Any, factor: float) -> Any:
+    m: Any = Kept()
+    m.w, m.c, m.factor = np.array([0.3, -1.2, 0.7]), c, factor
+    return m
+
+
+@pytest.mark.parametrize("c", [np.array(0.3), np.float64(0.3), np.float32(0.25)], ids=["array", "float64", "float32"])
+def test_a_scalar_of_numpy_s_in_an_object_is_a_parameter_and_a_gradient(c: Any) -> None:
+    """The sum of an array is an np.float64, which is a float to Python, and was taken for a setting."""
+    draw = np.random.default_rng(6).normal
+    data = draw(size=(5, 3)), draw(size=5)
+    assert [row.name for row in check(in_an_object, an_object(c, 2.0), *data).rows] == ["dw", "dc"]
+    assert check(in_an_object, an_object(c, 2.0), *data).certified
+    assert check(in_an_object, an_object(c, 3.0), *data).verdict == "refuted"
+
+
+def test_a_plain_float_in_an_object_of_gradients_is_one_too() -> None:
+    def mine(m: Any, x: Any, t: Any) -> Any:
+        loss, g = in_an_object(m, x, t)
+        g.c = float(g.c)
+        return loss, g
+
+    draw = np.random.default_rng(6).normal
+    data = draw(size=(5, 3)), draw(size=5)
+    assert check(mine, an_object(np.array(0.3), 2.0), *data).certified
+    assert check(mine, an_object(np.array(0.3), 3.0), *data).verdict == "refuted"
+
+
+def test_what_the_code_returns_for_one_type_alone_is_told_with_the_run_that_has_it() -> None:
+    def mine(p: Any, x: Any) -> Any:
+        db = 2 * p["b"] * x.sum() if type(p["b"]) is np.ndarray else None
+        return (x * p["b"]**2).sum() + p["a"], {"a": 1.0, "b": db}
+
+    result = check(mine, {"a": np.array(0.5), "b": np.array([0.3, 2.0])[:1]}, np.array([1.5, 2.5]))
+    assert "db is returned in your own run alone: the code looks at types" in str(result)
+
+
+def test_an_array_and_a_list_are_called_as_the_code_calls_them() -> None:
+    def one(weights: Any, x: Any) -> Any:
+        e = x @ weights
+        return (e**2).sum(), 3 * x.T @ e
+
+    def several(weights: Any, x: Any) -> Any:
+        e = x @ weights[0] + weights[1]
+        return (e**2).sum(), [3 * x.T @ e, 2 * e.sum(0)]
+
+    x, w = np.arange(12.0).reshape(4, 3) - 4.3, np.array([[0.3, 1.0], [-0.7, 0.2], [1.1, -0.4]])
+    result = check(one, w, x)
+    assert [row.name for row in result.rows] == ["dweights"]
+    assert "at d(weights) " in result.causes[0]
+    result = check(several, [w, np.array([0.4, -0.2])], x)
+    assert {row.name for row in result.rows} == {"gradients[0]", "gradients[1]"}
+    assert "at d(weights[0]) " in result.causes[0]

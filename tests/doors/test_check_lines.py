@@ -105,10 +105,10 @@ def test_what_some_uses_add_is_not_told_as_the_derivative() -> None:
     result = check(autoencoder, {"W": P["W"]}, X, draw(size=(7, 3)))
     (fault,) = result.faults
     shares = [right for right in fault.right if right.name == "lv"]
-    assert [right.line.source for right in fault.right] == ["dz * noise", "0.5 * (np.exp(lv) - 1)"]
+    assert [right.line.source for right in fault.right] == ["dz * noise", "0.5 * (np.exp(lv) - 1) / n"]
     assert shares
     assert all(right.partial for right in shares)
-    assert "7 = N (the batch) x what some uses of lv (test_check_lines.py:" in text(result)
+    assert "= what some uses of lv (test_check_lines.py:" in text(result)
     assert ") add to dL/d lv" in text(result)
     assert "x dL/d lv" not in text(result)
 
@@ -211,7 +211,7 @@ def test_a_second_mistake_is_none_that_follows_from_the_first() -> None:
     assert fault.gradients == ("dW", "db")
     assert [line.source[:14] for line in fault.wrong] == ["db[ha <= 0] = "]
     assert len(fault.causes) == 1
-    assert "of another turn" in fault.causes[0]
+    assert "of another call" in fault.causes[0]
 
 
 def test_a_step_that_is_missing_is_at_the_last_right_line_or_behind_it() -> None:

@@ -589,3 +589,12 @@ def test_of_the_whole_run_too_a_cause_fits_every_element() -> None:
         return after, state
 
     assert not check_step(one_off, Adam(1e-3), p, g, start=empty).causes
+
+
+def test_a_function_that_makes_an_optimizer_is_told_with_what_is_taken() -> None:
+    def update(p: Any, g: Any) -> None:
+        p["W"] -= g["W"]
+
+    expected = r"torch\.optim\.SGD\(parameters, lr=0\.1\), got a function, <lambda>: hand in"
+    with pytest.raises(InputError, match=expected):
+        check_step(update, lambda ps: torch.optim.SGD(ps, lr=0.1), P, G)

@@ -31,9 +31,9 @@ class Mistake(NamedTuple):
 
 MISTAKES = [
     Mistake("dicts", '2 * REG * p["W1"]', 'REG * p["W1"]', "dW1", "a factor 1/2"),
-    Mistake("pairs", "1 - activations[i] ** 2", "1 - activations[i]", "dp[1][0]", "the square left out"),
+    Mistake("pairs", "1 - activations[i] ** 2", "1 - activations[i]", "gradients[1][0]", "the square left out"),
     Mistake("columns", "np.dot(dZ1, X.T) / m", "np.dot(dZ1, X.T)", "dW1", "N the batch"),
-    Mistake("layer_objects", "grad, 0.125 * grad", "grad, 0.25 * grad", "dp[0]", "a factor 2"),
+    Mistake("layer_objects", "grad, 0.125 * grad", "grad, 0.25 * grad", "gradients[0]", "a factor 2"),
     Mistake("per_sample", "delta) * sp", "delta)", "dw[0]", "left out"),
     Mistake("two_layer_class", "np.sum(dscores, axis=0)", "np.mean(dscores, axis=0)", "db2", "mean for sum"),
     Mistake("char_rnn_globals", "(1 - hs[t] * hs[t]) * dh", "(1 - hs[t]) * dh", "dWxh", "the square left out"),
@@ -145,7 +145,7 @@ def theirs(weights: dict[str, Any], name: str) -> Any:
         ("axis=-1, keepdims=True) + 1e-5", "axis=-1, keepdims=True) + 1e-6", "1e-05 for the constant 1e-06 in"),
         (
             "centred = x - x.mean(axis=-1, keepdims=True)", "centred = x - x.mean(axis=1, keepdims=True)",
-            "the mean over axis 2, not 1, in sum(x) / 3, in each turn",
+            "the mean over axis 2, not 1, in sum(x) / 3, in each call",
         ),
         ('+ mixed @ p["out_W"] + p["out_b"]', '+ mixed @ p["out_W"]', "out_b added to x"),
     ],

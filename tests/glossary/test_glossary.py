@@ -121,6 +121,12 @@ def unexplained(point: Any) -> list[str]:
 SAID = [
     ("a factor 1/2 at d(W) (proof: with it all 3 elements are within their radius, worst 0; it alone fits)", "factor"),
     ("mask (z1 > 0) left out of d(z1)", "mask left out"),
+    ("= where += or -= is due: of 3 turns the share of the last one alone is kept", "= where += is due"),
+    ("the 3 slices of xp taken back in reverse order, as of a flipped kernel", "flipped kernel"),
+    ("the term of u @ u left out", "left out"),
+    ("the gradients not clipped", "clipped in another way"),
+    ("divided by the norm where it is smaller than the largest one as well", "clipped in another way"),
+    ("W @ x of another call for W @ x", "another value"),
     ("dt / 2 * k2 where dt / 2 * k1 (ode.py:21) is due, in each of 4 turns", "computed from another value"),
     ("the module has the mean over axis 2, not 1, in sum(x) / 3, in each turn", "a layer that differs"),
     ("axes 1 and 2 swapped before the shape is (2, 3, 8), in mixed", "a layer that differs"),

@@ -143,7 +143,7 @@ def _script(to: Copied, claim: Claim, case: Case, name: str, call: str) -> str:
     arguments = "".join(f", {n}" for n in names)
     copied = str(to).strip()
     return SCRIPT.format(
-        what=gradient_name(name), copied=copied, own=beside(copied, OWN), start=p,
+        what=gradient_name(name, claim.root), copied=copied, own=beside(copied, OWN), start=p,
         index=f"[{', '.join(map(str, row.index)) or '()'}]",
         data="\n".join(f"{n} = {text}" for n, text in zip(names, data, strict=True)),
         call=call, arguments=arguments, place=place, at=at, leaf=_place_of(case.parameters, (name,)),

@@ -48,6 +48,12 @@ ABOUT = (
 
 FROM_CALL_TO_CALL = (
     Entry(
+        "= where += is due", "cause",
+        "A gradient is added up over samples, time or uses, and one line puts a new share over what was there. With += "
+        "(or -=) in that line your own backward pass gives the right gradients.",
+        ("left out", "equal indices"), r"= where \+= or -= is due",
+    ),
+    Entry(
         "added to at every call", "cause",
         "A gradient is added to what is there, and never set to 0 before. Set it to 0 at the start of the backward "
         "pass.",
@@ -67,6 +73,12 @@ FROM_CALL_TO_CALL = (
 )  # fmt: skip
 
 OF_UPDATES = (
+    Entry(
+        "clipped in another way", "cause",
+        "Gradients are clipped by the norm of all of them together, and only where it is larger than the largest one "
+        "that is allowed. Your steps are made in another way: each tensor by its own norm, by value, always or never.",
+        ("left out",), r"\bclipped\b|divided by the norm",
+    ),
     Entry(
         "bias correction", "cause",
         "Adam divides m by 1 - beta1^t and v by 1 - beta2^t, where t is 1 at the first step. The correction is left "
@@ -127,6 +139,12 @@ OF_MASKS = (
 
 OF_SHAPES = (
     Entry(
+        "flipped kernel", "cause",
+        "A convolution's backward pass takes its kernel the wrong way round: W[2 - k] for W[k], or a "
+        "correlation that is flipped where the forward pass is not.",
+        ("rows in another order",), r"flipped kernel",
+    ),
+    Entry(
         "equal indices", "cause",
         "An index occurs several times, as a word does in a sentence, and dE[k] += dx adds only one of its shares: "
         "NumPy reads dE[k] once. np.add.at(dE, k, dx) adds each.",
@@ -158,7 +176,7 @@ OF_SHAPES = (
     Entry(
         "order of a product", "cause",
         "The two factors of a matrix product are swapped, which goes unnoticed where both are square.",
-        ("transposed",), r"^(?!.* of another turn)[^<>]*@ [^<>]+ for [^<>]+ @",
+        ("transposed",), r"^(?!.* of another (?:turn|call))[^<>]*@ [^<>]+ for [^<>]+ @",
     ),
     Entry(
         "rows in another order", "cause",
@@ -251,7 +269,8 @@ OF_FORMULAS = (
     Entry(
         "another value", "cause",
         "Another value of the same shape stands in the place of the right one: z1 for a1, the weights after the update "
-        "for those before, the layer above for this one. 'of another turn' is another pass of a loop.",
+        "for those before, the layer above for this one. 'of another turn' is another pass of a loop, 'of another "
+        "call' another call of the function.",
         ("derivative of an activation",), r" for ",
     ),
 )  # fmt: skip

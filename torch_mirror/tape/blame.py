@@ -13,8 +13,10 @@ from torch_mirror.tape.causes import NEVER, NOT_ASKED, Asked, Mistake, reasons
 from torch_mirror.tape.endless import ended
 from torch_mirror.tape.faults import fault_of, untraced
 from torch_mirror.tape.guesses import Guess, guesses_of, is_right, itself, promising, stood_for
+from torch_mirror.tape.overwritten import overwritten
 from torch_mirror.tape.recomputed import recomputed
-from torch_mirror.tape.scene import Scene, View, anew, is_leaf, partial_sums, view_of
+from torch_mirror.tape.scene import Scene, View, anew, is_leaf, view_of
+from torch_mirror.tape.shares import partial_sums
 from torch_mirror.tape.told import Fault
 
 MOST = 6
@@ -72,6 +74,11 @@ def _faults(
         left = [name for name in left if not is_right(s, v.derivatives, name)]
         if not left:
             break
+        if asked.seconds > 0 and (lost := overwritten(v, left, until)) is not None:
+            fault, names = lost
+            faults.append(fault._replace(gradients=tuple(map(spelled, names))))
+            left = [name for name in left if name not in names]
+            continue
         guess, explained = _best(v, left, given, until)
         if len(explained) < len(left) and not faults and (one := recomputed(v, left, spelled, until)) is not None:
             return (one,)

@@ -17,9 +17,9 @@ from torch_mirror.tape.edits.explain import Point, explain
 from torch_mirror.tape.edits.gradients import gradient_equation
 from torch_mirror.tape.edits.told import Cause, Explanation
 from torch_mirror.tape.factors import Sizes
-from torch_mirror.tape.graph import MissingAdjointError
+from torch_mirror.tape.graph import MissingAdjointError, needed
 from torch_mirror.tape.patterns import number
-from torch_mirror.tape.scene import Scene, starts
+from torch_mirror.tape.scene import Scene, site_of, starts, written
 
 NOT_ASKED = "not asked for"
 
@@ -78,6 +78,7 @@ def reasons(s: Scene, mistake: Mistake, asked: Asked) -> Reasons:
     """
     if asked.seconds == NEVER:
         return Reasons((), NOT_ASKED, 0)
+    asked = asked._replace(sizes={**counted(s), **asked.sizes})
     shares, spent = list(dict.fromkeys((mistake.share, 1.0))), 0.0
     found = Reasons((), "", 0)
     for left, share in zip(range(len(shares), 0, -1), shares, strict=True):
@@ -114,6 +115,23 @@ def _point(s: Scene, mistake: Mistake, spoken: Callable[[str], str], scale: floa
     return Point(eq, seen, {})
 
 
+MOST = 8
+"""Numbers that the forward pass makes of the data, which may be sizes: of a loop's none is."""
+
+
+def counted(s: Scene) -> dict[str, float]:
+    """Single numbers that the forward pass makes of the data alone, by their expressions: ``mask.sum()``."""
+    found: dict[str, float] = {}
+    for x in needed([s.loss]):
+        n = x.node.number
+        alone = n not in s.forward and n not in s.inner and len(s.sites[site_of(s, n)]) == 1
+        if alone and isinstance(x, Number) and x.size == 1:
+            name, c = written(s, n), float(x.value.reshape(()))
+            if name and math.isfinite(c) and abs(c) not in (0.0, 0.5, 1.0, 2.0):
+                found[name] = c
+    return found if len(found) <= MOST else {}
+
+
 class _There(NamedTuple):
     point: Point
     sizes: Sizes
@@ -127,8 +145,9 @@ def _elsewhere(mistake: Mistake, asked: Asked) -> _There | str:
     there = asked.elsewhere()
     if isinstance(there, str):
         return there
-    scale = there.sizes.get(names[0], 1.0) if names else 1.0
-    sizes = {name: there.sizes[name] for name in asked.sizes if name in there.sizes}
+    known = {**counted(there.scene), **there.sizes}
+    scale = known.get(names[0], 1.0) if names else 1.0
+    sizes = {name: known[name] for name in asked.sizes if name in known}
     constants = {name: sizes[name.split(" or ")[0]] for name in by_number(asked.sizes, sizes)}
     return _There(_point(there.scene, mistake, asked.spoken, scale)._replace(constants=constants), sizes)
 

@@ -36,7 +36,7 @@ def ended(s: Scene) -> Scene | None:
     number = {n: x.node.number for n, x in made.items()}
     side = s.side if isinstance(s.side, str) else {number[n]: side for n, side in s.side.items() if n in number}
     base = {number[n]: d for n, d in s.base.items()}
-    return scene_of(tape, new(s.loss), gradients, leaves, side, base)
+    return scene_of(tape, new(s.loss), gradients, leaves, side, base)._replace(root=s.root)
 
 
 def _infinite(values: Sequence[Number | Mask]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from torch_mirror.tape import compared, factors
+from torch_mirror.tape.addends import wrong_addend
 from torch_mirror.tape.factors import Sizes, snapped
 from torch_mirror.tape.graph import needed
 from torch_mirror.tape.guesses import Guess, bits, equal, first_wrong, is_right, multiple
@@ -49,6 +50,10 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     before = _before(v, right, wrong, guess.share)
     if wrong and not missing and not taken and before != right:  # what comes in between is not told as right, either
         wrong = _path(v, value, before)
+    one = wrong_addend(v, value, place, guess.share) if own is None and not taken else None
+    if one is not None:
+        before = tuple(dict.fromkeys((*(() if one.lacking else last_right(v, one.end, guess.share)), *one.right)))
+        wrong = _lines(s, [one.end, value]) if one.lacking else _path(v, one.end, before)
     ends = _right_lines(v, before, wrong, sizes)
     # one factor is too much, and no value with another factor comes before
     if wrong and not note and all(r.factor for r in ends) and _one_factor(v, explained):
@@ -62,7 +67,7 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         due,
         shown=len(explained) > 1,
         note=note,
-        lacking=(missing or part) and not taken,
+        lacking=((missing or part) and not taken) or (one is not None and one.lacking),
     )
 
 

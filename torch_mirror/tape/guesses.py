@@ -30,9 +30,12 @@ from torch_mirror.tape.scene import (
 )
 from torch_mirror.tape.trails import SAME, steps, trail
 
-TRIES = 96
+TRIES = 128
 """Values that are put in the place of a derivative, for one fault."""
 
+
+FEW = 24
+"""Places of one value that are tried before those of others."""
 
 CALLS = 4
 """Values of one expression of the forward pass, as of a function that was called so often, that one value may be by."""
@@ -122,7 +125,7 @@ def multiple(v: View, name: str) -> float | None:
     return factor(g, d) or patterns.constant(pair.seen, pair.expected, pair.allowed)
 
 
-def _excused(v: View) -> frozenset[int]:
+def excused(v: View) -> frozenset[int]:
     """What right gradients are made of."""
     s = v.scene
     return frozenset().union(*(s.above[name] for name in s.gradients if is_right(s, v.derivatives, name)))
@@ -144,7 +147,7 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     sites: dict[Any, int] = {}
     by_factor = list(_by_factor(v, first))
     own_values = _by_forward(v, start, leaf, left, reach)
-    for i, one in enumerate(chain(by_factor, _by_value(v, start, leaf, reach), own_values)):
+    for i, one in enumerate(chain(by_factor, _in_turn(chain(_by_value(v, start, leaf, reach), own_values)))):
         site = site_of(s, one.value), site_of(s, one.place), s.tape.values[one.value].shape, one.share
         if len(sites) == TRIES:
             break
@@ -158,12 +161,22 @@ def guesses_of(v: View, left: list[str], name: str) -> list[tuple[int, int, Gues
     return list(found.values())
 
 
+def _in_turn(guesses: Iterable[Guess]) -> Iterator[Guess]:
+    """The first few of each value, then the next few: many derivatives of its shape are no reason to try no other."""
+    by_value: dict[int, list[Guess]] = {}
+    for one in guesses:
+        by_value.setdefault(one.value, []).append(one)
+    for k in range(0, max(map(len, by_value.values()), default=0), FEW):
+        for several in by_value.values():
+            yield from several[k : k + FEW]
+
+
 def _by_factor(v: View, name: str) -> Iterator[Guess]:
     """Where the factor changed by that of the gradient; the last place first."""
     c, start = multiple(v, name), number_of(v.scene.gradients[name])
     if c is None or start is None:
         return
-    found = steps(v, start, _excused(v))
+    found = steps(v, start, excused(v))
     same = [step for step in found if equal(step.change, c)]
     others = [step for step in found if not equal(step.change, 1) and equal(step.match.factor, c) and step not in same]
     for step in (*same[:-4:-1], *others[:-4:-1]):
@@ -187,9 +200,14 @@ def _by_value(v: View, start: int, leaf: int, reach: Mapping[int, int]) -> Itera
             yield from (Guess(((n, own.number),), c) for c in tried)
         elif own is not None and not equal(own.factor, 1):  # nothing after it may take that factor away again
             yield Guess(((n, own.number),))
-        for place in due.get(_axes(s, n), ()):
+        for place in _nearest_first(due.get(_axes(s, n), ()), None if own is None else own.number):
             if own is None or own.partial or place != own.number:
                 yield from (Guess(((n, place),), c) for c in tried)
+
+
+def _nearest_first(places: Sequence[int], known: int | None) -> Sequence[int]:
+    """Where a value is right for one, a few steps back may be missing: first what that is made of, the nearest."""
+    return places if known is None else sorted(places, key=lambda place: (place > known, abs(place - known)))
 
 
 def _one_of_each(s: Scene, places: Iterable[int]) -> dict[tuple[int, ...], list[int]]:

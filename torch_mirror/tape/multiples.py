@@ -35,6 +35,7 @@ class Match(NamedTuple):
     number: int
     factor: float
     partial: bool = False  # v is a multiple of what some uses of the forward value contribute to it
+    far: bool = False      # these are uses of what is made of it
 
 
 class Entry(NamedTuple):
@@ -44,6 +45,7 @@ class Entry(NamedTuple):
     number: int
     partial: bool
     d: Number
+    far: bool = False
 
 
 class Index(NamedTuple):
@@ -54,12 +56,12 @@ class Index(NamedTuple):
     widest: float                                 # radius of the first element of any of these
 
 
-def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, Number]] = ()) -> Index:
-    """Of derivatives, and of partial sums of them, by the number of the forward value."""
+def index(derivatives: Iterable[tuple[int, Number]], parts: Iterable[tuple[int, Number, bool]] = ()) -> Index:
+    """Of derivatives, and of partial sums of them, by the number of the forward value; parts: and whether it is far."""
     by_shape: dict[tuple[int, ...], list[Entry]] = {}
-    for known, partial in ((derivatives, False), (parts, True)):
-        for number, d in known:
-            by_shape.setdefault(_squeezed(d.shape), []).append(Entry(_angle(d.value), number, partial, d))
+    for partial, known in ((False, ((number, d, False) for number, d in derivatives)), (True, parts)):
+        for number, d, far in known:
+            by_shape.setdefault(_squeezed(d.shape), []).append(Entry(_angle(d.value), number, partial, d, far))
     for entries in by_shape.values():
         entries.sort(key=lambda entry: entry[:3])
     few = {
@@ -87,13 +89,13 @@ def match(known: Index, v: Any) -> Match | None:
     """
     if isinstance(v, Mask) or not np.isfinite(v.value).all() or not v.value.any():
         return None
-    found = [Match(e.number, c, e.partial) for e in _near(known, v) if (c := factor(v, e.d)) is not None]
+    found = [Match(e.number, c, e.partial, e.far) for e in _near(known, v) if (c := factor(v, e.d)) is not None]
     return min(found, key=_unlikely, default=None)
 
 
 def _unlikely(m: Match) -> tuple[Any, ...]:
-    """Least for a whole derivative, a factor near 1, the latest forward value."""
-    return m.partial, m.factor < 0, abs(math.log(abs(m.factor))), -m.number
+    """Least for a whole derivative, a near one, a factor near 1, the latest forward value."""
+    return m.partial, m.far, m.factor < 0, abs(math.log(abs(m.factor))), -m.number
 
 
 def factor(v: Number, d: Number) -> float | None:

@@ -127,7 +127,7 @@ def _explains(v: View, swap: Swap, wrong: Sequence[str]) -> bool:
             continue
         for k in sorted(s.above[name]):
             if k not in made:
-                made[k] = _again(s, k, made)
+                made[k] = again(s, k, made)
         seen = made.get(n, own)
         error = np.abs(seen.value - expected.value).max(initial=0)
         if not error <= ROUGHLY * np.abs(expected.value).max(initial=0):
@@ -136,7 +136,7 @@ def _explains(v: View, swap: Swap, wrong: Sequence[str]) -> bool:
     return all(compared.meets(g, derivative_by(s, v.derivatives, name)) for name, g in gradients.items())
 
 
-def _again(s: Scene, k: int, made: Mapping[int, Any]) -> Any:
+def again(s: Scene, k: int, made: Mapping[int, Any]) -> Any:
     """A value of the backward pass: the same one, where nothing that it is made of is another."""
     x = s.tape.values[k]
     node = x.node

@@ -4,15 +4,13 @@ The forward pass is what the loss is made of. What a gradient of the user's is m
 pass. Both are nodes of one recording, known by their numbers, which ascend in the order of evaluation.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from torch_mirror.balls.adjoints import fitted
-from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, Recording, paused
@@ -40,6 +38,7 @@ class Scene(NamedTuple):
     base: Mapping[int, Number]       # derivatives that are taken as given, where the radii would grow too large else
     inner: frozenset[int]            # values that one call of a NumPy function made on its way, as np.clip does
     sites: Mapping[Site, list[int]]  # the values that one expression of the code made, each time that it was run
+    root: str = "p"                  # what the code calls the parameters, if they are one array or a list
     both: bool = False               # a comparison is turned round that the backward pass takes as it was
 
 
@@ -69,7 +68,7 @@ def scene_of(
     for n, x in enumerate(tape.values):
         sites.setdefault(_site(x), []).append(n)
     both = other is not None and other.read
-    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites, both)
+    return Scene(tape, loss, forward, gradients, leaves, above, side, base or {}, _inner(tape), sites, both=both)
 
 
 def _inner(tape: Recording) -> frozenset[int]:
@@ -153,7 +152,7 @@ class View(NamedTuple):
     rough: dict[Any, dict[str, Any]]  # the same, by guess
 
 
-def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number]] = ()) -> View:
+def view_of(s: Scene, derivatives: Mapping[int, Number], parts: Iterable[tuple[int, Number, bool]] = ()) -> View:
     return View(s, derivatives, index(derivatives.items(), parts), {}, {}, {})
 
 
@@ -190,39 +189,6 @@ def roughly(v: View, given: Mapping[int, Number]) -> dict[str, Any]:
             for m in wanted & parts.keys():
                 found[m] = parts[m] if m not in found else found[m] + parts[m]
     return {name: found[leaf] for name, leaf in leaves.items() if leaf in found}
-
-
-SUMMED = 1 << 22
-"""Elements of partial sums that are kept."""
-
-
-def partial_sums(s: Scene, derivatives: Mapping[int, Number]) -> Iterator[tuple[int, Number]]:
-    """What single uses of a value contribute to the derivative by it, and sums of the first and of the last few.
-
-    A loop over samples or time adds these up one by one.
-    """
-    users: dict[int, list[Number]] = {}
-    for y in made_of(s.loss):
-        for n in {number_of(x) for x in y.node.operands if number_of(x) in derivatives}:  # type: ignore[union-attr]  # as above
-            users.setdefault(n, []).append(y)  # type: ignore[arg-type]  # as it is among the derivatives
-    left = SUMMED
-    for n, several in users.items():
-        size = derivatives[n].size
-        if len(several) > 1 and 3 * size * len(several) <= left:
-            left -= 3 * size * len(several)
-            parts = [part for y in several if (part := _contribution(s, y, n, derivatives)) is not None]
-            yield from ((n, part) for part in parts)
-            for order in (parts, parts[::-1]):
-                for total in accumulate(order[:-1], lambda a, b: (Ball(a) + Ball(b)).settled()):
-                    yield n, total
-
-
-def _contribution(s: Scene, y: Number, n: int, derivatives: Mapping[int, Number]) -> Number | None:
-    own = number_of(y)
-    if own is None or own not in derivatives:
-        return None
-    with paused(), np.errstate(all="ignore"):
-        return passed_on(s, y, derivatives[own]).get(n)
 
 
 def passed_on(s: Scene, y: Number, g: Number) -> dict[int, Number]:
@@ -284,12 +250,13 @@ def _nearer(v: View, m: Match) -> Match:
     """The match by x instead of that by -x, 1 - x or 2 x, where these have no name.
 
     Both hold. But a turned sign gives just the derivative by the -x inside of sigmoid(x), which would pass for right.
+    A value inside of one call, as the sum that np.mean divides, is nobody's x.
     """
     place: int | None = m.number
     while not m.partial and place is not None and not is_leaf(v.scene, place) and not called(v.scene, place):
         at, place = place, None
         operands = [n for x in v.scene.tape.values[at].node.operands if (n := number_of(x)) in v.derivatives]
-        if len(operands) == 1 and operands[0] is not None:
+        if len(operands) == 1 and operands[0] is not None and operands[0] not in v.scene.inner:
             c = _times(v.derivatives[operands[0]], v.derivatives[at])
             if c is not None and c != 1:
                 place = operands[0]
@@ -325,7 +292,7 @@ def name_of(s: Scene, number: int) -> str:
     """What the user's code calls a value, or how it is written there; a leaf has its own name."""
     leaf = next((name for name, x in s.leaves.items() if number_of(x) == number), None)
     if leaf is not None:
-        parts = leaf.split(".") if not leaf[0].isdigit() else ["p", *leaf.split(".")]
+        parts = [s.root] if leaf == "p" else leaf.split(".") if not leaf[0].isdigit() else [s.root, *leaf.split(".")]
         return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
     return called(s, number) or written(s, number)
 

@@ -35,7 +35,7 @@ def trail(v: View, start: int) -> Trail:
         m = match_of(v, n) if n != start else None
         if m is not None:
             right.add(n)
-            if m.factor < 0:  # the sign may be the mistake, and lie further back
+            if m.factor < 0 or m.far:  # the sign may be the mistake, or a share that is 0, and lie further back
                 between.update(_all_behind(v, n) - {n})
             continue
         between.add(n)

@@ -151,3 +151,56 @@ def test_a_pipe_is_not_waited_for() -> None:
     os.mkfifo("pipe.py")
     result = run("init", "--from", "pipe.py")
     assert (result.exit_code, "expected a file that can be read, got a pipe or a device" in result.output) == (2, True)
+
+KEPT = """
+import numpy as np
+class Net: pass
+draw = np.random.default_rng(1)
+net = Net()
+def mine(params, x, t):
+    vars(net).update(params)
+    net.h = np.tanh(x @ net.W)
+    e = net.h @ net.v - t
+    net.dv = 2 * net.h.T @ e / len(t)
+    net.dW = x.T @ (2 * np.outer(e, net.v) / len(t) * (1 - net.h**2))
+    return (e**2).mean(), {"W": net.dW, "v": net.dv}
+start = {"W": draw.normal(size=(4, 3)), "v": draw.normal(size=3)}
+"""
+CALLED = KEPT.replace('{"W": net.dW, "v": net.dv}', "dict(W=net.dW, v=net.dv)")
+GLOBALS = """
+import numpy as np
+W = b = None
+def loss_and_grads(x, t):
+    e = x @ W + b - t
+    return (e**2).mean(), dict(W=2 * x.T @ e / len(t), b=2 * e.mean())
+kept = dict(W=np.array([0.3, -1.2, 0.7]), b=np.array(0.1))
+"""
+OBJECT = """
+import numpy as np
+class Factors: pass
+def cost(m, x, t):
+    g = Factors()
+    e = m.U @ x + m.c - t
+    g.U, g.c = np.zeros_like(m.U), 2 * e
+    g.U += 2 * e * x
+    return e**2, g
+m = Factors()
+m.U, m.c = np.array([0.3, -1.2]), np.array(0.4)
+x, t = np.array([1.5, 0.5]), np.array(0.7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [(KEPT, "p = mine.start\n"), (CALLED, "p = mine.start\n"), (GLOBALS, "p = mine.kept\n"), (OBJECT, "p = mine.m\n")],
+)
+def test_gradients_of_attributes_in_a_dict_or_an_object_are_found(source: str, line: str) -> None:
+    text, said = started(source)
+    assert line in text
+    assert ": certified" in said, text + said
+
+
+def test_a_dict_with_other_names_is_none_of_the_parameters() -> None:
+    text, _ = started(KEPT.replace('"W": draw', '"M": draw'))
+    assert "mine.start" not in text
+    assert '"W": draw.normal(size=(4, 5)),  # a guess' in text, text

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ class Claim(NamedTuple):
     data: tuple[Any, ...]
     names: tuple[str, ...]      # of the parameters' leaves
     called: tuple[str, ...]     # what the function calls the data
+    root: str = "p"             # and the parameters, if they are one array or a list
 
 
 def claim_of(
@@ -43,7 +45,10 @@ def claim_of(
         if f is not None:
             _check_takes(what, f, parameters, data)
     roots = (function, loss, gradients, parameters, data)
-    return Claim(run, roots, parameters, data, tuple(leaves), _arguments(function or loss))
+    called = _arguments(function or loss)
+    unnamed = hasattr(parameters, "shape") or all(name[0].isdigit() for name in leaves)
+    root = called[0] if called and unnamed else ALONE
+    return Claim(run, roots, parameters, data, tuple(leaves), called[1:], root)
 
 
 def _check_takes(what: str, function: Any, parameters: Tree, data: tuple[Any, ...]) -> None:
@@ -60,9 +65,9 @@ def _check_takes(what: str, function: Any, parameters: Tree, data: tuple[Any, ..
 
 
 def _arguments(function: Any) -> tuple[str, ...]:
-    """The names of the arguments behind the parameters."""
+    """The names of the arguments, the parameters' first."""
     try:
-        return tuple(inspect.signature(function).parameters)[1:]
+        return tuple(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return ()
 
@@ -126,11 +131,18 @@ def gradients_of(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
         several = dict.fromkeys((name, f"d{name}", _with_d(name)))
         spelled = next((other for other in several if other in came), "")
         listed = (a for other in several if (a := _listed(came, other)) is not None)
-        found[name] = came.pop(spelled) if spelled else next(listed, None)
+        plain = (a for other in several if (a := _plain_number(result, other)) is not None)
+        found[name] = came.pop(spelled) if spelled else next(chain(listed, plain), None)
     if came or all(g is None for g in found.values()):
         expected = f"a tree like the parameters, with a gradient of {', '.join(names)} under the same name or with a d"
         raise InputError("gradients", expected, _came(result, came, found))
     return found
+
+
+def _plain_number(result: Any, name: str) -> float | None:
+    """What an object has under the name of a gradient, where that is a plain float: elsewhere it would be no leaf."""
+    found = None if isinstance(result, (Mapping, list, tuple)) else getattr(result, name, None)
+    return found if type(found) is float else None
 
 
 def _listed(came: dict[str, Any], name: str) -> Any:
@@ -201,9 +213,14 @@ def _with_d(name: str) -> str:
     return ".".join([*above, f"d{last}"])
 
 
-def gradient_name(name: str) -> str:
-    """What a parameter's gradient is called: ``dW1``, ``layers[0].dW``, ``dW[2]`` for W.2, ``dp[0][1]`` for 0.1."""
-    parts = _parts(name)
+def gradient_name(name: str, root: str = ALONE) -> str:
+    """What a parameter's gradient is called: ``dW1``, ``layers[0].dW``, ``dW[2]`` for W.2, ``gradients[0][1]`` for 0.1.
+
+    root: what the function calls its parameters, if they are one array: ``dw`` for w
+    """
+    if name[0].isdigit():
+        return _joined(["gradients", *name.split(".")])
+    parts = _parts(name, root)
     last = max(i for i, part in enumerate(parts) if not part.isdigit())
     parts[last] = f"d{parts[last]}"
     return _joined(parts)
@@ -228,18 +245,18 @@ def sizes_of(claim: Claim) -> dict[str, float]:
     floats = {name: float(c) for name, c in given.items() if isinstance(c, (float, np.floating))}
     sizes |= {name: c for name, c in floats.items() if abs(c) not in PLAIN}
     for name, leaf in named(claim.parameters).items():
-        sizes |= {f"{spoken(name)}.shape[{axis}]": n for axis, n in enumerate(np.shape(leaf)) if n > 1}
+        sizes |= {f"{spoken(name, claim.root)}.shape[{axis}]": n for axis, n in enumerate(np.shape(leaf)) if n > 1}
     return sizes
 
 
-def spoken(name: str) -> str:
-    """A parameter as code has it: ``W1``, ``layers[0].W``, ``p[0][1]`` for 0.1."""
-    return _joined(_parts(name))
+def spoken(name: str, root: str = ALONE) -> str:
+    """A parameter as code has it: ``W1``, ``layers[0].W``, ``p[0][1]`` for 0.1 where p is the root."""
+    return _joined(_parts(name, root))
 
 
-def _parts(name: str) -> list[str]:
-    parts = name.split(".")
-    return ["p", *parts] if all(part.isdigit() for part in parts) else parts
+def _parts(name: str, root: str) -> list[str]:
+    parts = [root] if name == ALONE else name.split(".")
+    return [root, *parts] if parts[0].isdigit() else parts
 
 
 def _joined(parts: list[str]) -> str:

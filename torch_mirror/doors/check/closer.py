@@ -20,7 +20,7 @@ from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.doors.check import nonfinite
-from torch_mirror.doors.check.claimed import gradient_name
+from torch_mirror.doors.check.claimed import gradient_name, spoken
 from torch_mirror.doors.check.result import COARSE
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
@@ -73,7 +73,8 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row], narrow: Form
         pairs[name] = _finer(pairs[name], piece)
         found[name] = _row(seen, name, pairs[name], narrow)
     told = [name for name in open_rows if _tells_more(found[name], rows[name])]
-    notes = _told(told, "judged piece by piece, each from your own gradient before it; end to end radii are too large")
+    how = "judged piece by piece, each from your own gradient before it; end to end radii are too large"
+    notes = _told(seen, told, how)
     left = [name for name in _open(found) if name in open_rows and not _exactly_0(seen, d, name)]
     if left and isinstance(d.side, str):
         held = {name: (Ball(seen.leaves[name]), Ball(_given(seen, name))) for name in left}
@@ -85,8 +86,8 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row], narrow: Form
                 found[name] = found[name]._replace(word="ok", resolution=None, unjudged=0, why="")
             if found[name].word == "undecided" and not np.isfinite(d.by(held[name][0]).value).all():
                 found[name] = found[name]._replace(why=_not_finite(d))
-        notes += _told([n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
-    found, empty = _empty({name: _blind(row) for name, row in found.items()})
+        notes += _told(seen, [n for n in left if n not in _open(found)], f"judged in {_last(rungs).name}")
+    found, empty = _empty(seen, {name: _blind(row) for name, row in found.items()})
     wide = any(_is_wide(row) for row in rows.values())
     pieced = wide or any(found[name].word == "WRONG" != rows[name].word for name in rows)
     return Closer(found, (*notes, *empty), _scene(seen, d, pieces) if pieced else None)
@@ -115,7 +116,7 @@ def _given(seen: Followed, name: str) -> Number:
 
 
 def _row(seen: Followed, name: str, pair: Both, narrow: Format | None) -> Row:
-    row = compared.of(gradient_name(name), pair, {name: seen.leaves[name].value})
+    row = compared.of(gradient_name(name, seen.root), pair, {spoken(name, seen.root): seen.leaves[name].value})
     return compared.unless_constants(row, pair, narrow)
 
 
@@ -171,8 +172,9 @@ def _open(rows: Mapping[str, Row]) -> list[str]:
     return [name for name, row in rows.items() if is_open(row)]
 
 
-def _told(names: list[str], how: str) -> tuple[str, ...]:
-    shown = ", ".join(map(gradient_name, names[:4])) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+def _told(seen: Followed, names: list[str], how: str) -> tuple[str, ...]:
+    shown = ", ".join(gradient_name(name, seen.root) for name in names[:4])
+    shown += f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (f"{shown}: {how}",) if names else ()
 
 
@@ -207,7 +209,7 @@ def _is_0(pair: Pair) -> bool:
     return bool(((largest <= pair.room) & (pair.room <= compared.TINY)).all())
 
 
-def _empty(rows: Mapping[str, Row]) -> tuple[dict[str, Row], tuple[str, ...]]:
+def _empty(seen: Followed, rows: Mapping[str, Row]) -> tuple[dict[str, Row], tuple[str, ...]]:
     """The rows that are 0 on both sides say so; if there are no others, nothing has been certified."""
     names = [name for name, row in rows.items() if row.word == "ok" and row.resolution is None and row.size]
     said = "it could not have failed"
@@ -216,4 +218,4 @@ def _empty(rows: Mapping[str, Row]) -> tuple[dict[str, Row], tuple[str, ...]]:
     else:
         found = {name: row._replace(why=said) if name in names else row for name, row in rows.items()}
     how = f"0 on both sides at every element, as any multiple is: {said}; take other numbers, weights that are not 0"
-    return found, _told(names, how)
+    return found, _told(seen, names, how)

@@ -4,7 +4,7 @@ import numpy as np
 
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
-from torch_mirror.doors.check.claimed import gradient_name
+from torch_mirror.doors.check.claimed import gradient_name, spoken
 from torch_mirror.doors.check.runs import Followed
 from torch_mirror.tape import compared
 from torch_mirror.tape.conventions import Misfit, fitting, undecidable
@@ -17,9 +17,9 @@ from torch_mirror.tape.told import Row
 def _rows(seen: Followed, d: Derivatives, order: list[str], narrow: Format | None) -> tuple[Row, ...]:
     rows = []
     for name in order:
-        leaf, spelled = seen.leaves[name], gradient_name(name)
+        leaf, spelled = seen.leaves[name], gradient_name(name, seen.root)
         g, by = seen.gradients[name], d.by(leaf).settled()
-        row = compared.row(spelled, g, by, {name: leaf.value})
+        row = compared.row(spelled, g, by, {spoken(name, seen.root): leaf.value})
         if g is not None and g.shape == by.shape:
             row = compared.unless_constants(row, compared.both(g, by), narrow)
         rows.append(row)

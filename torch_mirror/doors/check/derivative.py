@@ -14,6 +14,7 @@ No step size, no tolerance, no torch.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,18 +153,19 @@ def _derived(
     """seconds: of the processor, for causes. narrow: as in compared.row."""
     order = sorted(claim.names, key=lambda name: _place_in_the_pass(seen, name))
     d, rows, notes, complete = convened(seen, order, narrow)
+    spelled = partial(gradient_name, root=claim.root)
     given = {name: g for name, g in seen.gradients.items() if g is not None}
     scene: Scene | None = None
     if any(map(is_open, rows)):
         near = closer(seen, d, dict(zip(order, rows, strict=True)), narrow)
         rows, notes, scene = tuple(near.rows.values()), (*notes, *near.notes), near.scene
-    scene = scene or scene_of(seen.tape, seen.loss, given, seen.leaves, d.side)
+    scene = (scene or scene_of(seen.tape, seen.loss, given, seen.leaves, d.side))._replace(root=claim.root)
     if not complete:
         rows = not_all_tried(seen, rows, order)
     wrong = [name for name, row in zip(order, rows, strict=True) if row.word == "WRONG" and name in given]
-    faults = blame(scene, wrong, gradient_name, Asked(sizes_of(claim), spoken, elsewhere, seconds))
+    faults = blame(scene, wrong, spelled, Asked(sizes_of(claim), partial(spoken, root=claim.root), elsewhere, seconds))
     rows = tuple(_with_reason(seen, name, row, at_a_kink=bool(d.open)) for name, row in zip(order, rows, strict=True))
-    notes = (*notes, *_untold(wrong, faults), *_no_parameters(claim, given), *_shared(claim))
+    notes = (*notes, *_untold(wrong, faults, spelled), *_no_parameters(claim, given), *_shared(claim))
     said = _undeclared(seen, d, wrong, faults) or (_stopped(scene, wrong, faults) if seconds != causes.NEVER else ())
     return Found(rows, faults, (*notes, *said))
 
@@ -184,9 +186,9 @@ def _with_reason(seen: Followed, name: str, row: Row, *, at_a_kink: bool) -> Row
 def _undeclared(seen: Followed, d: Derivatives, wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
     """The way out for a gradient that is not meant to be the derivative: straight-through, or reversed."""
     flat = [name for name in wrong if flat_behind(seen.loss, seen.leaves[name])]
-    meant = [name for fault in faults for name in wrong if gradient_name(name) == fault.gradients[0]
+    meant = [name for fault in faults for name in wrong if gradient_name(name, seen.root) == fault.gradients[0]
              and _may_be_meant(fault, seen.gradients[name], d.by(Ball(seen.leaves[name])).settled())]  # fmt: skip
-    names = ", ".join(gradient_name(name) for name in dict.fromkeys((*flat, *meant)))
+    names = ", ".join(gradient_name(name, seen.root) for name in dict.fromkeys((*flat, *meant)))
     what = "straight-through, a gradient that is stopped or reversed"
     said = f"{names}: not the derivative of this forward; if that is meant ({what}), declare it: {DECLARED}"
     return (said,) if names else ()
@@ -196,7 +198,8 @@ def _stopped(scene: Scene, wrong: list[str], faults: tuple[Fault, ...]) -> tuple
     """The way out where all gradients are right but for one value that they take for a constant."""
     if not all(not fault.causes or fault.causes[0].startswith("term ") for fault in faults):
         return ()  # what is left out where a gradient is stopped is a term
-    where, names = stopped(scene, wrong, unnamed=len(faults) > 1), ", ".join(map(gradient_name, wrong))
+    where = stopped(scene, wrong, unnamed=len(faults) > 1)
+    names = ", ".join(gradient_name(name, scene.root) for name in wrong)
     way = f"if that is meant, declare it: {DECLARED}(value, 0)"
     return (f"{names}: right if no gradient goes through {where}; {way}",) if where else ()
 
@@ -233,10 +236,10 @@ def _no_parameters(claim: Claim, given: dict[str, Any]) -> tuple[str, ...]:
     return (f"{', '.join(kept)}: kept by the object for gradients, and no parameter; {way}",) if kept else ()
 
 
-def _untold(wrong: list[str], faults: tuple[Fault, ...]) -> tuple[str, ...]:
+def _untold(wrong: list[str], faults: tuple[Fault, ...], spelled: Callable[[str], str]) -> tuple[str, ...]:
     """What is wrong and belongs to no fault that is told: there are too many, or radii are too large for blame."""
     told = {name for fault in faults for name in fault.gradients}
-    left = [name for name in map(gradient_name, wrong) if name not in told]
+    left = [name for name in map(spelled, wrong) if name not in told]
     if not left:
         return ()
     which = "it follows" if len(left) == 1 else "they follow"

@@ -61,11 +61,12 @@ def left_over(claim: Claim, world: World, dtype: Any) -> Left | None:
     stale = tuple(name for name in changed if name not in added and _is_stale(calls, name))
     if not changed or len(added) + len(stale) < len(changed):
         return None
-    rows = tuple(_row(calls[1 if name in changed else 0], name, late=name in changed) for name in one)
+    rows = tuple(_row(calls[1 if name in changed else 0], name, claim.root, late=name in changed) for name in one)
     if any(row.word != "WRONG" for name, row in zip(one, rows, strict=True) if name in changed):
         return None
-    faults = (_added(tape, calls, added) if added else None, _stale(tape, calls, stale) if stale else None)
-    return Left(rows, tuple(fault for fault in faults if fault is not None))
+    faults = [_added(tape, calls, added, claim.root)] if added else []
+    faults += [_stale(tape, calls, stale, claim.root)] if stale else []
+    return Left(rows, tuple(faults))
 
 
 def _four_calls(claim: Claim, world: World, dtype: Any) -> tuple[Recording, list[Call]]:
@@ -112,30 +113,30 @@ def _is_stale(calls: list[Call], name: str) -> bool:
     return all(compared.meets(now.gradients[name], before.derivatives[name]) for now, before in pairs)
 
 
-def _row(call: Call, name: str, *, late: bool) -> Row:
-    row = compared.row(gradient_name(name), call.gradients[name], call.derivatives[name])
+def _row(call: Call, name: str, root: str, *, late: bool) -> Row:
+    row = compared.row(gradient_name(name, root), call.gradients[name], call.derivatives[name])
     return row._replace(pattern=f"from the second call on: {row.pattern}") if late and row.pattern else row
 
 
-def _added(tape: Recording, calls: list[Call], names: tuple[str, ...]) -> Fault:
+def _added(tape: Recording, calls: list[Call], names: tuple[str, ...], root: str) -> Fault:
     count = sum(calls[0].gradients[name].size for name in names)
     lines = [line for name in names for line in _reading(tape, calls, name)]
     proof = f"called four times, each call adds to all {count:,} elements, within their radius, what it added before"
     cause = f"a gradient that is added to at every call, and never set to 0 (proof: {proof})"
-    return Fault(_spelled(names), wrong=tuple(dict.fromkeys(lines)), causes=(cause,))
+    return Fault(_spelled(names, root), wrong=tuple(dict.fromkeys(lines)), causes=(cause,))
 
 
-def _stale(tape: Recording, calls: list[Call], names: tuple[str, ...]) -> Fault:
+def _stale(tape: Recording, calls: list[Call], names: tuple[str, ...], root: str) -> Fault:
     count = sum(calls[0].gradients[name].size for name in names)
     nodes = [calls[1].gradients[name].node for name in names]
     lines = [line for node in nodes if node is not None for line in _line(tape.values[node.number])]
     proof = f"called four times, all {count:,} elements are within their radius the derivative of the call before"
     cause = f"the gradient of the call before is returned (proof: {proof})"
-    return Fault(_spelled(names), wrong=tuple(dict.fromkeys(lines)), causes=(cause,))
+    return Fault(_spelled(names, root), wrong=tuple(dict.fromkeys(lines)), causes=(cause,))
 
 
-def _spelled(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(map(gradient_name, names))
+def _spelled(names: tuple[str, ...], root: str) -> tuple[str, ...]:
+    return tuple(gradient_name(name, root) for name in names)
 
 
 def _reading(tape: Recording, calls: list[Call], name: str) -> list[Line]:

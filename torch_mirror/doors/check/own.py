@@ -64,7 +64,8 @@ def own_run(claim: Claim, world: World, plain: Plain, seen: Followed) -> Own:
 
     for name, g in plain.gradients.items():
         if (g is None) != (seen.gradients[name] is None):
-            return Own(f"{gradient_name(name)} is returned in your own run or on balls alone: the code looks at types")
+            where = "on balls" if g is None else "in your own run"
+            return Own(f"{gradient_name(name, claim.root)} is returned {where} alone: the code looks at types")
     return own_numbers(list(_results(plain, seen)), narrowest_of(claim, world, plain), again, seen.tape)
 
 
@@ -212,7 +213,7 @@ def _results(plain: Plain, seen: Followed) -> Iterator[Beside]:
     for name, g in plain.gradients.items():
         ball = seen.gradients[name]
         if g is not None and ball is not None:
-            yield Beside(gradient_name(name), g, ball)
+            yield Beside(gradient_name(name, seen.root), g, ball)
 
 
 def _balls(plain: Plain, seen: Followed) -> dict[str, Number]:

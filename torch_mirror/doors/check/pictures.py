@@ -56,7 +56,7 @@ def _pictures(result: Checked, function: Callable[..., Any], parameters: Any, da
     seen = as_taken(seen)
     d, _, _, _ = convened(seen, list(claim.names))
     scene = scene_of(seen.tape, seen.loss, {n: g for n, g in seen.gradients.items() if g is not None}, seen.leaves)
-    own = {gradient_name(name): name for name in claim.names}
+    own = {gradient_name(name, claim.root): name for name in claim.names}
     graphs = {
         fault.gradients[0]: _graph(scene, scene.gradients[own[fault.gradients[0]]], fault)
         for fault in result.faults

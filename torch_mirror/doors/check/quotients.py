@@ -20,6 +20,7 @@ Source: Richardson's extrapolation; Press et al., Numerical Recipes (3rd ed.), s
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +70,7 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
     """What the quotients say of each gradient."""
     leaves = {name: np.asarray(a) for name, a in named(claim.parameters).items()}
 
+    spelled = partial(gradient_name, root=claim.root)
     dtype = _widest(claim, world)
     narrow = narrowest_of(claim, world, plain).itemsize < 8
     own = np.float64 if narrow else None  # what is asked is the formula, and not what float32 rounds
@@ -82,15 +84,15 @@ def rows(claim: Claim, world: World, plain: Plain) -> tuple[Row, ...]:
 
     start = {name: a.astype(dtype) for name, a in leaves.items()}
     if why := _another_loss(float(theirs.loss), float(loss(start))):
-        return tuple(Row(gradient_name(name), "undecided", a.size, why=why) for name, a in leaves.items())
+        return tuple(Row(gradient_name(name, claim.root), "undecided", a.size, why=why) for name, a in leaves.items())
     found = tuple(
-        _beside(_row(name, plain.gradients[name], start, loss), theirs.gradients[name], plain.gradients[name])
-        for name in leaves
+        _beside(_row(spelled(name), name, g, start, loss), theirs.gradients[name], g)
+        for name, g in ((name, plain.gradients[name]) for name in leaves)
     )
     if not any(row.word == "WRONG" and row.index for row in found):
         return found
     wide = plain_run(claim, world, dtype)
-    others = (_row(name, wide.gradients[name], start, loss) for name in leaves)
+    others = (_row(spelled(name), name, wide.gradients[name], start, loss) for name in leaves)
     in_wide = not _is_rough(start, loss)
     as_it_is = not _is_rough({name: a.astype(own or a.dtype) for name, a in leaves.items()}, lambda p: loss(p, own))
     largest = max((float(np.abs(g).max(initial=0)) for g in plain.gradients.values() if g is not None), default=0.0)
@@ -169,9 +171,9 @@ def _widest(claim: Claim, world: World) -> Any:
     return np.longdouble
 
 
-def _row(name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Row:
+def _row(spelled: str, name: str, g: Any, start: dict[str, Array], loss: Callable[[dict[str, Array]], Any]) -> Row:
     """What is found of one gradient."""
-    spelled, x = gradient_name(name), start[name]
+    x = start[name]
     if g is None:
         return Row(spelled, "none", x.size, why="no gradient of it was returned")
     if g.shape != x.shape:

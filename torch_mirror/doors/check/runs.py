@@ -43,6 +43,7 @@ class Followed(NamedTuple):
     gradients: dict[str, Number | None]
     leaves: dict[str, Number]
     tape: Recording
+    root: str = "p"  # as in Claim
 
 
 class NotFollowed(NamedTuple):
@@ -70,7 +71,7 @@ def plain_run(claim: Claim, world: World, dtype: Any = None) -> Plain:
         if np.size(loss) != 1:
             raise InputError("the loss", "one number", f"an array of shape {np.shape(loss)}")
         found = {name: _plain(g) for name, g in gradients_of(gradients, claim.names).items()}
-        for what, a in {"the loss": loss, **{gradient_name(name): g for name, g in found.items()}}.items():
+        for what, a in {"the loss": loss, **{gradient_name(name, claim.root): g for name, g in found.items()}}.items():
             if a is not None and np.asarray(a).dtype.kind not in _REAL:
                 expected = "one real number" if what == "the loss" else "an array of real numbers"
                 raise InputError(what, expected, f"{np.asarray(a).dtype}")
@@ -99,7 +100,7 @@ def unsteady(claim: Claim, world: World, plain: Plain) -> InputError | None:
             _once(claim, generators, np.copy)
         again = _once(claim, generators, np.copy)
     pairs = {"the loss": (plain.loss, again.loss)}
-    pairs |= {gradient_name(name): (g, again.gradients[name]) for name, g in plain.gradients.items()}
+    pairs |= {gradient_name(name, claim.root): (g, again.gradients[name]) for name, g in plain.gradients.items()}
     for name, (first, second) in pairs.items():
         if first is not None and second is not None and not np.array_equal(first, second, equal_nan=True):
             return _unsteady(name, first, second)
@@ -159,7 +160,7 @@ def _followed(claim: Claim, world: World, dtype: Any, texts: float, *, everythin
             loss, gradients = claim.run(p, *data)
             found = gradients_of(gradients, claim.names)
             given = {name: None if g is None else as_number(g, dtype) for name, g in found.items()}
-            return Followed(as_number(loss, dtype), given, leaves, tape)
+            return Followed(as_number(loss, dtype), given, leaves, tape, claim.root)
         except TorchMirrorError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the plain run has not raised it
@@ -212,7 +213,7 @@ def as_taken(seen: Followed) -> Followed:
 
     gradients = {name: None if g is None else other(g) for name, g in seen.gradients.items()}
     leaves = {name: other(x) for name, x in seen.leaves.items()}
-    return Followed(other(seen.loss), gradients, leaves, again.tape)
+    return Followed(other(seen.loss), gradients, leaves, again.tape, seen.root)
 
 
 def as_number(x: Any, dtype: Any) -> Number:

@@ -22,6 +22,7 @@ How finely an element is judged is told by how far the steps have moved it: of a
 import time
 from collections.abc import Callable, Mapping
 from numbers import Integral
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,6 +123,12 @@ def known(optimizer: Any) -> Any:
     """
     kinds: dict[str, Any] = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop, "Adagrad": Adagrad}
     kind = type(optimizer)
+    if isinstance(optimizer, FunctionType):
+        raise InputError(
+            "optimizer",
+            "one that is made: reference.SGD(0.1) and kin, or torch's, torch.optim.SGD(parameters, lr=0.1)",
+            f"a function, {optimizer.__name__}: hand in what it returns, made with any parameters of torch's",
+        )  # fmt: skip
     if not kind.__module__.startswith("torch.optim.") or kind.__name__ not in kinds:
         return optimizer
     options, *others = [_options(group) for group in optimizer.param_groups]

@@ -11,6 +11,7 @@ import numpy as np
 from reference.claim.tree import Tree
 from reference.optimizers.adagrad import Adagrad
 from reference.optimizers.adam import Adam
+from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from torch_mirror.balls.number import Number
@@ -41,8 +42,13 @@ class First(NamedTuple):
 def faults_of(optimizer: Any, first: First, run: step_whole.Run) -> tuple[Fault, ...]:
     """A fault for each mistake, and one for what no edit explains; none where the optimizer is not the reference's.
 
-    run: all steps
+    run: all steps. Of gradients that are clipped there is no equation of one parameter: only all steps are looked at.
     """
+    if isinstance(optimizer, (ClippedByNorm, ClippedByValue)):
+        names = _in_order(step_whole.wrong_in(run), first)
+        why = f"none of {len(list(step_whole.mistakes(optimizer)))} other ways to clip or to step makes all your steps"
+        found = step_whole.causes(optimizer, run)
+        return (Fault(names, causes=found, why="" if found else why),)
     if not isinstance(optimizer, (SGD, Adam, RMSprop, Adagrad)):
         return ()
     with np.errstate(all="ignore"):

@@ -16,10 +16,12 @@ import numpy as np
 from reference.arrays import Array
 from reference.claim.tree import Tree, named, zip_with
 from reference.optimizers.adam import Adam
+from reference.optimizers.clipping import ClippedByNorm, ClippedByValue
 from reference.optimizers.schedule import rate
 from reference.optimizers.sgd import SGD
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
+from torch_mirror.doors.check.step_clipping import Clip, clippings
 from torch_mirror.tape import compared
 from torch_mirror.tape.edits.menu_updates import BETAS
 from torch_mirror.tape.edits.search import BITS
@@ -66,11 +68,16 @@ def causes(optimizer: Any, run: Run) -> tuple[str, ...]:
 
 
 def mistakes(optimizer: Any) -> Iterator[Mistake]:
-    """Those of Adam that a bias correction hides at the first step; of SGD a decay and a momentum that are hidden."""
+    """Those of Adam that a bias correction hides at the first step; of SGD a decay and a momentum that are hidden.
+
+    Of gradients that are clipped other ways to clip, and the mistakes of the optimizer that is given them.
+    """
     if isinstance(optimizer, Adam):
         yield from _of_adam(optimizer)
     if isinstance(optimizer, SGD):
         yield from _of_sgd(optimizer)
+    if isinstance(optimizer, (ClippedByNorm, ClippedByValue)):
+        yield from _of_clipping(optimizer)
 
 
 def _other(optimizer: Any, words: str, **options: Any) -> Mistake:
@@ -103,6 +110,42 @@ def _of_sgd(optimizer: SGD) -> Iterator[Mistake]:
             return after
 
         yield Mistake("weight decay decoupled from the gradient", plain.init, decoupled)
+
+
+def _of_clipping(optimizer: ClippedByNorm | ClippedByValue) -> Iterator[Mistake]:
+    inner = optimizer.optimizer
+    for words, clip in clippings(optimizer):
+        yield Mistake(words, inner.init, _after(clip, inner))
+    for mistake in mistakes(inner):
+        yield Mistake(mistake.words, mistake.init, optimizer._replace(optimizer=_Quiet(mistake)).step)
+
+
+def _after(clip: Clip, optimizer: Any) -> Step:
+    def step(p: Tree, g: Tree, state: Any, t: int) -> tuple[Tree, Any]:
+        after: tuple[Tree, Any] = optimizer.step(p, clip(g), state, t)
+        return after
+
+    return step
+
+
+class _Quiet(NamedTuple):
+    """A mistake as an optimizer, which sows nothing."""
+
+    mistake: Mistake
+
+    def step(self, p: Tree, g: Tree, state: Any, t: int, _: Any) -> tuple[Tree, Any]:
+        return self.mistake.step(p, g, state, t)
+
+
+def wrong_in(run: Run) -> tuple[str, ...]:
+    """The parameters that are wrong after some step."""
+    pairs = ((name, named(seen)[name], x) for seen, right in zip(run.seen, run.right, strict=True)
+             for name, x in named(right).items())  # fmt: skip
+    return tuple(dict.fromkeys(
+        name for name, own, x in pairs
+        if np.shape(_number(own).value) != np.shape(_number(x).value)
+        or compared.both(_number(own), _number(x)).wrong.any()
+    ))  # fmt: skip
 
 
 def _fits(mistake: Mistake, run: Run) -> float | None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.source import Function, assigned, returned
+from torch_mirror.doors.starting.source import Function, assigned, keys_in, returned
 
 LOSSES = re.compile(r"loss|cost|objective|grad|error|backprop|step", re.IGNORECASE)
 """How functions of a loss, or of gradients, are called."""
@@ -52,8 +52,8 @@ def items(nodes: list[ast.expr], parameters: Collection[str]) -> list[Item]:
 
 def keys_of(node: ast.expr | None, function: Function) -> list[str] | None:
     """The names in a dict that a function returns, by itself or as a name that it fills; None where it is none."""
-    if isinstance(node, ast.Dict):
-        return [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+    if isinstance(node, ast.Dict) or keys_in(node):
+        return keys_in(node)
     if not isinstance(node, ast.Name | ast.Attribute):
         return None
     kept = {ast.unparse(node)}

@@ -4,6 +4,7 @@ import ast
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.gradients import LOSSES, Item, elements, items, keys_of, leaf_of, stop
+from torch_mirror.doors.starting.objects import dict_of_the_module
 from torch_mirror.doors.starting.plan import Plan
 from torch_mirror.doors.starting.sizes import shapes_told
 from torch_mirror.doors.starting.source import Function, Source, arguments, returned
@@ -35,7 +36,9 @@ def names_of_the_module(source: Source) -> Plan | None:
         f"    {targets} = {{module}}.{name}({', '.join(data)})",
         f"    return loss, {{{inside}}}",
     )
-    lines = ["p = {", *(f'    "{leaf}": draw.normal(size=np.shape({{module}}.{leaf})),' for leaf in gradients), "}"]
+    kept = dict_of_the_module(source, [*gradients])
+    drawn = ["p = {", *(f'    "{leaf}": draw.normal(size=np.shape({{module}}.{leaf})),' for leaf in gradients), "}"]
+    lines = drawn if kept is None else [f"p = {{module}}.{kept}"]
     found = f"{name}, which returns the loss and the gradients of {', '.join(gradients)}"
     helpers = [source.functions[n] for n in source.functions if n != name and n in _loaded(f)]
     return Plan(

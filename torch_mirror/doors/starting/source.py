@@ -110,6 +110,15 @@ def returned(function: Function) -> ast.expr | None:
     return found[-1] if found else None
 
 
+def keys_in(node: ast.AST | None) -> list[str]:
+    """Of {"W": a} and of dict(W=a); none of anything else."""
+    if isinstance(node, ast.Dict):
+        return [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
+        return [keyword.arg for keyword in node.keywords if keyword.arg is not None]
+    return []
+
+
 def methods(of: ast.ClassDef) -> dict[str, Function]:
     return {node.name: node for node in of.body if isinstance(node, ast.FunctionDef)}
 

@@ -6,6 +6,7 @@
     lists           self.weights, self.biases, and backprop(x, y) -> nabla_b, nabla_w
     layers          self.layers, a list of objects with forward(x) and backward(dy) each
     globals         lossFun(inputs, targets) -> loss, dW, db, with W and b of the module
+    an object       cost(m, data) -> loss, g, where m.W and g.W are arrays
     a loop          train(x, t, W1, b1), which computes the loss and dW1, db1 in a loop
     arguments       backprop(X, y, W1, b1, W2, b2) -> loss, dW1, db1, dW2, db2
 
@@ -25,6 +26,7 @@ from torch_mirror.doors.starting.layers import class_of_layers
 from torch_mirror.doors.starting.lists import class_of_lists
 from torch_mirror.doors.starting.loops import training_function
 from torch_mirror.doors.starting.names import names_of_the_module
+from torch_mirror.doors.starting.objects import dict_of_the_module, object_of_the_module
 from torch_mirror.doors.starting.plan import Plan, made_by, maker_of, subscripts
 from torch_mirror.doors.starting.sizes import shapes_told, sizes_of
 from torch_mirror.doors.starting.source import (
@@ -35,6 +37,7 @@ from torch_mirror.doors.starting.source import (
     Source,
     arguments,
     is_called_by_place,
+    keys_in,
     returned,
 )
 
@@ -44,6 +47,7 @@ def plan_of(source: Source) -> Plan | None:
     for style in (
         _function, _functions, class_with_loss, class_of_lists, class_with_loss_and_backward, class_of_layers,
         class_with_backward, names_of_the_module, parameters_as_arguments, training_function,
+        object_of_the_module,
     ):
         plan = style(source)
         if plan is not None:
@@ -51,13 +55,17 @@ def plan_of(source: Source) -> Plan | None:
     return None
 
 
-def _gradients_by_name(function: Function) -> bool:
-    """Whether it returns something, and then gradients: by that name, or in a dict by names of the parameters."""
+def _gradients_by_name(source: Source, function: Function) -> bool:
+    """Whether it returns something, and then gradients: by that name, or in a dict by names of the parameters.
+
+    The parameters' names are those that it asks for, or those of a dict of the module; or nobody knows.
+    """
     value = returned(function)
     second = value.elts[1] if isinstance(value, ast.Tuple) and len(value.elts) == 2 else None
-    if isinstance(second, ast.Dict):
-        keys = {key.value for key in second.keys if isinstance(key, ast.Constant)}
-        return any(keys and keys <= {*subscripts([function], name)} for name in PARAMETERS)
+    if keys := keys_in(second):
+        asked = any({*keys} <= {*subscripts([function], name)} for name in PARAMETERS)
+        first = arguments(function)[:1]
+        return asked or dict_of_the_module(source, keys) is not None or bool({*first} & PARAMETERS)
     return isinstance(second, ast.Name) and second.id.startswith("grad")
 
 
@@ -65,7 +73,7 @@ def _function(source: Source) -> Plan | None:
     """A function of the parameters that returns the loss and its gradients, by itself or by another one's call."""
     fits = [
         f for name, f in source.functions.items()
-        if (_gradients_by_name(f) or (LOSSES.search(name) and (is_pair(f) or _hands_on(f))))
+        if (_gradients_by_name(source, f) or (LOSSES.search(name) and (is_pair(f) or _hands_on(f))))
         and len(arguments(f)) > 1 and set(arguments(f)) & PARAMETERS and is_called_by_place(f)
     ]  # fmt: skip
     if not fits:
@@ -99,7 +107,11 @@ def _with_parameters(source: Source, plan: Plan, function: Function, given: str)
     maker = maker_of(source)
     sizes = sizes_of(source, maker)
     scope = [function, *plan.scope]
-    leaves = subscripts(scope, given)
+    value = returned(function)
+    keys = keys_in(value.elts[1]) if isinstance(value, ast.Tuple) and len(value.elts) == 2 else []
+    leaves = subscripts(scope, given) or keys
+    if maker is None and keys and (kept := dict_of_the_module(source, keys)) is not None:
+        return plan._replace(parameters=[f"p = {{module}}.{kept}"], leaves=keys)
     if maker is not None and (call := made_by(maker, sizes)) is not None:
         places = {} if leaves else _places(source, scope, given)
         leaves = leaves or [*places]

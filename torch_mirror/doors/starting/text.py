@@ -90,6 +90,14 @@ t = draw.integers(0, 3, size=6)
 """
 
 
+STOP = (
+    "    raise NotImplementedError(\n"
+    '        "an example of ours, not your network: put yours in its place, and delete these lines"\n'
+    "    )\n"
+)
+"""The first lines of the example where somebody's own file was given: nothing but their network is certified then."""
+
+
 class Start(NamedTuple):
     """A starting file. notes: what the reader is to know of it; whole: whether it can judge the network as it is."""
 
@@ -112,7 +120,10 @@ def example(name: str, tried: Source | None = None) -> str:
         )
     head = HEAD.format(of="of a network by hand", name=name, origin=_filled(origin))
     text = head + EXAMPLE + TAIL.format(function="loss_and_gradients", given="p, x, t")
-    return text if tried is None else text.replace("loss_and_gradients", "example_of_ours")
+    if tried is None:
+        return text
+    given = "    rows = np.arange(len(x))\n"
+    return text.replace(given, STOP + given).replace("loss_and_gradients", "example_of_ours")
 
 
 def starting_file(source: Source, output: Path) -> Start:

@@ -65,6 +65,11 @@ class Edit(NamedTuple):
         """The first node that is another one with it."""
         return min(change.node for change in self.changes)
 
+    @property
+    def nodes(self) -> list[int]:
+        """All of them, in order."""
+        return sorted(change.node for change in self.changes)
+
 
 class Turns(NamedTuple):
     """together: edits of one kind as one edit, and what is alone of its kind; each: what the former are made of."""
@@ -84,9 +89,9 @@ def repeated(edits: Iterable[Edit], turns: Callable[[Sequence[int]], str]) -> Tu
         groups.setdefault(key, []).append(edit)
     together, each = list[Edit](), list[Edit]()
     for group in groups.values():
-        alone = [edit._replace(words=f"{edit.words}{turns([edit.node])}") for edit in group]
+        alone = [edit._replace(words=f"{edit.words}{turns(edit.nodes)}") for edit in group]
         if len({edit.changes[0][:2] for edit in group}) == len(group) > 1:
-            words = f"{group[0].words}{turns([edit.node for edit in group])}"
+            words = f"{group[0].words}{turns([node for edit in group for node in edit.nodes])}"
             together.append(group[0]._replace(changes=tuple(c for edit in group for c in edit.changes), words=words))
             each += alone
         else:

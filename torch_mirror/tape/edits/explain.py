@@ -27,6 +27,8 @@ from torch_mirror.tape.edits.edit import Edit, repeated
 from torch_mirror.tape.edits.equation import Equation
 from torch_mirror.tape.edits.menu_forward import of_forward
 from torch_mirror.tape.edits.menu_operations import of_operation
+from torch_mirror.tape.edits.menu_products import of_products
+from torch_mirror.tape.edits.menu_slices import of_slices
 from torch_mirror.tape.edits.menu_updates import of_update
 from torch_mirror.tape.edits.probe import classes, holds, probe_of, with_constants
 from torch_mirror.tape.edits.search import Fit, Found, search, with_a_constant
@@ -200,6 +202,8 @@ def candidates(case: Case, where: Sequence[Site]) -> Iterator[Edit]:
             words = functools.reduce(lambda said, name: said.replace(name, ""), names, edit.words)
             yield edit if edit.kind else edit._replace(kind=(role, site.operand, words))
     yield from of_update(case)
+    yield from of_products(case)
+    yield from of_slices(case)
     for edit in of_forward(case):
         yield edit._replace(kind=(case.role[edit.node], edit.words.replace(case.names[edit.node], "")))
 

@@ -13,6 +13,7 @@ import numpy as np
 from reference.arrays import Array
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import By, Change, Edit
+from torch_mirror.tape.edits.looped import each
 from torch_mirror.tape.edits.operations import looked
 from torch_mirror.tape.edits.rounded import FORMATS, TELLS, rounded
 from torch_mirror.tape.edits.sites import Site, value_at
@@ -78,7 +79,8 @@ def _instead(case: Case, site: Site, me: int, other: int, cost: int, by: By) -> 
     """Another value in the place of one; in a loop that of the same turn, or of so many turns away."""
     kind = case.role[site.node], site.operand, "another value"
     away = case.turn[other] - case.turn[site.node]
-    what = f"{case.names[other]} of another turn" if case.names[other] == case.names[me] else case.names[other]
+    other_turn = f"{case.names[other]} of another {each(case.role[other])}"
+    what = other_turn if case.names[other] == case.names[me] else case.names[other]
     name = name_of(case, site) if me == value_at(case, site) else case.names[me]
     edit = edit_at(site, f"{what} for {name}", cost + (other in case.nameless), by)
     return edit._replace(kind=kind, by_other=(case.role[other], away))
@@ -113,6 +115,10 @@ def _looks(axis: int) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         yield f"shifted by {by} along axis {axis}", partial(np.roll, shift=by, axis=axis)
 
 
+def _flipped(a: Any) -> Any:
+    return np.flip(a, (-2, -1))
+
+
 def signs(case: Case, site: Site) -> Edits:
     """A sum for a difference of two arrays, and back."""
     node = case.eq.nodes[value_at(case, site)]
@@ -132,6 +138,9 @@ def moved(case: Case, site: Site) -> Edits:
         if size > 1:
             for words, look in _looks(axis):
                 yield edit_at(site, f"{name_of(case, site)} {words}", 3, lambda h, look=look: looked(h.x, look))
+    if case.eq.nodes[me].kind == "leaf" and case.arrays[me].ndim > 1 and min(case.arrays[me].shape[-2:]) > 1:
+        words = f"{name_of(case, site)} reversed along its last two axes, a flipped kernel"
+        yield edit_at(site, words, 3, lambda h: looked(h.x, _flipped))
 
 
 def permuted(case: Case, site: Site) -> Edits:

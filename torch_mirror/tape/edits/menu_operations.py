@@ -73,7 +73,8 @@ def _of_two(case: Case, i: int) -> Edits:
         elif not _is_number(case, other):
             what = "factor" if product else "term"
             sign = -1.0 if node.operation == "subtract" and which == 1 else 1.0
-            yield at_node(i, f"{what} {b} left out of {name}", 1, lambda h, k=kept, sign=sign: h.at(k) * sign)
+            cost = 1 + _is_a_sum(case, other)
+            yield at_node(i, f"{what} {b} left out of {name}", cost, lambda h, k=kept, sign=sign: h.at(k) * sign)
         if node.operation == "multiply" and not _is_number(case, other):
             yield at_node(i, f"factor {b} twice in {name}", 3, lambda h, k=other: h.x * h.at(k))
             yield at_node(i, f"divided by {b}, not multiplied, in {name}", 2,
@@ -81,6 +82,11 @@ def _of_two(case: Case, i: int) -> Edits:
         if node.operation == "divide":
             yield at_node(i, f"multiplied by {b}, not divided, in {name}", 2,
                           lambda h, k=kept, o=other: h.at(k) * h.at(o))  # fmt: skip
+
+
+def _is_a_sum(case: Case, i: int) -> bool:
+    """Several terms, which are the derivative by nothing together: one of them alone is less."""
+    return case.eq.nodes[i].operation == "add" and not case.eq.nodes[i].of and case.eq.nodes[i].kind == "adjoint"
 
 
 def _is_number(case: Case, i: int) -> bool:
@@ -108,8 +114,10 @@ def _elsewhere(case: Case, i: int) -> Edits:
         at_m, more = case.names[m], int(m in case.nameless)
         one = f"({at_m})" if " " in at_m and m in case.nameless else at_m  # a formula, in another one
         if node.operation == "mask":
-            side = node.options["side"]
-            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda h, m=m, side=side: mask(h.at(m), 0.0, side))
+            yield at_node(i, f"mask of {at_m} for {name}", 2 + more, lambda h, m=m: mask(h.at(m), 0.0, "last"))
+            if (case.arrays[m] == 0).any():  # as behind a ReLU
+                words = f"mask of {at_m}, where it is not below 0, for {name}"
+                yield at_node(i, words, 3 + more, lambda h, m=m: mask(h.at(m), 0.0, "first"))
         else:
             words = f"({at_m} > 0), the derivative of ReLU, for {name}"
             yield at_node(i, words, 3 + more, lambda h, m=m: mask(h.at(m), 0.0, "last"))
@@ -166,6 +174,10 @@ def _axes(case: Case, i: int) -> Edits:
     shape = case.arrays[k].shape
     if case.arrays[k].size > case.arrays[i].size:
         yield at_node(i, f"mean for sum in {name}", 1, lambda h: h.x / (h.at(k).size / h.x.size))
+    for axis in options["axis"] if isinstance(options["axis"], tuple) else ():
+        if shape[axis] > 1:
+            words = f"mean for sum over axis {axis % len(shape)} in {name}"
+            yield at_node(i, words, 1, lambda h, axis=axis: h.x / float(h.at(k).shape[axis]))
     if len(shape) != 2 or options["axis"] is None:
         return
     yield at_node(i, f"{name} summed over all axes", 2, lambda h: np.broadcast_to(np.sum(h.at(k)), h.x.shape))

@@ -69,7 +69,10 @@ def _moved(value: Any, seed: int, *, leaf: bool) -> Any:
 
 
 def classes(case: Case, probe: Probe, fits: Sequence[Fit]) -> list[list[Fit]]:
-    """The fits that agree at the probe, in groups: the cheapest of each first, of equal ones the last in the pass."""
+    """The fits that agree at the probe, in groups: the cheapest of each first, of equal ones the last in the pass.
+
+    A sign is not told where to leave something out is the same: it cancels something then, which nobody writes.
+    """
     groups: list[tuple[list[Fit], Mapping[str, Any] | None, Mapping[str, Any] | None]] = []
     for fit in sorted(fits, key=lambda f: (f.edit.cost, -f.edit.node)):
         here, apart = (_outputs(case, probe, fit, constants) for constants in (probe.constants, probe.apart))
@@ -80,7 +83,14 @@ def classes(case: Case, probe: Probe, fits: Sequence[Fit]) -> list[list[Fit]]:
                 break
         else:
             groups.append(([fit], here, apart))
-    return [members for members, _, _ in groups]
+    found = [_without_cancelling(members) for members, _, _ in groups]
+    return sorted(found, key=lambda members: (members[0].edit.cost, -members[0].edit.node))
+
+
+def _without_cancelling(members: list[Fit]) -> list[Fit]:
+    kept = [fit for fit in members if fit.edit.name != "-1"]
+    out = any(fit.edit.name == "0" or fit.edit.words.startswith(("term ", "the term of ")) for fit in kept)
+    return kept if out else members
 
 
 def _outputs(case: Case, probe: Probe, fit: Fit, constants: Mapping[str, Constant]) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ stays the same; an operation that follows upon itself at one place is a loop of 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from torch_mirror.tape.edits.equation import Equation
+from torch_mirror.tape.edits.looped import each
 from torch_mirror.tape.edits.words import called, given_twice
 
 
@@ -17,6 +18,7 @@ def roles(eq: Equation) -> tuple[Hashable, ...]:
     place: Hashable = None
     last, counts = "", dict[str, int]()
     within: dict[Hashable, int] = {}
+    used = _used_as(eq)
     for i, node in enumerate(eq.nodes):
         if node.back is not None:
             key = node.back, node.by, node.operation
@@ -31,8 +33,18 @@ def roles(eq: Equation) -> tuple[Hashable, ...]:
         if node.operation != last:
             counts[node.operation] = counts.get(node.operation, -1) + 1
         last = node.operation
-        found.append((node.place, node.operation, counts[node.operation]))
+        found.append((node.place, node.operation, counts[node.operation], used.get(i)))
     return tuple(found)
+
+
+def _used_as(eq: Equation) -> dict[int, int]:
+    """Of what one call makes on its way, as a row and a column of u @ v: which operand of the next step it is."""
+    found: dict[int, int] = {}
+    for node in eq.nodes:
+        for which, k in enumerate(node.operands):
+            if eq.nodes[k].inner and node.place == eq.nodes[k].place:
+                found.setdefault(k, which)
+    return found
 
 
 def names_by_role(eq: Equation, of: Sequence[Hashable]) -> tuple[str, ...]:
@@ -68,8 +80,10 @@ def in_words(
 ) -> Callable[[Sequence[int]], str]:
     """A function that says in which turns some nodes of one role are, of all of it: ``, in the first 2 of 5 turns``.
 
+    Of a function that was called so often it says ``calls``.
+
     of, turn, names: of every node; live: the nodes that count. A node alone is told so only where others have its
-    name, too.
+    name, too. Of nodes of several roles, as of one edit, it is said of the first.
     """
     same: dict[Hashable, dict[int, int]] = {}
     named: dict[tuple[Hashable, str], int] = {}
@@ -80,19 +94,21 @@ def in_words(
 
     def said(some: Sequence[int]) -> str:
         role = of[some[0]]
+        some = [i for i in some if of[i] == role]
         every = same[role]
         if len(every) == 1 or (len(some) == 1 and named[role, names[some[0]]] == 1):
             return ""
-        return _said(sorted(every[i] for i in some), len(every))
+        return _said(sorted(every[i] for i in some), len(every), each(role))
 
     return said
 
 
-def _said(at: Sequence[int], every: int) -> str:
+def _said(at: Sequence[int], every: int, turn: str) -> str:
+    """turn: what each time is called."""
     if len(at) == every:
-        return ", in each turn"
+        return f", in each {turn}"
     if len(at) == 1 and 0 < at[0] < every - 1:
-        return f", in turn {at[0] + 1} of {every}"
+        return f", in {turn} {at[0] + 1} of {every}"
     without_a_gap = at[-1] - at[0] == len(at) - 1
     which = {0: "the first ", every - len(at): "the last "}.get(at[0], "") if without_a_gap else ""
-    return f", in {which}{'' if len(at) == 1 else f'{len(at)} '}of {every} turns"
+    return f", in {which}{'' if len(at) == 1 else f'{len(at)} '}of {every} {turn}s"
