@@ -105,7 +105,9 @@ def _closely(seen: Array, equation: Ball, where: Where, above: float, picked: Ar
         vacuous += _too_wide(centre, radius, ratio, where, widest)
         resolution, zero = _resolution(seen, equation, where, radius)
     else:
-        if highest > above:
+        if highest > above and equation.open is None:
+            worst = _named(seen, equation, where, int(picked[at]), float(radius.flat[at]), highest)
+        elif highest > above:  # a sum's radius there is told by all of its terms, as everywhere else
             worst = _finding(seen, equation, where, int(picked[at]))
         resolution, zero = _resolution(seen, equation, where)
     return Row(
@@ -231,6 +233,9 @@ VERY_MANY = 1 << 18
 BLOCK = 1 << 14
 """Elements looked at in one go."""
 
+SMALL = 256
+"""Elements of which all radii cost no more than a few: the calls are what takes time."""
+
 
 def _selected(seen: Array, equation: Ball, above: float) -> tuple[Array | None, float]:
     """Flat positions of the few elements that need a look, None if it is all; and what the others lie below."""
@@ -293,9 +298,11 @@ def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
 
 
 def _radius_at(equation: Ball, shape: tuple[int, ...], picked: Array, take: Callable[[Array], Array]) -> Array:
-    """The radius at flat positions."""
+    """The radius at flat positions; of few elements it is asked for once and for all, as it will be asked again."""
     radius = _few_of_a_sum(equation, shape, picked)
-    return np.asarray(equation.e(take)) if radius is None else radius
+    if radius is None:
+        radius = take(equation.radius) if math.prod(shape) < SMALL else np.asarray(equation.e(take))
+    return radius
 
 
 def _few_of_a_sum(equation: Ball, shape: tuple[int, ...], picked: Array) -> Array | None:

@@ -35,6 +35,7 @@ for independent roundings of mean 0. Arbel, Marchal and Nguyen, On strict sub-Ga
 Statistics 24 (2020): of the uniform distribution.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ from reference.arrays import Array
 from torch_mirror.balls import adjoints, recording
 from torch_mirror.balls.exactness import NO_BIT, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format
-from torch_mirror.balls.number import Number, OpenSum
+from torch_mirror.balls.number import MANY, Number, OpenSum
 from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import products
 from torch_mirror.balls.take import Take, everything
@@ -51,6 +52,8 @@ from torch_mirror.balls.take import Take, everything
 
 def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
     """The ball of a sum; closed where it is recorded, as nobody's other order of its terms is asked about there."""
+    if total.grid is not None:
+        total = total._replace(grid=_asked_once(total.grid))
 
     def rule(take: Take) -> Any:
         fmt = like.format
@@ -59,6 +62,21 @@ def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
         return take(_radius(total, fmt) if fmt.spread is None else _spread(total, value, fmt))
 
     return like.derived(value, rule, total if recording.current() is None else None)
+
+
+def _asked_once(grid: Callable[[], Array | None]) -> Callable[[], Array | None]:
+    """The same grid, which several ask for; of many elements only that there is none is kept."""
+    known: list[Array | None] = []
+
+    def kept() -> Array | None:
+        if known:
+            return known[0]
+        lowest = grid()
+        if lowest is None or lowest.size < MANY:
+            known.append(lowest)
+        return lowest
+
+    return kept
 
 
 def _radius(total: OpenSum, fmt: Format) -> Array:
