@@ -115,11 +115,23 @@ def _rounded_once(total: OpenSum, value: Array, fmt: Format) -> Array:
 
 def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | None:
     """The radius at some elements, where that is cheaper; the caller has seen that nothing overflows."""
-    if fmt.inside is not None or total.at is None or total.grid is None or total.grid() is not None:
+    if fmt.inside is not None or not (total.at or total.bound_at) or total.grid is None or total.grid() is not None:
         return None
     gamma = fmt.gamma(total.terms)
-    radius: Array = gamma * (1 + 4 * gamma) * total.at(at) + (2 * total.terms + 1) * fmt.tiny
+    bound: Any = gamma * (1 + 4 * gamma) * total.at(at) if total.at else 0.0
+    if total.bound_at:
+        bound = (1 + 4 * gamma) * total.bound_at(gamma, at)
+    radius: Array = bound + (2 * total.terms + 1) * fmt.tiny
     return radius
+
+
+def most(total: OpenSum, fmt: Format) -> float:
+    """What no radius of a sum with an operand that is not exact exceeds; infinite where that is not known."""
+    gamma = fmt.gamma(total.terms)
+    if fmt.inside is not None or fmt.spread is not None or total.most is None or not gamma < 2.0**-8:
+        return np.inf
+    bound = total.most(gamma) * (1 + 4 * gamma) * (1 + 2.0**-10)
+    return bound + (2 * total.terms + 1) * fmt.tiny if bound < gamma * fmt.huge / 4 else np.inf
 
 
 def matmul(x: Number, w: Number) -> Number:
@@ -159,9 +171,46 @@ def _matmul(x: Number, w: Number) -> Number:
         bound,
         lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
-        (lambda at: products.magnitude_of_few(x.value, w.value, at)) if exact and many else None,
+        (lambda at: products.magnitude_of_few(x.value, w.value, at)) if many else None,
+        None if exact else lambda gamma, at: _bound_at(x, w, gamma, at),
+        None if exact else lambda gamma: _most(x, w, gamma),
     )
     return open_sum(x, products.product(x.value, w.value), total)
+
+
+def _bound_at(x: Number, w: Number, gamma: float, at: tuple[Array, ...]) -> Array:
+    """gamma A A + e A + A e at some elements of x @ w, of which A and e are taken there alone."""
+    *lead, i, j = at
+    a, b = ((n.value, n.radius) if not n.exact else (n.value, None) for n in (x, w.mT))
+    (ax, ex), (aw, ew) = (
+        _magnitude_at(value, radius, slack, products.picks(value.shape[:-1], (*lead, k)))
+        for (value, radius), slack, k in ((a, x.slack, i), (b, w.slack, j))
+    )
+    total: Array = np.vecdot(gamma * ax + ex, aw)
+    return total + np.vecdot(ax, ew) if b[1] is not None else total
+
+
+def _magnitude_at(value: Array, radius: Array | None, slack: float, at: tuple[Any, ...]) -> tuple[Array, Array | float]:
+    """A and e there; of what is exact e is 0."""
+    size = np.abs(value[at])
+    return (size, 0.0) if radius is None else (size + slack * radius[at], radius[at])
+
+
+def _most(x: Number, w: Number, gamma: float) -> float:
+    """What gamma A A + e A + A e never exceeds: gamma times the norms of A + e / gamma, of the largest row and column.
+
+    No sum of products exceeds the product of the norms of its row and its column (Cauchy and Schwarz). The rounding of
+    the norms is far less than the 2^-10 that ``most`` adds.
+    """
+    a, b = (n.value if n.exact else n.A(everything) + n.e(everything) / gamma for n in (x, w))
+    rows, columns = _largest_norm(a, "...ij,...ij->...i"), _largest_norm(b, "...ij,...ij->...j")
+    return gamma * float(np.max(rows * columns, initial=0))
+
+
+def _largest_norm(a: Array, along: str) -> Array:
+    """Of each matrix the largest norm of a row or column; infinite where squares so small have left the format."""
+    squares = np.einsum(along, a, a, dtype=np.promote_types(a.dtype, np.float64)).max(axis=-1)
+    return np.where(squares >= 2.0**-800, np.sqrt(squares), np.inf)
 
 
 def _product_grid(x: Number, w: Number) -> Array | None:
@@ -246,7 +295,7 @@ def add(x: Number, y: Number, value: Array) -> Number:
 
 def joined(s: OpenSum, t: OpenSum) -> OpenSum:
     """The sum of two sums."""
-    a, b, f, g = s.grid, t.grid, s.at, t.at
+    a, b, f, g, first, second = s.grid, t.grid, s.at, t.at, s.most, t.most
 
     def grid() -> Array | None:
         first = a() if a else None
@@ -258,7 +307,20 @@ def joined(s: OpenSum, t: OpenSum) -> OpenSum:
         lambda gamma: s.bound(gamma) + t.bound(gamma),
         grid if a and b else None,
         (lambda at: f(at) + g(at)) if f and g else None,
+        bound_at=_both_at(s, t),
+        most=(lambda gamma: first(gamma) + second(gamma)) if first and second else None,
     )
+
+
+def _both_at(s: OpenSum, t: OpenSum) -> Callable[[float, tuple[Array, ...]], Array] | None:
+    """The bound of both at some elements, where one has an operand that is not exact."""
+    if (s.at and t.at) or not all(total.at or total.bound_at for total in (s, t)):
+        return None
+
+    def of(total: OpenSum, gamma: float, at: tuple[Array, ...]) -> Any:
+        return total.bound_at(gamma, at) if total.bound_at else gamma * total.at(at) if total.at else 0.0
+
+    return lambda gamma, at: of(s, gamma, at) + of(t, gamma, at)
 
 
 def as_sum(x: Number) -> OpenSum:
@@ -266,10 +328,22 @@ def as_sum(x: Number) -> OpenSum:
     if x.open:
         return x.open
     if not x.exact:
-        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything), lambda: _lowest_bits(x))
+
+        def bound_at(gamma: float, at: tuple[Array, ...]) -> Array:
+            size, e = _magnitude_at(x.value, x.radius, x.slack, products.picks(x.shape, at))
+            return gamma * size + e
+
+        return OpenSum(
+            1,
+            lambda gamma: gamma * x.A(everything) + x.e(everything),
+            lambda: _lowest_bits(x),
+            bound_at=bound_at,
+            most=lambda gamma: float(np.max(gamma * x.A(everything) + x.e(everything), initial=0)),
+        )
     return OpenSum(
         1,
         lambda gamma: gamma * np.abs(x.value),
         lambda: lowest_bit(x.value, x.format),
         lambda at: np.abs(x.value[products.picks(x.shape, at)]),
+        most=lambda gamma: gamma * float(np.max(np.abs(x.value), initial=0)),
     )
