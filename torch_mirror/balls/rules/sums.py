@@ -81,7 +81,10 @@ def _asked_once(grid: Callable[[], Array | None]) -> Callable[[], Array | None]:
 
 def _radius(total: OpenSum, fmt: Format) -> Array:
     gamma = fmt.gamma(total.terms)
-    bound = total.bound(gamma) * (1 + 4 * gamma)  # itself a sum of that many terms, rounded as badly
+    bound = total.bound(gamma)
+    its_own = bound.size >= products.MEMORY and bound.flags.owndata and bound.flags.writeable
+    # itself a sum of that many terms, rounded as badly
+    bound = np.multiply(bound, 1 + 4 * gamma, out=bound if its_own else None)
     grid = total.grid() if total.grid else None
     roomy = float(np.max(bound, initial=0)) < gamma * fmt.huge / 2
     if grid is None and roomy:
@@ -160,10 +163,12 @@ def _matmul(x: Number, w: Number) -> Number:
                 return cheap
         # gamma A A + e A + A e in as few products as there may be; e / gamma, as gamma A might underflow
         ax, aw = x.A(everything), w.A(everything)
-        if x.exact:
-            return gamma * products.magnitude(ax, aw if w.exact else aw + w.radius / gamma)
-        total: Array = gamma * products.magnitude(ax + x.radius / gamma, aw)
-        return total if w.exact else total + products.magnitude(ax, w.radius)
+        left, right = (ax, aw if w.exact else aw + w.radius / gamma) if x.exact else (ax + x.radius / gamma, aw)
+        total = products.magnitude(left, right)
+        total *= gamma
+        if not (x.exact or w.exact):
+            products.add_magnitude(total, ax, w.radius)
+        return total
 
     many = x.shape[-1] > 2 * products.FEW
     total = OpenSum(
