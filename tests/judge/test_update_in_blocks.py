@@ -13,6 +13,7 @@ from reference.losses import SquaredError
 from reference.networks import two_layer_relu
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.adam import Adam
+from reference.optimizers.groups import Groups
 from reference.optimizers.sgd import SGD
 from reference.traces.trace import Trace
 from torch_mirror import train
@@ -28,6 +29,7 @@ OPTIMIZERS = {
     "with a buffer and decay": SGD(0.01, momentum=0.9, weight_decay=0.01),
     "a rate of each step": SGD((0.01, 0.02, 0.03, 0.04)),
     "Adam": Adam(0.01),
+    "groups by name": Groups(((("W1",), Adam(0.01)), (("W2",), Adam(0.02)))),
 }
 
 

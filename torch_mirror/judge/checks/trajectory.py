@@ -33,6 +33,7 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of
 from reference.claim.tree import named, rebuild, zip_with
+from reference.optimizers.groups import Groups
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
@@ -166,15 +167,16 @@ def _stepped_in_blocks(
     radii = apart = 0.0
     for name, w in named(one.p).items():
         own = {other: a for other, a in named(one.state).items() if other.endswith(f".{name}")}
+        optimizer = e.optimizer.of(name) if isinstance(e.optimizer, Groups) else e.optimizer
         for start in range(0, w.value.size, BLOCK):
 
             def block_of(a: Array, here: slice = slice(start, start + BLOCK)) -> Array:
                 return a.reshape(1, -1)[:, here]
 
             some = {other: Ball(block_of(a.value), 0, a.format) for other, a in {name: w, **own}.items()}
-            empty = e.optimizer.init({name: some[name].value})
+            empty = optimizer.init({name: some[name].value})
             state = rebuild(empty, {other: some[other] for other in named(empty)}) if empty else empty
-            p, _ = e.optimizer.step({name: some[name]}, {name: gradients[name].view(block_of)}, state, t)
+            p, _ = optimizer.step({name: some[name]}, {name: gradients[name].view(block_of)}, state, t)
             radius = allowed(p[name]).astype(np.float64, copy=False)
             radii += float(np.vdot(radius, radius))
             difference = np.subtract(p[name].value, block_of(theirs[name]), dtype=np.float64)
