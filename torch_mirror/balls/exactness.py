@@ -48,7 +48,10 @@ def exact_sum(a: Array, b: Array, s: Array, fmt: Format) -> Array:
     """
     c = s - a
     error = (a - (s - c)) + (b - c)
-    return (error == 0) & representable(a, fmt) & representable(b, fmt) & representable(s, fmt)
+    exact = error == 0
+    if not exact.any():  # often, and it spares a look at the operands
+        return exact
+    return exact & representable(a, fmt) & representable(b, fmt) & representable(s, fmt)
 
 
 def exact_product(a: Array, b: Array, p: Array, fmt: Format) -> Array:
@@ -58,9 +61,11 @@ def exact_product(a: Array, b: Array, p: Array, fmt: Format) -> Array:
     nothing underflows: that holds where the product is 0 because a factor is, or is far from tiny.
     Factors that overflow the splitting give NaN, which is not exact.
     """
-    error = _product_error(a, b, p)
+    exact = _product_error(a, b, p) == 0
+    if not exact.any():
+        return exact
     safe = (a == 0) | (b == 0) | (np.abs(p) >= fmt.tiny * 2.0 ** (2 * fmt.precision))
-    return (error == 0) & safe & representable(a, fmt) & representable(b, fmt) & representable(p, fmt)
+    return exact & safe & representable(a, fmt) & representable(b, fmt) & representable(p, fmt)
 
 
 def _product_error(a: Array, b: Array, p: Array) -> Array:

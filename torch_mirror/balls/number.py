@@ -48,6 +48,8 @@ class OpenSum(NamedTuple):
     bound(gamma) is at least gamma * sum of A + sum of e; grid() the lowest bit over all terms of each
     element, or None where nothing can be exact; at(index) the sum of A at some elements, if every
     operand is exact and that is cheaper to have than all of it; some(index) at most that, from a few of many terms.
+    Where an operand is not exact, bound_at(gamma, index) is the bound at some elements, if that is cheaper, and
+    most(gamma) a number that no element of the bound exceeds.
     """
 
     terms: int
@@ -55,6 +57,8 @@ class OpenSum(NamedTuple):
     grid: Callable[[], Array | None] | None = None
     at: Callable[[tuple[Array, ...]], Array] | None = None
     some: Callable[[tuple[Array, ...]], Array] | None = None
+    bound_at: Callable[[float, tuple[Array, ...]], Array] | None = None
+    most: Callable[[float], float] | None = None
 
 
 class Settled(Protocol):
@@ -326,7 +330,7 @@ def _of_the_same(x: Number, look: Look) -> Rule:
 
 def _seen(total: OpenSum, of: Array, look: Look, value: Array) -> OpenSum:
     """The sums that ``look`` gives of those of an array like ``of``, of which it gives ``value``."""
-    grid, at, some, shape = total.grid, total.at, total.some, of.shape
+    grid, at, some, bound_at, shape = total.grid, total.at, total.some, total.bound_at, of.shape
 
     def bound(gamma: float) -> Array:
         return np.asarray(look(np.broadcast_to(total.bound(gamma), shape)))
@@ -343,6 +347,7 @@ def _seen(total: OpenSum, of: Array, look: Look, value: Array) -> OpenSum:
         total.terms, bound, lowest if grid else None,
         (lambda index: at(there(index))) if at and same else None,
         (lambda index: some(there(index))) if some and same else None,
+        (lambda gamma, index: bound_at(gamma, there(index))) if bound_at and same else None, total.most,
     )  # fmt: skip
 
 

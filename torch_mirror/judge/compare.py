@@ -56,7 +56,7 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     tensors = where.entries(seen)
     if not seen.size:
         return Row(where.tensor, where.check, where.side, tensors)
-    picked, under = _selected(seen, equation, above) if roomy else (None, 0.0)
+    picked, under = (_selected if roomy else _of_a_propagated_sum)(seen, equation, above)
     if picked is not None and not len(picked):
         resolution, zero = _resolution(seen, equation, where)
         return Row(
@@ -105,7 +105,9 @@ def _closely(seen: Array, equation: Ball, where: Where, above: float, picked: Ar
         vacuous += _too_wide(centre, radius, ratio, where, widest)
         resolution, zero = _resolution(seen, equation, where, radius)
     else:
-        if highest > above:
+        if highest > above and equation.open is None:
+            worst = _named(seen, equation, where, int(picked[at]), float(radius.flat[at]), highest)
+        elif highest > above:  # a sum's radius there is told by all of its terms, as everywhere else
             worst = _finding(seen, equation, where, int(picked[at]))
         resolution, zero = _resolution(seen, equation, where)
     return Row(
@@ -231,10 +233,13 @@ VERY_MANY = 1 << 18
 BLOCK = 1 << 14
 """Elements looked at in one go."""
 
+SMALL = 256
+"""Elements of which all radii cost no more than a few: the calls are what takes time."""
+
 
 def _selected(seen: Array, equation: Ball, above: float) -> tuple[Array | None, float]:
     """Flat positions of the few elements that need a look, None if it is all; and what the others lie below."""
-    if above >= WORTH_A_LOOK and seen.size >= MANY:
+    if above >= WORTH_A_LOOK and seen.size >= MANY and equation.open and equation.open.at:
         share = min(above, 1.0)
         picked = _suspects(seen, equation, share)
         if picked is not None:
@@ -245,13 +250,30 @@ def _selected(seen: Array, equation: Ball, above: float) -> tuple[Array | None, 
     return _by_a_first_look(seen, equation, above) if seen.size >= VERY_MANY else (None, 0.0)
 
 
+def _of_a_propagated_sum(seen: Array, equation: Ball, above: float) -> tuple[Array | None, float]:
+    """The same where operands may have radii: of a sum that bounds its radius below every entry's values.
+
+    So that no element is vacuous, and none of them infinite, is known before the radii are.
+    """
+    total = equation.open
+    if above < WORTH_A_LOOK or seen.size < VERY_MANY or total is None or total.bound_at is None:
+        return None, 0.0
+    least = float(np.abs(equation.value.reshape(len(seen), -1)[:, :GLANCE]).max(axis=1).min())
+    if not _bound(equation) * sums.most(total, equation.format) <= least:
+        return None, 0.0
+    share = min(above, 1.0)
+    picked = _suspects(seen, equation, share)
+    return (None, 0.0) if picked is None else (picked, share)
+
+
 def _by_a_first_look(seen: Array, equation: Ball, above: float) -> tuple[Array | None, float]:
     """The same of a sum of which nothing is known yet: what some of its elements use of their radii says what to seek.
 
     These are among those looked at, so that the worst of them is named; and every element that may be worse is.
     """
     first = np.arange(0, seen.size, 1 + seen.size // PROBES)
-    radius = _few_of_a_sum(equation, seen.shape, first)
+    exact = equation.open and equation.open.at
+    radius = _few_of_a_sum(equation, seen.shape, first) if exact else None
     if radius is None:
         return None, 0.0
     error = np.abs(_picked(seen, seen.shape, first) - _picked(equation.value, seen.shape, first))
@@ -264,12 +286,12 @@ def _by_a_first_look(seen: Array, equation: Ball, above: float) -> tuple[Array |
 def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
     """Flat positions of the elements of a sum that may exceed ``above``; None if they are too many.
 
-    The sum of magnitudes is at least the magnitude of the sum, so that where nothing is exact
+    The sum of magnitudes is at least the magnitude of the sum, so that where no sum is proved exact
     gamma |value| is at most the radius: an error below ``above`` times that needs no closer look. Nor does one below
     ``above`` times the magnitudes of a few of the terms, which few errors are not.
     """
     total = equation.open
-    if total is None or total.at is None or total.grid is None or total.grid() is not None:
+    if total is None or not (total.at or total.bound_at) or total.grid is None or total.grid() is not None:
         return None
     share = above * equation.slack * equation.format.gamma(total.terms)
     flat, centre = seen.reshape(-1), equation.value.reshape(-1)
@@ -293,14 +315,16 @@ def _suspects(seen: Array, equation: Ball, above: float) -> Array | None:
 
 
 def _radius_at(equation: Ball, shape: tuple[int, ...], picked: Array, take: Callable[[Array], Array]) -> Array:
-    """The radius at flat positions."""
+    """The radius at flat positions; of few elements it is asked for once and for all, as it will be asked again."""
     radius = _few_of_a_sum(equation, shape, picked)
-    return np.asarray(equation.e(take)) if radius is None else radius
+    if radius is None:
+        radius = take(equation.radius) if math.prod(shape) < SMALL else np.asarray(equation.e(take))
+    return radius
 
 
 def _few_of_a_sum(equation: Ball, shape: tuple[int, ...], picked: Array) -> Array | None:
-    """The same of a sum whose operands are exact, where a few elements are cheaper to have than all."""
-    if not equation.open:
+    """The same of a sum where a few elements are cheaper to have than all: of exact operands, or very many elements."""
+    if not equation.open or not (equation.open.at or math.prod(shape) >= VERY_MANY):
         return None
     return sums.radius_at(equation.open, equation.format, np.unravel_index(picked, shape))
 

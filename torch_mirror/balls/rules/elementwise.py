@@ -297,6 +297,8 @@ def _exact_products(a: Any, b: Any, p: Any, fmt: Format) -> Array:
 
 def _where_exact(propagated: Any, test: Callable[[], Array]) -> Any:
     """The test's outcome where no error came in; not asked where one came in everywhere."""
+    if type(propagated) is float:  # of operands that are exact all over
+        return test() if propagated == 0 else False
     clean = np.asarray(propagated) == 0
     return clean & test() if clean.any() else False
 

@@ -59,6 +59,23 @@ def magnitude(a: Array, b: Array) -> Array:
     return product(a, b)
 
 
+MEMORY = 1 << 22
+"""Elements of a product from which it is not held a second time."""
+
+ROWS = 256
+"""Rows of such a one that are made in one go."""
+
+
+def add_magnitude(total: Array, a: Array, b: Array) -> None:
+    """Add a @ b of what is not negative to the total, in its own memory."""
+    if total.size < MEMORY:
+        total += magnitude(a, b)
+        return
+    for start in range(0, total.shape[-2], ROWS):
+        here = (..., slice(start, start + ROWS), slice(None))
+        total[here] += magnitude(a[here], b)
+
+
 def large_magnitude(x: Scaled, w: Scaled, factor: float) -> Array | None:
     """At least factor * |x| @ |w|, in float32's digits and half the time; None if it would be far too much.
 

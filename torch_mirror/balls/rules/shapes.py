@@ -58,7 +58,9 @@ def _joined_sums(parts: Sequence[Number], join: Callable[[list[Array]], Array]) 
 
     @cache
     def bound(gamma: float) -> Array:
-        return np.asarray(join([np.broadcast_to(s.bound(gamma), n) for s, n in zip(sums, shapes, strict=True)]))
+        joined = np.asarray(join([np.broadcast_to(s.bound(gamma), n) for s, n in zip(sums, shapes, strict=True)]))
+        joined.flags.writeable = False  # it is kept, and not to be scaled where it stands
+        return joined
 
     @cache
     def grid() -> Array | None:

@@ -35,6 +35,7 @@ for independent roundings of mean 0. Arbel, Marchal and Nguyen, On strict sub-Ga
 Statistics 24 (2020): of the uniform distribution.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ from reference.arrays import Array
 from torch_mirror.balls import adjoints, recording
 from torch_mirror.balls.exactness import NO_BIT, fits_grid, lowest_bit
 from torch_mirror.balls.format import Format
-from torch_mirror.balls.number import Number, OpenSum
+from torch_mirror.balls.number import MANY, Number, OpenSum
 from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import products
 from torch_mirror.balls.take import Take, everything
@@ -51,6 +52,8 @@ from torch_mirror.balls.take import Take, everything
 
 def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
     """The ball of a sum; closed where it is recorded, as nobody's other order of its terms is asked about there."""
+    if total.grid is not None:
+        total = total._replace(grid=_asked_once(total.grid))
 
     def rule(take: Take) -> Any:
         fmt = like.format
@@ -61,9 +64,27 @@ def open_sum(like: Number, value: Array, total: OpenSum) -> Number:
     return like.derived(value, rule, total if recording.current() is None else None)
 
 
+def _asked_once(grid: Callable[[], Array | None]) -> Callable[[], Array | None]:
+    """The same grid, which several ask for; of many elements only that there is none is kept."""
+    known: list[Array | None] = []
+
+    def kept() -> Array | None:
+        if known:
+            return known[0]
+        lowest = grid()
+        if lowest is None or lowest.size < MANY:
+            known.append(lowest)
+        return lowest
+
+    return kept
+
+
 def _radius(total: OpenSum, fmt: Format) -> Array:
     gamma = fmt.gamma(total.terms)
-    bound = total.bound(gamma) * (1 + 4 * gamma)  # itself a sum of that many terms, rounded as badly
+    bound = total.bound(gamma)
+    its_own = bound.size >= products.MEMORY and bound.flags.owndata and bound.flags.writeable
+    # itself a sum of that many terms, rounded as badly
+    bound = np.multiply(bound, 1 + 4 * gamma, out=bound if its_own else None)
     grid = total.grid() if total.grid else None
     roomy = float(np.max(bound, initial=0)) < gamma * fmt.huge / 2
     if grid is None and roomy:
@@ -97,11 +118,23 @@ def _rounded_once(total: OpenSum, value: Array, fmt: Format) -> Array:
 
 def radius_at(total: OpenSum, fmt: Format, at: tuple[Array, ...]) -> Array | None:
     """The radius at some elements, where that is cheaper; the caller has seen that nothing overflows."""
-    if fmt.inside is not None or total.at is None or total.grid is None or total.grid() is not None:
+    if fmt.inside is not None or not (total.at or total.bound_at) or total.grid is None or total.grid() is not None:
         return None
     gamma = fmt.gamma(total.terms)
-    radius: Array = gamma * (1 + 4 * gamma) * total.at(at) + (2 * total.terms + 1) * fmt.tiny
+    bound: Any = gamma * (1 + 4 * gamma) * total.at(at) if total.at else 0.0
+    if total.bound_at:
+        bound = (1 + 4 * gamma) * total.bound_at(gamma, at)
+    radius: Array = bound + (2 * total.terms + 1) * fmt.tiny
     return radius
+
+
+def most(total: OpenSum, fmt: Format) -> float:
+    """What no radius of a sum with an operand that is not exact exceeds; infinite where that is not known."""
+    gamma = fmt.gamma(total.terms)
+    if fmt.inside is not None or fmt.spread is not None or total.most is None or not gamma < 2.0**-8:
+        return np.inf
+    bound = total.most(gamma) * (1 + 4 * gamma) * (1 + 2.0**-10)
+    return bound + (2 * total.terms + 1) * fmt.tiny if bound < gamma * fmt.huge / 4 else np.inf
 
 
 def matmul(x: Number, w: Number) -> Number:
@@ -130,10 +163,12 @@ def _matmul(x: Number, w: Number) -> Number:
                 return cheap
         # gamma A A + e A + A e in as few products as there may be; e / gamma, as gamma A might underflow
         ax, aw = x.A(everything), w.A(everything)
-        if x.exact:
-            return gamma * products.magnitude(ax, aw if w.exact else aw + w.radius / gamma)
-        total: Array = gamma * products.magnitude(ax + x.radius / gamma, aw)
-        return total if w.exact else total + products.magnitude(ax, w.radius)
+        left, right = (ax, aw if w.exact else aw + w.radius / gamma) if x.exact else (ax + x.radius / gamma, aw)
+        total = products.magnitude(left, right)
+        total *= gamma
+        if not (x.exact or w.exact):
+            products.add_magnitude(total, ax, w.radius)
+        return total
 
     many = x.shape[-1] > 2 * products.FEW
     total = OpenSum(
@@ -141,9 +176,46 @@ def _matmul(x: Number, w: Number) -> Number:
         bound,
         lambda: _product_grid(x, w),
         (lambda at: products.magnitude_at(x.value, w.value, at)) if exact else None,
-        (lambda at: products.magnitude_of_few(x.value, w.value, at)) if exact and many else None,
+        (lambda at: products.magnitude_of_few(x.value, w.value, at)) if many else None,
+        None if exact else lambda gamma, at: _bound_at(x, w, gamma, at),
+        None if exact else lambda gamma: _most(x, w, gamma),
     )
     return open_sum(x, products.product(x.value, w.value), total)
+
+
+def _bound_at(x: Number, w: Number, gamma: float, at: tuple[Array, ...]) -> Array:
+    """gamma A A + e A + A e at some elements of x @ w, of which A and e are taken there alone."""
+    *lead, i, j = at
+    a, b = ((n.value, n.radius) if not n.exact else (n.value, None) for n in (x, w.mT))
+    (ax, ex), (aw, ew) = (
+        _magnitude_at(value, radius, slack, products.picks(value.shape[:-1], (*lead, k)))
+        for (value, radius), slack, k in ((a, x.slack, i), (b, w.slack, j))
+    )
+    total: Array = np.vecdot(gamma * ax + ex, aw)
+    return total + np.vecdot(ax, ew) if b[1] is not None else total
+
+
+def _magnitude_at(value: Array, radius: Array | None, slack: float, at: tuple[Any, ...]) -> tuple[Array, Array | float]:
+    """A and e there; of what is exact e is 0."""
+    size = np.abs(value[at])
+    return (size, 0.0) if radius is None else (size + slack * radius[at], radius[at])
+
+
+def _most(x: Number, w: Number, gamma: float) -> float:
+    """What gamma A A + e A + A e never exceeds: gamma times the norms of A + e / gamma, of the largest row and column.
+
+    No sum of products exceeds the product of the norms of its row and its column (Cauchy and Schwarz). The rounding of
+    the norms is far less than the 2^-10 that ``most`` adds.
+    """
+    a, b = (n.value if n.exact else n.A(everything) + n.e(everything) / gamma for n in (x, w))
+    rows, columns = _largest_norm(a, "...ij,...ij->...i"), _largest_norm(b, "...ij,...ij->...j")
+    return gamma * float(np.max(rows * columns, initial=0))
+
+
+def _largest_norm(a: Array, along: str) -> Array:
+    """Of each matrix the largest norm of a row or column; infinite where squares so small have left the format."""
+    squares = np.einsum(along, a, a, dtype=np.promote_types(a.dtype, np.float64)).max(axis=-1)
+    return np.where(squares >= 2.0**-800, np.sqrt(squares), np.inf)
 
 
 def _product_grid(x: Number, w: Number) -> Array | None:
@@ -228,7 +300,7 @@ def add(x: Number, y: Number, value: Array) -> Number:
 
 def joined(s: OpenSum, t: OpenSum) -> OpenSum:
     """The sum of two sums."""
-    a, b, f, g = s.grid, t.grid, s.at, t.at
+    a, b, f, g, first, second = s.grid, t.grid, s.at, t.at, s.most, t.most
 
     def grid() -> Array | None:
         first = a() if a else None
@@ -240,7 +312,20 @@ def joined(s: OpenSum, t: OpenSum) -> OpenSum:
         lambda gamma: s.bound(gamma) + t.bound(gamma),
         grid if a and b else None,
         (lambda at: f(at) + g(at)) if f and g else None,
+        bound_at=_both_at(s, t),
+        most=(lambda gamma: first(gamma) + second(gamma)) if first and second else None,
     )
+
+
+def _both_at(s: OpenSum, t: OpenSum) -> Callable[[float, tuple[Array, ...]], Array] | None:
+    """The bound of both at some elements, where one has an operand that is not exact."""
+    if (s.at and t.at) or not all(total.at or total.bound_at for total in (s, t)):
+        return None
+
+    def of(total: OpenSum, gamma: float, at: tuple[Array, ...]) -> Any:
+        return total.bound_at(gamma, at) if total.bound_at else gamma * total.at(at) if total.at else 0.0
+
+    return lambda gamma, at: of(s, gamma, at) + of(t, gamma, at)
 
 
 def as_sum(x: Number) -> OpenSum:
@@ -248,10 +333,22 @@ def as_sum(x: Number) -> OpenSum:
     if x.open:
         return x.open
     if not x.exact:
-        return OpenSum(1, lambda gamma: gamma * x.A(everything) + x.e(everything), lambda: _lowest_bits(x))
+
+        def bound_at(gamma: float, at: tuple[Array, ...]) -> Array:
+            size, e = _magnitude_at(x.value, x.radius, x.slack, products.picks(x.shape, at))
+            return gamma * size + e
+
+        return OpenSum(
+            1,
+            lambda gamma: gamma * x.A(everything) + x.e(everything),
+            lambda: _lowest_bits(x),
+            bound_at=bound_at,
+            most=lambda gamma: float(np.max(gamma * x.A(everything) + x.e(everything), initial=0)),
+        )
     return OpenSum(
         1,
         lambda gamma: gamma * np.abs(x.value),
         lambda: lowest_bit(x.value, x.format),
         lambda at: np.abs(x.value[products.picks(x.shape, at)]),
+        most=lambda gamma: gamma * float(np.max(np.abs(x.value), initial=0)),
     )

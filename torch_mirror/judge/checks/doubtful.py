@@ -151,8 +151,10 @@ def _tally(ball: Ball, seen: Array, fmt: Format) -> _Tally:
     for start in range(0, max(seen.size, 1), seen.size or 1 if seen.size < LARGE else BLOCK):
         take = block(seen.shape, slice(start, start + (BLOCK if seen.size >= LARGE else seen.size)))
         x = take(ball.value)
-        r = ball.slack * (1 + 64 * fmt.u) * (take(ball.radius) if is_sum else ball.e(take)) + fmt.tiny
         error = take(seen) - x
+        if not error.any():  # what is exact is cleared by any radius
+            continue
+        r = ball.slack * (1 + 64 * fmt.u) * (take(ball.radius) if is_sum else ball.e(take)) + fmt.tiny
         ratio = error / r
         worst = max(worst, float(np.abs(ratio).max(initial=0)))
         squares += float(np.vdot(ratio, ratio))

@@ -18,15 +18,18 @@ from torch_mirror.judge.findings import Check, Findings, Side, merge
 from torch_mirror.judge.replay import Part, as_ball, evaluate, loss_of, single
 
 
-def free_step(e: Experiment, part: Part) -> dict[str, Any]:
-    """Every tensor of one reference step from the trace's parameters and state, nothing known of its other tensors."""
+def free_step(e: Experiment, part: Part, optimizer: Any = None) -> dict[str, Any]:
+    """Every tensor of one reference step from the trace's parameters and state, nothing known of its other tensors.
+
+    optimizer: see ``evaluate``.
+    """
     balls: dict[str, Any] = {}
 
     def collect(name: str, equation: Any) -> Any:
         balls[name] = equation
         return equation
 
-    evaluate(e, part, collect)
+    evaluate(e, part, collect, optimizer)
     return balls | {"loss": loss_of(e, part, balls["y"])} if e.objective.deferred else balls
 
 

@@ -25,14 +25,15 @@ the parameters. Radii are propagated at the steps whose distance that does not e
 """
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of
-from reference.claim.tree import named, zip_with
+from reference.claim.tree import named, rebuild, zip_with
+from reference.claim.update import declared, of_parameter
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
@@ -50,6 +51,9 @@ CACHED = 10_000
 
 BLOCK = 1 << 14
 """Numbers of such an array that are looked at in one go."""
+
+LARGE = 1 << 20
+"""Parameters from which no step's update is held as a whole."""
 
 
 class Distances(NamedTuple):
@@ -96,7 +100,8 @@ def judge_free_run(
                 radius = _part_of_radius(e, part, free, PARTS[0])
             unexplained = np.flatnonzero(_unexplained(Distances(distance, amplified, radius, before), part))
             for i in sorted({*sampled, *unexplained.tolist()}):
-                findings, radius[i], _ = _propagate(e, single(part, i))
+                one = slice(i, i + 1)
+                findings, radius[i], _ = _propagate(e, single(part, i), {name: a[one] for name, a in new.items()})
                 found.append(findings)
         distances = Distances(distance, amplified, radius, before)
         return merge([*found, *_explain(part, distances)]), distances
@@ -119,19 +124,64 @@ def _at_samples(
     found = []
     for i in sampled:
         one = slice(i, i + 1)
-        findings, distances.radius[i], after = _propagate(e, single(part, i))
-        distances.amplified[i] = _amplified({name: a[one] for name, a in theirs.items()}, after)[0]
+        there = {name: a[one] for name, a in theirs.items()}
+        findings, distances.radius[i], distances.amplified[i] = _propagate(e, single(part, i), there)
         found.append(findings)
     return merge([*found, *_explain(part, distances)]), distances
 
 
-def _propagate(e: Experiment, one: Part) -> tuple[Findings, float, dict[str, Ball]]:
-    """The findings on one step's loss and gradients, with radii end to end, its r, and its next parameters."""
+def _propagate(e: Experiment, one: Part, theirs: Mapping[str, Array]) -> tuple[Findings, float, float]:
+    """The findings on one step's loss and gradients, with radii end to end; its r, and a d from these parameters.
+
+    The update of a large network is made a block at a time, so that neither it nor what it is made of is held.
+    """
     with remembering(one):
+        w = named(one.p)
+        alone = getattr(e.optimizer, "elementwise", False) and not declared(e.optimizer)
+        if alone and sum(ball.value.size for ball in w.values()) >= LARGE:
+            free = free_step(e, one, NoUpdate())
+            findings, _ = judge_end_to_end(e, free, one)
+            dw = {name: free[str(gradient_of(e.slots, name))] for name in w}
+            in_order = all(ball.value.flags.c_contiguous for ball in (*w.values(), *dw.values()))
+            if in_order and not any(row.first or row.forms for row in findings.rows):
+                return findings, *_stepped_in_blocks(e, one, dw, theirs)
         free = free_step(e, one)
         findings, balls = judge_end_to_end(e, free, one)
-        after = {name: free[name] for name in named(e.parameters)}
-        return findings, float(_norm([balls[name] for name in after])[0]), after
+        after = {name: free[name] for name in w}
+        return findings, float(_norm([balls[name] for name in after])[0]), float(_amplified(theirs, after)[0])
+
+
+class NoUpdate:
+    """An optimizer that leaves the parameters where they are, for a step that ends with its gradients."""
+
+    def step(self, p: Any, _dp: Any, state: Any, _t: Any, _sow: Any) -> tuple[Any, Any]:
+        """The same parameters and state; nothing is sown."""
+        return p, state
+
+
+def _stepped_in_blocks(
+    e: Experiment, one: Part, gradients: Mapping[str, Ball], theirs: Mapping[str, Array]
+) -> tuple[float, float]:
+    """r of one step, and the distance of its next parameters from these, of an update of each element by itself."""
+    t = np.array(one.steps) if one.stacks else one.steps[0]
+    radii = apart = 0.0
+    for name, w in named(one.p).items():
+        own = {other: a for other, a in named(one.state).items() if e.slots[other].of == name}
+        optimizer = of_parameter(e.optimizer, name)
+        for start in range(0, w.value.size, BLOCK):
+
+            def block_of(a: Array, here: slice = slice(start, start + BLOCK)) -> Array:
+                return a.reshape(1, -1)[:, here]
+
+            some = {other: Ball(block_of(a.value), 0, a.format) for other, a in {name: w, **own}.items()}
+            empty = optimizer.init({name: some[name].value})
+            state = rebuild(empty, {other: some[other] for other in named(empty)}) if empty else empty
+            p, _ = optimizer.step({name: some[name]}, {name: gradients[name].view(block_of)}, state, t)
+            radius = allowed(p[name]).astype(np.float64, copy=False)
+            radii += float(np.vdot(radius, radius))
+            difference = np.subtract(p[name].value, block_of(theirs[name]), dtype=np.float64)
+            apart += float(np.vdot(difference, difference))
+    return float(np.sqrt(radii)), float(np.sqrt(apart))
 
 
 def _part_of_radius(e: Experiment, whole: Part, gradients: Mapping[str, Ball], stride: int) -> Array:
