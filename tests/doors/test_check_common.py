@@ -55,7 +55,7 @@ def test_a_mean_for_one_of_the_sums_over_several_axes() -> None:
 
     result = check(mine, {"a": draw(size=2), "b": draw(size=2)}, draw(size=(3, 2, 8)), draw(size=(3, 2, 4)))
     assert "mean for sum over axis 2 in d(" in cause(result)
-    assert cause(result).endswith(", in each call")
+    assert cause(result).endswith(", each time")
 
 
 def test_a_penalty_that_is_forgotten_is_left_out_and_has_no_turned_sign() -> None:

@@ -145,7 +145,7 @@ def theirs(weights: dict[str, Any], name: str) -> Any:
         ("axis=-1, keepdims=True) + 1e-5", "axis=-1, keepdims=True) + 1e-6", "1e-05 for the constant 1e-06 in"),
         (
             "centred = x - x.mean(axis=-1, keepdims=True)", "centred = x - x.mean(axis=1, keepdims=True)",
-            "the mean over axis 2, not 1, in sum(x) / 3, in each call",
+            "the mean over axis 2, not 1, in sum(x) / 3, each time",
         ),
         ('+ mixed @ p["out_W"] + p["out_b"]', '+ mixed @ p["out_W"]', "out_b added to x"),
     ],

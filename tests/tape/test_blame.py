@@ -81,7 +81,7 @@ CAUSES = {
     ("char_rnn_globals", "np.dot(dhraw, hs[t].T)"): "hs[t] of another turn for hs[t], in each turn",
     ("char_rnn_globals", "dby += 2 * dy"): "a factor 2 at d(by)",
     ("char_rnn_globals", "dhnext = np.dot(Whh, dhraw)"): "Whh.T transposed, in each turn",
-    ("convolution", "(flat @ cols.T).reshape(w.shape)[:, :, ::-1]"): "d(K2) reversed along axis 2, in each call",
+    ("convolution", "(flat @ cols.T).reshape(w.shape)[:, :, ::-1]"): "d(K2) reversed along axis 2, each time",
     ("convolution", "np.sum(dout, axis=(0, 2, 3)) / 16"): "a factor 1/16 (here 1/2 * 1/W.shape[0]) at d(c2)",
 }
 """How the cause of each begins that has one."""

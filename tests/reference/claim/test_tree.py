@@ -18,3 +18,11 @@ def test_the_arrays_of_a_field_are_counted_from_1_and_none_stands_for_a_layer_wi
 
 def test_what_is_no_array_in_a_field_is_a_tree_of_its_own() -> None:
     assert list(named(Parameters([{"V": np.ones(1)}, {"V": np.ones(2)}], None))) == ["W.0.V", "W.1.V"]
+
+
+def test_of_an_object_a_scalar_of_numpy_s_is_a_leaf_and_a_plain_float_is_a_setting() -> None:
+    class Net:
+        def __init__(self) -> None:
+            self.w, self.c, self.rate = np.ones(2), np.float64(0.3), 0.1
+
+    assert list(named(Net())) == ["w", "c"]

@@ -8,7 +8,7 @@ stays the same; an operation that follows upon itself at one place is a loop of 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from torch_mirror.tape.edits.equation import Equation
-from torch_mirror.tape.edits.looped import each
+from torch_mirror.tape.edits.looped import TURN, each
 from torch_mirror.tape.edits.words import called, given_twice
 
 
@@ -106,7 +106,7 @@ def in_words(
 def _said(at: Sequence[int], every: int, turn: str) -> str:
     """turn: what each time is called."""
     if len(at) == every:
-        return f", in each {turn}"
+        return ", in each turn" if turn == TURN else ", each time"  # of the calls that come to it
     if len(at) == 1 and 0 < at[0] < every - 1:
         return f", in {turn} {at[0] + 1} of {every}"
     without_a_gap = at[-1] - at[0] == len(at) - 1
