@@ -110,11 +110,12 @@ def a_run_is_certified(row: Row, dtype: DTypeName) -> None:
 
 
 def a_run_with_another_loss_is_refuted(row: Row, dtype: DTypeName) -> None:
-    """At the loss, at the first step."""
+    """At the loss, at the first step: all the wrong ones on targets of the first kind, one on those of each other."""
     for kind in range(len(row.targets)):
         e = run(row, dtype, kind)
         assert (e.t != (e.t.T if e.t.ndim > 1 else np.roll(e.t, 1))).any()
-        for wrong in (scaled(2.0), other_reduction, transposed):
+        wrongs = (scaled(2.0), other_reduction, transposed)
+        for wrong in wrongs if kind == 0 else wrongs[kind % 3 :][:1]:
             with unruled():
                 first = verify(e, using=with_criterion(wrong)).first
             assert first is not None

@@ -104,7 +104,7 @@ def test_of_right_stages_with_another_mistake_no_value_is_called_wrong(monkeypat
     monkeypatch.setattr(recomputed, "_explains", explains)
 
     def mine(p: Any, x: Any, t: Any) -> Any:
-        loss, g = runge_kutta(p, x, t)
+        loss, g = runge_kutta(p, x, t, 1)
         return loss, {**g, "b": 2 * g["b"]}
 
     assert not any("is due" in cause for cause in check(mine, ODE, normal(7, 3, seed=3), normal(7, 3, seed=4)).causes)

@@ -71,7 +71,7 @@ def test_where_nobody_reads_on_it_ends_quietly_as_other_tools_do(tmp_path: Path,
     (tmp_path / "case.py").write_text(
         "import numpy as np\ndef mine(p): return (p**2).sum(), p\ncase = mine, np.ones(3)\n", encoding="utf-8"
     )
-    ended = shell(f"command {line} | head -c 0", tmp_path)
+    ended = shell(f"command {line} | head -c 0", tmp_path, fresh="case.py" not in line)
     assert (ended.returncode, ended.stderr) == (141, ""), ended.stderr
 
 
@@ -91,9 +91,9 @@ def test_a_stream_that_is_closed_does_not_change_the_status(stream: str) -> None
 
 @pytest.mark.parametrize("stream", ["2>&-", ">&-"])
 def test_nor_does_a_report_take_the_place_of_the_stream(tmp_path: Path, stream: str) -> None:
-    """A folder that is called ``reference`` and is no package hides nothing, either."""
+    """A folder that is called ``reference`` and is no package hides nothing, either, of what is loaded anew."""
     (tmp_path / "reference").mkdir()
-    ended = shell(f"command {' '.join(SHORT)} --json out.json {stream}", tmp_path)
+    ended = shell(f"command {' '.join(SHORT)} --json out.json {stream}", tmp_path, fresh=stream == ">&-")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ("certified" in ended.stdout) == (stream != ">&-")
     report = (tmp_path / "out.json").read_text()

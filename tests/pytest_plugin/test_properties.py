@@ -7,7 +7,7 @@ import pytest
 from tests.pytest_plugin.runs import GIVEN, counts, run
 
 PROPERTIES = GIVEN + """
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from torch_mirror import batches_like, parameters_like
 
 @given(parameters_like(P), batches_like(X, y))
@@ -15,6 +15,7 @@ def test_right(check, p, data):
     check(right, p, *data)
     check(right, p, *data)
 
+@settings(phases=[Phase.generate])
 @given(parameters_like(P), batches_like(X, y))
 def test_both(check, p, data):
     check(right, p, *data)

@@ -95,7 +95,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watch(folder: Path) -> Iterator[Watcher]:
-    with closing(Watcher(folder, "check", "mine.py:case", fresh=True)) as watcher:
+    with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
         yield watcher
 
 
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_a_judgement_too(folder: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
 def test_an_edit_ends_a_judgement_that_is_no_longer_of_use(folder: Path) -> None:
     (folder / "mine.py").write_text(SLOW)
-    with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
+    with closing(Watcher(folder, "check", "mine.py:case", fresh=True)) as watcher:
         watcher.until("begun")
         (folder / "mine.py").write_text(MINE)
         watcher.next()

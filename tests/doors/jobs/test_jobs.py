@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from reference.errors import InputError
+from tests.warm import python
 from torch_mirror.doors.cli import cli
 from torch_mirror.doors.jobs import ordered, workers
 from torch_mirror.doors.jobs.ordered import How, certificates, certified
@@ -297,7 +298,7 @@ cases = {
 
 def test_a_process_that_dies_is_told_by_its_run_and_the_others_are_judged(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(DYING)
-    command = [sys.executable, "-m", "torch_mirror", "verify", "mine.py:cases", "-j", "2"]
+    command = [python(), "-m", "torch_mirror", "verify", "mine.py:cases", "-j", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True, check=False)
     assert ended.stderr == (
