@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reference.claim.experiment import Experiment
+from reference.claim.slots import gradient_of
+from reference.claim.tree import named
 from torch_mirror.judge.ruling import Evidence
 from torch_mirror.judge.verdict import NOT_ITS_OWN, Ruling
 
@@ -84,6 +86,10 @@ def _of_the_mirror(e: Experiment, seen: Evidence) -> tuple[str, ...]:
     from torch_mirror.reports.derivatives import of_causes
 
     updated = e.slots[seen.finding.tensor].role in {"parameter", "state"}
+    missing = [g for name in named(e.parameters) if (g := str(gradient_of(e.slots, name))) not in seen.trace.tensors]
+    if updated and missing:
+        way_out = "run.gradients() notes it, in a loop under recording"
+        return (f"cause: none is sought, as the trace does not hold {', '.join(missing)} ({way_out})",)
     if updated and e.dtype != np.float64:
         return ()  # one step in float32 is met by too many an edit
     causes = (causes_of_update if updated else causes_of_gradients)(e, seen.trace, seen.finding.step)
