@@ -21,6 +21,8 @@ from torch_mirror import certify, recording, session
 NAMES = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight", "b2": "2.bias"}
 STEPS = 6
 
+GRADIENTS = {"dW1", "db1", "dW2", "db2"}
+
 OPTIMIZERS: dict[str, tuple[Any, Callable[[Any], torch.optim.Optimizer]]] = {
     "SGD": (SGD(0.01), lambda p: torch.optim.SGD(p, lr=0.01)),
     "momentum": (SGD(0.01, 0.9), lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)),
@@ -155,7 +157,9 @@ def test_a_parameter_may_be_put_in_the_place_of_one() -> None:
         as_always(module, optimizer, x, t, step, say)
 
     e = experiment()
-    assert verdict(e, recorded(e, step=replaced)) == ("certified", None)
+    trace = recorded(e, step=replaced)
+    assert trace.tensors.keys() >= GRADIENTS
+    assert verdict(e, trace) == ("certified", None)
 
 
 def test_half_precision_is_left_out_and_breaks_no_loop() -> None:
@@ -202,7 +206,8 @@ def test_nothing_of_the_loop_s_is_changed() -> None:
         as_always(module, optimizers[0], x, t, 0)
     as_always(other, optimizers[1], x, t, 0)
     assert all(torch.equal(a, b) for a, b in zip(module.parameters(), other.parameters(), strict=True))
-    assert not any(m._forward_hooks for m in module.modules())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+    assert not any(w._post_accumulate_grad_hooks for w in module.parameters())
     assert not optimizers[0]._optimizer_step_pre_hooks
 
 
@@ -212,6 +217,7 @@ def test_hooks_go_when_the_loop_fails() -> None:
     with pytest.raises(ZeroDivisionError), recording(module, optimizer, NAMES):
         raise ZeroDivisionError
     assert not module._forward_hooks
+    assert not any(w._post_accumulate_grad_hooks for w in module.parameters())
     assert not optimizer._optimizer_step_pre_hooks
 
 
@@ -306,6 +312,7 @@ def test_two_processes_with_half_a_batch_each(tmp_path: Path) -> None:
             torch.distributed.destroy_process_group()
         _, said = other.communicate()
         assert other.returncode == 0, said
+    assert run.trace(e).tensors.keys() >= GRADIENTS
     assert verdict(e, run.trace(e)) == ("certified", None)
     half = replace(e, x=e.x[::2], t=e.t[::2])
     assert certify(half, run.trace(half)).verdict == "refuted"

@@ -6,7 +6,15 @@
 
 A step of the run begins where ``optimizer.step()`` is called. Parameters and the optimizer's state are copied there,
 before the step, and once more at the end of the block, so that whatever changes them in between is part of the update
-that is judged: a clipping of weights by hand, say. Gradients are copied there too, as the optimizer sees them.
+that is judged: a clipping of weights by hand, say.
+
+Gradients are copied where ``backward()`` ends, and once more where the step takes them. Where both are the same to the
+last bit, these are the gradients of the step. Where they are not, as after ``clip_grad_norm_``, nobody but the loop's
+author knows which of the two the experiment means: a clipping belongs to its update, a division by the number of
+accumulated batches to its gradient. That gradient is left out of the trace, so that ``certify`` judges the update from
+the values on, what changed the gradient included: this holds under either reading. So are the gradients of values, as
+the loss itself may have been scaled for it. A loop that says ``run.gradients()`` where they are what the experiment
+calls so has those of the parameters judged by themselves.
 
 Values are those of the last forward pass before the step that torch records gradients of; those in half precision, as
 under autocast, are left out, as no radii are known of them. Where a module is called
@@ -32,6 +40,7 @@ from reference.claim.slots import gradient_of
 from reference.claim.tree import named
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace, stack
+from torch_mirror.doors.left import Left, copy_of, gradient_of_weight
 from torch_mirror.optimizers import states_of
 from torch_mirror.training.places import Place, check_module, places
 from torch_mirror.training.recording import HALF
@@ -59,8 +68,10 @@ def recording(
     states: where torch keeps each part of the reference optimizer's state, {"m": "exp_avg"}; known for torch's own
             kinds of which there is a reference
 
-    The loop, the module and the optimizer are not changed. Of a module that is wrapped (DistributedDataParallel) give
-    the one inside. Raises InputError or UnknownNameError for what does not fit together.
+    The loop, the module and the optimizer are not changed. Before ``optimizer.step()`` it may say ``run.loss(loss)``,
+    and ``run.gradients()`` where the gradients are what the experiment calls so, before they are clipped. Of a module
+    that is wrapped (DistributedDataParallel) give the one inside. Raises InputError or UnknownNameError for what does
+    not fit together.
     """
     if not isinstance(module, nn.Module):
         raise InputError("module", "a torch.nn.Module", type(module).__name__)
@@ -70,12 +81,14 @@ def recording(
     own = {name: name for name, _ in module.named_parameters()} if names is None else dict(names)
     run = Recording(module, optimizer, own, states)
     with ExitStack() as hooks:
+        hooks.callback(run.look_away)
         for name, where in {"y": "", **(values or {})}.items():
             if where is None:
                 continue
             handle = _submodule(module, name, where).register_forward_hook(run.keeper(name))
             hooks.callback(handle.remove)
         hooks.callback(optimizer.register_step_pre_hook(run.before_step).remove)
+        hooks.callback(module.register_forward_pre_hook(run.before_forward).remove)
         try:
             yield run
         finally:
@@ -89,6 +102,7 @@ class _Seen:
     values: dict[str, list[Array]] = field(default_factory=dict)
     gradients: dict[str, list[Array]] = field(default_factory=dict)
     losses: list[Array | None] = field(default_factory=list)
+    gradients_said: dict[str, Array] | None = None  # by parameter
 
 
 class _Start(NamedTuple):
@@ -99,10 +113,14 @@ class _Start(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What a step has: the gradients that the optimizer sees, by parameter, and what was seen before it."""
+    """What a step has: its gradients by parameter, None where it is not known, and what was seen before it.
 
-    gradients: dict[str, Array]
+    as_left: whether backward() left all of them so. Else those of values may be multiples of what the experiment has.
+    """
+
+    gradients: dict[str, Array | None]
     seen: _Seen
+    as_left: bool
 
 
 class Recording:
@@ -115,11 +133,13 @@ class Recording:
         self._starts: list[_Start] = []  # of each step, and behind the last one
         self._steps: list[_Step] = []
         self._since = _Seen()
+        self._left = Left()
         self._ended = False
         for name, place in self._places().items():
             if place.weight.dtype in HALF:
                 expected = "of float32 or float64, whose radii are known"
                 raise InputError(f"parameter {name}", expected, place.weight.dtype)
+        self._look()
 
     @property
     def steps(self) -> int:
@@ -128,11 +148,19 @@ class Recording:
 
     def loss(self, loss: L) -> L:
         """Say, before ``optimizer.step()``, what the loss of this step is; it is returned as it is."""
-        value = _copy(loss) if isinstance(loss, Tensor) else np.asarray(loss)
+        value = copy_of(loss) if isinstance(loss, Tensor) else np.asarray(loss)
         if value.ndim:
             raise InputError("loss", "one number", f"shape {value.shape}")
         self._since.losses.append(None if isinstance(loss, Tensor) and loss.dtype in HALF else value)
         return loss
+
+    def gradients(self) -> None:
+        """Say, before ``optimizer.step()``, that the parameters' gradients are now what the experiment calls so.
+
+        Needed only where something changes them between ``backward()`` and the step, such as a clipping, and they are
+        to be judged by themselves: say it before what belongs to the update, and behind what belongs to the gradient.
+        """
+        self._since.gradients_said = {name: _gradient(place) for name, place in self._places().items()}
 
     def _places(self) -> dict[str, Place]:
         """Where the parameters are now: a loop may put another one in the place of one."""
@@ -147,9 +175,9 @@ class Recording:
             if not (torch.is_grad_enabled() and isinstance(output, Tensor)) or output.dtype in HALF:
                 return  # an evaluation, or nothing to judge
             seen = self._since
-            seen.values.setdefault(name, []).append(_copy(output))
+            seen.values.setdefault(name, []).append(copy_of(output))
             if output.requires_grad:
-                output.register_hook(lambda g: seen.gradients.setdefault(name, []).append(_copy(g)))  # type: ignore[no-untyped-call]  # untyped in torch
+                output.register_hook(lambda g: seen.gradients.setdefault(name, []).append(copy_of(g)))  # type: ignore[no-untyped-call]  # untyped in torch
 
         return keep
 
@@ -159,12 +187,31 @@ class Recording:
             expected = "optimizer.step() without a closure: gradients are looked at before the step"
             raise InputError("recording", expected, "one with a closure")
         self._starts.append(self._start())
-        self._steps.append(_Step({name: _gradient(place) for name, place in self._places().items()}, self._since))
+        self._steps.append(self._step())
         self._since = _Seen()
+        self._left.forget()
+
+    def _step(self) -> _Step:
+        """The step that begins now: its gradients were said, or else it takes them as backward() left them."""
+        at, said = self._places(), self._since.gradients_said
+        taken = {name: self._left.is_taken(place.weight) for name, place in at.items()}
+        known = {name: _gradient(place) if taken[name] else None for name, place in at.items()}
+        return _Step(known if said is None else {**said}, self._since, all(taken.values()))
+
+    def before_forward(self, _module: nn.Module, _inputs: Any) -> None:
+        """A hook that looks at the parameters there are: a loop may have put one in the place of another."""
+        self._look()
+
+    def _look(self) -> None:
+        self._left.look(place.weight for place in self._places().values())
+
+    def look_away(self) -> None:
+        """Remove the hooks on parameters."""
+        self._left.remove()
 
     def _start(self) -> _Start:
         at = self._places()
-        parameters = {name: place.of(_copy(place.weight)) for name, place in at.items()}
+        parameters = {name: place.of(copy_of(place.weight)) for name, place in at.items()}
         return _Start(parameters, {name: _state(self._optimizer, place) for name, place in at.items()})
 
     def finish(self) -> None:
@@ -192,7 +239,8 @@ class Recording:
         rows |= {str(gradient_of(e.slots, name)): [step.gradients[name] for step in self._steps] for name in start}
         for name in sorted({name for step in self._steps for name in step.seen.values} & e.slots.keys()):
             rows[name] = [_one(step.seen.values.get(name, [])) for step in self._steps]
-            rows[str(gradient_of(e.slots, name))] = [_one(step.seen.gradients.get(name, [])) for step in self._steps]
+            gradients = (step.seen.gradients.get(name, []) if step.as_left else () for step in self._steps)
+            rows[str(gradient_of(e.slots, name))] = [_one(some) for some in gradients]
         known = {name: slot.shape for name, slot in e.slots.items()}
         whole = {name: some for name, some in rows.items() if name in known and all(a is not None for a in some)}
         return Trace(
@@ -228,23 +276,16 @@ def _submodule(module: nn.Module, name: str, where: object) -> nn.Module:
         raise InputError(f"value {name}", "the name of a submodule, as module.named_modules() has it", where) from error
 
 
-def _copy(value: Tensor) -> Array:
-    own = value.detach().to_dense() if value.is_sparse else value.detach()
-    copied: Array = (own.float() if own.dtype in HALF else own).numpy().copy()  # NumPy has no bfloat16
-    return copied
-
-
 def _gradient(place: Place) -> Array:
-    """0 where torch has None, as the loss does not depend on the parameter."""
-    weight = place.weight
-    seen: Array = place.of(_copy(torch.zeros_like(weight) if weight.grad is None else weight.grad))
+    """In the reference's layout."""
+    seen: Array = place.of(gradient_of_weight(place.weight))
     return seen
 
 
 def _state(optimizer: torch.optim.Optimizer, place: Place) -> dict[str, Array]:
     """What the optimizer keeps of one parameter, by its own keys."""
     kept = optimizer.state.get(place.weight, {})
-    return {key: _copy(value) for key, value in kept.items() if isinstance(value, Tensor)}
+    return {key: copy_of(value) for key, value in kept.items() if isinstance(value, Tensor)}
 
 
 def _one(values: Sequence[Array | None]) -> Array | None:

@@ -16,6 +16,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.objective import Data, Objective, step
 from reference.claim.slots import gradient_of, names
 from reference.claim.tree import Tree, named, zip_with
+from reference.claim.update import Own, Sowing
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, UndecidedError
@@ -148,7 +149,7 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     e, start, tensor = case.experiment, only_step(case.part), case.finding.tensor
     name = updated(e, tensor)
     if not getattr(e.optimizer, "elementwise", False):
-        raise UnfitError("an update that does not say that it is elementwise (Own(update, elementwise=True) does)")
+        raise UnfitError(_not_by_itself(e.optimizer))
 
     def element(of: str | None, a: Any) -> Any:
         value = _value(a)
@@ -166,6 +167,21 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     optimizer = _options(e.optimizer, system)
     after, states = _running(lambda: optimizer.step(p, dp, state, start.t, plant))
     return (named(states) | named(after))[tensor]
+
+
+def _not_by_itself(optimizer: Any) -> str:
+    """Why one element's update cannot be looked at alone, with the way out where there is one.
+
+    Of groups it is the first such one's; of an optimizer that does not sow, its own.
+    """
+    for _, own in getattr(optimizer, "groups", ()):
+        if not getattr(own, "elementwise", False):
+            return _not_by_itself(own)
+    if type(optimizer) is Sowing:
+        return _not_by_itself(optimizer.optimizer)
+    if type(optimizer) is Own:
+        return "an update that does not say that it is elementwise (Own(update, elementwise=True) does)"
+    return f"an update by {type(optimizer).__name__}, which does not say that each element is updated by itself"
 
 
 def _element(a: Array, index: tuple[int, ...]) -> Array:

@@ -261,6 +261,8 @@ def test_verify_with_the_user_s_own_torch_side(run: Run) -> None:
         (("check", "mine.py:of_right", "--json", "no/where"), "--json"),
         (("check", "mine.py:of_broken"), "mine.py:of_broken: expected code that runs, got ZeroDivisionError"),
         (("check", "mine.py:of_leaving"), "mine.py:of_leaving: expected code that runs, got SystemExit: 0"),
+        (("selftest", "mine.py:of_leaving"), "mine.py:of_leaving: expected code that runs, got SystemExit: 0"),
+        (("reproduce", "mine.py:of_leaving"), "mine.py:of_leaving: expected code that runs, got SystemExit: 0"),
         (("check", "mine.py:leaving"), "mine.py:leaving(): expected an experiment, or what check takes"),
         (("check", "leaves.py:a"), "file leaves.py: expected to run, got SystemExit: bye"),
         (("check", "mine.py:none"), "mine.py:none: expected at least one case, got an empty dict"),

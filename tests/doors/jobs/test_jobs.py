@@ -12,10 +12,11 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner
+from joblib.externals.loky import get_reusable_executor
 
 from reference.errors import InputError
 from tests.warm import python
@@ -308,6 +309,42 @@ def test_a_process_that_dies_is_told_by_its_run_and_the_others_are_judged(tmp_pa
     assert (ended.returncode, [line.split()[0] for line in ended.stdout.splitlines()]) == (2, ["first", "once", "last"])
 
 
+def test_no_more_is_handed_out_than_the_queue_of_a_pool_has_room_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """loky's own thread may die of the rest, with a traceback, where it is told to end (``workers.AHEAD``)."""
+    open_at_once: list[int] = []
+    room: list[int] = []
+
+    def watched(**options: Any) -> Any:
+        executor = get_reusable_executor(**options)
+        futures: list[Any] = []
+        submit = executor.submit
+
+        def counted(*given: Any) -> Any:
+            futures.append(submit(*given))
+            open_at_once.append(sum(not one.done() for one in futures))
+            room.append(executor._call_queue._maxsize)
+            return futures[-1]
+
+        executor.submit = counted
+        return executor
+
+    monkeypatch.setattr(workers, "get_reusable_executor", watched)
+    units = [Unit(str(i), print, str(folder)) for i in range(9)]
+    monkeypatch.setattr(workers, "_noted", squared)
+    found = sorted(((place, answer.found) for place, answer in workers.by_processes(units, 2)))
+    assert found == [(i, i * i) for i in range(9)]
+    assert len(open_at_once) == 9
+    assert max(open_at_once) < min(room)
+
+
+def squared(unit: Unit, note: str) -> Answer:
+    """What a process does in the place of judging."""
+    Path(note).touch()
+    return Answer(int(unit.name) ** 2)
+
+
 SLEEPING = """
 import time
 from dataclasses import replace
@@ -329,6 +366,7 @@ cases = {
     "first": (replace(one, name="first"), lambda e: loud(e)),
     "sleeping": (replace(one, name="sleeping"), sleeping),
     "last": replace(one, name="last"),
+    **{f"later {i}": (replace(one, name=f"later-{i}"), sleeping) for i in range(8)},  # more than a pool hands out
 }
 """
 PATIENCE = 60
@@ -365,7 +403,7 @@ def test_ctrl_c_ends_all_processes_within_a_second(tmp_path: Path) -> None:
     assert took < 1
     assert process.returncode == 130
     assert [line.split()[0] for line in shown.splitlines()] == ["last"]
-    assert told == "2 of 3 runs were judged.\nInterrupted.\n"
+    assert told == "2 of 11 runs were judged.\nInterrupted.\n"
     assert not (tmp_path / "out.json").exists()  # a report is of all runs
 
 

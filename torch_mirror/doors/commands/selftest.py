@@ -86,13 +86,15 @@ class Asked(NamedTuple):
 def tested(one: "Subject", ask: Asked, _bar: "Bar") -> "SelfTest":
     """The selftest of a network, whose trials are printed as they come."""
     from torch_mirror import selftest as test
+    from torch_mirror.doors.objects import running
     from torch_mirror.reports import selftest as report
 
     def told(trial: report.Trial) -> None:
         if not (ask.quiet and trial.found):
             say(report.line(trial))
 
-    return test(*one.arguments, **one.options, dtypes=ask.dtypes, progress=told, limit=ask.limit)
+    with running(one.name):
+        return test(*one.arguments, **one.options, dtypes=ask.dtypes, progress=told, limit=ask.limit)
 
 
 def tested_again(text: str, name: str, ask: Asked, bar: "Bar") -> "SelfTest":
@@ -119,9 +121,11 @@ def reproduce(network: str, path: Path | None) -> None:
         path = check_paths({"output": path}, [network], sources=True).get("output")
         what = _only(network)
         from torch_mirror import reproduce as of
+        from torch_mirror.doors.objects import running
 
         raise_as_usual()
-        text = of(*what.arguments, **what.options, path=path)
+        with running(what.name):
+            text = of(*what.arguments, **what.options, path=path)
         if path is None:
             say(text.rstrip())
 

@@ -7,8 +7,9 @@ import signal
 import threading
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +19,14 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from reference.errors import InputError
 from torch_mirror.doors.jobs.unit import Answer, Died, Unit, work
 from torch_mirror.training.threads import VARIABLES
+
+AHEAD = 2
+"""Units for each process that are handed out at once: one to do and one that is there when it is done.
+
+loky's queue of what its processes take has room for so many (process_executor.py, _setup_queues). What does not fit
+waits in its thread, which, told to end, looks for the first of those where it has just struck them all off, and dies of
+a KeyError (_ExecutorManagerThread.run, 3.6.0).
+"""
 
 
 def by_processes(units: Sequence[Unit], jobs: int) -> Generator[tuple[int, Answer], None, None]:
@@ -57,15 +66,29 @@ def _alone(unit: Unit) -> Answer:
 def _pool(units: Mapping[int, Unit], jobs: int, notes: Path) -> Generator[tuple[int, Answer], None, None]:
     """As they come, from one pool of processes. Raises BrokenProcessPool once one has died, behind what is finished."""
     executor = get_reusable_executor(max_workers=jobs, env=dict.fromkeys(VARIABLES, "1"), reuse=False, timeout=None)
+    coming, given = iter([*units.items()]), dict[Future[Answer], int]()
+
+    def give(most: int) -> None:
+        for place, unit in islice(coming, most):
+            given[executor.submit(_noted, unit, str(notes / str(place)))] = place
+
+    broken = None
     try:
         with _deaf():
-            futures = {executor.submit(_noted, unit, str(notes / str(place))): place for place, unit in units.items()}
-        broken = None
-        for future in as_completed(futures):
-            if isinstance(future.exception(), BrokenProcessPool):
-                broken = future.exception()
-            else:
-                yield futures[future], future.result()
+            give(AHEAD * jobs)
+        while given:
+            done, _ = wait(given, return_when=FIRST_COMPLETED)
+            finished = {given.pop(future): future for future in done}
+            for place, future in finished.items():
+                if isinstance(future.exception(), BrokenProcessPool):
+                    broken = future.exception()
+                else:
+                    yield place, future.result()
+            if broken is None:
+                try:
+                    give(len(done))
+                except BrokenProcessPool as error:
+                    broken = error
         if broken is not None:
             raise broken
     finally:
