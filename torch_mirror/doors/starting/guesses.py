@@ -2,8 +2,9 @@
 
 import ast
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.apart import nested, place, taken_apart
@@ -69,9 +70,13 @@ def _bare(name: str) -> str:
 
 
 def guessed_parameters(
-    plan: Plan, scope: Sequence[ast.AST], given: str, leaves: list[str], sizes: Sizes
-) -> Plan | None:
-    """The plan with numbers drawn for its parameters: a dict, or what the code takes apart: (W1, b1), (W2, b2) = p."""
+    plan: Plan, scope: Sequence[ast.AST], given: str, leaves: list[str], sizes: Sizes,
+    made: Mapping[str, str] = MappingProxyType({}),
+) -> Plan | None:  # fmt: skip
+    """The plan with numbers drawn for its parameters: a dict, or what the code takes apart: (W1, b1), (W2, b2) = p.
+
+    made: shapes that the code itself gives them.
+    """
     apart = taken_apart(scope, given)
     names = [*apart] or leaves
     alone = not names
@@ -84,7 +89,7 @@ def guessed_parameters(
     if alone and not ends_of(named).last:
         return None
     names = named.leaves
-    shapes = _shapes(named, names, sizes)
+    shapes = {**_shapes(named, names, sizes), **made}
     drawn = {name: f"draw.normal(size={shape})" for name, shape in shapes.items()}
     if alone:
         return named._replace(parameters=[f"p = {drawn[given]}  # a guess"], guessed=True)

@@ -131,7 +131,7 @@ def starting_file(source: Source, output: Path) -> Start:
     plan = plan_of(source)
     script = script_of(source) if plan is None else None
     if script is not None:
-        return Start(_of_script(source, script, output.name))
+        return Start(_of_script(source, script, output.name), script.said)
     if plan is None:
         return Start(
             example(output.name, source),
@@ -160,18 +160,15 @@ def _of_script(source: Source, script: Script, name: str) -> str:
         f"Written by torch-mirror init, which read {own} and did not run it. Lines of it are copied, as it trains "
         "whenever it is imported: after an edit there, edit them here as well, or put them into a function."
     )
-    taken = ", ".join(script.gradients)
-    inside = ", ".join(f'"{leaf}": {gradient}' for leaf, gradient in script.gradients.items())
     lines = [
         "import numpy as np", "", "from torch_mirror import check", "", f"# What stands in {own} before the loop.",
         *script.before, "", "", f"# The lines of the loop in {own} of which the loss and the gradients are made.",
         f"def loss_and_gradients({', '.join(['p', *script.data])}):",
-        f"    {taken}{',' if len(script.gradients) == 1 else ''} = p.values()",
-        *(textwrap.indent(line, "    ") for line in script.body),
-        f"    return {script.loss}, {{{inside}}}", "", "", "draw = np.random.default_rng(0)", "",
-        AT_RANDOM, "p = {", *(f'    "{leaf}": draw.normal(size=np.shape({leaf})),' for leaf in script.gradients), "}",
+        *(textwrap.indent(line, "    ") for line in script.body), "", "", "draw = np.random.default_rng(0)", "",
+        AT_RANDOM, "p = {", *(f'    "{n}": draw.normal(size=np.shape({at})),' for n, at in script.drawn.items()), "}",
     ]  # fmt: skip
-    head = HEAD.format(of=f"in {own}", name=name, origin=_filled(origin))
+    told = "\n\n".join(_filled(note) for note in (origin, *script.said))
+    head = HEAD.format(of=f"in {own}", name=name, origin=told)
     data = ", ".join(["p", *script.data])
     return f"{head}\n" + "\n".join(lines) + "\n" + TAIL.format(function="loss_and_gradients", given=data)
 
@@ -181,7 +178,7 @@ def _notes(plan: Plan, name: str) -> tuple[str, ...]:
     lost = ", ".join(plan.lost)
     missing = [MISSING.format(lost=lost, name=name)] if lost else []
     only = [ONLY.format(only=plan.only, name=name)] if plan.only else []
-    return (*missing, *only, GUESSES.format(name=name))
+    return (*plan.said, *missing, *only, GUESSES.format(name=name))
 
 
 class _Import(NamedTuple):
