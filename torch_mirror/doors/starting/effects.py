@@ -52,7 +52,7 @@ def _held(value: ast.expr) -> Iterator[str]:
         name = ast.unparse(value.func).rpartition(".")[2]
         if isinstance(value.func, ast.Attribute) and name in _VIEWS:
             yield from _held(value.func.value)
-        elif name in ("zip", "enumerate", "reversed", "list", "tuple", "dict"):
+        elif name in ("zip", "enumerate", "reversed", "list", "tuple", "dict") or name[:1].isupper():  # or of a class
             for part in (*value.args, *(keyword.value for keyword in value.keywords)):
                 yield from _held(part)
 
@@ -167,21 +167,30 @@ _HARMLESS = frozenset({"print", "append", "extend", "write", "flush", "close", "
 
 
 def _by_call(call: ast.Call, setting: Setting) -> set[str]:
-    """What a call may change: of a function of the file what its lines do; of another one's line all that it is given.
+    """What a function of the file changes: of what it is given, and of the module."""
+    function = setting.functions.get(ast.unparse(call.func))
+    if function is None:
+        return set()
+    own = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    inner = {n for line in function.body for n in _in_place(line, setting._replace(functions={}))}
+    of = [*zip(own, call.args, strict=False), *((k.arg or "", k.value) for k in call.keywords)]
+    given = {n for one, value in of if one in inner for n in _held(value)}
+    return given | changed_outside(call, setting)
 
-    A call inside of an expression is for what it returns; a line that is nothing but a call is for what it changes.
-    """
-    name = ast.unparse(call.func)
-    if (function := setting.functions.get(name)) is not None:
-        own = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-        inner = {n for line in function.body for n in _in_place(line, setting._replace(functions={}))}
-        of = [*zip(own, call.args, strict=False), *((k.arg or "", k.value) for k in call.keywords)]
-        given = {n for one, value in of if one in inner for n in _held(value)}
-        local = {*own} | {t.id for line in function.body for n in ast.walk(line) for t, _ in assigned(n)
-                          if isinstance(t, ast.Name)}  # fmt: skip
-        outer = {n for line in function.body for g in ast.walk(line) if isinstance(g, ast.Global) for n in g.names}
-        return given | (outer & {n for line in function.body for n in stored(line)}) | (inner - local)
-    return set()
+
+def changed_outside(line: ast.AST, setting: Setting) -> set[str]:
+    """The names of the module that functions of the file change by themselves, where they are called."""
+    names = {ast.unparse(node.func) for node in ast.walk(line) if isinstance(node, ast.Call)}
+    found = set[str]()
+    for function in (setting.functions[name] for name in names if name in setting.functions):
+        nodes = [*ast.walk(function)]
+        outer = {n for node in nodes if isinstance(node, ast.Global) for n in node.names}
+        local = {a.arg for a in (*function.args.posonlyargs, *function.args.args)} | {
+            t.id for node in nodes for t, _ in assigned(node) if isinstance(t, ast.Name)
+        }
+        changes = {n for part in function.body for n in stored(part)}
+        found |= changes - (local - outer)
+    return found
 
 
 def handed_on(line: ast.stmt, setting: Setting) -> set[str]:
@@ -192,7 +201,8 @@ def handed_on(line: ast.stmt, setting: Setting) -> set[str]:
     of, _, last = name.rpartition(".")
     if last in _HARMLESS or name in setting.functions or name in dir(builtins) or of.startswith(("plt", "np", "ax")):
         return set()
-    given = {n for part in (*line.value.args, *(k.value for k in line.value.keywords)) for n in _held(part)}
+    parts = [line.value.func, *line.value.args, *(k.value for k in line.value.keywords)]
+    given = {n for part in parts for n in (roots(part) if part is line.value.func else _held(part))}
     return given | {other for n in given for other in setting.holds.get(n, frozenset())}
 
 

@@ -28,7 +28,7 @@ class Plan(NamedTuple):
     leaves:          names of parameters; known: whether p["W1"] is one of them; alone: whether p is the only one itself
     places:          where those are that are no p["W1"]: W1 at p[0]
     together:        whether ``parameters`` make the data, too; only: what alone is judged, in words, "" where it is all
-    said:            what is wrong with the order of copied lines
+    said, stopped:   what is wrong with the order of copied lines; whether the written function stops at it
     """
 
     found: str
@@ -49,6 +49,7 @@ class Plan(NamedTuple):
     together: bool = False
     only: str = ""
     said: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 def made_by(function: Function, sizes: Sizes, *, method: bool = False) -> str | None:

@@ -8,8 +8,8 @@ import ast
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.effects import loaded, stored
-from torch_mirror.doors.starting.learned import Learned, gives, learned, takes
+from torch_mirror.doors.starting.effects import loaded, setting_of, stored
+from torch_mirror.doors.starting.learned import Learned, gives, learned, stop_at, takes
 from torch_mirror.doors.starting.source import INPUTS, TARGETS, Source
 from torch_mirror.doors.starting.turns import Step, levels, shown, turn_of
 
@@ -19,7 +19,8 @@ LOSSES = ("loss", "cost", "L", "J", "E", "error")
 class Script(NamedTuple):
     """before: lines that make parameters and data; body: lines of a function, of the loop; data: its arguments.
 
-    drawn: each parameter's name in p, and as the lines before have it; said: what is wrong with the order of the lines
+    drawn: each parameter's name in p, and as the lines before have it; said: what is wrong with the order of the lines;
+    whole: whether the lines judge what runs
     """
 
     before: list[str]
@@ -27,6 +28,7 @@ class Script(NamedTuple):
     drawn: dict[str, str]
     data: list[str]
     said: tuple[str, ...]
+    whole: bool
 
 
 def script_of(source: Source) -> Script | None:
@@ -41,18 +43,28 @@ def script_of(source: Source) -> Script | None:
     if not loss or not found.gradients:
         return None
     outer = levels(source.tree.body, body)
-    turn = turn_of(Step([], body, outer, loss, found.gradients, found.dicts, source.functions))
-    needed = {name for line in turn.lines for name in loaded(line)}
-    local = {name for line in turn.lines for name in stored(line)}
+    turn = turn_of(Step(_aliases(before, found), body, outer, loss, found.gradients, found.dicts, source.functions))
+    kept = [*turn.before, *turn.lines]
+    needed, local = {name for line in kept for name in loaded(line)}, {name for line in kept for name in stored(line)}
+    made_here = {name for line in turn.before for name in stored(line)}
     started = {shown(slope).partition("[")[0] for slope in turn.added}
-    given = (INPUTS | TARGETS | local) & {*known} & needed - found.roots - started
+    given = (INPUTS | TARGETS | local) & {*known} & needed - found.roots - started - made_here
     # a name that is set in a function is no name outside of it
     data = [name for line in before for name in _in_order(line) if name in given]
-    lines = [*takes(found, turn.added), *(ast.unparse(line) for line in turn.lines)]
+    stops = stop_at(turn.stops)
+    lines = [*stops, *takes(found, turn.added), *(ast.unparse(line) for line in kept)]
     return Script(
         [ast.unparse(line) for line in before if not _is_text(line)], [*lines, f"return {loss}, {gives(found)}"],
         dict(zip(found.leaves, map(shown, found.gradients), strict=True)), list(dict.fromkeys(data)), turn.said,
+        whole=not stops,
     )  # fmt: skip
+
+
+def _aliases(before: list[ast.stmt], found: Learned) -> list[ast.stmt]:
+    """Lines that give parameters another name, params = [W1, W2]: the function has those of its own parameters."""
+    holds = setting_of({}, before).holds
+    names = {name for name, of in holds.items() if of & {*found.gradients}} - found.roots
+    return [line for line in before if isinstance(line, ast.Assign) and stored(line) & names]
 
 
 def _learned(known: Collection[str], lines: list[ast.stmt]) -> Learned:

@@ -15,6 +15,7 @@ from torch_mirror.doors.starting.effects import (
     INSIDE,
     Setting,
     changed,
+    changed_outside,
     handed_on,
     in_step,
     keyed,
@@ -46,12 +47,16 @@ class Step(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """The lines that are kept, of those before and of those of the loop; what is to be said; gradients added up."""
+    """The lines that are kept, of those before and of those of the loop; what is to be said; gradients added up.
+
+    stops: parameters that a function writes in a way that a copy of the lines does not have
+    """
 
     before: list[ast.stmt]
     lines: list[ast.stmt]
     said: tuple[str, ...]
     added: tuple[str, ...]
+    stops: tuple[str, ...] = ()
 
 
 class _Line(NamedTuple):
@@ -70,10 +75,13 @@ def turn_of(step: Step) -> Turn:
     own = [*step.before, *step.lines, *step.behind]
     lines = []
     for i, (one, line) in enumerate(zip(own, keyed(own, step.dicts), strict=True)):
-        writes, hands = _all(changed(line, setting), setting, step), handed_on(line, setting)
+        writes, hands = _with_entries(changed(line, setting), setting, step), handed_on(line, setting)
         lines.append(_Line(i, one, line, frozenset(writes), frozenset(hands), i < len(step.before)))
     updates = [one for one in lines if (one.writes | one.hands) & leaves and (one.before or not one.writes & slopes)]
-    free = [one for one in lines if one not in updates]
+    added = tuple(slope for leaf, slope in step.gradients.items() if _is_added_up(step, setting, leaf, slope))
+    last = {slope: max((one.place for one in updates if leaf in one.writes | one.hands and not one.before), default=None)
+            for leaf, slope in step.gradients.items()}  # fmt: skip
+    free = [one for one in lines if one not in updates and not _starts_anew(one, last, added, step, setting)]
 
     def slices(candidates: list[_Line], wanted: set[str]) -> list[_Line]:
         return _sliced(candidates, wanted, lambda line: _all({*loaded(line)}, setting, step))
@@ -81,7 +89,7 @@ def turn_of(step: Step) -> Turn:
     behind = {slope: slices(free, {slope}) for slope in sorted(slopes)}
     made = sorted({one.place for some in behind.values() for one in some})
     reads = {i: _all({*read(lines[i].line)}, setting, step) for i in made}
-    said, kept = list[str](), list[_Line]()
+    said, kept, stops = list[str](), list[_Line](), list[str]()
     for update in (one for one in updates if not one.before):
         for leaf in sorted((update.writes | update.hands) & leaves):
             reading = [i for i in made if leaf in reads[i]]
@@ -89,16 +97,29 @@ def turn_of(step: Step) -> Turn:
             if later is None or reading[0] > update.place:
                 continue
             kept.append(update)
+            stops += [leaf] if leaf in changed_outside(update.line, setting) else []
             wrong = [slope for slope, some in behind.items() if lines[later] in some]
             said.append(_too_early(leaf, update.own, lines[later].own, [shown(slope) for slope in wrong]))
     whole = sorted({*(one.place for one in free), *(one.place for one in kept)})
     found = slices([lines[i] for i in whole], {step.loss, *slopes})
-    added = tuple(slope for leaf, slope in step.gradients.items() if _is_added_up(step, setting, leaf, slope))
     said += [_never_zeroed(slope, step, setting) for slope in added]
     return Turn(
         [one.own for one in found if one.before], [one.own for one in found if not one.before],
-        tuple(dict.fromkeys(said)), added,
+        tuple(dict.fromkeys(said)), added, tuple(map(shown, dict.fromkeys(stops))),
     )  # fmt: skip
+
+
+def _starts_anew(
+    one: _Line, last: Mapping[str, int | None], added: tuple[str, ...], step: Step, setting: Setting
+) -> bool:
+    """Whether a line does no more than to set gradients back, behind the update, or in some turn before it."""
+    slopes = one.writes & {*last}
+    if one.before or not slopes or one.writes - {*last, *step.dicts} or isinstance(one.own, ast.For | ast.While):
+        return False
+    if any(_event([one.own], slope, step, setting, only="added") for slope in slopes):
+        return False
+    behind = all((at := last[slope]) is not None and at < one.place for slope in slopes)
+    return behind or (isinstance(one.own, ast.If) and slopes <= {*added})
 
 
 def _setting(step: Step) -> Setting:
@@ -109,11 +130,15 @@ def _setting(step: Step) -> Setting:
     return setting._replace(holds={**setting.holds, **whole})
 
 
+def _with_entries(names: set[str], setting: Setting, step: Step) -> set[str]:
+    """The names, with the entries of dicts that are named as a whole."""
+    return names | {other for name in names & step.dicts for other in setting.holds[name]}
+
+
 def _all(names: set[str], setting: Setting, step: Step) -> set[str]:
-    """The names, with the entries of dicts and the arrays that they are other names of."""
-    of_dicts = {other for name in names & step.dicts for other in setting.holds[name]}
+    """The names, with the entries of dicts, and the parameters that they are other names of."""
     views = {other for name in names - step.dicts for other in setting.holds.get(name, frozenset()) & {*step.gradients}}
-    return names | of_dicts | views
+    return _with_entries(names, setting, step) | views
 
 
 def _sliced(lines: list[_Line], wanted: set[str], needs: Callable[[ast.stmt], set[str]]) -> list[_Line]:
