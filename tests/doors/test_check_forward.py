@@ -78,7 +78,7 @@ def test_what_does_not_fit_together_is_told() -> None:
         check_forward(port, module(), P, {**NAMES, "W1": "7.weight"}, X)
     with pytest.raises(InputError, match=r"shape \(5, 4\), got \(4, 5\) \(is it 0.weight.T\?\)"):
         check_forward(port, module(), P, {**NAMES, "W1": "0.weight"}, X)
-    with pytest.raises(UnknownNameError, match="unknown submodule '9': known are 0, 1, 2, 3$"):
+    with pytest.raises(UnknownNameError, match=r"^unknown submodule '9': known are 0, 1, 2, 3$"):
         check_forward(port, module(), P, NAMES, X, values={"z": "9"})
     with pytest.raises(UnknownNameError, match="value of the function"):
         check_forward(port, module(), P, NAMES, X, values={"q": "0"})

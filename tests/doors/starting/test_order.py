@@ -73,12 +73,13 @@ def train(X, y, hidden=5, epochs=10, lr=0.5):
         early(early="W2 -= lr * dW2"), early(early="W2 = W2 - lr * dW2"), early(early="W2[:] = W2 - lr * dW2"),
         early(early="v2 = 0.9 * v2 - lr * dW2; W2 += v2"), early(early="np.subtract(W2, lr * dW2, out=W2)"),
         early(early="params[1] -= lr * dW2"), early(before="V = W2.T", early="V -= lr * dW2.T"),
-        early(early="for w, g in ((W2, dW2),): w -= lr * g"), early(early="for w, g in zip(params[1:], [dW2]): w -= lr * g"),
+        early(early="for w, g in ((W2, dW2),): w -= lr * g"),
+        early(early="for w, g in zip(params[1:], [dW2]): w -= lr * g"),
         early(before=SGD, early="sgd(W2, dW2)"), early(before=OPT, early="opt.step(W2, dW2)"),
         early(before=SGD, early="if epoch >= 0: sgd(w=W2, dw=dW2)"), early(before=SGD, early="sgd(params[1], dW2)"),
         early(before=KEEPS, early="opt.step(1, dW2)"),
         TRAIN.replace("EARLY", 'params["W2"] -= lr * grads["W2"]'),
-        TRAIN.replace("EARLY", 'for k in grads: params[k] -= lr * grads[k]'),
+        TRAIN.replace("EARLY", "for k in grads: params[k] -= lr * grads[k]"),
     ],
 )  # fmt: skip
 def test_a_parameter_that_is_written_before_a_gradient_reads_it_is_told_and_refuted(source: str) -> None:
@@ -149,8 +150,9 @@ def sums(**lines: str) -> str:
 
 
 UPDATE = "W -= lr * dW"
-DICT_SUMS = TRAIN.replace("for epoch", 'grads = {"W1": 0.0, "W2": 0.0}\n    for epoch').replace("EARLY", "FIRST").replace(
-    'grads = {"W2": h.T @ d}', 'grads["W2"] = h.T @ d').replace('grads["W1"] = X.T', 'grads["W1"] += X.T')  # fmt: skip
+DICT_SUMS = TRAIN.replace("EARLY", "FIRST").replace("for epoch", 'grads = {"W1": 0.0, "W2": 0.0}\n    for epoch')
+DICT_SUMS = DICT_SUMS.replace('grads = {"W2": h.T @ d}', 'grads["W2"] = h.T @ d')
+DICT_SUMS = DICT_SUMS.replace('grads["W1"] = X.T', 'grads["W1"] += X.T')
 
 
 @pytest.mark.parametrize(

@@ -38,23 +38,27 @@ def _held(value: ast.expr) -> Iterator[str]:
     """The names whose arrays are the value, or are in it: of [W, b], {"W": W}, W[1:], W.T, W.reshape(-1)."""
     if isinstance(value, ast.Name):
         yield value.id
-    elif isinstance(value, ast.List | ast.Tuple):
-        for part in value.elts:
-            yield from _held(part)
-    elif isinstance(value, ast.Dict):
-        for part in value.values:
-            yield from _held(part)
-    elif isinstance(value, ast.Subscript | ast.Starred):
-        yield from _held(value.value)
-    elif isinstance(value, ast.Attribute) and value.attr in _VIEWS:
-        yield from _held(value.value)
-    elif isinstance(value, ast.Call):
+    for part in _parts(value):
+        yield from _held(part)
+
+
+def _parts(value: ast.expr) -> list[ast.expr]:
+    if isinstance(value, ast.List | ast.Tuple):
+        return value.elts
+    if isinstance(value, ast.Dict):
+        return value.values
+    if isinstance(value, ast.Subscript | ast.Starred) or (isinstance(value, ast.Attribute) and value.attr in _VIEWS):
+        return [value.value]
+    if isinstance(value, ast.Call):
         name = ast.unparse(value.func).rpartition(".")[2]
         if isinstance(value.func, ast.Attribute) and name in _VIEWS:
-            yield from _held(value.func.value)
-        elif name in ("zip", "enumerate", "reversed", "list", "tuple", "dict") or name[:1].isupper():  # or of a class
-            for part in (*value.args, *(keyword.value for keyword in value.keywords)):
-                yield from _held(part)
+            return [value.func.value]
+        if name in _HOLDERS or name[:1].isupper():  # or of a class
+            return [*value.args, *(keyword.value for keyword in value.keywords)]
+    return []
+
+
+_HOLDERS = frozenset({"zip", "enumerate", "reversed", "list", "tuple", "dict"})
 
 
 # --- reading ------------------------------------------------------------------------------------------
@@ -215,7 +219,8 @@ class _Keyed(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         key = node.slice
-        if isinstance(node.value, ast.Name) and node.value.id in self.names and isinstance(key, ast.Constant):
+        named = isinstance(key, ast.Constant) and isinstance(key.value, str)
+        if named and isinstance(node.value, ast.Name) and node.value.id in self.names:
             return ast.copy_location(ast.Name(f"{node.value.id}{INSIDE}{key.value}", node.ctx), node)
         return self.generic_visit(node)
 

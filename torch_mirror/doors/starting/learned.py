@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch_mirror.doors.starting.effects import INSIDE, keyed, read, stored
 from torch_mirror.doors.starting.gradients import leaf_of
-from torch_mirror.doors.starting.source import INPUTS, TARGETS
+from torch_mirror.doors.starting.source import INPUTS, TARGETS, keys_in
 from torch_mirror.doors.starting.turns import shown
 
 
@@ -78,8 +78,8 @@ def _keys(lines: list[ast.stmt], name: str) -> list[str]:
 def _keys_of(lines: list[ast.stmt], name: str) -> Iterator[str]:
     for line in lines:
         for node in ast.walk(line):
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and ast.unparse(node.targets[0]) == name:
-                yield from (k.value for k in node.value.keys if isinstance(k, ast.Constant) and isinstance(k.value, str))
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                yield from keys_in(node.value)
     for line in keyed(lines, [name]):
         yield from sorted(_key(n) for n in stored(line) if n.startswith(name + INSIDE))
 
@@ -116,7 +116,7 @@ def gives(found: Learned) -> str:
 
 
 def stop_at(names: Collection[str]) -> list[str]:
-    """Lines of the written function where parameters are written by a function: a copy of the lines cannot have that."""
+    """Lines of the written function where a function of the file writes parameters, which a copy of lines cannot."""
     if not names:
         return []
     what = f"{', '.join(names)}: written by a function before a gradient reads it, at other weights than the loss"

@@ -30,10 +30,10 @@ def _entries(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield target.id, value
             if isinstance(value, ast.Dict):
                 for key, one in zip(value.keys, value.values, strict=True):
-                    if isinstance(key, ast.Constant):
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str):
                         yield f"{target.id}{INSIDE}{key.value}", one
         if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-            yield f"{ast.unparse(target.value)}{INSIDE}{target.slice.value}", value
+            yield f"{ast.unparse(target.value)}{INSIDE}{target.slice.value!s}", value
 
 
 def _shape(value: ast.expr | None, sizes: Sizes) -> str | None:

@@ -33,10 +33,10 @@ class Script(NamedTuple):
 
 def script_of(source: Source) -> Script | None:
     """None where the file has no loss and no gradients of its own names on its top level."""
-    found = innermost(source.tree.body, [], _has_both)
-    if found is None:
+    place = innermost(source.tree.body, [], _has_both)
+    if place is None:
         return None
-    before, body = found
+    before, body = place
     known = list(dict.fromkeys(name for line in before for name in sorted(stored(line))))
     made = {name for line in body for name in stored(line)}
     found, loss = _learned(known, body), next((name for name in LOSSES if name in made), "")

@@ -31,14 +31,19 @@ if __name__ == "__main__":
     print(check(*case))
 """
 
+LOOKED_FOR = (
+    "a function of p, params or weights that returns a loss and its gradients, in a dict with the keys that p is asked "
+    "for, in a list or by names such as dW1; a class with loss and backward, or with forward and backward; a loop that "
+    "sets a loss and such gradients"
+)
 NOTHING = (
-    "Nothing that returns a loss and gradients was found in {name}: the file holds an example of ours, so that its "
-    "report is none of your network."
+    "In {name} none of the ways is recognised in which networks are written, as far as names and returned values tell: "
+    "looked for was {looked_for}. So the file holds an example of ours, and its report is none of your network."
 )
 MISSING = (
     "Not judged: {lost}. The parameter was not found: add it to {name}, whose function stops until then."
 )
-ONLY = "The file judges {only}, and nothing else: what else the network learns, add to NAMES in {name}."
+ONLY = "The file judges {only}, and nothing else: what else the network learns, add to {name}."
 GUESSES = (
     "Shapes in {name} are guesses: if your function ends with an IndexError or a ValueError, look first at the lines "
     'that say "a guess".'
@@ -114,9 +119,8 @@ def example(name: str, tried: Source | None = None) -> str:
     origin = "Written by torch-mirror init. The network below is an example: replace it by yours."
     if tried is not None:
         origin = (
-            f"Written by torch-mirror init. In {tried.path.name} nothing was found that looks like a network by hand: "
-            "a function that returns a loss and gradients, or a class with forward and backward. So the network below "
-            "is an example: replace it by yours."
+            f"Written by torch-mirror init. In {tried.path.name} no network by hand was recognised. Looked for was "
+            f"{LOOKED_FOR}. So the network below is an example: replace it by yours."
         )
     head = HEAD.format(of="of a network by hand", name=name, origin=_filled(origin))
     text = head + EXAMPLE + TAIL.format(function="loss_and_gradients", given="p, x, t")
@@ -135,7 +139,7 @@ def starting_file(source: Source, output: Path) -> Start:
     if plan is None:
         return Start(
             example(output.name, source),
-            (NOTHING.format(name=source.path.name),),
+            (NOTHING.format(name=source.path.name, looked_for=LOOKED_FOR),),
             whole=False,
         )
     name = source.path.name
@@ -232,10 +236,11 @@ def _data(source: Source, plan: Plan) -> list[str]:
         told = _comment(f"The data, as {source.path.name} makes them.")
         return [told, f"{', '.join(plan.data)} = {call}"]
     lines = [_comment("The data: a few samples do. Their shapes are a guess; take data like your own.")]
-    for drawn in data_of(plan, sizes):
+    made = {name for line in plan.drawn for name in line.partition(" = ")[0].split(", ")}
+    for drawn in data_of(plan._replace(data=[name for name in plan.data if name not in made]), sizes):
         why = f"a guess: {drawn.why}" if drawn.why else "a guess"
         lines.append(f"{drawn.name} = {drawn.text}  # {why}")
-    return lines
+    return [*lines, *plan.drawn]
 
 
 def _comment(text: str) -> str:

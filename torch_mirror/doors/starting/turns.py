@@ -79,8 +79,11 @@ def turn_of(step: Step) -> Turn:
         lines.append(_Line(i, one, line, frozenset(writes), frozenset(hands), i < len(step.before)))
     updates = [one for one in lines if (one.writes | one.hands) & leaves and (one.before or not one.writes & slopes)]
     added = tuple(slope for leaf, slope in step.gradients.items() if _is_added_up(step, setting, leaf, slope))
-    last = {slope: max((one.place for one in updates if leaf in one.writes | one.hands and not one.before), default=None)
-            for leaf, slope in step.gradients.items()}  # fmt: skip
+    written = [(one.place, one.writes | one.hands) for one in updates if not one.before]
+    last = {
+        slope: max((i for i, names in written if leaf in names), default=None)
+        for leaf, slope in step.gradients.items()
+    }
     free = [one for one in lines if one not in updates and not _starts_anew(one, last, added, step, setting)]
 
     def slices(candidates: list[_Line], wanted: set[str]) -> list[_Line]:
