@@ -84,7 +84,8 @@ def fitting(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Ar
             raise InputError(f"name of parameter {name}", f"no {place.layout} where there {axes}", came)
         shape = tuple(place.of(target).shape)
         if shape != value.shape:
-            raise InputError(f"parameter {name}", f"shape {shape}", f"shape {value.shape}{layout_hint(target, place.name, value.shape)}")
+            hint = layout_hint(target, place.name, value.shape)
+            raise InputError(f"parameter {name}", f"shape {shape}", f"shape {value.shape}{hint}")
         if target.dtype != tensor(value[..., :0] if value.ndim else value).dtype:
             cast = {"float64": "double", "float32": "float"}.get(str(value.dtype), "to")
             expected = f"dtype {value.dtype}, the precision of the run (module.{cast}())"

@@ -1,4 +1,4 @@
-"""torch-mirror init goes by what is returned, whatever it is called: dicts, lists, objects; and layers of two outputs."""
+"""torch-mirror init goes by what is returned, by any name: dicts, lists, objects; and layers of two outputs."""
 
 from pathlib import Path
 

@@ -102,7 +102,8 @@ def class_with_loss_and_backward(source: Source) -> Plan | None:
         told = shapes_told(loss) | (shapes_told(forward) if forward is not None else {})
         found = f"class {name} with {loss.name} and {backward.name}{kept.guess}"
         return Plan(
-            found, "loss_and_gradients", [kept.p], data, [node], kept.leaves, told, before=(f"net = {{module}}.{name}({call})",), adapter=adapter, lost=kept.lost,
+            found, "loss_and_gradients", [kept.p], data, [node], kept.leaves, told,
+            before=(f"net = {{module}}.{name}({call})",), adapter=adapter, lost=kept.lost,
         )  # fmt: skip
     return None
 

@@ -219,9 +219,9 @@ class _Keyed(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         key = node.slice
-        named = isinstance(key, ast.Constant) and isinstance(key.value, str)
-        if named and isinstance(node.value, ast.Name) and node.value.id in self.names:
-            return ast.copy_location(ast.Name(f"{node.value.id}{INSIDE}{key.value}", node.ctx), node)
+        text = key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+        if text is not None and isinstance(node.value, ast.Name) and node.value.id in self.names:
+            return ast.copy_location(ast.Name(f"{node.value.id}{INSIDE}{text}", node.ctx), node)
         return self.generic_visit(node)
 
 

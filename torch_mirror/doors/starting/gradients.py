@@ -63,7 +63,7 @@ def keys_of(node: ast.expr | None, function: Function) -> list[str] | None:
     for inner in ast.walk(function):
         added = [(inner.target, inner.value)] if isinstance(inner, ast.AugAssign) else []
         for target, value in (*assigned(inner), *added):
-            if ast.unparse(target) in kept and isinstance(value, ast.Dict):
+            if ast.unparse(target) in kept and (isinstance(value, ast.Dict) or keys_in(value)):
                 found = [*(found or []), *(keys_of(value, function) or [])]
             if isinstance(target, ast.Subscript) and ast.unparse(target.value) in kept:
                 key = target.slice
