@@ -32,7 +32,8 @@ class UnknownNameError(TorchMirrorError, KeyError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
-        nearest = difflib.get_close_matches(str(name), self.known, n=1, cutoff=0.5)
+        same = [other for other in self.known if other.casefold() == str(name).casefold()]  # w for W
+        nearest = same or difflib.get_close_matches(str(name), self.known, n=1, cutoff=0.5)
         hint = f"did you mean {nearest[0]!r}? " if nearest else ""
         self.message = f"unknown {kind} {name!r}: {hint}known are {', '.join(self.known) or 'none'}"
         super().__init__(self.message)

@@ -76,9 +76,9 @@ def test_what_does_not_fit_together_is_told() -> None:
         check_forward(port, module(), P, {"W1": "0.weight.T"}, X)
     with pytest.raises(UnknownNameError, match="parameter of the module"):
         check_forward(port, module(), P, {**NAMES, "W1": "7.weight"}, X)
-    with pytest.raises(InputError, match=r"shape \(5, 4\)"):
+    with pytest.raises(InputError, match=r"shape \(5, 4\), got \(4, 5\) \(is it 0.weight.T\?\)"):
         check_forward(port, module(), P, {**NAMES, "W1": "0.weight"}, X)
-    with pytest.raises(UnknownNameError, match="submodule"):
+    with pytest.raises(UnknownNameError, match=r"^unknown submodule '9': known are 0, 1, 2, 3$"):
         check_forward(port, module(), P, NAMES, X, values={"z": "9"})
     with pytest.raises(UnknownNameError, match="value of the function"):
         check_forward(port, module(), P, NAMES, X, values={"q": "0"})

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.errors import InputError
+from reference.errors import InputError, UnknownNameError
 from torch_mirror import check_layer
 
 draw = np.random.default_rng(0).standard_normal
@@ -151,3 +151,72 @@ def test_gradients_of_what_is_no_input_are_not_dropped() -> None:
         check_layer(lambda x: (x @ W, x), lambda g, x: (g @ W.T, 77 * x.T @ g), draw((4, 5)))
     with pytest.raises(InputError, match="got a dict"):
         check_layer(lambda x: (x @ W, x), lambda g, _: {"x": g @ W.T}, draw((4, 5)))
+
+
+class Drop:
+    def __init__(self) -> None:
+        self.W = draw((4, 3))
+
+    def forward(self, x: Any) -> Any:
+        self.x, self.mask = x, np.random.default_rng(3).random((len(x), 3)) > 0.4
+        return (x @ self.W) * self.mask / 0.6
+
+    def backward(self, d: Any) -> Any:
+        dz = d * self.mask  # / 0.6 is missing
+        self.dW = self.x.T @ dz
+        return dz @ self.W.T
+
+
+def tripled(x: Any, W: Any) -> Any:
+    return 3 * (x @ W), (x, W)
+
+
+def sigmoid_of(x: Any, W: Any) -> Any:
+    return 1 / (1 + np.exp(-(x @ W))), (x, W)
+
+
+def as_linear(d: Any, cache: Any) -> Any:
+    x, W = cache
+    return d @ W.T, x.T @ d
+
+
+def halfway(d: Any, cache: Any) -> Any:
+    x, W = cache
+    dz = d / (1 + np.exp(-(x @ W)))
+    return dz @ W.T, x.T @ dz
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "at"),
+    [(tripled, as_linear, "return d @ W.T, x.T @ d"), (sigmoid_of, as_linear, "return d @ W.T, x.T @ d"),
+     (sigmoid_of, halfway, "dz = d / (1 + np.exp(-(x @ W)))"), (None, None, "dz = d * self.mask")],
+)  # fmt: skip
+def test_the_line_that_is_told_is_in_backward(forward: Any, backward: Any, at: str) -> None:
+    layer, inputs = Drop(), [draw((6, 4)), draw((4, 3))]
+    if forward is None:
+        said = str(check_layer(layer.forward, layer.backward, inputs[0], parameters=("W",)))
+    else:
+        said = str(check_layer(forward, backward, *inputs))
+    assert "refuted" in said
+    assert "check_layer(" not in said, said
+    begins = [line for line in said.splitlines() if "wrong from" in line or "missing at or behind" in line]
+    assert begins
+    assert all(at in line for line in begins), said
+
+
+def test_the_upstream_gradient_is_called_as_backward_calls_it() -> None:
+    said = str(check_layer(sigmoid_of, as_linear, draw((6, 4)), draw((4, 3))))
+    ends = [line for line in said.splitlines() if "the right values end at" in line]
+    assert [line.split("  = ")[0].split()[-1] for line in ends] == ["d"], said
+
+
+def test_names_and_arguments_that_do_not_fit_are_told() -> None:
+    layer = Dense()
+    with pytest.raises(UnknownNameError, match="unknown parameter of Dense 'w': did you mean 'W'"):
+        check_layer(layer.forward, layer.backward, draw((4, 3)), parameters=("w",))
+    with pytest.raises(InputError, match=r"backward: expected \(dout, cache\), as forward returns .*, got one of \(d"):
+        check_layer(relu_forward, lambda d: d, draw((4, 3)))
+    with pytest.raises(InputError, match=r"backward: expected \(dout\), as forward returns out alone"):
+        check_layer(lambda x: 2 * x, relu_backward, draw((4, 3)))
+    with pytest.raises(InputError, match=r"forward: expected a function of the 1 inputs"):
+        check_layer(affine_forward, affine_backward, draw((4, 3)))

@@ -84,7 +84,8 @@ def fitting(module: nn.Module, names: Mapping[str, str], values: Mapping[str, Ar
             raise InputError(f"name of parameter {name}", f"no {place.layout} where there {axes}", came)
         shape = tuple(place.of(target).shape)
         if shape != value.shape:
-            raise InputError(f"parameter {name}", f"shape {shape}", f"shape {value.shape}{_hint(place, value.shape)}")
+            hint = layout_hint(target, place.name, value.shape)
+            raise InputError(f"parameter {name}", f"shape {shape}", f"shape {value.shape}{hint}")
         if target.dtype != tensor(value[..., :0] if value.ndim else value).dtype:
             cast = {"float64": "double", "float32": "float"}.get(str(value.dtype), "to")
             expected = f"dtype {value.dtype}, the precision of the run (module.{cast}())"
@@ -149,10 +150,9 @@ def _unknown(name: str, told: str, where: str, module: nn.Module) -> InputError:
     return InputError(f"parameter {name}", f"one of the module's {', '.join(own)}", told)
 
 
-def _hint(place: Place, shape: tuple[int, ...]) -> str:
+def layout_hint(weight: Tensor, name: str, shape: tuple[int, ...]) -> str:
     """The layout in which the module's parameter would have that shape, as a question; nothing if there is none."""
-    weight = place.weight
     fit = [suffix for suffix, layout in LAYOUTS.items() if weight.ndim == layout.axes]
     fit = [suffix for suffix in fit if tuple(LAYOUTS[suffix].view(weight).shape) == shape]
     fit = [""] if tuple(weight.shape) == shape else fit
-    return f" (is it {place.name}{fit[0]}?)" if fit else ""
+    return f" (is it {name}{fit[0]}?)" if fit else ""

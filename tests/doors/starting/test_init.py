@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from tests import warm
 from tests.doors.of_the_field import NETWORKS
 from torch_mirror.doors.cli import cli
-from torch_mirror.doors.starting.text import GUESSES, NOTHING
+from torch_mirror.doors.starting.text import GUESSES, LOOKED_FOR, NOTHING
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -234,8 +234,8 @@ def test_the_file_is_read_and_not_run() -> None:
 
 def test_where_nothing_is_found_there_is_an_example_that_says_so() -> None:
     text, result, report = left_open((EXAMPLES / "transformer.py").read_text(encoding="utf-8"))
-    assert "In mine.py nothing was found that looks like a network by hand" in text
-    assert NOTHING.format(name="mine.py") in result
+    assert "In mine.py no network by hand was recognised" in text
+    assert NOTHING.format(name="mine.py", looked_for=LOOKED_FOR) in result
     assert "an example of ours, not your network" in report  # and nothing is certified
     assert "certified" not in report
     assert "loss_and_gradients" not in text

@@ -43,7 +43,7 @@ from torch_mirror.doors.forward_causes import causes_of_value
 from torch_mirror.tape import compared
 from torch_mirror.tape.sweep import leaf
 from torch_mirror.tape.told import Fault, Row
-from torch_mirror.training.places import parted
+from torch_mirror.training.places import layout_hint, parted
 
 
 def check_forward(
@@ -140,7 +140,10 @@ def _twin(module: nn.Module, leaves: Mapping[str, Array], names: Mapping[str, st
             raise InputError(f"parameter {name}", f"no {layout} of shape {tuple(own[theirs].shape)}", names[name])
         target = LAYOUTS[layout].view(own[theirs]) if layout else own[theirs]
         if array.shape != tuple(target.shape):
-            raise InputError(f"parameter {name} as {names[name]}", f"shape {tuple(target.shape)}", array.shape)
+            hint = layout_hint(own[theirs], theirs, array.shape)
+            raise InputError(
+                f"parameter {name} as {names[name]}", f"shape {tuple(target.shape)}", f"{array.shape}{hint}"
+            )
         with torch.no_grad():
             target.copy_(torch.tensor(array))
     return twin
@@ -158,7 +161,7 @@ def _of_module(module: nn.Module, inputs: tuple[Any, ...], wanted: Mapping[str, 
     parts, found = dict(module.named_modules()), dict[str, Array]()
     for name, part in wanted.items():
         if part not in parts:
-            raise UnknownNameError("submodule", part, parts)
+            raise UnknownNameError("submodule", part, [own for own in parts if own])  # "" is the module itself
 
         def keep(_: nn.Module, __: Any, out: Any, name: str = name, what: str = f"the output of {part}") -> None:
             found[name] = _tensor_of(what, out).detach().numpy().copy()

@@ -7,13 +7,16 @@ What is asked is check's question for the loss L = sum(out dout), whose derivati
 upstream gradient of ones, or of equal rows, hides that a backward forgets it, sums over it or turns it.
 """
 
+import dis
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from reference.errors import InputError
+from reference.errors import InputError, UnknownNameError
+from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.recording import Node, Place, Recording, current
 from torch_mirror.doors.check.derivative import check
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.untouched import untouched
@@ -36,14 +39,21 @@ def check_layer(
                 ``grad_W``, or an entry of ``grads``
     seed:       of the upstream gradient: (shape of out), standard normal
 
-    Raises InputError for what is none of these, and whatever the layer raises by itself.
+    Raises InputError for what is none of these, UnknownNameError for a parameter that the layer does not have, and
+    whatever the layer raises by itself.
     """
     owner = getattr(forward, "__self__", None)
     if parameters and owner is None:
         raise InputError("parameters of check_layer", "none, unless forward is a method of a layer", parameters)
+    parameters = (parameters,) if isinstance(parameters, str) else parameters
+    _check_keeps(owner, parameters)
+    _check_takes("forward", forward, len(inputs), f"a function of the {len(inputs)} inputs that check_layer is given")
     given = {name: x for name, x in zip(_names(forward, len(inputs)), inputs, strict=True) if _is_float(x)}
     with untouched(world_of(forward, backward, inputs)):
-        out = np.asarray(_forwarded(forward, inputs)[0])
+        first, cache = _forwarded(forward, inputs)
+        out = np.asarray(first)
+    takes = "(dout, cache), as forward returns (out, cache)" if cache else "(dout), as forward returns out alone"
+    _check_takes("backward", backward, 1 + len(cache), takes)
     dout = np.random.default_rng(seed).standard_normal(out.shape).astype(out.dtype)
     own = {name: np.asarray(getattr(owner, name)) for name in parameters}
 
@@ -54,15 +64,66 @@ def check_layer(
         left = iter(others)
         arguments = [p[name] if name in given else next(left) for name in _names(forward, len(inputs))]
         y, cache = _forwarded(forward, arguments)
-        dy = dout.copy()
+        loss = np.sum(y * dout)  # before backward, which may write to dout
+        dy, tape = dout.copy(), current()
+        made = _node(dy)
         result = backward(dy, *cache)
+        if tape is not None and made is not None:
+            _place(made, tape, backward)
         gradients = dict(zip(_names(forward, len(inputs)), _of_inputs(result, len(inputs)), strict=False))
         gradients |= {name: _kept(owner, name) for name in parameters}
-        return np.sum(y * dout), {name: g for name, g in gradients.items() if g is not None and name in p}
+        return loss, {name: g for name, g in gradients.items() if g is not None and name in p}
 
     layer.__name__ = getattr(forward, "__qualname__", "layer")
     rest = [x for x in inputs if not _is_float(x)]
     return check(layer, {**given, **own}, dout, *rest)
+
+
+def _node(dout: Any) -> Node | None:
+    return dout.settled().node if isinstance(dout, Ball) else None
+
+
+def _place(made: Node, tape: Recording, backward: Callable[..., Any]) -> None:
+    """Put the upstream gradient where backward first uses it: it is made by us, and not where check_layer is called."""
+    uses = (x.node.place for x in tape.values if any(o.node is made for o in x.node.operands))
+    use = next((place for place in uses if place is not None), None)
+    if use is not None:
+        name = next(iter(_signature(backward) or ["dout"]))
+        made.place = next((Place(use.code, i) for i in reversed(_loads(use, name))), use)
+
+
+def _loads(use: Place, name: str) -> list[int]:
+    """The instructions that read a name, in front of where it is used."""
+    before = (i for i in dis.get_instructions(use.code) if i.offset < use.instruction and i.opname.startswith("LOAD"))
+    return [i.offset for i in before if i.argval == name]
+
+
+def _signature(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
+    """The arguments that a function has; None where it does not tell."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return None
+
+
+def _check_takes(what: str, function: Callable[..., Any], given: int, expected: str) -> None:
+    """Raise InputError for a function that does not take so many arguments."""
+    if _signature(function) is None:
+        return
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*range(given))
+    except TypeError as error:
+        raise InputError(what, expected, f"one of {signature}: {error}") from error
+
+
+def _check_keeps(owner: Any, parameters: Sequence[str]) -> None:
+    """Raise UnknownNameError for a name that is no attribute of the layer."""
+    for name in parameters:
+        if not hasattr(owner, name):
+            own = [other for other, a in getattr(owner, "__dict__", {}).items() if _is_float(a)]
+            of = {key for other in own for _, key in _places(owner, other)}  # their gradients
+            raise UnknownNameError(f"parameter of {type(owner).__name__}", name, [n for n in own if n not in of])
 
 
 def _names(forward: Callable[..., Any], count: int) -> list[str]:

@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 
+from torch_mirror.doors.starting.source import arguments, attributes, methods
+
 Path = tuple[int, ...]
 """Where a parameter is: (0, 1) for b in (W, b), v = p."""
 
@@ -37,9 +39,46 @@ def _index(value: ast.expr, given: str) -> int | None:
     return None
 
 
-def fields(scope: Iterable[ast.AST], classes: Iterable[ast.ClassDef], given: str) -> list[str]:
+def in_rows(scope: Iterable[ast.AST], given: str) -> list[str]:
+    """W and b of ``for W, b in layers``, a list with such a row for each layer; none where there is no such loop."""
+    for code in scope:
+        for node in ast.walk(code):
+            if isinstance(node, ast.For | ast.comprehension):
+                for target, of in _in_step(node.target, node.iter):
+                    names = target.elts if isinstance(target, ast.Tuple | ast.List) else []
+                    if of == given and names and all(isinstance(one, ast.Name) for one in names):
+                        return [ast.unparse(one) for one in names]
+    return []
+
+
+def _in_step(target: ast.expr, of: ast.expr) -> list[tuple[ast.expr, str]]:
+    """What a loop sets, each with the name that it goes through, be it by enumerate, zip or reversed."""
+    name = ast.unparse(of.func) if isinstance(of, ast.Call) and of.args else ""
+    if isinstance(of, ast.Call) and name in ("reversed", "list"):
+        return _in_step(target, of.args[0])
+    if isinstance(of, ast.Call) and isinstance(target, ast.Tuple) and name == "enumerate":
+        return _in_step(target.elts[-1], of.args[0])
+    if isinstance(of, ast.Call) and isinstance(target, ast.Tuple) and name == "zip":
+        return [pair for one, other in zip(target.elts, of.args, strict=False) for pair in _in_step(one, other)]
+    return [(target, ast.unparse(of.value if isinstance(of, ast.Subscript) else of))]
+
+
+def made_of(node: ast.ClassDef) -> list[str]:
+    """The fields of a class that only holds arrays: those of a dataclass, or what __init__ keeps by the same name."""
+    told = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)]
+    start = methods(node).get("__init__")
+    if told or start is None:
+        return told
+    kept = {attr for attr, value in attributes(start) if ast.unparse(value) == attr}
+    given = arguments(start, method=True)
+    return given if {*given} <= kept else []
+
+
+def fields(
+    scope: Iterable[ast.AST], classes: Iterable[ast.ClassDef], given: str, more: Iterable[str] = ()
+) -> list[str]:
     """The attributes that p is asked for, in the order of the lines, where a class of the file has them as fields."""
-    known = {
+    known = {*more} | {
         line.target.id for node in classes for line in node.body
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
     }  # fmt: skip

@@ -37,6 +37,7 @@ class _Kept(NamedTuple):
     gradients: str
     lost: tuple[str, ...] = ()
     slopes: Mapping[str, str] = MappingProxyType({})  # of attributes: W: dW
+    guess: str = ""  # in words, where no name tells which gradient is which
 
 
 def class_with_loss(source: Source) -> Plan | None:
@@ -86,8 +87,8 @@ def class_with_loss_and_backward(source: Source) -> Plan | None:
         data, lines = _way_to_loss(forward, loss)
         given = arguments(backward, method=True)
         by_name = _returned_by(node, backward) or by_attributes(node, forward, backward)
-        kept = by_name or _by_dict(node, start, backward)
-        call = made_by(start, sizes_of(source, start), method=True)
+        kept = by_name or by_dict(node, start, backward)
+        call = None if kept is None else arrays(node, start, kept.leaves, sizes_of(source, start))
         if kept is None or call is None or not {*given} <= {*data}:
             continue
         adapter = (
@@ -99,9 +100,10 @@ def class_with_loss_and_backward(source: Source) -> Plan | None:
             f"    return loss, {kept.gradients}",
         )
         told = shapes_told(loss) | (shapes_told(forward) if forward is not None else {})
+        found = f"class {name} with {loss.name} and {backward.name}{kept.guess}"
         return Plan(
-            f"class {name} with {loss.name} and {backward.name}", "loss_and_gradients", [kept.p], data, [node],
-            kept.leaves, told, before=(f"net = {{module}}.{name}({call})",), adapter=adapter, lost=kept.lost,
+            found, "loss_and_gradients", [kept.p], data, [node], kept.leaves, told,
+            before=(f"net = {{module}}.{name}({call})",), adapter=adapter, lost=kept.lost,
         )  # fmt: skip
     return None
 
@@ -132,14 +134,20 @@ def _returned_by(node: ast.ClassDef, backward: Function) -> _Kept | None:
         leaves = [leaf for leaf in of.values() if leaf]
         lost = tuple(key for key, leaf in of.items() if not leaf)
         return _Kept(leaves, _attributes(leaves), takes, "gradients = ", "gradients", lost) if leaves else None
-    found = items(elements(value, backward) or [], parameters)
+    found, guess = items(elements(value, backward) or [], parameters), ""
+    start = methods(node).get("__init__")
+    given = [] if start is None else arguments(start, method=True)
+    nameless = all(item.suspect and not item.leaf for item in found)
+    if found and nameless and len(found) == len(given) and {*given} <= {*parameters}:
+        found = [item._replace(leaf=leaf, suspect=False) for item, leaf in zip(found, given, strict=True)]
+        guess = ", whose gradients are in the order of the arguments of __init__ (a guess)"
     leaves = [item.leaf for item in found if item.leaf]
     if not leaves:
         return None
     gives = ", ".join(f"d{item.leaf}" if item.leaf else "_" for item in found)
     gradients = ", ".join(f'"{leaf}": d{leaf}' for leaf in leaves)
     lost = tuple(item.text for item in found if item.suspect)
-    return _Kept(leaves, _attributes(leaves), takes, f"({gives},) = ", f"{{{gradients}}}", lost)
+    return _Kept(leaves, _attributes(leaves), takes, f"({gives},) = ", f"{{{gradients}}}", lost, guess=guess)
 
 
 def class_with_backward(source: Source) -> Plan | None:
@@ -149,7 +157,7 @@ def class_with_backward(source: Source) -> Plan | None:
         forward, backward, start = (own.get(n) for n in ("forward", "backward", "__init__"))
         if forward is None or backward is None or start is None or len(arguments(backward, method=True)) != 1:
             continue
-        kept = by_attributes(node, forward, backward) or _by_dict(node, start, backward)
+        kept = by_attributes(node, forward, backward) or by_dict(node, start, backward)
         sizes = sizes_of(source, start)
         call = None if kept is None else arrays(node, start, kept.leaves, sizes)
         given = arguments(forward, method=True)
@@ -167,7 +175,7 @@ def class_with_backward(source: Source) -> Plan | None:
         told = {"x": shapes[given[0]]} if given[0] in shapes else {}
         return Plan(
             f"class {name} with forward and backward", "loss_and_gradients", [kept.p], ["x", "t"],
-            [_with_x(node, given[0])], kept.leaves, told, before=(f"net = {{module}}.{name}({call})",), adapter=adapter,
+            [with_x(node, given[0])], kept.leaves, told, before=(f"net = {{module}}.{name}({call})",), adapter=adapter,
             lost=kept.lost,
         )  # fmt: skip
     return None
@@ -218,7 +226,7 @@ def _made(forward: Function) -> set[str]:
     return {target for target, value in pairs if value != f"self.{target}"}
 
 
-def _by_dict(node: ast.ClassDef, start: Function, backward: Function) -> _Kept | None:
+def by_dict(node: ast.ClassDef, start: Function, backward: Function) -> _Kept | None:
     """self.params["W"], with its gradient in self.grads["W"], or in what backward returns."""
     kept = _dict_of(start)
     if kept is None:
@@ -232,7 +240,7 @@ def _by_dict(node: ast.ClassDef, start: Function, backward: Function) -> _Kept |
     return None
 
 
-def _with_x(node: ast.ClassDef, name: str) -> ast.AST:
+def with_x(node: ast.ClassDef, name: str) -> ast.AST:
     """A copy in which the input is called x."""
     copy = ast.parse(ast.unparse(node))
     for inner in ast.walk(copy):

@@ -61,8 +61,9 @@ def keys_of(node: ast.expr | None, function: Function) -> list[str] | None:
         kept |= {ast.unparse(v) for target, v in assigned(inner) if ast.unparse(target) in kept}  # G = self.grads
     found: list[str] | None = None
     for inner in ast.walk(function):
-        for target, value in assigned(inner):
-            if ast.unparse(target) in kept and isinstance(value, ast.Dict):
+        added = [(inner.target, inner.value)] if isinstance(inner, ast.AugAssign) else []
+        for target, value in (*assigned(inner), *added):
+            if ast.unparse(target) in kept and (isinstance(value, ast.Dict) or keys_in(value)):
                 found = [*(found or []), *(keys_of(value, function) or [])]
             if isinstance(target, ast.Subscript) and ast.unparse(target.value) in kept:
                 key = target.slice
@@ -82,6 +83,28 @@ def elements(node: ast.expr | None, function: Function) -> list[ast.expr] | None
             if isinstance(target, ast.Name) and target.id == node.id and isinstance(value, ast.Tuple | ast.List):
                 return value.elts
     return None
+
+
+def whole_of(node: ast.expr | None) -> ast.expr | None:
+    """``grads`` of grads[::-1], list(reversed(grads)), dict(grads)."""
+    while True:
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            node = node.value
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in _AROUND and node.args:
+            node = node.args[0]
+        else:
+            return node
+
+
+_AROUND = frozenset({"list", "tuple", "reversed", "dict"})
+
+
+def is_filled(node: ast.expr | None, function: Function) -> bool:
+    """Whether it is a list of gradients by its name, that the function puts one thing after the other into."""
+    ways = (".append", ".insert", ".appendleft")
+    calls = (ast.unparse(n.func) for n in ast.walk(function) if isinstance(n, ast.Call))
+    named = isinstance(node, ast.Name) and re.fullmatch(r"g[sw]?|d\w*|\w*grad\w*|delta\w*|nabla\w*", node.id)
+    return isinstance(node, ast.Name) and bool(named) and any(call in [node.id + way for way in ways] for call in calls)
 
 
 def stop(lost: Collection[str], where: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 import ast
 import json
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.apart import nested, place, taken_apart
+from torch_mirror.doors.starting.apart import in_rows, nested, place, taken_apart
 from torch_mirror.doors.starting.plan import NUMBERS, Plan
 from torch_mirror.doors.starting.products import (
     INSIDE,
@@ -69,10 +70,16 @@ def _bare(name: str) -> str:
 
 
 def guessed_parameters(
-    plan: Plan, scope: Sequence[ast.AST], given: str, leaves: list[str], sizes: Sizes
-) -> Plan | None:
-    """The plan with numbers drawn for its parameters: a dict, or what the code takes apart: (W1, b1), (W2, b2) = p."""
+    plan: Plan, scope: Sequence[ast.AST], given: str, leaves: list[str], sizes: Sizes,
+    made: Mapping[str, str] = MappingProxyType({}),
+) -> Plan | None:  # fmt: skip
+    """The plan with numbers drawn for its parameters: a dict, or what the code takes apart: (W1, b1), (W2, b2) = p.
+
+    made: shapes that the code itself gives them.
+    """
     apart = taken_apart(scope, given)
+    if not apart and not leaves and (row := in_rows(scope, given)):
+        return _guessed_rows(plan, row, sizes)
     names = [*apart] or leaves
     alone = not names
     outputs = sizes.numbers["out"] if has_classes(plan.scope, plan.data) else 1
@@ -84,7 +91,7 @@ def guessed_parameters(
     if alone and not ends_of(named).last:
         return None
     names = named.leaves
-    shapes = _shapes(named, names, sizes)
+    shapes = {**_shapes(named, names, sizes), **made}
     drawn = {name: f"draw.normal(size={shape})" for name, shape in shapes.items()}
     if alone:
         return named._replace(parameters=[f"p = {drawn[given]}  # a guess"], guessed=True)
@@ -92,6 +99,26 @@ def guessed_parameters(
         lines = ["p = {", *_dict(drawn, "    "), "}"]
         return named._replace(parameters=lines, guessed=True)
     return named._replace(parameters=[f"p = {nested(apart, drawn)}  # a guess"], guessed=True)
+
+
+def guessed_object(plan: Plan, name: str, names: list[str], sizes: Sizes) -> Plan:
+    """The plan with an object of a class of the file, whose arrays are drawn."""
+    outputs = sizes.numbers["out"] if has_classes(plan.scope, plan.data) else 1
+    named = plan._replace(leaves=names, outputs=outputs, places={leaf: f"p.{leaf}" for leaf in names}, guessed=True)
+    drawn = ", ".join(f"draw.normal(size={shape})" for shape in _shapes(named, names, sizes).values())
+    return named._replace(parameters=[f"p = {{module}}.{name}({drawn})  # a guess"])
+
+
+def _guessed_rows(plan: Plan, names: list[str], sizes: Sizes) -> Plan:
+    """The plan with a list of two layers, a row of weights and bias each, ``for W, b in p``."""
+    outputs = sizes.numbers["out"] if has_classes(plan.scope, plan.data) else 1
+    named = plan._replace(leaves=names, outputs=outputs, known=False, guessed=True)
+    widths, lines = (sizes.numbers["in"], sizes.numbers["hidden"], outputs), ["p = ["]
+    for first, last in pairwise(widths):
+        own = _shapes(named, names, Sizes({**sizes.numbers, "in": first, "out": last}), last)
+        drawn = ", ".join(f"draw.normal(size={own[n]})" for n in names)
+        lines.append(f"    ({drawn}{',' if len(names) == 1 else ''}),  # a guess")
+    return named._replace(parameters=[*lines, "]"])
 
 
 def _dict(drawn: dict[str, str], indent: str) -> Iterator[str]:
@@ -107,7 +134,7 @@ def _dict(drawn: dict[str, str], indent: str) -> Iterator[str]:
             yield f"{indent}}},"
 
 
-def _shapes(plan: Plan, names: list[str], sizes: Sizes) -> dict[str, str]:
+def _shapes(plan: Plan, names: list[str], sizes: Sizes, outputs: int = 0) -> dict[str, str]:
     """Of the weights in a row from the input to the output; a bias has the size behind the weight before it."""
     ends = ends_of(plan)
     found: list[Product] = products(plan.scope)
@@ -115,7 +142,7 @@ def _shapes(plan: Plan, names: list[str], sizes: Sizes) -> dict[str, str]:
     others = (name for name in names if not name.rpartition(INSIDE)[2].startswith("b"))
     weights = [name for name in names if name in used] or [*others]
     hidden = [sizes.numbers["hidden"] + 2 * i for i in range(len(weights) - 1)]
-    widths = [sizes.numbers["in"], *hidden, plan.outputs]
+    widths = [sizes.numbers["in"], *hidden, outputs or plan.outputs]
     shapes, behind = {}, widths[1] if len(widths) > 1 else widths[0]
     squared = any(p.left == p.right and p.left not in names for p in found)  # e.dot(e) is a number of a vector alone
     for name in names:

@@ -7,12 +7,15 @@ import ast
 import builtins
 from collections.abc import Collection
 
-from torch_mirror.doors.starting.gradients import leaf_of
+from torch_mirror.doors.starting.effects import INSIDE, loaded, stored
 from torch_mirror.doors.starting.guesses import guessed_parameters
+from torch_mirror.doors.starting.learned import Learned, gives, learned, stop_at, takes
+from torch_mirror.doors.starting.made import made_shapes
 from torch_mirror.doors.starting.plan import Plan
-from torch_mirror.doors.starting.script import LOSSES, innermost, loaded, sliced, stored
+from torch_mirror.doors.starting.script import LOSSES, innermost
 from torch_mirror.doors.starting.sizes import Sizes, shapes_told, sizes_of
-from torch_mirror.doors.starting.source import INPUTS, TARGETS, Function, Source, arguments, returned
+from torch_mirror.doors.starting.source import Function, Source, arguments, returned
+from torch_mirror.doors.starting.turns import Step, levels, shown, turn_of
 from torch_mirror.doors.starting.unrolled import number
 
 
@@ -25,47 +28,45 @@ def training_function(source: Source) -> Plan | None:
 def _of(source: Source, f: Function) -> Plan | None:
     given = [*f.args.posonlyargs, *f.args.args]
     names = [a.arg for a in given]
-    found = innermost(f.body, [], lambda before, lines: bool(_gradients(names, before, lines)))
+    found = innermost(f.body, [], lambda before, lines: bool(_learned(names, before, lines).gradients))
     if found is None or found[1] is f.body:
         return None
     before, body = found
-    gradients, loss = _gradients(names, before, body), _loss(f, body)
+    own, loss = _learned(names, before, body), _loss(f, body)
     if loss is None:
         return None
-    lines = [line for line in (*before, *body, *loss) if not stored(line) & {*gradients}]
-    kept = sliced(lines, {"loss", *gradients.values()})
-    local = {name for line in kept for name in stored(line)} | {*gradients}
-    needed = {name for line in kept for name in loaded(line)}
+    outer, slopes = levels(f.body, body), {slope.partition(INSIDE)[0] for slope in own.gradients.values()}
+    turn = turn_of(Step(before, body, outer, "loss", own.gradients, own.dicts, source.functions, tuple(loss)))
+    ready = {shown(slope).partition("[")[0] for slope in turn.added}
+    kept = [*(line for line in turn.before if not stored(line) & ready), *turn.lines]
+    local = {name for line in kept for name in stored(line)} | own.roots | slopes
+    needed = {name for line in kept for name in loaded(line)} - own.roots - ready
     defaults = zip(reversed(given), reversed(f.args.defaults), strict=False)
-    settings = [f"{a.arg} = {ast.unparse(value)}" for a, value in defaults if a.arg in needed - {*gradients}]
-    data = [name for name in arguments(f) if name in needed - {*gradients}]
-    outer = needed - local - {*names} - {"np", *dir(builtins)}
-    inside = ", ".join(f'"{leaf}": {gradient}' for leaf, gradient in gradients.items())
+    settings = [f"{a.arg} = {ast.unparse(value)}" for a, value in defaults if a.arg in needed]
+    data = [name for name in arguments(f) if name in needed]
+    elsewhere = needed - local - {*names} - {"np", *dir(builtins)}
     adapter = (
         f"# The lines are those of the loop of {f.name}: after an edit there, edit them here as well.",
         f"def loss_and_gradients({', '.join(['p', *data])}):",
-        f"    {', '.join(gradients)}{',' if len(gradients) == 1 else ''} = p.values()",
-        *(f"    {line}" for line in settings),
-        *(f"    {text}" for line in kept for text in ast.unparse(_Outer(outer).visit(line)).splitlines()),
-        f"    return loss, {{{inside}}}",
+        *(f"    {line}" for line in (*stop_at(turn.stops), *takes(own, turn.added), *settings)),
+        *(f"    {text}" for line in kept for text in ast.unparse(_Outer(elsewhere).visit(line)).splitlines()),
+        f"    return loss, {gives(own)}",
     )
     plan = Plan(
-        f"{f.name}, whose loop has the loss and the gradients of {', '.join(gradients)}", "loss_and_gradients", [],
-        data, [*source.functions.values()], [*gradients], shapes_told(f), adapter=adapter,
+        f"{f.name}, whose loop has the loss and the gradients of {', '.join(own.leaves)}", "loss_and_gradients", [],
+        data, [*source.functions.values()], own.leaves, shapes_told(f), adapter=adapter, said=turn.said,
+        stopped=bool(turn.stops),
     )  # fmt: skip
-    return guessed_parameters(plan, [f], "p", [*gradients], _sizes(source, before, [*gradients]))
+    sizes = _sizes(source, before, own.roots)
+    return guessed_parameters(plan, [f], "p", own.leaves, sizes, made_shapes(before, own, sizes))
 
 
-def _gradients(names: list[str], before: list[ast.stmt], lines: list[ast.stmt]) -> dict[str, str]:
-    """By parameter, in the order in which these are made, the gradient that the lines make."""
+def _learned(names: list[str], before: list[ast.stmt], lines: list[ast.stmt]) -> Learned:
     known = dict.fromkeys([*names, *(name for line in before for name in sorted(stored(line)))])
-    parameters = [name for name in known if name not in INPUTS | TARGETS]
-    made = {name for line in lines for name in stored(line)}
-    of = {leaf: name for name in sorted(made) if (leaf := leaf_of(name, parameters))}
-    return {leaf: of[leaf] for leaf in parameters if leaf in of}
+    return learned([*known], lines)
 
 
-def _sizes(source: Source, before: list[ast.stmt], leaves: list[str]) -> Sizes:
+def _sizes(source: Source, before: list[ast.stmt], leaves: Collection[str]) -> Sizes:
     """The usual sizes; of outputs so many as the last matrix has by its own line, rng.normal(size=(hidden, 1))."""
     sizes = sizes_of(source, None)
     shapes = [

@@ -28,6 +28,8 @@ class Plan(NamedTuple):
     leaves:          names of parameters; known: whether p["W1"] is one of them; alone: whether p is the only one itself
     places:          where those are that are no p["W1"]: W1 at p[0]
     together:        whether ``parameters`` make the data, too; only: what alone is judged, in words, "" where it is all
+    drawn:           lines that make the data that ``forward`` tells the shapes of, behind the others
+    said, stopped:   what is wrong with the order of copied lines; whether the written function stops at it
     """
 
     found: str
@@ -47,6 +49,9 @@ class Plan(NamedTuple):
     places: Mapping[str, str] = MappingProxyType({})
     together: bool = False
     only: str = ""
+    drawn: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    stopped: bool = False
 
 
 def made_by(function: Function, sizes: Sizes, *, method: bool = False) -> str | None:

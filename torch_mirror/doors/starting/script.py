@@ -5,47 +5,75 @@ of the loop what the loss and the gradients are made of.
 """
 
 import ast
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.gradients import leaf_of
+from torch_mirror.doors.starting.effects import loaded, setting_of, stored
+from torch_mirror.doors.starting.learned import Learned, gives, learned, stop_at, takes
 from torch_mirror.doors.starting.source import INPUTS, TARGETS, Source
+from torch_mirror.doors.starting.turns import Step, levels, shown, turn_of
 
 LOSSES = ("loss", "cost", "L", "J", "E", "error")
 
 
 class Script(NamedTuple):
-    """before: lines that make parameters and data; body: lines of a function, of the loop; data: its arguments."""
+    """before: lines that make parameters and data; body: lines of a function, of the loop; data: its arguments.
+
+    drawn: each parameter's name in p, and as the lines before have it; said: what is wrong with the order of the lines;
+    whole: whether the lines judge what runs
+    """
 
     before: list[str]
     body: list[str]
-    loss: str
-    gradients: dict[str, str]  # by parameter
+    drawn: dict[str, str]
     data: list[str]
+    said: tuple[str, ...]
+    whole: bool
 
 
 def script_of(source: Source) -> Script | None:
     """None where the file has no loss and no gradients of its own names on its top level."""
-    found = innermost(source.tree.body, [], _has_both)
-    if found is None:
+    place = innermost(source.tree.body, [], _has_both)
+    if place is None:
         return None
-    before, body = found
-    known = {name for line in before for name in stored(line)}
-    made = [name for line in body for name in stored(line)]
-    parameters = known - INPUTS - TARGETS
-    gradients = {leaf: name for name in dict.fromkeys(made) if (leaf := leaf_of(name, parameters))}
-    loss = next((name for name in LOSSES if name in made), "")
-    if not loss or not gradients:
+    before, body = place
+    known = list(dict.fromkeys(name for line in before for name in sorted(stored(line))))
+    made = {name for line in body for name in stored(line)}
+    found, loss = _learned(known, body), next((name for name in LOSSES if name in made), "")
+    if not loss or not found.gradients:
         return None
-    kept = sliced([line for line in body if not stored(line) & {*gradients}], {loss, *gradients.values()})
-    needed = {name for line in kept for name in loaded(line)}
-    local = {name for line in kept for name in stored(line)}
-    given = (INPUTS | TARGETS | local) & known & needed  # a name that is set in a function is no name outside of it
+    outer = levels(source.tree.body, body)
+    turn = turn_of(Step(_aliases(before, found), body, outer, loss, found.gradients, found.dicts, source.functions))
+    kept = [*turn.before, *turn.lines]
+    needed, local = {name for line in kept for name in loaded(line)}, {name for line in kept for name in stored(line)}
+    made_here = {name for line in turn.before for name in stored(line)}
+    started = {shown(slope).partition("[")[0] for slope in turn.added}
+    given = (INPUTS | TARGETS | local) & {*known} & needed - found.roots - started - made_here
+    # a name that is set in a function is no name outside of it
     data = [name for line in before for name in _in_order(line) if name in given]
+    stops = stop_at(turn.stops)
+    lines = [*stops, *takes(found, turn.added), *(ast.unparse(line) for line in kept)]
     return Script(
-        [ast.unparse(line) for line in before if not _is_text(line)], [ast.unparse(line) for line in kept], loss,
-        gradients, list(dict.fromkeys(data)),
+        [ast.unparse(line) for line in before if not _is_text(line)], [*lines, f"return {loss}, {gives(found)}"],
+        dict(zip(found.leaves, map(shown, found.gradients), strict=True)), list(dict.fromkeys(data)), turn.said,
+        whole=not stops,
     )  # fmt: skip
+
+
+def _aliases(before: list[ast.stmt], found: Learned) -> list[ast.stmt]:
+    """Lines that give parameters another name, params = [W1, W2]: the function has those of its own parameters."""
+    holds = setting_of({}, before).holds
+    names = {name for name, of in holds.items() if of & {*found.gradients}} - found.roots
+    return [line for line in before if isinstance(line, ast.Assign) and stored(line) & names]
+
+
+def _learned(known: Collection[str], lines: list[ast.stmt]) -> Learned:
+    """What the lines learn; parameters in the order in which their gradients are made."""
+    found = learned(known, lines)
+    made = [name for line in lines for name in _in_order(line)]
+    if found.dicts:
+        return found
+    return found._replace(gradients=dict(sorted(found.gradients.items(), key=lambda pair: made.index(pair[1]))))
 
 
 def innermost(
@@ -63,54 +91,13 @@ def innermost(
 
 def _has_both(before: list[ast.stmt], lines: list[ast.stmt]) -> bool:
     """Whether the lines set a loss, and gradients of what stands before them."""
-    made, known = ({name for line in some for name in stored(line)} for some in (lines, before))
-    return bool(made & {*LOSSES}) and any(leaf_of(name, known) for name in made)
+    made, known = ([name for line in some for name in sorted(stored(line))] for some in (lines, before))
+    return bool({*made} & {*LOSSES}) and bool(learned(known, lines).gradients)
 
 
 def _first(loop: ast.For) -> ast.stmt:
     """What the loop starts with: ``i = next(iter(range(0, N, 10)))``."""
     return ast.parse(f"{ast.unparse(loop.target)} = next(iter({ast.unparse(loop.iter)}))").body[0]
-
-
-def sliced(lines: list[ast.stmt], wanted: set[str]) -> list[ast.stmt]:
-    """The lines that the wanted names are made of: no line that prints, and none of an optimizer."""
-    kept = list[ast.stmt]()
-    for line in reversed(lines):
-        if stored(line) & wanted:
-            kept.insert(0, line)
-            wanted |= set(loaded(line))
-    return kept
-
-
-def stored(node: ast.AST) -> set[str]:
-    """The names that a line sets, or changes: of W[0] = 1, W += 1 and np.add.at(W, i, 1) W."""
-    return {*_stored(node)}
-
-
-def _stored(node: ast.AST) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.For):
-            targets = inner.targets if isinstance(inner, ast.Assign) else [inner.target]
-            yield from (name for target in targets for name in _roots(target))
-        if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call) and inner.value.args:
-            called = ast.unparse(inner.value.func)
-            if called.endswith(".at") or called.rpartition(".")[2] in ("copyto", "fill_diagonal", "put_along_axis"):
-                yield from _roots(inner.value.args[0])
-
-
-def _roots(target: ast.expr) -> Iterator[str]:
-    if isinstance(target, ast.Tuple | ast.List):
-        for part in target.elts:
-            yield from _roots(part)
-    else:
-        while isinstance(target, ast.Subscript | ast.Attribute | ast.Starred):
-            target = target.value
-        if isinstance(target, ast.Name):
-            yield target.id
-
-
-def loaded(node: ast.AST) -> Iterator[str]:
-    return (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
 def _in_order(line: ast.stmt) -> list[str]:

@@ -17,17 +17,19 @@ import ast
 import re
 from collections.abc import Callable
 
-from torch_mirror.doors.starting.apart import fields, place, taken_apart
+from torch_mirror.doors.starting.apart import fields, in_rows, made_of, place, taken_apart
 from torch_mirror.doors.starting.classes import class_with_backward, class_with_loss, class_with_loss_and_backward
 from torch_mirror.doors.starting.given import parameters_as_arguments
-from torch_mirror.doors.starting.gradients import LOSSES, is_pair
-from torch_mirror.doors.starting.guesses import guessed_parameters
+from torch_mirror.doors.starting.gradients import LOSSES, is_filled, is_pair, keys_of, leaf_of, whole_of
+from torch_mirror.doors.starting.guesses import guessed_object, guessed_parameters
 from torch_mirror.doors.starting.layers import class_of_layers
 from torch_mirror.doors.starting.lists import class_of_lists
 from torch_mirror.doors.starting.loops import training_function
 from torch_mirror.doors.starting.names import names_of_the_module
 from torch_mirror.doors.starting.objects import dict_of_the_module, object_of_the_module
+from torch_mirror.doors.starting.outputs import class_with_outputs
 from torch_mirror.doors.starting.plan import Plan, made_by, maker_of, subscripts
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.sizes import shapes_told, sizes_of
 from torch_mirror.doors.starting.source import (
     INPUTS,
@@ -36,6 +38,7 @@ from torch_mirror.doors.starting.source import (
     Function,
     Source,
     arguments,
+    assigned,
     is_called_by_place,
     keys_in,
     returned,
@@ -46,7 +49,7 @@ def plan_of(source: Source) -> Plan | None:
     """What the file has; None if nothing in it looks like a network with a backward pass."""
     for style in (
         _function, _functions, class_with_loss, class_of_lists, class_with_loss_and_backward, class_of_layers,
-        class_with_backward, names_of_the_module, parameters_as_arguments, training_function,
+        class_with_backward, class_with_outputs, names_of_the_module, parameters_as_arguments, training_function,
         object_of_the_module,
     ):
         plan = style(source)
@@ -61,12 +64,28 @@ def _gradients_by_name(source: Source, function: Function) -> bool:
     The parameters' names are those that it asks for, or those of a dict of the module; or nobody knows.
     """
     value = returned(function)
-    second = value.elts[1] if isinstance(value, ast.Tuple) and len(value.elts) == 2 else None
-    if keys := keys_in(second):
-        asked = any({*keys} <= {*subscripts([function], name)} for name in PARAMETERS)
-        first = arguments(function)[:1]
+    second = whole_of(value.elts[1]) if isinstance(value, ast.Tuple) and len(value.elts) == 2 else None
+    given = {*arguments(function)} & PARAMETERS
+    if keys := keys_in(second) or keys_of(second, function):
+        outer = [{leaf.partition(INSIDE)[0] for leaf in subscripts([function], name)} for name in given]
+        asked = any(all(key in names or leaf_of(key, names) for key in keys) for names in outer)
+        first = keys_in(second) and arguments(function)[:1]
         return asked or dict_of_the_module(source, keys) is not None or bool({*first} & PARAMETERS)
-    return isinstance(second, ast.Name) and second.id.startswith("grad")
+    if isinstance(second, ast.Name) and second.id.startswith("grad"):
+        return True
+    if is_filled(second, function) and not re.search("forward|predict", function.name):
+        return any(in_rows([function], name) for name in given)
+    return _class_of_gradients(source, function) is not None
+
+
+def _class_of_gradients(source: Source, function: Function) -> str | None:
+    """The class of the file of which it returns an object, P(dW, db), where p.W and p.b are the parameters."""
+    value = returned(function)
+    second = value.elts[1] if isinstance(value, ast.Tuple) and len(value.elts) == 2 else None
+    node = source.classes.get(ast.unparse(second.func)) if isinstance(second, ast.Call) else None
+    own = [] if node is None else made_of(node)
+    asked = [fields([function], [node], name, own) for name in {*arguments(function)} & PARAMETERS if node is not None]
+    return node.name if node is not None and own and any({*own} <= {*names} for names in asked) else None
 
 
 def _function(source: Source) -> Plan | None:
@@ -112,6 +131,12 @@ def _with_parameters(source: Source, plan: Plan, function: Function, given: str)
     leaves = subscripts(scope, given) or keys
     if maker is None and keys and (kept := dict_of_the_module(source, keys)) is not None:
         return plan._replace(parameters=[f"p = {{module}}.{kept}"], leaves=keys)
+    if maker is None and _is_made(source, given):
+        places = {} if leaves else _places(source, scope, given)
+        leaves = leaves or [*places]
+        return plan._replace(parameters=[f"p = {{module}}.{given}"], leaves=leaves, known=bool(leaves), places=places)
+    if (name := _class_of_gradients(source, function)) is not None and (maker is None or made_by(maker, sizes) is None):
+        return guessed_object(plan, name, made_of(source.classes[name]), sizes)
     if maker is not None and (call := made_by(maker, sizes)) is not None:
         places = {} if leaves else _places(source, scope, given)
         leaves = leaves or [*places]
@@ -121,6 +146,12 @@ def _with_parameters(source: Source, plan: Plan, function: Function, given: str)
             parameters=lines, leaves=leaves, known=bool(leaves), places=places, together=bool(together)
         )
     return guessed_parameters(plan, scope, given, leaves, sizes)
+
+
+def _is_made(source: Source, name: str) -> bool:
+    """Whether the module gives the name a value of its own."""
+    pairs = (pair for node in source.tree.body for pair in assigned(node))
+    return any(isinstance(t, ast.Name) and t.id == name and not isinstance(v, ast.Constant) for t, v in pairs)
 
 
 def _places(source: Source, scope: list[ast.AST], given: str) -> dict[str, str]:

@@ -31,14 +31,19 @@ if __name__ == "__main__":
     print(check(*case))
 """
 
+LOOKED_FOR = (
+    "a function of p, params or weights that returns a loss and its gradients, in a dict with the keys that p is asked "
+    "for, in a list or by names such as dW1; a class with loss and backward, or with forward and backward; a loop that "
+    "sets a loss and such gradients"
+)
 NOTHING = (
-    "Nothing that returns a loss and gradients was found in {name}: the file holds an example of ours, so that its "
-    "report is none of your network."
+    "In {name} none of the ways is recognised in which networks are written, as far as names and returned values tell: "
+    "looked for was {looked_for}. So the file holds an example of ours, and its report is none of your network."
 )
 MISSING = (
     "Not judged: {lost}. The parameter was not found: add it to {name}, whose function stops until then."
 )
-ONLY = "The file judges {only}, and nothing else: what else the network learns, add to NAMES in {name}."
+ONLY = "The file judges {only}, and nothing else: what else the network learns, add to {name}."
 GUESSES = (
     "Shapes in {name} are guesses: if your function ends with an IndexError or a ValueError, look first at the lines "
     'that say "a guess".'
@@ -114,9 +119,8 @@ def example(name: str, tried: Source | None = None) -> str:
     origin = "Written by torch-mirror init. The network below is an example: replace it by yours."
     if tried is not None:
         origin = (
-            f"Written by torch-mirror init. In {tried.path.name} nothing was found that looks like a network by hand: "
-            "a function that returns a loss and gradients, or a class with forward and backward. So the network below "
-            "is an example: replace it by yours."
+            f"Written by torch-mirror init. In {tried.path.name} no network by hand was recognised. Looked for was "
+            f"{LOOKED_FOR}. So the network below is an example: replace it by yours."
         )
     head = HEAD.format(of="of a network by hand", name=name, origin=_filled(origin))
     text = head + EXAMPLE + TAIL.format(function="loss_and_gradients", given="p, x, t")
@@ -131,11 +135,11 @@ def starting_file(source: Source, output: Path) -> Start:
     plan = plan_of(source)
     script = script_of(source) if plan is None else None
     if script is not None:
-        return Start(_of_script(source, script, output.name))
+        return Start(_of_script(source, script, output.name), script.said, script.whole)
     if plan is None:
         return Start(
             example(output.name, source),
-            (NOTHING.format(name=source.path.name),),
+            (NOTHING.format(name=source.path.name, looked_for=LOOKED_FOR),),
             whole=False,
         )
     name = source.path.name
@@ -150,7 +154,7 @@ def starting_file(source: Source, output: Path) -> Start:
     ]  # fmt: skip
     tail = TAIL.replace("{function}", plan.function).replace("{given}", ", ".join(["p", *plan.data]))
     body = "\n".join(lines) + "\n" + tail
-    return Start(f"{head}\n{body.replace('{module}', imported.name)}", notes, whole=not plan.lost)
+    return Start(f"{head}\n{body.replace('{module}', imported.name)}", notes, whole=not (plan.lost or plan.stopped))
 
 
 def _of_script(source: Source, script: Script, name: str) -> str:
@@ -160,18 +164,15 @@ def _of_script(source: Source, script: Script, name: str) -> str:
         f"Written by torch-mirror init, which read {own} and did not run it. Lines of it are copied, as it trains "
         "whenever it is imported: after an edit there, edit them here as well, or put them into a function."
     )
-    taken = ", ".join(script.gradients)
-    inside = ", ".join(f'"{leaf}": {gradient}' for leaf, gradient in script.gradients.items())
     lines = [
         "import numpy as np", "", "from torch_mirror import check", "", f"# What stands in {own} before the loop.",
         *script.before, "", "", f"# The lines of the loop in {own} of which the loss and the gradients are made.",
         f"def loss_and_gradients({', '.join(['p', *script.data])}):",
-        f"    {taken}{',' if len(script.gradients) == 1 else ''} = p.values()",
-        *(textwrap.indent(line, "    ") for line in script.body),
-        f"    return {script.loss}, {{{inside}}}", "", "", "draw = np.random.default_rng(0)", "",
-        AT_RANDOM, "p = {", *(f'    "{leaf}": draw.normal(size=np.shape({leaf})),' for leaf in script.gradients), "}",
+        *(textwrap.indent(line, "    ") for line in script.body), "", "", "draw = np.random.default_rng(0)", "",
+        AT_RANDOM, "p = {", *(f'    "{n}": draw.normal(size=np.shape({at})),' for n, at in script.drawn.items()), "}",
     ]  # fmt: skip
-    head = HEAD.format(of=f"in {own}", name=name, origin=_filled(origin))
+    told = "\n\n".join(_filled(note) for note in (origin, *script.said))
+    head = HEAD.format(of=f"in {own}", name=name, origin=told)
     data = ", ".join(["p", *script.data])
     return f"{head}\n" + "\n".join(lines) + "\n" + TAIL.format(function="loss_and_gradients", given=data)
 
@@ -181,7 +182,7 @@ def _notes(plan: Plan, name: str) -> tuple[str, ...]:
     lost = ", ".join(plan.lost)
     missing = [MISSING.format(lost=lost, name=name)] if lost else []
     only = [ONLY.format(only=plan.only, name=name)] if plan.only else []
-    return (*missing, *only, GUESSES.format(name=name))
+    return (*plan.said, *missing, *only, GUESSES.format(name=name))
 
 
 class _Import(NamedTuple):
@@ -235,10 +236,11 @@ def _data(source: Source, plan: Plan) -> list[str]:
         told = _comment(f"The data, as {source.path.name} makes them.")
         return [told, f"{', '.join(plan.data)} = {call}"]
     lines = [_comment("The data: a few samples do. Their shapes are a guess; take data like your own.")]
-    for drawn in data_of(plan, sizes):
+    made = {name for line in plan.drawn for name in line.partition(" = ")[0].split(", ")}
+    for drawn in data_of(plan._replace(data=[name for name in plan.data if name not in made]), sizes):
         why = f"a guess: {drawn.why}" if drawn.why else "a guess"
         lines.append(f"{drawn.name} = {drawn.text}  # {why}")
-    return lines
+    return [*lines, *plan.drawn]
 
 
 def _comment(text: str) -> str:
