@@ -48,7 +48,9 @@ WIDE: Any = Ball(np.array([0.5, 1.0, 2.0]), np.full(3, 0.5))
     (lambda: X.astype(np.float32), "narrower", "start from inputs"),
     (lambda: X.tobytes("C"), "tobytes", "numpy's functions"),
     (lambda: X.partition(1), "partition", "np.sort"),
-    (lambda: X.reshape(3, 2, order="F"), "reshape", "order"),
+    (lambda: X.reshape(3, 2, order="F"), "reshape", "x.T.reshape"),
+    (lambda: X.flatten(order="F"), "flatten", "x.T.ravel()"),
+    (lambda: X.ravel(order="K"), "ravel", "x.T.ravel()"),
     (lambda: bool((WIDE > 0.6).all()), "a truth value", "np.where"),
 ])  # fmt: skip
 def test_an_error_names_the_function_the_line_and_a_way_out(call: Callable[[], Any], name: str, way_out: str) -> None:

@@ -231,6 +231,14 @@ def test_compiled_code_runs_as_it_does_without() -> None:
     assert "compiled" in untold(layers(50), using)
 
 
+def test_a_step_that_takes_too_much_memory_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch_mirror.training.operations.LEAST", 0)
+    monkeypatch.setattr("torch_mirror.training.operations.TIMES", 1)
+    note = untold(layers(50), mirrored)
+    assert "a smaller batch takes less" in note
+    assert "formulas=False" in note
+
+
 def test_whatever_comes_of_looking_at_formulas_the_verdict_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> Any:
         raise ZeroDivisionError("by 0")

@@ -1,6 +1,7 @@
 """Operations that are noted while they run, and done again: in float64 they give what the module gives there."""
 
 import copy
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from reference.arrays import Array
+from torch_mirror.training import in_float64 as in_float64_module
+from torch_mirror.training import operations
+from torch_mirror.training.calls import extents, peak
 from torch_mirror.training.in_float64 import HALF_ULP, Moved, NoTwinError, constants, in_float64
 from torch_mirror.training.operations import LITERALS, Noted, storage_of
 
@@ -226,6 +230,108 @@ def test_many_constants_share_moves() -> None:
     of = noted(nn.Linear(5, 4), numbers(7, 5), forward)
     assert len(constants(of, [])) == 17
     assert sum(len(by.numbers) for by in constants(of, [])) == 40
+
+
+# --- how much memory it takes ----------------------------------------------------------------------------------------
+
+
+def watched_turns(turns: int, alive: list[int]) -> Forward:
+    """A loop without autograd, of which nobody asks for anything; alive: how many of its tensors are, at each turn."""
+
+    def forward(m: nn.Module, x: Tensor) -> Tensor:
+        y: Tensor = m(x)
+        with torch.no_grad():
+            z, storages = y, []
+            for _ in range(turns):
+                z = torch.tanh(z)
+                storages.append(weakref.ref(z.untyped_storage()))
+                alive.append(sum(storage() is not None for storage in storages))
+        return y
+
+    return forward
+
+
+def test_no_tensor_is_kept_alive_and_what_nobody_asks_for_is_not_done_again() -> None:
+    """Addresses are used again, and yet each storage has a number of its own."""
+    alive: list[int] = []
+    module, x = nn.Linear(5, 4), rows()
+    of = noted(module, x, watched_turns(50, alive))
+    assert max(alive) <= 2
+    assert not any("tanh" in str(call.operation) for call in of.calls)
+    expected, found = double(module, x), in_float64(of, rounded=False)
+    assert all(np.array_equal(found[name], a) for name, a in expected.items())
+
+
+def chain(m: nn.Module, x: Tensor) -> Tensor:
+    """Of 100 tensors one after another, each of which is needed, and two of which are alive at once."""
+    with torch.no_grad():
+        for _ in range(100):
+            x = torch.tanh(x)
+    y: Tensor = m(x)
+    return y
+
+
+def test_what_no_later_operation_sees_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    def again(call: Any, now: Any, *args: Any, **kwargs: Any) -> None:
+        plain(call, now, *args, **kwargs)
+        held.append(sum(start.values.numel() for start in now.values()))
+
+    plain = in_float64_module._again
+    monkeypatch.setattr(in_float64_module, "_again", again)
+    module, x = nn.Linear(5, 4), numbers(1000, 5)
+    of = noted(module, x, chain)
+    expected, found = double(module, x, chain), in_float64(of, rounded=False)
+    assert all(np.array_equal(found[name], a) for name, a in expected.items())
+    assert sum("tanh" in str(call.operation) for call in of.calls) == 100
+    assert max(held) < 5 * x.numel()
+    asked = {w.look.storage for w in of.wanted.values()}
+    seen = extents(look for call in of.calls for look in call.looks)
+    assert max(held) * 8 <= peak(of.calls, seen, asked) < 5 * x.numel() * 8
+
+
+def kept(m: nn.Module, x: Tensor) -> Tensor:
+    """100 tensors that the backward pass needs: all are held at once."""
+    y: Tensor = m(x)
+    for _ in range(100):
+        y = torch.tanh(y)
+    return y
+
+
+def drawn(m: nn.Module, x: Tensor) -> Tensor:
+    y: Tensor = m(x)
+    for _ in range(100):
+        y = nn.functional.dropout(y, 0.01)
+    return y
+
+
+def made(m: nn.Module, x: Tensor) -> Tensor:
+    y: Tensor = m(x)
+    return y + sum(torch.ones(len(x), 4) for _ in range(100))
+
+
+@pytest.mark.parametrize("forward", [kept, drawn, made, watched_turns(100, [])])
+def test_what_would_take_too_much_memory_is_not_done_again(forward: Forward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1000 x 4 numbers a hundred times, or a hundred notes, where room is for ten times 1000 x 4."""
+    module, x = nn.Linear(5, 4), numbers(1000, 5)
+    monkeypatch.setattr(operations, "LEAST", 160_000)
+    monkeypatch.setattr(operations, "TIMES", 2)
+    of = noted(module, x, nn.Module.__call__)
+    assert not of.flaw
+    of = noted(module, x, forward)
+    assert not of.calls
+    assert not of.starts
+    with pytest.raises(NoTwinError, match=r"takes at least [\d,]+ MB, .* formulas=False"):
+        in_float64(of)
+
+
+def test_the_room_grows_with_what_is_given_and_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64 alone these take twice their bytes: a large network is looked at as a small one is."""
+    monkeypatch.setattr(operations, "LEAST", 0)
+    of = noted(nn.Linear(5, 4), numbers(10_000, 5), nn.Module.__call__)
+    assert not of.flaw
+    assert of.most >= 8 * 10_000 * (5 + 4) * 4
 
 
 # --- what cannot be told ------------------------------------------------------------------------------------------

@@ -53,6 +53,13 @@ def _in_place(ufunc: np.ufunc) -> Callable[..., Any]:
     return method
 
 
+def _by_rows(order: str, what: str) -> None:
+    try:
+        refused.unless_by_rows(order, what)
+    except TypeError as error:
+        raise callers.located(error) from None
+
+
 class Ball(NDArrayOperatorsMixin):
     """Values with radii; see the module's docstring, and number.py's. ``Ball(value)`` is exact.
 
@@ -172,8 +179,7 @@ class Ball(NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any, order: str = "C") -> "Ball":
         """Raises TypeError for an order of memory, which is not part of a ball."""
-        if order != "C":
-            raise callers.located(TypeError(f"no radius is known for reshape with order={order!r}; x.mT is transposed"))
+        _by_rows(order, "reshape")
         return self.view(lambda a: a.reshape(*shape))
 
     def transpose(self, *axes: Any) -> "Ball":
@@ -188,7 +194,9 @@ class Ball(NDArrayOperatorsMixin):
     def copy(self) -> "Ball":
         return self.view(lambda a: a.copy())
 
-    def flatten(self) -> "Ball":
+    def flatten(self, order: str = "C") -> "Ball":
+        """Raises TypeError as reshape does."""
+        _by_rows(order, "flatten")
         return self.view(lambda a: a.flatten())
 
     def astype(self, dtype: Any, *, copy: bool = True) -> Any:

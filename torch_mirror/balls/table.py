@@ -171,6 +171,7 @@ TABLE: dict[Any, Row] = {
     np.squeeze: Row(shapes.squeeze, MOVES),
     np.expand_dims: Row(shapes.expand_dims, MOVES),
     np.broadcast_to: Row(shapes.broadcast_to, MOVES),
+    np.broadcast_arrays: Row(shapes.broadcast_arrays, MOVES),
     np.flip: Row(shapes.flip, MOVES),
     np.diagonal: Row(shapes.diagonal, MOVES),
     np.pad: Row(placing.pad, MOVES),

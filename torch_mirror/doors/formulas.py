@@ -15,8 +15,9 @@ from torch_mirror.doors.why import why
 from torch_mirror.judge.checks.formula import Off, alone, finding_of, offs, outside, twin_of, with_doubts_of
 from torch_mirror.judge.findings import Findings
 from torch_mirror.judge.ruling import evidence_of, ruling
+from torch_mirror.training.calls import tensors_in
 from torch_mirror.training.in_float64 import NoTwinError, constants, in_float64
-from torch_mirror.training.operations import Noted, storage_of, tensors_in
+from torch_mirror.training.operations import Noted, storage_of
 from torch_mirror.training.session import Session
 
 
@@ -72,7 +73,8 @@ def _judged(e: Experiment, using: Session, noted: Noted, run: Trace, *, explain:
     found = outside(of, lambda: (offs(e, twin_of(run, in_float64(noted, by))) for by in constants(noted, given)))
     if not found:
         return Formulas(of)
-    strays = given.keys() - noted.created - _held(using)
+    held = _held(using)
+    strays = {here for here, t in given.items() if here not in noted.created and storage_of(t) not in held}
     if noted.reads:
         return _untold("it reads numbers of float32 from tensors, as .item() does, and may go on with them")
     if strays:
@@ -115,7 +117,7 @@ def _compiled(part: Any) -> bool:
 
 
 def _held(using: Session) -> set[int]:
-    """The storages of the tensors that module and criterion hold: parameters, buffers, attributes, a closure's."""
+    """The addresses of the storages that module and criterion hold: parameters, buffers, attributes, a closure's."""
     criterion = using.criterion
     modules = [*using.module.modules(), *(criterion.modules() if isinstance(criterion, nn.Module) else ())]
     reached = [vars(m) for m in modules]

@@ -8,6 +8,8 @@ computed anew, by the operations that made them.
 Where constants are ``moved``, each is one by itself: to c (1 + u), u half a unit in the last place of float32, of an
 array each element up or down, by chance. What is computed of constants alone is then computed in float64. So it shows
 what of a result rests on how a constant was rounded, be it by what it cancels with.
+
+What no later operation sees is let go of, so that no more is held at once than a step holds by itself, in float64.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -18,7 +20,8 @@ import torch
 from torch import Tensor
 
 from reference.arrays import Array
-from torch_mirror.training.operations import Call, Look, Noted, Start, looks_in, tensors_in, whole
+from torch_mirror.training.calls import Call, Look, Start, done_with, looks_in, tensors_in
+from torch_mirror.training.operations import Noted, whole
 
 WIDE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
 
@@ -70,13 +73,16 @@ def in_float64(noted: Noted, moved: Moved | None = None, *, rounded: bool = True
     held = {
         here: _widened(start, by.storages.get(here, 0.0)) for here, start in noted.starts.items() if len(start.values)
     }
+    asked = {w.look.storage for w in noted.wanted.values()}
     with torch.no_grad():
-        for call in noted.calls:
+        for call, done in zip(noted.calls, done_with(noted.calls, asked), strict=True):
             try:
                 _again(call, held, number, anew=moved is not None)
             except Exception as error:  # whatever torch raises in float64
                 said = " ".join(str(error).split())[:200]
                 raise NoTwinError(f"{call.operation} does not run in float64: {said}") from error
+            for here in done:
+                held.pop(here, None)
         return {name: w.of(_seen(w.look, held)[None].numpy().copy()) for name, w in noted.wanted.items()}
 
 

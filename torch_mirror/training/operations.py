@@ -13,12 +13,17 @@ A tensor is noted as a look at its memory (a *storage*: what several tensors may
 offset. So writing in place, and to a view, is done to the others as well. What is in a storage before anything is
 written to it, is noted, too: its *start*, of parameters, data, buffers, constants.
 
+No tensor of the step is kept alive for being noted, so that the step takes the memory that it takes without. Of what
+was noted that is left out in the end from which nothing that is asked for was made. What is copied, and what doing it
+once more in float64 would hold at once, is bounded (``most``): beyond it nothing is noted, and the flaw says so.
+
 What cannot be noted is told as a flaw, a clause that follows "because"; the step goes on as if nobody looked.
 Sources: torch documentation, torch.utils._python_dispatch.TorchDispatchMode, torch.Tag.nondeterministic_seeded.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +31,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reference.arrays import Array
+from torch_mirror.training.calls import Call, Look, Start, Wanted, extents, looks_in, needed, peak, tensors_in
 
 NARROW = frozenset(
     dtype for dtype in vars(torch).values()
@@ -40,49 +46,24 @@ READ, LITERAL = torch.ops.aten._local_scalar_dense.default, torch.ops.aten.lift_
 LITERALS = 16
 """Numbers that somebody writes down: what becomes a tensor with more of them may have been computed by NumPy."""
 
+LEAST, TIMES = 256_000_000, 8
+"""Bytes that a step may take beside itself: so many, or so many times those of data, parameters and what is asked for.
 
-class Look(NamedTuple):
-    """A tensor as a look at a storage, which goes by a number."""
+In float64 these take twice their bytes, so that six times is left for what lies between."""
 
-    storage: int
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int
-
-    @property
-    def end(self) -> int:
-        """Behind the last element of the storage that it sees."""
-        last = sum((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
-        return self.offset + (last + 1 if 0 not in self.shape else 0)
+CALL = 2000
+"""Bytes that an operation takes as a note, about."""
 
 
-class Call(NamedTuple):
-    """One operation. Looks stand for tensors in its arguments and results.
+class TooLargeError(Exception):
+    """How many bytes are too many; a clause that follows "because"."""
 
-    came: what the results were, of one that draws at random, and of one that has constants alone to go by.
-    """
+    def __init__(self, taken: int, most: int) -> None:
+        super().__init__(
+            f"doing its last step once more takes at least {taken / 1e6:,.0f} MB, and at most {most / 1e6:,.0f} MB are "
+            "spent on that: a smaller batch takes less, and with formulas=False it is not asked for"
+        )
 
-    operation: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    results: tuple[Look, ...]
-    came: tuple[Tensor, ...] = ()
-    random: bool = False
-
-
-class Start(NamedTuple):
-    """What part of a storage is before anything writes to it: (length,), from the first element that is seen."""
-
-    values: Tensor
-    first: int = 0
-
-
-class Wanted(NamedTuple):
-    """A tensor that is asked for; of: from its array, with an axis in front, to the reference's layout."""
-
-    look: Look
-    of: Callable[[Array], Array]
 
 
 class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
@@ -99,8 +80,10 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
         self.created: set[int] = set()       # storages of what was made of no tensor: torch.zeros, torch.tensor(0.1)
         self.exact: set[int] = set()         # storages of which both sides have the same numbers
         self._varying: set[int] = set()      # storages of what depends on these
-        self._alive: list[Tensor] = []       # so that no storage has the number of another
+        self._numbers: dict[int, tuple[Any, int]] = {}  # by address the storage, held weakly, and its number
+        self._reused = 0                     # addresses that were another storage's before
         self._looked: dict[int, Tensor] = {}  # of each storage that nothing here has made a tensor that sees it
+        self._given_bytes = self._taken = 0  # of data and parameters; of what is copied or kept for being noted
 
     def __torch_dispatch__(
         self, func: Any, _: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -119,7 +102,7 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
                 for t in tensors_in((args, kwargs)):
                     self._keep(t)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is not the user's
-            self.flaw = self.flaw or f"{func} cannot be noted: {_said(error)}"
+            self._give_up(f"{func} cannot be noted", error)
             return None
         return noted
 
@@ -132,6 +115,7 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
         try:
             if func is LITERAL or not any(True for _ in looks_in((args, kwargs))):
                 made_here = {self._look(t).storage for t in found}
+                self._take(sum(t.nbytes for t in found))
                 self.created |= made_here if func is not LITERAL or found[0].numel() <= LITERALS else set()
                 return
             made = tuple(self._look(t, made=True) for t in found)
@@ -144,11 +128,13 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
             if varies:
                 self._varying |= here | written
             told = written <= here if written else here.isdisjoint(used)  # by its results, which are no views
-            came = tuple(t.clone() for t in found) if random or (told and not varies) else ()
+            copied = random or (told and not varies)
+            self._take(CALL + (sum(t.nbytes for t in found) if copied else 0))
+            came = tuple(t.clone() for t in found) if copied else ()
         except Exception as error:  # noqa: BLE001 - as above
-            self.flaw = self.flaw or f"{func} cannot be noted: {_said(error)}"
+            self._give_up(f"{func} cannot be noted", error)
             return
-        self.calls.append(Call(func, args, kwargs, made, came, random))
+        self.calls.append(Call(func, args, kwargs, made, frozenset(here | written), came, random))
 
     def _look(self, t: Tensor, *, made: bool = False) -> Look:
         """The tensor as a look. made: whether an operation that is noted has made it."""
@@ -156,23 +142,55 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
             raise TypeError(f"a tensor of the class {type(t).__name__}")
         if t.dtype in NARROW:
             raise TypeError(f"numbers of {str(t.dtype).removeprefix('torch.')}")
-        look = look_at(t)
+        look = self._look_at(t)
         if look.storage not in self.starts and look.storage not in self._looked and not made:
             self._looked[look.storage] = t
         elif made and look.storage not in self._looked:
-            self.starts.setdefault(look.storage, Start(torch.empty(0, dtype=t.dtype)))
-        self._alive.append(t)
+            self.starts.setdefault(look.storage, _nothing(t.dtype))
         return look
+
+    def _look_at(self, t: Tensor) -> Look:
+        return Look(self._number(t), t.dtype, tuple(t.shape), t.stride(), int(t.storage_offset()))
+
+    def _number(self, t: Tensor) -> int:
+        """That of its storage, which no other has: its address, or where another has died there, a new one below 0."""
+        storage, here = t.untyped_storage(), storage_of(t)
+        found, number = self._numbers.get(here, (None, here))
+        if found is None or found() is not storage:
+            if found is not None:
+                self._reused += 1
+                number = -self._reused
+            self._numbers[here] = weakref.ref(storage), number
+        return number
 
     def _keep(self, t: Tensor) -> None:
         """A copy of what is in its storage, where that is not known yet."""
-        here = storage_of(t)
+        here = self._number(t)
         if here in self._looked and here not in self.starts:
+            self._take(t.untyped_storage().nbytes())
             self.starts[here] = Start(whole(t).clone())
+
+    def _take(self, some: int) -> None:
+        """So many bytes more. Raises TooLargeError where they are too many."""
+        self._taken += some
+        if self._taken > self.most:
+            raise TooLargeError(self._taken, self.most)
+
+    def _give_up(self, what: str, error: Exception) -> None:
+        """Say so, and let go of all that is noted."""
+        self.flaw = self.flaw or (str(error) if isinstance(error, TooLargeError) else f"{what}: {_said(error)}")
+        self.calls, self.starts, self.wanted, self._looked, self._numbers = [], {}, {}, {}, {}
+
+    @property
+    def most(self) -> int:
+        """Bytes that may be spent on it."""
+        return max(LEAST, TIMES * self._given_bytes)
 
     def of(self, exact: Iterable[Tensor]) -> "Noted":
         """Itself, for a step on these data and parameters, of which both sides have the same numbers."""
-        self.exact = {storage_of(t) for t in exact}
+        some = [*exact]
+        self.exact = {self._number(t) for t in some}
+        self._given_bytes = sum(t.nbytes for t in some)
         self._varying = set(self.exact)
         return self
 
@@ -181,25 +199,28 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
         try:
             self._close(wanted)
         except Exception as error:  # noqa: BLE001 - as above
-            self.flaw = self.flaw or f"its tensors cannot be found: {_said(error)}"
+            self._give_up("its tensors cannot be found", error)
 
     def _close(self, wanted: Mapping[str, tuple[Tensor | None, Callable[[Array], Array]]]) -> None:
         if self.flaw:
             return
         known = self.starts.keys() | self._looked.keys()
         for name, (t, of) in wanted.items():
-            if t is not None and t.layout is torch.strided and storage_of(t) in known:
-                self.wanted[name] = Wanted(look_at(t), of)
-        seen: dict[int, list[Look]] = {}
-        for call in self.calls:
-            for look in looks_in((call.args, call.kwargs)):
-                seen.setdefault(look.storage, []).append(look)
+            if t is not None and t.layout is torch.strided and self._number(t) in known:
+                self.wanted[name] = Wanted(self._look_at(t), of)
+                self._given_bytes += t.nbytes
+        self.calls = needed(self.calls, {w.look.storage for w in self.wanted.values()})
+        looks = [w.look for w in self.wanted.values()]
+        seen = extents([*(look for call in self.calls for look in call.looks), *looks])
+        at_once = peak(self.calls, seen, {w.look.storage for w in self.wanted.values()})
+        if at_once > self.most:
+            raise TooLargeError(at_once, self.most)
+        self.starts = {here: start for here, start in self.starts.items() if here in seen}
         for here, t in self._looked.items():
-            if here not in self.starts:
-                looks = seen.get(here, [look_at(t)])
-                first, end = min(look.offset for look in looks), max(look.end for look in looks)
+            if here in seen and here not in self.starts:
+                first, end = seen[here].first, seen[here].end
                 self.starts[here] = Start(whole(t)[first:max(first, end)].clone(), first)
-        self._looked = {here: t for here, t in self._looked.items() if t.dtype.is_floating_point}
+        self._looked = {here: t for here, t in self._looked.items() if here in seen and t.dtype.is_floating_point}
 
     @property
     def given(self) -> dict[int, Tensor]:
@@ -207,40 +228,20 @@ class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in t
         return dict(self._looked)
 
 
-def look_at(t: Tensor) -> Look:
-    """The tensor as a look."""
-    return Look(storage_of(t), t.dtype, tuple(t.shape), t.stride(), int(t.storage_offset()))
+@functools.cache
+def _nothing(dtype: torch.dtype) -> Start:
+    """Of a storage that an operation has made."""
+    return Start(torch.empty(0, dtype=dtype))
 
 
 def storage_of(t: Tensor) -> int:
-    """The number of its storage, for as long as that lives."""
+    """The address of its storage, which is no other's for as long as that lives."""
     return int(t.untyped_storage()._cdata)  # noqa: SLF001 - an address that is no data's: a storage may be empty
 
 
 def whole(t: Tensor) -> Tensor:
     """All of the tensor's storage, (length,)."""
     return torch.empty(0, dtype=t.dtype).set_(t.untyped_storage())
-
-
-def tensors_in(tree: Any) -> Iterator[Tensor]:
-    """The tensors among arguments or results."""
-    return _leaves(tree, Tensor)
-
-
-def looks_in(tree: Any) -> Iterator[Look]:
-    """The looks among arguments or results."""
-    return _leaves(tree, Look)
-
-
-def _leaves(tree: Any, kind: type) -> Iterator[Any]:
-    if isinstance(tree, kind):
-        yield tree
-    elif isinstance(tree, Mapping):
-        for part in tree.values():
-            yield from _leaves(part, kind)
-    elif isinstance(tree, (tuple, list)):
-        for part in tree:
-            yield from _leaves(part, kind)
 
 
 def _mapped(tree: Any, f: Callable[[Tensor], Any]) -> Any:

@@ -55,6 +55,9 @@ OF_NUMPY_2_1: tuple[Callable[[Any], Any], ...] = (
     lambda x: np.isclose(x, 1), lambda x: (x > 0).nonzero()[1], np.flatnonzero, lambda x: np.count_nonzero(x, axis=0),
     lambda x: x.astype(bool), lambda x: np.round(x).astype(int), lambda x: x.conj(), lambda x: x.real,
     lambda x: x.imag, lambda x: x.flat[4], lambda x: x.round(1), scipy.special.expit, lambda x: np.logaddexp(0, x),
+    lambda x: x.ravel(order="C"), lambda x: x.ravel("C"), lambda x: x.flatten(order="C"), lambda x: x.flatten("C"),
+    lambda x: x.reshape(3, 2, order="C"), lambda x: np.reshape(x, (3, 2), "C"), lambda x: np.ravel(x, order="C"),
+    lambda x: np.broadcast_arrays(x[0], x)[0], lambda x: np.broadcast_arrays(2.0, x[:, :1], x[1])[1],
     lambda x: x.item(1, 2), lambda x: np.diagflat(x[0]), *(OF_NUMPY_2_1 if hasattr(np, "unstack") else ()),
     lambda x: np.eye(3)[x.argmax(axis=1)] * x, lambda x: np.copysign(x, -x), lambda x: np.fmax(x, 1),
 ])  # fmt: skip

@@ -134,6 +134,12 @@ def test_a_file_that_was_cut_is_told(left: int) -> None:
         ("AAAAAAAA", "A?", "two hashes, a value and last bits"),
         ("0x1.8p-3", "0x1.8q", "expected a number as float.hex writes it"),
         ("environment numpy = 2.4.6", "environment numpy", "expected environment NAME = WHAT"),
+        ("numpy = 2.4.6", "numpy = %EB", "line [0-9]+: expected names whose %-escapes are UTF-8"),
+        ("environment numpy", "environment %ED%A0", "line [0-9]+: expected names whose %-escapes are UTF-8"),
+        ("[mine.py:net", "[%EB", "line [0-9]+: expected the sum of its lines"),
+        ("z torch bits", "\ud800 torch bits", "line [0-9]+: expected the sum of its lines"),
+        ("z torch bits", "%EB torch bits", "line [0-9]+: expected names whose %-escapes are UTF-8"),
+        ("z torch local", "%EB torch local", "line [0-9]+: expected names whose %-escapes are UTF-8"),
         ("environment numpy = 2.4.6", "numpy = 2.4.6", "expected the environment, and behind it the runs"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from torch_mirror.reports.gate.prints import (
     timelines_of,
 )
 
+DOCS = Path(__file__).parents[3] / "docs" / "gate.md"
 RUN = train(replace(experiments.load("mlp-relu", dtype="float32"), steps=20))
 PRINTS = prints_of(marks(RUN, "numpy"))
 DTYPES = ("float64", "float32", "float16", "int64", "uint8", "bool")
@@ -134,6 +136,40 @@ def test_the_share_that_changed_is_estimated_with_its_error(n: int, share: float
     seen = f"({k} of 64 looked at" if k else "(none of 64 looked at)"
     assert seen in told.words
     assert told.words.startswith("bits changed from step 0 on: " + ("about " if k else "most likely less than 5 %"))
+
+
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [
+        (LOOKED - 1, "1 of its 63 elements, by"),
+        (LOOKED, "about 2 % of its elements (1 of 64 looked at, standard error 2 %), by"),
+        (LOOKED + 1, "about 2 % of its elements (1 of 64 looked at, standard error 2 %), by"),
+    ],
+)
+def test_the_number_is_told_of_fewer_than_are_looked_at(n: int, told: str) -> None:
+    """As docs/gate.md says: a fingerprint of 64 elements does not tell whether there are more."""
+    a = np.ones((1, n))
+    b = a.copy()
+    b[0, 0] = np.nextafter(1, 2)
+    (change,) = changed_bits([print_of(a)], [print_of(b)], "float64")
+    assert f"on: {told}" in change.words
+    assert "of fewer than 64 elements all are looked at, and the number is told" in DOCS.read_text()
+
+
+def test_opposite_changes_of_two_tensors_do_not_cancel() -> None:
+    """The hashes of z and y change by the same, one up and one down: their sum, without weights, is the same."""
+    bits = np.arange(1000, 1012).reshape(4, 3)
+    z, y = bits.copy(), bits.copy()
+    z[2, 1] += 5
+    y[2, 1] -= 5
+
+    def timeline(one: Array, other: Array) -> list[Timeline]:
+        return [*timelines_of(marks(Trace(4, {}, {}, {"z": one, "y": other}), "torch"))]
+
+    summed = hashes_of(bits) + hashes_of(bits)
+    assert np.array_equal(hashes_of(z) + hashes_of(y), summed)
+    assert begun(timeline(bits, bits), timeline(z, y)) == {"torch": (2, 2)}
+    assert begun(timeline(bits, bits), timeline(bits, bits)) == {}
 
 
 def test_a_share_is_told_in_percent() -> None:

@@ -115,6 +115,13 @@ def no_array() -> TypeError:
     return callers.located(TypeError(f"{who}a ball is no ordinary array, which has no radii; {way}"))
 
 
+def unless_by_rows(order: Any, what: str) -> None:
+    """Raises TypeError for an order other than "C": how an array lies in memory is no part of a ball."""
+    if order != "C":
+        way = "x.T.ravel() takes the elements by columns, x.T.reshape(n, m).T puts them there"
+        raise TypeError(f"no radius is known for {what} with order={order!r}; {way}")
+
+
 def no_number(what: str = "float") -> TypeError:
     """Python, or math, asks a ball for a number: float(x), math.exp(x), "%.3f" % x."""
     name = callers.called() or what

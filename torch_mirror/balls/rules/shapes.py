@@ -7,7 +7,7 @@
 A sum stays open because a bias may start its accumulator however the result is laid out afterwards
 (torch.addmv is x @ w as a matrix product, a view of it, and the bias). What is put together from several
 sums is open as well: each element may take a further term. Memory order is not part of an
-array's value, so the order "A" or "K" of ravel and reshape has no rule.
+array's value, so of the orders of ravel and reshape "C", by rows, alone has a rule.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ from torch_mirror.balls import recording
 from torch_mirror.balls.exactness import NO_BIT
 from torch_mirror.balls.indexing import settled_index
 from torch_mirror.balls.number import Number, OpenSum, Settled
+from torch_mirror.balls.rules import refused
 from torch_mirror.balls.rules.sums import as_sum
 from torch_mirror.balls.take import Take
 
@@ -100,11 +101,13 @@ def moveaxis(like: Number, a: Any, source: Any, destination: Any) -> Settled:
     return like.beside(a).view(lambda v: np.moveaxis(v, source, destination))
 
 
-def reshape(like: Number, a: Any, shape: int | tuple[int, ...]) -> Settled:
+def reshape(like: Number, a: Any, shape: int | tuple[int, ...], order: str = "C") -> Settled:
+    refused.unless_by_rows(order, "numpy.reshape")
     return like.beside(a).view(lambda v: np.reshape(v, shape))
 
 
-def ravel(like: Number, a: Any) -> Settled:
+def ravel(like: Number, a: Any, order: str = "C") -> Settled:
+    refused.unless_by_rows(order, "numpy.ravel")
     return like.beside(a).view(np.ravel)
 
 
@@ -118,6 +121,12 @@ def expand_dims(like: Number, a: Any, axis: int | tuple[int, ...]) -> Settled:
 
 def broadcast_to(like: Number, array: Any, shape: int | tuple[int, ...]) -> Settled:
     return like.beside(array).view(lambda v: np.broadcast_to(v, shape))
+
+
+def broadcast_arrays(like: Number, *arrays: Any) -> tuple[Settled, ...]:
+    balls = [like.beside(a) for a in arrays]
+    shape = np.broadcast_shapes(*(x.shape for x in balls))
+    return tuple(x.view(lambda v: np.broadcast_to(v, shape)) for x in balls)
 
 
 def flip(like: Number, m: Any, axis: Axes = None) -> Settled:

@@ -85,7 +85,7 @@ def _claim(c: Claim) -> list[str]:
 
 
 def _sum(lines: Iterable[str]) -> str:
-    return digest("\n".join(lines).encode(), SUM)
+    return digest("\n".join(lines).encode(errors="surrogatepass"), SUM)  # which no file has, and a text may
 
 
 def _figure(f: Figure) -> str:
@@ -162,7 +162,8 @@ def _read_environment(number: int, line: str) -> tuple[str, str]:
     found = re.fullmatch("environment (.+?) = (.+)", line)
     if found is None:
         _refusal(number, line)("environment NAME = WHAT")
-    return _named(found[1]), _named(found[2])
+    refuse = _refusal(number, line)
+    return _named(found[1], refuse), _named(found[2], refuse)
 
 
 def _read_claim(lines: _Lines) -> Claim:
@@ -190,7 +191,7 @@ def _read_claim(lines: _Lines) -> Claim:
     summed = [head[1], second[1].removesuffix(f" sum {told[5]}"), *(line for _, line in rest)]
     _check_sum(told[5], summed, _refusal(*second))
     seed = None if told[1] == "-" else int(told[1])
-    key = _named(named[1]), _named(named[2])
+    key = _named(named[1], _refusal(*head)), _named(named[2], _refusal(*head))
     run = Claim(*key, seed, int(told[2]), cast("Verdict", told[3]), distance)
     return run._replace(figures=tuple(figures), prints=tuple(prints), timelines=tuple(timelines))
 
@@ -206,7 +207,7 @@ def _read_figure(words: list[str], refuse: _Refuse) -> Figure:
     if "nan" in {headroom.removeprefix("<"), resolution}:
         refuse("a headroom and a resolution that are numbers: with nan nothing would ever fail")
     return Figure(
-        _named(tensor), cast("Side", side), cast("Check", check), int(found[1]), int(found[2]),
+        _named(tensor, refuse), cast("Side", side), cast("Check", check), int(found[1]), int(found[2]),
         _float(headroom.removeprefix("<"), refuse), headroom.startswith("<"),
         None if resolution == "-" else _float(resolution, refuse), _doubt(doubt, refuse),
     )  # fmt: skip
@@ -233,7 +234,7 @@ def _read_print(words: list[str], refuse: _Refuse) -> Print:
     tensor, side, _, whole, chain, value, sample = words
     if value != "none" and re.fullmatch(r"-?(0x[01](\.[0-9a-f]+)?p[+-][0-9]+|[0-9]+|inf)|nan", value) is None:
         refuse("a number as float.hex writes it")
-    return Print(_named(tensor), cast("Side", side), whole, chain, value, "" if sample == "-" else sample)
+    return Print(_named(tensor, refuse), cast("Side", side), whole, chain, value, "" if sample == "-" else sample)
 
 
 def _float(text: str, refuse: _Refuse) -> float:
@@ -246,8 +247,8 @@ def _float(text: str, refuse: _Refuse) -> float:
     return value
 
 
-def _named(text: str) -> str:
+def _named(text: str, refuse: _Refuse) -> str:
     try:
         return "" if text == "%" else unquote(text, errors="surrogatepass") if text.isascii() else text
-    except UnicodeDecodeError:  # which nobody wrote: the sum of its lines says that they are others
-        return text
+    except UnicodeDecodeError:
+        refuse("names whose %-escapes are UTF-8, as --update writes them")

@@ -78,7 +78,7 @@ def _when(since: Steps | None) -> str:
 
 
 def _share(apart: list[int]) -> str:
-    """How many elements differ, of all or by what a sample says, and by how much."""
+    """How many elements differ, and by how much. Of LOOKED the rest is not known: a share is told, be they all."""
     n, k = len(apart), sum(d > 0 for d in apart)
     by = f", by at most {max(apart)} ulp (modulo {1 << LOW})" if k else ""
     if n < LOOKED:
