@@ -91,7 +91,8 @@ def make(rng):
         (net("g['W'], g['b'] = dW, db", "g = {}"), "2 * x.T", "3 * x.T"),
         (net("g['W'] += dW; g['b'] += db", "g = {k: np.zeros_like(v) for k, v in p.items()}"), "2 * x.T", "3 * x.T"),
         (net("g = dict(dW=dW, db=db)"), "2 * x.T", "3 * x.T"), (net("pass", returned="P(dW, db)"), "2 * x.T", "x.T"),
-        (FILLED, "2 * x.T", "x.T"), (ONE_NAMED, "2 * self.x", "self.x"), (DATA, "2 * e", "e"), (NESTED, "2 * x.T", "3 * x.T"), (LAYERS, "d * (1 - a_ ** 2)", "d"), (COST, "2 * self.x", "self.x"),
+        (FILLED, "2 * x.T", "x.T"), (ONE_NAMED, "2 * self.x", "self.x"), (DATA, "2 * e", "e"),
+        (NESTED, "2 * x.T", "3 * x.T"), (LAYERS, "d * (1 - a_ ** 2)", "d"), (COST, "2 * self.x", "self.x"),
         (FLOW, " + dlog[:, None]", ""), (NET.replace("FIRST", "g = {}").replace("LAST", "g['W'], g['b'] = dW, db")
         + "p = {k: np.ones(s) for k, s in dict(W=(4, 7), b=7).items()}", "2 * x.T", "3 * x.T"),
     ],
