@@ -29,6 +29,15 @@ def net(last: str, first: str = "pass", returned: str = "g") -> str:
 
 
 NESTED = net("pass", returned="{'l': {'W': dW, 'b': db}}").replace("p['", "p['l']['")
+FILLED = net("g = P(None, None); g.W = dW; g.b = db").replace("p['W']", "p.W").replace("p['b']", "p.b")
+DATA = """
+import numpy as np
+def net(p, data, t):
+    e = data["x"] @ p["W"] - t
+    return (e ** 2).mean(), {"W": data["x"].transpose((1, 0)) @ (2 * e) / e.size}
+p = {"W": np.ones((4, 2))}
+data, t = {"x": np.linspace(0, 1, 12).reshape(3, 4)}, np.linspace(0, 1, 6).reshape(3, 2)
+"""
 LAYERS = """
 import numpy as np
 def net(layers, x, t):
@@ -55,6 +64,7 @@ class Net:
     def grads(self):
         return 2 * self.x.T @ self.e / self.e.size, 2 * self.e.sum(axis=0) / self.e.size
 """
+ONE_NAMED = COST.replace("return 2 * self.x.T", "dW = 2 * self.x.T").replace("e.size, 2", "e.size; return dW, 2")
 FLOW = """
 import numpy as np
 class Coupling:
@@ -81,11 +91,13 @@ def make(rng):
         (net("g['W'], g['b'] = dW, db", "g = {}"), "2 * x.T", "3 * x.T"),
         (net("g['W'] += dW; g['b'] += db", "g = {k: np.zeros_like(v) for k, v in p.items()}"), "2 * x.T", "3 * x.T"),
         (net("g = dict(dW=dW, db=db)"), "2 * x.T", "3 * x.T"), (net("pass", returned="P(dW, db)"), "2 * x.T", "x.T"),
+        (FILLED, "2 * x.T", "x.T"), (ONE_NAMED, "2 * self.x", "self.x"), (DATA, "2 * e", "e"),
         (NESTED, "2 * x.T", "3 * x.T"), (LAYERS, "d * (1 - a_ ** 2)", "d"), (COST, "2 * self.x", "self.x"),
         (FLOW, " + dlog[:, None]", ""), (NET.replace("FIRST", "g = {}").replace("LAST", "g['W'], g['b'] = dW, db")
         + "p = {k: np.ones(s) for k, s in dict(W=(4, 7), b=7).items()}", "2 * x.T", "3 * x.T"),
     ],
-    ids=["empty dict", "comprehension", "dict of d", "object", "nested", "rows", "cost and grads", "flow", "own p"],
+    ids=["empty dict", "comprehension", "dict of d", "object", "filled object", "one named", "own data", "nested",
+         "rows", "cost and grads", "flow", "own p"],
 )  # fmt: skip
 def test_gradients_are_found_by_what_is_returned(source: str, right: str, wrong: str) -> None:
     text, said = started(source)

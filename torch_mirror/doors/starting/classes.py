@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.gradients import LOSSES, elements, is_pair, items, keys_of, leaf_of, stop
+from torch_mirror.doors.starting.gradients import LOSSES, Item, elements, is_pair, items, keys_of, leaf_of, stop
 from torch_mirror.doors.starting.plan import Plan, made_by, subscripts
 from torch_mirror.doors.starting.sizes import Sizes, shapes_told, sizes_of
 from torch_mirror.doors.starting.source import (
@@ -103,7 +103,8 @@ def class_with_loss_and_backward(source: Source) -> Plan | None:
         found = f"class {name} with {loss.name} and {backward.name}{kept.guess}"
         return Plan(
             found, "loss_and_gradients", [kept.p], data, [node], kept.leaves, told,
-            before=(f"net = {{module}}.{name}({call})",), adapter=adapter, lost=kept.lost,
+            before=(f"net = {{module}}.{name}({call})" + ("  # a guess" if "draw.normal" in call else ""),),
+            adapter=adapter, lost=kept.lost,
         )  # fmt: skip
     return None
 
@@ -137,8 +138,7 @@ def _returned_by(node: ast.ClassDef, backward: Function) -> _Kept | None:
     found, guess = items(elements(value, backward) or [], parameters), ""
     start = methods(node).get("__init__")
     given = [] if start is None else arguments(start, method=True)
-    nameless = all(item.suspect and not item.leaf for item in found)
-    if found and nameless and len(found) == len(given) and {*given} <= {*parameters}:
+    if len(found) == len(given) and {*given} <= {*parameters} and _in_order(found, given):
         found = [item._replace(leaf=leaf, suspect=False) for item, leaf in zip(found, given, strict=True)]
         guess = ", whose gradients are in the order of the arguments of __init__ (a guess)"
     leaves = [item.leaf for item in found if item.leaf]
@@ -148,6 +148,12 @@ def _returned_by(node: ast.ClassDef, backward: Function) -> _Kept | None:
     gradients = ", ".join(f'"{leaf}": d{leaf}' for leaf in leaves)
     lost = tuple(item.text for item in found if item.suspect)
     return _Kept(leaves, _attributes(leaves), takes, f"({gives},) = ", f"{{{gradients}}}", lost, guess=guess)
+
+
+def _in_order(found: list[Item], given: list[str]) -> bool:
+    """Whether some gradients have no name, and each that has one stands where its parameter stands in __init__."""
+    fits = [item.leaf == name or (not item.leaf and item.suspect) for item, name in zip(found, given, strict=True)]
+    return all(fits) and any(not item.leaf for item in found)
 
 
 def class_with_backward(source: Source) -> Plan | None:

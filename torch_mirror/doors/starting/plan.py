@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch_mirror.doors.starting.products import INSIDE, keys
 from torch_mirror.doors.starting.sizes import Sizes
-from torch_mirror.doors.starting.source import Function, Source, arguments, is_called_by_place, returned
+from torch_mirror.doors.starting.source import Function, Source, arguments, assigned, is_called_by_place, returned
 
 GENERATORS = frozenset({"draw", "draws", "rng", "rs", "random", "generator", "gen", "random_state", "rand", "r"})
 LISTS = frozenset({"sizes", "layers", "layer_dims", "layer_sizes", "dims", "widths", "layers_dims"})
@@ -102,7 +102,8 @@ def data_maker(source: Source, names: list[str], sizes: Sizes) -> str | None:
             call = made_by(f, sizes)
             if call is not None:
                 return f"{{module}}.{name}({call})"
-    return ", ".join(f"{{module}}.{name}" for name in names) if {*names} <= {*source.names} else None
+    made = {t.id for node in source.tree.body for t, _ in assigned(node) if isinstance(t, ast.Name)}
+    return ", ".join(f"{{module}}.{name}" for name in names) if {*names} <= made else None
 
 
 def subscripts(scope: list[ast.AST], of: str) -> list[str]:

@@ -67,7 +67,7 @@ def _lists(tree: ast.AST) -> Iterator[list[int]]:
         for one in given:
             if isinstance(one, ast.List | ast.Tuple) and len(one.elts) > 2:
                 numbers = [e.value for e in one.elts if isinstance(e, ast.Constant) and type(e.value) is int]
-                if len(numbers) == len(one.elts):
+                if len(numbers) == len(one.elts) and min(numbers) > 0:  # no axes, as of a transpose
                     yield numbers
 
 

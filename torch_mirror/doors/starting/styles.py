@@ -82,6 +82,9 @@ def _class_of_gradients(source: Source, function: Function) -> str | None:
     """The class of the file of which it returns an object, P(dW, db), where p.W and p.b are the parameters."""
     value = returned(function)
     second = value.elts[1] if isinstance(value, ast.Tuple) and len(value.elts) == 2 else None
+    if isinstance(second, ast.Name):  # g = P(None, None), and then g.W = ...
+        pairs = (pair for inner in ast.walk(function) for pair in assigned(inner))
+        second = next((v for t, v in pairs if ast.unparse(t) == second.id and isinstance(v, ast.Call)), None)
     node = source.classes.get(ast.unparse(second.func)) if isinstance(second, ast.Call) else None
     own = [] if node is None else made_of(node)
     asked = [fields([function], [node], name, own) for name in {*arguments(function)} & PARAMETERS if node is not None]
