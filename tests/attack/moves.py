@@ -42,7 +42,7 @@ def repeated(x: Any) -> Any:
         np.repeat(x[:, :1], 3, axis=1), np.tile(x[..., :1], (1, 1, 4)), np.take(x, [2, 0, 0], axis=1),
         np.take_along_axis(x, np.array([[BACK]]), axis=2), np.pad(x[:, 1:], ((0, 0), (1, 0), (0, 0))),
         np.delete(np.pad(x, ((0, 0), (1, 0), (0, 0)), "edge"), 2, axis=1),
-        np.broadcast_to(np.diag(x[:, 0]), x.shape), np.broadcast_to(np.diagonal(x, 1, 1, 2)[..., None], x.shape),
+        np.broadcast_to(np.diag(x[:, 0]), x.shape), np.broadcast_arrays(np.diagonal(x, 1, 1, 2)[..., None], x)[0],
     ]  # fmt: skip
     return np.stack(parts, axis=1)
 

@@ -1,6 +1,7 @@
 """Right gradients in other forms than the derivative's own are certified: another form of a formula is no fault."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ def logits_by_logaddexp(p: Any, x: Any, t: Any) -> Any:
     z = x @ p["W"] + p["b"]
     d = (1 / (1 + np.exp(-z)) - t) / t.size
     return np.mean(np.logaddexp(0, z) - z * t), {"W": x.T @ d, "b": d.sum(0)}
+
+
+def test_a_partial_has_the_name_of_its_function() -> None:
+    def scaled(factor: float, p: Any, x: Any) -> Any:
+        return factor * np.sum(p * x), factor * x
+
+    result = check(partial(partial(scaled), 2.0), X[0], X[1])
+    assert (result.subject, result.verdict) == ("scaled", "certified")
 
 
 def elu(p: Any, x: Any, t: Any) -> Any:

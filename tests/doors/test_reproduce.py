@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,10 +21,12 @@ from reference.errors import InputError
 from reference.losses import SquaredError
 from reference.networks.two_layer_relu import Parameters, TwoLayerReLU
 from reference.optimizers.sgd import SGD
+from reference.penalties import L2
 from tests.doors.of_the_field import claim
 from tests.doors.planting import planted
 from tests.examples import dicts, per_sample
 from tests.judge import faults
+from torch_mirror import session
 from torch_mirror.doors import cli
 from torch_mirror.doors.check.claimed import claim_of
 from torch_mirror.doors.minimised import minimised
@@ -83,6 +87,52 @@ def closure(factor: float) -> Callable[..., Any]:
 
 def in_closure() -> tuple[Any, ...]:
     return closure(3.0), Scale(np.array([0.7, 0.3, 0.1])), np.array([0.3, 0.2, 0.9])
+
+
+def squares(p: Any, x: Any, t: Any) -> Any:
+    e = x @ p["W"] - t
+    return np.mean(e * e), {"W": 2 * x.T @ e / e.size}
+
+
+def squares_sown(p: Any, x: Any, t: Any, sow: Any = lambda _, v: v) -> Any:
+    y = sow("y", x @ p["W"])
+    return np.mean((y - t) ** 2), {"W": 2 * x.T @ (y - t) / y.size}
+
+
+class Quiet:
+    """A network whose functions take no sow."""
+
+    def forward(self, p: Any, x: Any) -> Any:
+        return x @ p["W"], x
+
+    def backward(self, p: Any, c: Any, dy: Any) -> Any:
+        return {"W": c.T @ dy}
+
+
+def halved(e: Experiment) -> Any:
+    """torch with half of the gradient of W."""
+    module = torch.nn.Linear(3, 2, bias=False).double()
+    module.weight.register_hook(lambda g: g / 2)  # type: ignore[no-untyped-call]  # untyped in torch
+    return session(e, module, {"W": "weight.T"}, torch.nn.MSELoss(), torch.optim.SGD(module.parameters(), lr=0.1))
+
+
+@pytest.mark.parametrize("network", [squares, squares_sown, Quiet()], ids=["function", "sown", "quiet"])
+def test_a_mirror_that_strays_from_functions_without_sow_is_a_script_too(network: Any, tmp_path: Path) -> None:
+    r = np.random.default_rng(0)
+    loss = SquaredError("mean") if isinstance(network, Quiet) else None
+    W, x, t = r.standard_normal((3, 2)), r.standard_normal((5, 3)), r.standard_normal((5, 2))
+    text = reproduce(Experiment(network, {"W": W}, x, t, loss, SGD(0.1), 2), using=halved)
+    (tmp_path / "case.py").write_text(text)
+    ran = subprocess.run([sys.executable, "-I", "-c", RUN, str(tmp_path / "case.py")], capture_output=True, check=True)
+    said, modules = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert said[0].startswith("dW is ")
+    assert not {"torch", "torch_mirror", "reference", "tests"} & {*modules}
+
+
+def test_that_a_penalty_has_no_script_is_told_with_the_way_out() -> None:
+    e = replace(experiment(TwoLayerReLU(3, 4, 2)), penalty=L2(0.1, ("W1",)))
+    with pytest.raises(InputError, match=r"without penalty, or a function \(p, x, t\) -> .*, got one with a penalty"):
+        reproduce(e, using=faults.halved)
 
 
 def derivative(z: Any) -> Any:

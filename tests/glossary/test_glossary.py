@@ -22,6 +22,7 @@ from torch_mirror.doors.selftest import told as selftest
 from torch_mirror.glossary import causes, find
 from torch_mirror.judge import findings, verdict
 from torch_mirror.pytest_plugin.records import Record
+from torch_mirror.reports import derivatives, text
 from torch_mirror.reports import selftest as report
 from torch_mirror.tape import told
 from torch_mirror.tape.edits import menu, menu_operations, menu_updates
@@ -51,6 +52,72 @@ def test_every_word_at_the_head_of_a_selftest_s_line_is_explained() -> None:
     words = {text for text in texts if re.fullmatch(r"[A-Z]+\??|ok", text)} | {"--"}
     assert {"ok", "MISSED", "WHERE?", "SIDE?", "NAME?"} <= words
     assert [word for word in words if find.find(word) is None] == []
+
+
+# --- lines and notes ----------------------------------------------------------------------------------
+
+
+HEAD = re.compile(r" *([a-z][a-z ]*):(?= |$)")
+
+
+def beginnings(path: Path) -> set[str]:
+    """What the texts in the code begin with; of an f-string what is there before its first value."""
+    tree = ast.parse(path.read_text())
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    joined = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    inner = {id(part) for node in joined for part in node.values}
+    alone = {id(n): n for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in docs | inner}
+    firsts = [*(node.values[0] for node in joined if node.values), *alone.values()]
+    return {c.value for c in firsts if isinstance(c, ast.Constant) and isinstance(c.value, str)}
+
+
+@pytest.mark.parametrize("module", [text, derivatives], ids=["text", "derivatives"])
+def test_every_word_at_the_head_of_a_report_s_line_is_explained(module: Any) -> None:
+    heads = {found[1] for said in beginnings(Path(module.__file__)) if (found := HEAD.match(said))}
+    assert {"first wrong", "coarse", "vacuous", "doubt"} <= heads if module is text else "cause" in heads
+    assert sorted(head for head in heads if find.find(head) is None) == []
+    assert sorted(head for head in heads if find.find(f"{head}: of 3 for it") is None) == []
+
+
+NOTES = {
+    "judge/hearing.py": ["judged one step at a time"],
+    "judge/ruling.py": ["looking for the side that is wrong ended in "],
+    "doors/why.py": ["looking for the cause ended in "],
+    "doors/formulas.py": ["formulas were not judged in float64, because "],
+    "doors/check/convened.py": ["two sides of a kink meet at "],
+    "doors/check/forward.py": ["looking for the cause ended in "],
+}
+"""Notes by the file that says them: what begins so in it is found, and every note that looking for something failed."""
+
+
+def test_every_note_is_explained_and_by_no_cause() -> None:
+    home = Path(find.__file__).parents[1]
+    for file, notes in NOTES.items():
+        said = beginnings(home / file)
+        assert all(any(text.startswith(note) for text in said) for note in notes), (file, said)
+    files = [path for folder in ("doors", "judge") for path in (home / folder).rglob("*.py")]
+    failed = {text for path in files for text in beginnings(path) if re.match("looking .* ended in", text)}
+    assert len(failed) >= 3
+    every = [*failed, *(note for notes in NOTES.values() for note in notes)]
+    found = {note: find.find(f"{note}W1 for x of elementwise") for note in every}
+    assert [note for note, entry in found.items() if entry is None or entry.kind == "cause"] == []
+
+
+def test_that_a_new_word_at_the_head_of_a_line_would_be_missed(tmp_path: Path) -> None:
+    (tmp_path / "new.py").write_text('x = f"brandnew: only {3}"\ny = "seldom: of it"\nz = "no head at all"\n')
+    heads = {found[1] for said in beginnings(tmp_path / "new.py") if (found := HEAD.match(said))}
+    assert heads == {"brandnew", "seldom"}
+    assert [find.find(head) for head in heads] == [None, None]
+
+
+@pytest.mark.parametrize(("said", "term"), [
+    ("coarse: only a change of dW by 45% would have been seen;", "coarse"),
+    ("looking for the side that is wrong ended in TypeError: no adjoint for elementwise", "looking for it ended in"),
+    ("vacuous: the radius of 3 elements is infinite", "vacuous"), ("doubt: dW, torch: 1.5 times", "doubt"),
+    ("1e-06 for 1e-05: a note", "another value"),
+])  # fmt: skip
+def test_a_line_is_found_by_its_head_and_a_note_by_its_words(said: str, term: str) -> None:
+    assert getattr(find.find(said), "term", None) == term
 
 
 # --- causes -------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What a command names as FILE:OBJECT or MODULE:OBJECT: something of the user's own."""
 
+import ast
 import difflib
 import importlib
 import importlib.util
@@ -18,6 +19,9 @@ from torch_mirror.doors.sources import Fresh, importable, is_module
 OURS = Path(__file__).resolve().parents[1]
 """The folder of this package."""
 
+SHOWN = 8
+"""Objects of a file that are named where none was."""
+
 
 def load(text: str) -> Any:
     """The object of ``network.py:experiment`` or ``package.network:experiment``; dots go further in.
@@ -27,6 +31,8 @@ def load(text: str) -> Any:
     for a file, a module or an object that is not there, and for what any of them raises.
     """
     where, _, name = text.rpartition(":")
+    if is_file_alone(text):
+        raise without_object(text)
     if not where or not name:
         raise InputError("what is to be looked at", "the name of an experiment, or FILE:OBJECT", repr(text))
     path = Path(where)
@@ -36,6 +42,39 @@ def load(text: str) -> Any:
     with importable(Path.cwd() if by_name else path.resolve().parent):
         found = _attribute(_imported(where) if by_name else _run(path), name, where)
         return called(text, found)
+
+
+def is_file_alone(text: str) -> bool:
+    """Whether it is a Python file that is there, and :OBJECT was forgotten."""
+    return text.endswith(".py") and Path(text).is_file()
+
+
+def without_object(file: str) -> InputError:
+    """What to say of it, with the objects that are in the file. The file is read, and does not run."""
+    try:
+        names = _defined(ast.parse(Path(file).read_bytes()))
+    except (OSError, SyntaxError, ValueError):
+        names = []
+    some = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    known = f"; OBJECT may be one of {some}" if names else ""
+    example = f"{file}:{names[0] if names else 'experiment'}"
+    return InputError(file, f"FILE:OBJECT, as in {example}", f"the file alone{known}")
+
+
+def _defined(module: ast.Module) -> list[str]:
+    """What an object to be judged may be, the last first: no class, no import, no plain number, and nothing private.
+
+    Of functions those that need no argument, as the others cannot be called.
+    """
+    found: list[str] = []
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef):
+            given = len(node.args.posonlyargs) + len(node.args.args) == len(node.args.defaults)
+            found += [node.name] if given and all(node.args.kw_defaults) else []
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and not isinstance(node.value, (ast.Constant, ast.Lambda)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found += [target.id for target in targets if isinstance(target, ast.Name)]
+    return list(dict.fromkeys(name for name in reversed(found) if not name.startswith("_")))
 
 
 def each(text: str) -> list[tuple[str, Any]]:

@@ -14,20 +14,19 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
 from reference.claim.experiment import Experiment
 from reference.claim.objective import Function, Silent
-from reference.claim.tree import named
 from reference.errors import InputError
 from reference.files import write_whole
 from torch_mirror.doors.check.claimed import Claim, claim_of, gradient_name
 from torch_mirror.doors.mirror_causes import function_of
+from torch_mirror.doors.reproduce_places import place_of, spellings
 from torch_mirror.doors.reproduce_smaller import Case, in_double, room_of, smaller, wrong_rows
-from torch_mirror.doors.reproduce_sources import Copied, beside, copy_function, literal, nothing
+from torch_mirror.doors.reproduce_sources import Copied, beside, called, literal, nothing
 
 
 def reproduce(
@@ -40,7 +39,8 @@ def reproduce(
 
     network: a function (p, *data) -> (loss, gradients) with p and the data behind it, as ``check`` takes them; or a
     reference.Experiment, whose first step is looked at. using: as for ``verify``; where the reference's own gradients
-    are right, the script shows what the mirror has in the place of the first tensor that is wrong in it.
+    are right, the script shows what the mirror has in the place of the first tensor that is wrong in it. There the loss
+    may have no penalty, but for one that a function has in it.
     Raises InputError where nothing is wrong, where the code cannot be followed, or where something that it needs cannot
     be copied, such as a lambda.
     """
@@ -65,7 +65,7 @@ def reproduce(
     name = next(iter(rows))
     case = smaller(claim, case, name)
     to = nothing()
-    call = _experiment(to, experiment) if experiment is not None else _called(to, function)
+    call = _experiment(to, experiment) if experiment is not None else called(to, function)
     text = _script(to, claim, case, name, call)
     _check_script(text)
     return text if path is None else _written(text, path)
@@ -101,20 +101,10 @@ def _check_script(text: str) -> None:
     raise InputError("the script", expected, "no error: the network uses what its source does not show")
 
 
-def _called(to: Copied, function: Any) -> str:
-    """Copy the function; returns how it is called."""
-    if isinstance(function, MethodType):
-        to.texts["_net"] = f"_net = {literal(to, function.__self__)}"
-        return f"_net.{function.__name__}"
-    if isinstance(function, FunctionType):
-        return copy_function(to, function)
-    raise InputError("a function to copy", "one made by def, or a method", type(function).__name__)
-
-
 def _experiment(to: Copied, e: Experiment) -> str:
     """Copy the network and the loss, and what calls them."""
     if isinstance(e.objective, Function):
-        return _called(to, e.objective.function)
+        return called(to, e.objective.function)
     network = e.network.network if isinstance(e.network, Silent) else e.network
     to.texts["_network"] = f"_network = {literal(to, network)}"
     to.texts["_loss"] = f"_loss = {literal(to, e.loss)}"
@@ -138,7 +128,7 @@ def _script(to: Copied, claim: Claim, case: Case, name: str, call: str) -> str:
     names = [f"data{i}" for i in range(len(data))]
     at = f"[{', '.join(map(str, row.index))}]" if row.index else ""
     gradients = claim.run(case.parameters, *case.data)[1]
-    place = _place_of(gradients, _spellings(name))
+    place = place_of(gradients, spellings(name))
     to.imports["import copy"] = None
     arguments = "".join(f", {n}" for n in names)
     copied = str(to).strip()
@@ -146,42 +136,9 @@ def _script(to: Copied, claim: Claim, case: Case, name: str, call: str) -> str:
         what=gradient_name(name, claim.root), copied=copied, own=beside(copied, OWN), start=p,
         index=f"[{', '.join(map(str, row.index)) or '()'}]",
         data="\n".join(f"{n} = {text}" for n, text in zip(names, data, strict=True)),
-        call=call, arguments=arguments, place=place, at=at, leaf=_place_of(case.parameters, (name,)),
+        call=call, arguments=arguments, place=place, at=at, leaf=place_of(case.parameters, (name,)),
         right=repr(float(row.expected)), room=repr(float(room_of(row))),
     )  # fmt: skip
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    *above, last = name.split(".")
-    return name, f"d{name}", ".".join([*above, f"d{last}"])
-
-
-def _place_of(tree: Any, names: tuple[str, ...]) -> str:
-    """The Python that leads to a leaf, by what the tree's leaves are called."""
-    leaves = named(tree)
-    wanted = next((leaves[name] for name in names if name in leaves), None)
-    found = None if wanted is None else _way(tree, wanted)
-    if found is None:
-        raise InputError(f"gradient {names[0]}", "in a dict, list, tuple or object", type(tree).__name__)
-    return found
-
-
-def _way(tree: Any, leaf: Any) -> str | None:
-    if tree is leaf:
-        return ""
-    if isinstance(tree, dict):
-        steps = [(f"[{key!r}]", value) for key, value in tree.items()]
-    elif isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
-        steps = [(f"[{i}]", value) for i, value in enumerate(tree)]
-    elif isinstance(tree, tuple):
-        steps = [(f".{field}", getattr(tree, field)) for field in getattr(tree, "_fields", ())]
-    else:
-        steps = [(f".{key}", value) for key, value in getattr(tree, "__dict__", {}).items()]
-    for step, value in steps:
-        further = _way(value, leaf)
-        if further is not None:
-            return step + further
-    return None
 
 
 OWN = ("p", "loss_and_gradients", "loss_at", "moved", "seen", "derivative", "rounding")

@@ -17,7 +17,8 @@ from reference.claim.tree import named, rebuild, zip_with
 from reference.errors import InputError
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
-from torch_mirror.doors.reproduce_sources import Copied, beside, literal
+from torch_mirror.doors.reproduce_places import place_of, spellings
+from torch_mirror.doors.reproduce_sources import Copied, beside, called, literal
 from torch_mirror.doors.shrink import smallest
 from torch_mirror.doors.verify import verify
 from torch_mirror.judge.findings import Finding
@@ -110,19 +111,63 @@ def _room(e: Experiment, p: Any, data: tuple[Any, ...], tensor: str) -> float:
 
 
 def script(to: Copied, e: Experiment, found: Strayed) -> str:
-    """The text of the script. Raises InputError for a network that tells none of its values."""
-    if isinstance(e.objective, Function) or isinstance(e.network, Silent) or e.penalty is not None:
-        raise InputError("a network to copy", "one whose forward and backward take sow, without penalty", "another")
-    to.texts["_network"] = f"_network = {literal(to, e.network)}"
-    to.texts["_loss"] = f"_loss = {literal(to, e.loss)}"
-    p, (x, t), seen = literal(to, found.parameters), (literal(to, d) for d in found.data), literal(to, found.seen)
+    """The text of the script. Raises InputError for a penalty beside the network, which no script has."""
+    if e.penalty is not None:
+        way = "one without penalty, or a function (p, x, t) -> (loss, gradients) that has it in it"
+        raise InputError("an experiment to copy", way, "one with a penalty")
+    steps = _of_function(to, e.objective, found) if isinstance(e.objective, Function) else _of_network(to, e, found)
+    p, seen = literal(to, found.parameters), literal(to, found.seen)
+    names = OWN[1 : 1 + len(found.data)]  # x, t
+    data = [literal(to, d) for d in found.data]
     copied = str(to).strip()
-    return SCRIPT.format(tensor=found.tensor, step=found.step, copied=copied, own=beside(copied, OWN), p=p, x=x, t=t,
-                         seen=seen, room=repr(found.room))  # fmt: skip
+    own = beside(copied, OWN)
+    return SCRIPT.format(
+        tensor=found.tensor, step=found.step, copied=copied, own=own, p=p, seen=seen, room=repr(found.room),
+        data="\n".join(f"{own[name]} = {text}" for name, text in zip(names, data, strict=True)),
+        steps=steps.format(own=own, data=", ".join(own[name] for name in names)),
+    )  # fmt: skip
+
+
+def _of_network(to: Copied, e: Experiment, found: Strayed) -> str:
+    """The lines that evaluate a network and a loss, with what each tells of its values."""
+    silent = isinstance(e.network, Silent)
+    to.texts["_network"] = f"_network = {literal(to, e.network.network if silent else e.network)}"
+    to.texts["_loss"] = f"_loss = {literal(to, e.loss)}"
+    if not silent:
+        return NETWORK
+    return SILENT + _gradients(found, e.objective.gradients(found.parameters, found.data))
+
+
+def _of_function(to: Copied, objective: Function, found: Strayed) -> str:
+    """The same of a function that returns the loss and the gradients."""
+    call = called(to, objective.function)
+    sow = ", sow={own[sow]}" if objective.sows else ""
+    result = objective.function(found.parameters, *found.data)
+    line = f"{{own[y]}}, {{own[cache]}} = {call}({{own[p]}}, {{data}}{sow})\n"
+    return line + '{own[values]}.setdefault("loss", {own[y]})' + _gradients(found, result[1])
+
+
+def _gradients(found: Strayed, gradients: Any) -> str:
+    """The line that takes the wrong gradient from those that were returned; none for another tensor."""
+    leaf = next((name for name in named(found.parameters) if f"d{name}" == found.tensor), None)
+    if leaf is None:
+        return ""
+    return f'\n{{own[values]}}.setdefault("{found.tensor}", {{own[cache]}}{place_of(gradients, spellings(leaf))})'
 
 
 OWN = ("p", "x", "t", "torch_has", "values", "sow", "y", "cache", "expected", "rounding")
 """Names of the script itself, as ``beside`` takes them."""
+
+NETWORK = """\
+{own[y]}, {own[cache]} = _network.forward({own[p]}, {own[x]}, {own[sow]})
+{own[values]}["loss"] = _loss.value({own[y]}, {own[t]})
+{own[values]}["dy"] = _loss.gradient({own[y]}, {own[t]})
+_network.backward({own[p]}, {own[cache]}, {own[values]}["dy"], {own[sow]})"""
+
+SILENT = """\
+{own[y]}, {own[cache]} = _network.forward({own[p]}, {own[x]})
+{own[values]} |= {{"y": {own[y]}, "loss": _loss.value({own[y]}, {own[t]}), "dy": _loss.gradient({own[y]}, {own[t]})}}
+{own[cache]} = _network.backward({own[p]}, {own[cache]}, {own[values]}["dy"])"""
 
 SCRIPT = '''"""{tensor} of the torch mirror is not what the reference's equations give. It needs NumPy alone."""
 
@@ -132,8 +177,7 @@ from __future__ import annotations
 
 # step {step} of the smallest run that still fails
 {own[p]} = {p}
-{own[x]} = {x}
-{own[t]} = {t}
+{data}
 {own[torch_has]} = {seen}
 
 {own[values]} = {{}}
@@ -144,10 +188,7 @@ def {own[sow]}(name, value):
     return value
 
 
-{own[y]}, {own[cache]} = _network.forward({own[p]}, {own[x]}, {own[sow]})
-{own[values]}["loss"] = _loss.value({own[y]}, {own[t]})
-{own[values]}["dy"] = _loss.gradient({own[y]}, {own[t]})
-_network.backward({own[p]}, {own[cache]}, {own[values]}["dy"], {own[sow]})
+{steps}
 {own[expected]} = {own[values]}["{tensor}"]
 {own[rounding]} = {room}  # how far two right programs may be from each other
 print("torch has", {own[torch_has]})

@@ -74,6 +74,16 @@ def copy_function(to: Copied, function: FunctionType) -> str:
     return name
 
 
+def called(to: Copied, function: Any) -> str:
+    """Copy the function; returns how it is called."""
+    if isinstance(function, MethodType):
+        to.texts["_net"] = f"_net = {literal(to, function.__self__)}"
+        return f"_net.{function.__name__}"
+    if isinstance(function, FunctionType):
+        return copy_function(to, function)
+    raise InputError("a function to copy", "one made by def, or a method", type(function).__name__)
+
+
 def _copy_name(to: Copied, module: str, name: str) -> None:
     source = _source_of(module)
     thing = vars(sys.modules[module]).get(name)

@@ -15,7 +15,7 @@ from reference.claim.experiment import Experiment
 from reference.errors import InputError, UnknownNameError
 from reference.traces.trace import Trace
 from torch_mirror.doors.console import DTYPES
-from torch_mirror.doors.objects import each, entry, running
+from torch_mirror.doors.objects import each, entry, is_file_alone, running, without_object
 from torch_mirror.judge.verdict import Certificate
 
 Using: TypeAlias = Callable[[Experiment], Any]
@@ -85,9 +85,14 @@ def sides(text: str, found: object, expected: str) -> Sides:
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """The names once each, all of our experiments where there is none. Raises UnknownNameError for none of ours."""
+    """The names once each, all of our experiments where there is none.
+
+    Raises UnknownNameError for none of ours, and InputError for a file without an object.
+    """
     known = experiments.names()
     for name in names:
+        if is_file_alone(name):
+            raise without_object(name)
         if ":" not in name and name not in known:
             raise UnknownNameError("experiment", name, known)
     return list(dict.fromkeys(names or known))

@@ -8,7 +8,7 @@ of a run; as what the arbiter says; as the cause of a wrong tensor; or in a self
 
 
 class Entry(NamedTuple):
-    """also: terms that help to understand it. says: a regular expression for what a report says, of a cause."""
+    """also: terms that help to understand it. says: a regular expression for the cause or note in a report."""
 
     term: str
     kind: Kind

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 from torch_mirror.glossary.causes import CAUSE, CAUSES
 from torch_mirror.glossary.entry import Entry, Kind
+from torch_mirror.glossary.lines import LINES
 from torch_mirror.glossary.terms import TERMS
 from torch_mirror.glossary.verdicts import ARBITER, CHECKS, SELFTEST, TENSORS, VERDICTS
 
-ENTRIES = (*TERMS, CAUSE, *VERDICTS, *TENSORS, *CHECKS, *ARBITER, *CAUSES, *SELFTEST)
+ENTRIES = (*TERMS, *LINES, CAUSE, *VERDICTS, *TENSORS, *CHECKS, *ARBITER, *CAUSES, *SELFTEST)
+
+NOTES = tuple(entry for entry in (*TERMS, *LINES) if entry.says)
+"""Those that are found by a pattern, as causes are, and before them: what is general among these fits many a note."""
 
 PROOF = " (proof:"
 """What stands behind the words of a cause, in a report."""
@@ -21,9 +25,9 @@ def terms() -> list[str]:
 
 
 def find(text: str) -> Entry | None:
-    """The entry of a term, in any case; or of the cause that the text states, as a report does. None if there is none.
+    """The entry of a term, in any case; or of the line or the cause that a report states so. None if there is none.
 
-    ``mask (z1 > 0) left out of d(z1) (proof: ...)`` is the cause "mask left out".
+    ``mask (z1 > 0) left out of d(z1) (proof: ...)`` is the cause "mask left out", ``coarse: only ...`` is "coarse".
     """
     wanted = " ".join(text.split())
     for entry in ENTRIES:
@@ -34,7 +38,10 @@ def find(text: str) -> Entry | None:
         return find(stated)
     if " " not in stated:
         return None
-    return next((entry for entry in CAUSES if re.search(entry.says, stated)), None)
+    head, colon, _ = stated.partition(":")
+    if colon and (at_head := find(head)) is not None and at_head.kind != "cause":
+        return at_head
+    return next((entry for entry in (*NOTES, *CAUSES) if re.search(entry.says, stated)), None)
 
 
 def told(entry: Entry, width: int = 79) -> list[str]:

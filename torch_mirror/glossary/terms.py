@@ -50,7 +50,7 @@ TERMS = (
         "float64, on the same numbers, and each value and gradient is held against its equation. So a row left out of "
         "a long sum shows, which float32's radius hides. It is a doubt, and refutes nothing: a constant may have been "
         "rounded more often than it knows. Where it cannot tell, a note says why.",
-        ("doubt", "local"),
+        ("doubt", "local"), r"^its formula",
     ),
     Entry(
         "sow", "word",

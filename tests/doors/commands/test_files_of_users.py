@@ -289,3 +289,38 @@ def test_bad_input_is_one_message_and_status_2(run: Run, arguments: tuple[str, .
     assert Path("mine.py").read_text(encoding="utf-8") == MINE
     assert not Path("no").exists()
     assert not Path("no.json").exists()
+
+
+# --- a file whose object was forgotten ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["verify", "check", "gate", "selftest"])
+def test_a_file_without_an_object_is_told_with_what_is_in_it(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not run for that; what is no object to be judged, or is private, is not named."""
+    source = """
+raise SystemExit("it ran")
+N, M = 2, 3
+limit: int = 3
+_hidden = dict(a=1)
+case = tuple([N])
+def needs(p, x): ...
+def made(n=3): ...
+def keyed(*, n): ...
+class Net: ...
+right = wrong = case, 1
+"""
+    (tmp_path / "gru.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, [command, "gru.py", *(["--baseline", "b.txt"] if command == "gate" else [])])
+    known = "OBJECT may be one of wrong, right, made, case"
+    said = f"gru.py: expected FILE:OBJECT, as in gru.py:wrong, got the file alone; {known}"
+    assert (result.exit_code, result.output.replace("\n", " ").strip()) == (2, f"Error: {said}")
+
+
+def test_a_file_that_is_no_python_is_told_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gru.py").write_text("def (")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["verify", "gru.py"])
+    assert result.output.strip() == "Error: gru.py: expected FILE:OBJECT, as in gru.py:experiment, got the file alone"

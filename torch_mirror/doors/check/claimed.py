@@ -1,5 +1,6 @@
 """What the user brings: a loss, its gradients by hand, parameters and data; and how a gradient finds its parameter."""
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -60,8 +61,15 @@ def _check_takes(what: str, function: Any, parameters: Tree, data: tuple[Any, ..
     try:
         signature.bind(parameters, *data)
     except TypeError as error:
-        name = getattr(function, "__name__", "")
+        name = name_of(function, "")
         raise InputError(what, f"to take the parameters and {len(data)} data", f"{name}{signature}: {error}") from error
+
+
+def name_of(function: Any, otherwise: str) -> str:
+    """The name of the function; of functools.partial that of the one that it calls."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", otherwise)
 
 
 def _arguments(function: Any) -> tuple[str, ...]:

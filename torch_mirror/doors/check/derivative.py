@@ -30,6 +30,7 @@ from torch_mirror.doors.check.claimed import (
     claim_of,
     gradient_name,
     kept_as_parameters,
+    name_of,
     shared,
     sizes_of,
     spoken,
@@ -96,7 +97,7 @@ def check(
     with np.errstate(all="ignore"):
         plain = plain_run(claim, world)
         found = _judged(claim, world, plain, elsewhere_of(claim, make), causes.BUDGET if explain else causes.NEVER)
-    name = getattr(function or loss, "__name__", "check")
+    name = name_of(function or loss, "check")
     return Checked(name, *found, loss=float(plain.loss), seconds=time.perf_counter() - started)
 
 

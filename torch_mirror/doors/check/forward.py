@@ -32,7 +32,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
-from torch_mirror.doors.check.claimed import copies, data_as
+from torch_mirror.doors.check.claimed import copies, data_as, name_of
 from torch_mirror.doors.check.own import Again, Beside, Own, blinded, floats_of, narrowest_among, own_numbers
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.runs import NotFollowed, given_ball, line_of
@@ -76,7 +76,7 @@ def check_forward(
     rows = [blinded(row, own.astray or own.blind) for row in rows]
     if all(row.word == "ok" and row.resolution is None for row in rows):
         rows = [row._replace(word="undecided", why="both are 0: it could not have failed") for row in rows]
-    name = getattr(function, "__name__", "function")
+    name = name_of(function, "function")
     faults = _faults(function, parameters, inputs, wanted, rows, theirs)
     what, seconds = "what the module computes", time.perf_counter() - started
     return Checked(name, tuple(rows), faults, notes=(*notes, *own.notes), seconds=seconds, what=what)

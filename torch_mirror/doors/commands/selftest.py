@@ -142,8 +142,9 @@ class Subject(NamedTuple):
 def subjects_of(text: str) -> list[Subject]:
     """An experiment by its name, or objects of a file. Raises InputError for anything else."""
     from reference import experiments
+    from torch_mirror.doors.objects import is_file_alone
 
-    if ":" not in text:
+    if ":" not in text and not is_file_alone(text):
         return [Subject(text, text, (experiments.load(text),), {})]
     from torch_mirror.doors.objects import each
 
