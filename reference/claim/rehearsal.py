@@ -101,6 +101,9 @@ def _rehearse_update(e: Claim, p: Any, gradients: dict[str, Array]) -> Any:
             raise InputError(f"state {name} of the optimizer", f"dtype {e.dtype}, as the parameters have", a.dtype)
     if not e.steps:
         return state
+    for name in named(state).keys() & named(p).keys():
+        expected = "a name that no parameter has: let the state be a dict, such as {'v': [...]}, which names its parts"
+        raise InputError(f"state {name} of the optimizer", expected, f"{name}, as a parameter is called")
     results = []
     for factor in (1, -2, 1):
         g = zip_with(lambda name, _, c=factor: gradients[name] * e.dtype.type(c), p)

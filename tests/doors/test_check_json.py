@@ -37,6 +37,7 @@ def test_it_is_strict_and_fits_its_schema(case: str) -> None:
     result = CASES[case]()
     whole = strictly(result.json())
     assert fits(whole, SCHEMA)
+    assert fits([whole, whole], SCHEMA)  # as the command writes them
     assert whole["verdict"] == result.verdict
     assert [row["name"] for row in whole["rows"]] == [row.name for row in result.rows]
     assert [cause for fault in whole["faults"] for cause in fault["causes"]] == list(result.causes)
@@ -54,3 +55,4 @@ def test_what_is_otherwise_does_not_fit(spoil: Callable[[Any], Any]) -> None:
     assert fits(whole, SCHEMA)
     spoil(whole)
     assert not fits(whole, SCHEMA)
+    assert not fits([whole], SCHEMA)

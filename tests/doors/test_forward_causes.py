@@ -99,7 +99,8 @@ def test_a_number_that_is_the_root_of_a_size_is_told_as_both(dtype: str) -> None
 def test_what_is_no_single_edit_has_no_cause(name: str, dtype: str) -> None:
     """A tenth of a sine on top of the fault: nothing is named in its stead."""
     f, theirs, _ = FINE[name]
-    assert why(f, lambda z: theirs(z) + 0.1 * torch.sin(7 * z), dtype) == ()
+    (said,) = why(f, lambda z: theirs(z) + 0.1 * torch.sin(7 * z), dtype)
+    assert said.startswith(("cause: no single edit of the right equation explains it (", "cause: none was found within "))
 
 
 class TwoLayers:

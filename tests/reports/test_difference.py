@@ -5,18 +5,24 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reports.drawn import LATER, WRONG, certificates
+from torch_mirror import check
 from torch_mirror.doors.cli import cli
 from torch_mirror.judge.findings import Doubt, Row
 from torch_mirror.judge.verdict import Certificate, Ruling
 from torch_mirror.reports import json as report
+from torch_mirror.reports import selftest
 from torch_mirror.reports.difference import OF_A_ROW, OF_A_RUN, differences, environments
+from torch_mirror.reports.gate import json as gate
+from torch_mirror.reports.gate.compare import Comparison
 
+CHECKED = check(lambda p: (p["w"] @ p["w"], {"w": 2 * p["w"]}), {"w": np.ones(3)})
 WORST = WRONG._replace(ratio=0.5)
 ROW = Row("dW", "local", "torch", 9, 90, worst=WORST, resolution=1e-15)
 RUN = Certificate("mine", "float64", 0, 9, (ROW, Row("W", "local", "numpy", 9, 90)), end_distance=0.25)
@@ -130,6 +136,9 @@ def test_its_status_is_0_for_the_same_and_1_where_something_differs(tmp_path: Pa
     ("text", "said"),
     [
         ("{", r"b.json: report: expected strict JSON"),
+        (f"[{CHECKED.json()}]", "b.json: expected a report of verify or certify, got one of check"),
+        (gate.document(Comparison((), ())), "b.json: expected a report of verify or certify, got one of gate"),
+        (selftest.as_json([]), "b.json: expected a report of verify or certify, got one of selftest"),
         ("[]", r"b.json: report: expected an object, got []"),
         (json.dumps({"schema": 99, "runs": []}), "b.json: report.schema: expected at most"),
         (json.dumps({"schema": 1, "runs": [], "versions": []}), "b.json: report: expected its versions and threads"),

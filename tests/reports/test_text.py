@@ -34,6 +34,16 @@ def test_a_certified_run_is_one_line() -> None:
     assert text.line(too_wide).startswith("linear-neuron  float64   1000 steps    7001 tensors      21003 elements")
 
 
+def test_of_a_trajectory_the_distance_is_told_and_no_element() -> None:
+    """It is one of two runs: there is no ulp of it (NaN), and nothing that is 0 of 1."""
+    amplified = "of which 0.125 is their distance before it, amplified"
+    f = Finding(79_000.0, 3, "parameters", "both", "trajectory", (), 0.5, 0.125, 4.75e-6, math.nan)
+    assert text.details(certificate(f)) == [
+        "    first wrong: parameters, step 3, both, trajectory check",
+        f"      the free runs are 0.5 apart, {amplified}; the rest is 7.9e+04 times its radius",
+    ]
+
+
 def test_a_refuted_run_names_the_first_wrong_tensor_and_then_the_others() -> None:
     refuted = certificate(LATER, WRONG)
     assert text.line(refuted).endswith("  refuted")

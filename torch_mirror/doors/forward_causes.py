@@ -19,7 +19,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
-from torch_mirror.doors.mirror_causes import told_in_words
+from torch_mirror.doors.mirror_causes import Told, told_in_words
 from torch_mirror.judge.cases import System, case_of, equation
 from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.findings import Finding
@@ -33,8 +33,8 @@ FOUR = 4.0
 """Whose root is a 2, which needs no name."""
 
 
-def causes_of_forward(e: Experiment, trace: Trace, finding: Finding) -> tuple[str, ...]:
-    """What torch has in the place of the reference's value; several are a tie, none is no single edit."""
+def causes_of_forward(e: Experiment, trace: Trace, finding: Finding) -> Told:
+    """What torch has in the place of the reference's value."""
     case = case_of(e, trace, finding)
     fmt = format_of(e.dtype)
     with np.errstate(all="ignore"):
@@ -49,7 +49,7 @@ def causes_of_forward(e: Experiment, trace: Trace, finding: Finding) -> tuple[st
         with recording():
             value = equation(case, System(recorded, lambda c: c))
             if not isinstance(value, Ball):
-                return ()
+                return Told(why="none is sought, as the reference's value cannot be recorded")
             others = {name: Number(_array(a), 0, fmt) for name, a in named(start.p).items()}
             theirs = Number(case.seen, radius, fmt)
             return causes_of_value("torch", finding.tensor, value, theirs, others)
@@ -74,7 +74,7 @@ def _array(a: Any) -> Array:
 
 def causes_of_value(
     whose: str, name: str, right: Ball, theirs: Number, others: Mapping[str, Number]
-) -> tuple[str, ...]:
+) -> Told:
     """What another program, whose value theirs is, has in the place of a recorded one.
 
     others: by name, values that it may have in it as well, such as a bias
@@ -90,4 +90,5 @@ def causes_of_value(
     told = explain(
         eq, {name: theirs}, sizes, {n: x for n, x in others.items() if n not in used}, budget=causes.BUDGET
     )
-    return tuple(f"{whose} has {cause}" for cause in told_in_words(told, {name: theirs.value.size}, sizes))
+    found = told_in_words(told, {name: theirs.value.size}, sizes)
+    return found._replace(causes=tuple(f"{whose} has {cause}" for cause in found.causes))

@@ -56,6 +56,10 @@ def function_of(e: Experiment) -> Callable[..., Any]:
     return network
 
 
+SOUGHT = (SGD, Adam, RMSprop, Adagrad)
+"""The optimizers of whose steps edits are tried."""
+
+
 class _At(NamedTuple):
     """A step of a trace: its parameters, state, data and gradients, those of the step before as well."""
 
@@ -67,8 +71,15 @@ class _At(NamedTuple):
     after: dict[str, Any]
 
 
-def causes_of_gradients(experiment: Experiment, trace: Trace, step: int = 0) -> tuple[str, ...]:
-    """What is wrong with the gradients that a step of the trace holds; several are a tie, none is no single edit.
+class Told(NamedTuple):
+    """What was found out: the cause, or several that are tied; why there is none, in words."""
+
+    causes: tuple[str, ...] = ()
+    why: str = ""
+
+
+def causes_of_gradients(experiment: Experiment, trace: Trace, step: int = 0) -> Told:
+    """What is wrong with the gradients that a step of the trace holds.
 
     trace: torch's own, with the parameters and their gradients
     """
@@ -77,12 +88,12 @@ def causes_of_gradients(experiment: Experiment, trace: Trace, step: int = 0) -> 
     with np.errstate(all="ignore"):
         found = followed(claim, world_of(*claim.roots), e.dtype)
         if not isinstance(found, Followed):
-            return ()
+            return Told(why="none is sought, as the reference's forward pass cannot be recorded at this step")
         seen = as_taken(found)
         try:
             eq = gradient_equation(seen.loss, {spoken(name): x for name, x in seen.leaves.items()})
-        except MissingAdjointError:
-            return ()
+        except MissingAdjointError as error:
+            return Told(why=f"none is sought, as the reference's derivative cannot be written as an equation: {error}")
     radii = {name: g.radius for name, g in seen.gradients.items() if g is not None}
     own = {spoken(name): Number(g, radii[name]) for name, g in at.gradients.items() if name in radii}
     before = {spoken(name): Number(g, radii[name]) for name, g in at.previous.items() if name in radii}
@@ -91,11 +102,12 @@ def causes_of_gradients(experiment: Experiment, trace: Trace, step: int = 0) -> 
     return told_in_words(told, {name: x.value.size for name, x in own.items()}, sizes)
 
 
-def causes_of_update(experiment: Experiment, trace: Trace, step: int = 0) -> tuple[str, ...]:
+def causes_of_update(experiment: Experiment, trace: Trace, step: int = 0) -> Told:
     """What is wrong with the update that a step of the trace made of its own gradients."""
     e, at = experiment, _at(experiment, trace, step)
-    if not isinstance(e.optimizer, (SGD, Adam, RMSprop, Adagrad)):
-        return ()
+    if not isinstance(e.optimizer, SOUGHT):
+        known = ", ".join(kind.__name__ for kind in SOUGHT)
+        return Told(why=f"none is sought of an update by {type(e.optimizer).__name__}, but of one by {known}")
     g, before = (rebuild(e.parameters, gradients) if gradients else None for gradients in (at.gradients, at.previous))
     with np.errstate(all="ignore"):
         before_it = {key: _balls(tree) for key, tree in at.state.items()}
@@ -104,7 +116,7 @@ def causes_of_update(experiment: Experiment, trace: Trace, step: int = 0) -> tup
         held = {name: a for name, a in at.after.items() if np.isfinite(a).all()}  # NaN: torch has no such state
         seen = {name: Number(a, right[name].settled().radius) for name, a in held.items()}
         told = explain_update(e.optimizer, at.p, g, at.state, step, seen, before, causes.BUDGET)
-    return told_in_words(told, {name: x.value.size for name, x in seen.items()}, {})
+    return told_in_words(told, {name: x.value.size for name, x in seen.items()}, {}, "update")
 
 
 def _balls(tree: Any) -> Any:
@@ -143,15 +155,22 @@ def _at(e: Experiment, trace: Trace, step: int) -> _At:
     return _At(p, state, data, gradients(i), gradients(i - 1), after)
 
 
-def told_in_words(told: Explanation, elements: Mapping[str, int], sizes: Mapping[str, float]) -> tuple[str, ...]:
-    """The causes, one after the other; none where something is left unexplained, or one of several mistakes is tied."""
+def told_in_words(
+    told: Explanation, elements: Mapping[str, int], sizes: Mapping[str, float], right: str = "equation"
+) -> Told:
+    """The causes, one after the other; none where something is left unexplained, or one of several mistakes is tied.
+
+    right: what was edited
+    """
     if told.facts:  # a NaN or an infinity: what is born there is all that is wrong with it
-        return told.facts
+        return Told(told.facts)
     if told.unexplained or not told.findings:
-        return ()
+        late = f"none was found within {causes.BUDGET:g} seconds"  # how many were tried differs from run to run
+        return Told(why=causes.unexplained(told, right) if told.complete else late)
     constants = told.constants if sizes else {}
     if len(told.findings) == 1:
-        return tuple(in_words([cause], elements, constants) for cause in told.findings[0].causes)
+        return Told(tuple(in_words([cause], elements, constants) for cause in told.findings[0].causes))
     if any(len(found.causes) > 1 for found in told.findings):
-        return ()  # several mistakes, of which one has a tie
-    return (in_words([found.causes[0] for found in told.findings], elements, constants),)
+        many = len(told.findings)
+        return Told(why=f"none is named, as {many} mistakes are in it, and several edits explain one of them")
+    return Told((in_words([found.causes[0] for found in told.findings], elements, constants),))

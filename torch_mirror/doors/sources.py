@@ -74,6 +74,18 @@ def _lies_in(file: Path, folder: Path) -> bool:
     return file.is_relative_to(folder) and not NOT_THEIRS & {*file.relative_to(folder).parts}
 
 
+def theirs() -> dict[str, str]:
+    """The paths of the user's modules that were read, below the current folder and from it, by the files' names.
+
+    Of two files of one name nobody knows which is meant by it: they are left out.
+    """
+    loaders = (getattr(getattr(module, "__spec__", None), "loader", None) for module in [*sys.modules.values()])
+    files = {Path(loader.path) for loader in loaders if isinstance(loader, Fresh)}
+    below = [file.relative_to(Path.cwd()) for file in files if file.is_relative_to(Path.cwd())]
+    names = [file.name for file in files]
+    return {file.name: str(file) for file in below if names.count(file.name) == 1}
+
+
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
     """Within it, modules in the folder can be imported by their names. It must be an absolute path.

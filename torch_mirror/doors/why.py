@@ -24,10 +24,13 @@ from torch_mirror.judge.verdict import NOT_ITS_OWN, Ruling
 
 if TYPE_CHECKING:
     from torch_mirror.doors.check.result import Checked
+    from torch_mirror.doors.mirror_causes import Told
 
 
 def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[str, ...]:
-    """Lines; none where nothing is refuted, no side is found wrong, or no cause is found."""
+    """Lines; none where nothing is refuted, or no side is found wrong."""
+    from torch_mirror.doors.mirror_causes import Told
+
     if seen is None or ruling is None or seen.finding.check not in {"local", "end to end"}:
         return ()
     try:
@@ -35,9 +38,9 @@ def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[st
             if ruling.verdict == NOT_ITS_OWN:
                 return _of_the_reference(e, seen)
             if ruling.verdict == "forwards differ":
-                by_gradients = _of_the_mirror(e, seen) if seen.finding.tensor == "loss" else ()
-                return by_gradients or _of_the_forward(e, seen)
-            return _of_the_mirror(e, seen) if ruling.verdict == "the mirror strays" else ()
+                by_gradients = _of_the_mirror(e, seen) if seen.finding.tensor == "loss" else Told()
+                return _lines(by_gradients if by_gradients.causes else _of_the_forward(e, seen))
+            return _lines(_of_the_mirror(e, seen)) if ruling.verdict == "the mirror strays" else ()
     except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
         return (f"looking for the cause ended in {type(error).__name__}: {' '.join(str(error).split())}",)
 
@@ -74,23 +77,27 @@ def _under(name: str, lines: list[str]) -> list[str]:
     return [f"{name if i == 0 else ' ' * len(name)}  {line}" for i, line in enumerate(lines)]
 
 
-def _of_the_forward(e: Experiment, seen: Evidence) -> tuple[str, ...]:
+def _lines(told: "Told") -> tuple[str, ...]:
+    """The causes, or why there is none."""
+    from torch_mirror.reports.derivatives import of_causes
+
+    return (*of_causes(told.causes), *([f"cause: {told.why}"] if told.why else []))
+
+
+def _of_the_forward(e: Experiment, seen: Evidence) -> "Told":
     from torch_mirror.doors.forward_causes import causes_of_forward
-    from torch_mirror.reports.derivatives import of_causes
 
-    return tuple(of_causes(causes_of_forward(e, seen.trace, seen.finding)))
+    return causes_of_forward(e, seen.trace, seen.finding)
 
 
-def _of_the_mirror(e: Experiment, seen: Evidence) -> tuple[str, ...]:
-    from torch_mirror.doors.mirror_causes import causes_of_gradients, causes_of_update
-    from torch_mirror.reports.derivatives import of_causes
+def _of_the_mirror(e: Experiment, seen: Evidence) -> "Told":
+    from torch_mirror.doors.mirror_causes import Told, causes_of_gradients, causes_of_update
 
     updated = e.slots[seen.finding.tensor].role in {"parameter", "state"}
     missing = [g for name in named(e.parameters) if (g := str(gradient_of(e.slots, name))) not in seen.trace.tensors]
     if updated and missing:
         way_out = "run.gradients() notes it, in a loop under recording"
-        return (f"cause: none is sought, as the trace does not hold {', '.join(missing)} ({way_out})",)
+        return Told(why=f"none is sought, as the trace does not hold {', '.join(missing)} ({way_out})")
     if updated and e.dtype != np.float64:
-        return ()  # one step in float32 is met by too many an edit
-    causes = (causes_of_update if updated else causes_of_gradients)(e, seen.trace, seen.finding.step)
-    return tuple(of_causes(causes))
+        return Told(why="none is sought, as one step in float32 is met by too many an edit")
+    return (causes_of_update if updated else causes_of_gradients)(e, seen.trace, seen.finding.step)

@@ -47,9 +47,16 @@ def compare(seen: Array, equation: Ball, where: Where, *, roomy: bool = False, a
     """
     centre = equation.value
     if seen.shape != centre.shape:
-        raise InputError(f"tensor {where.tensor} of the trace", f"shape {centre.shape}", f"shape {seen.shape}")
+        expected = f"shape {centre.shape}{', with the steps in front' if where.stacked else ''}"
+        raise InputError(f"tensor {where.tensor} of the trace", expected, f"shape {seen.shape}{_hint(seen, centre)}")
     with np.errstate(all="ignore"):
         return Findings((_judge(seen, equation, where, above, roomy=roomy),))
+
+
+def _hint(seen: Array, centre: Array) -> str:
+    """The way out, as a question, where the transpose would fit: of a square matrix nobody can tell."""
+    transposed = seen.ndim > 1 and seen.mT.shape == centre.shape
+    return ": is it another program's transpose? Then .T belongs behind its name, W=kernel.T" if transposed else ""
 
 
 def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bool) -> Row:

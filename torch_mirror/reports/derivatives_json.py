@@ -1,6 +1,7 @@
 """What was found of gradients written by hand, as JSON for programs. Pure functions: nothing is written or opened.
 
-``check.schema.json`` beside this file describes it (JSON Schema, draft 2020-12); ``schema`` is the number of the form.
+``check.schema.json`` beside this file describes it (JSON Schema, draft 2020-12), and a list of such verdicts, as the
+command writes it; ``schema`` is the number of the form.
 Rows, faults and lines are objects with the names that told.py gives their parts. JSON has no infinity and no NaN: such
 a number is the string "inf", "-inf" or "nan", which ``float`` reads back.
 """

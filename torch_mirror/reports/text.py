@@ -128,6 +128,12 @@ def _worst(row: Row) -> str:
 
 
 def _first(f: Finding, digits: int) -> list[str]:
+    if f.check == "trajectory":  # of two runs, and of no element
+        amplified = f"{f.expected:.3g} is their distance before it, amplified"
+        return [
+            f"first wrong: {_where(f)}, {f.check} check",
+            f"  the free runs are {f.seen:.3g} apart, of which {amplified}; the rest is {_times(f)}",
+        ]
     return [
         f"first wrong: {_where(f)}, {f.check} check; {f.outside} of {_count(f.size, 'element')} outside",
         f"  {_element(f)}: seen {f.seen:.{digits}g}, expected {f.expected:.{digits}g}",

@@ -36,6 +36,26 @@ both = {"a": net, "b": net}
 apart = {"one": replace(net, name="one"), "two": replace(net, name="two")}
 """
 
+SPLIT = """
+import numpy as np
+from torch import nn
+from reference import SGD, Experiment
+from torch_mirror import session
+from parts.layer import factor
+
+def mine(p, x, t):
+    d = x @ p["W"] - t
+    return (d ** 2).mean(), {"W": x.T @ factor(2 * d / d.size)}
+
+draw = np.random.default_rng(0)
+p, x, t = {"W": draw.normal(size=(3, 2))}, draw.normal(size=(5, 3)), draw.normal(size=(5, 2))
+
+def using(e):
+    return session(e, nn.Linear(3, 2, bias=False).double(), {"W": "weight.T"}, nn.MSELoss())
+
+split = Experiment(mine, p, x, t, None, SGD(0.1), steps=3, name="split"), using
+"""
+
 NOTHING = written(Baseline({"numpy": "2.4.6"}, ()))
 """A baseline of no run."""
 
@@ -134,6 +154,44 @@ def test_a_widened_bound_is_a_regression_here_and_elsewhere(folder: Path, monkey
     passed = gate(*names)
     assert (passed.exit_code, passed.output.splitlines()[-1]) == (0, "gate: passed, 6 runs, nothing became worse")
     assert passed.output.startswith("the environment has changed: ")
+
+
+def test_a_new_baseline_tells_what_it_takes_in_and_nothing_fails() -> None:
+    assert gate("--update", "mine.py:net", "linear-batch").exit_code == 0
+    taken = gate("--update", "mine.py:apart", "mine.py:net", "--steps", "3")
+    said = taken.output.splitlines()
+    assert taken.exit_code == 0
+    assert said[-2:] == ["gate: 5 runs, 5 changed", "b.txt is written"]
+    assert "    it is new" in said
+    assert "    it was not judged: it is taken out of the baseline" in said
+    assert "FAILS" not in taken.output
+    assert "failed" not in taken.output
+    assert "--update" not in taken.output
+    assert gate("--update", "mine.py:apart", "mine.py:net", "--steps", "3", "-q").output == (
+        "gate: 3 runs, nothing changed\nb.txt is written\n"
+    )
+
+
+def test_a_fault_in_another_file_is_shown_there(folder: Path) -> None:
+    """Its words stand together, indented as verify prints them, and no row that is wrong is said to be blinder."""
+    (folder / "parts").mkdir()
+    (folder / "parts" / "__init__.py").touch()
+    (folder / "parts" / "layer.py").write_text("def factor(d):\n    return d * 1\n", encoding="utf-8")
+    (folder / "mine.py").write_text(SPLIT, encoding="utf-8")
+    assert gate("--update", "mine.py:split").exit_code == 0
+    (folder / "parts" / "layer.py").write_text("def factor(d):\n    return d * 1.5\n", encoding="utf-8")
+    for name in ("parts", "parts.layer"):  # as in a process of its own
+        del sys.modules[name]
+    result = gate("mine.py:split", "--github", "--markdown", "a.md")
+    lines = result.output.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("    first wrong: dW, step 0"))
+    assert lines[first + 1].startswith("      element ")
+    assert any(line.lstrip().startswith("wrong from") and "layer.py:2" in line for line in lines[first:])
+    assert "blinder" not in result.output
+    assert "headroom" not in result.output
+    assert "    0 elements" not in result.output
+    assert any(line.startswith("::error file=parts/layer.py,line=2,title=") for line in lines)
+    assert "<br>&nbsp;&nbsp;element " in (folder / "a.md").read_text()
 
 
 def test_runs_that_are_missing_or_new_fail() -> None:

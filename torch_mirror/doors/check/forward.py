@@ -123,7 +123,7 @@ def _causes(
             return ()
         number = right.settled()
         radius = number.slack * np.asarray(number.radius) * (1 + compared.DEEPEST * number.format.u)
-        return causes_of_value("the module", name, right, Number(theirs, radius, number.format), others)
+        return causes_of_value("the module", name, right, Number(theirs, radius, number.format), others).causes
 
 
 def _twin(module: nn.Module, leaves: Mapping[str, Array], names: Mapping[str, str]) -> nn.Module:

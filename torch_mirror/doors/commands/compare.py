@@ -21,8 +21,8 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 def compare(context: click.Context, /, first: Path, second: Path) -> None:
     """Say what differs between two reports of verify or certify.
 
-    A.json and B.json are what --json wrote. Told are verdicts, headroom, resolution, every other number of a row, and
-    rows and runs that only one of them has; seconds are no difference. What the reports were made with is told on
+    A.json and B.json are what their --json wrote. Told are verdicts, headroom, resolution, every other number of a row,
+    and rows and runs that only one of them has; seconds are no difference. What the reports were made with is told on
     standard error, where it differs, and counts for nothing. Exit status 0 if nothing differs, 1 if something does, 2
     for bad usage or input.
     """
@@ -46,6 +46,20 @@ class Report(NamedTuple):
     made_with: dict[str, Any]
 
 
+def _whose(text: str) -> str:
+    """The command of ours that wrote it, where it is neither verify nor certify; "" where nobody knows."""
+    import json
+
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    one = whole[0] if isinstance(whole, list) and whole else whole
+    keys = one.keys() if isinstance(one, dict) else ()
+    marks = {"check": {"subject", "faults"}, "gate": {"passed", "environment", "runs"}, "selftest": {"networks"}}
+    return next((name for name, its in marks.items() if its <= {*keys}), "")
+
+
 def _read(path: Path) -> Report:
     """The report in a file. Raises InputError, naming the file, where it holds none."""
     import json
@@ -55,13 +69,16 @@ def _read(path: Path) -> Report:
 
     try:
         text = path.read_text(encoding="utf-8")
-        certificates = read(text)
+        whose = _whose(text)
+        certificates = [] if whose else read(text)
     except OSError as error:
         raise InputError(f"file {path}", "one that can be read", error.strerror) from error
     except UnicodeDecodeError as error:
         raise InputError(f"file {path}", "a report in JSON", "bytes that are no text") from error
     except InputError as error:
         raise InputError(f"file {path}: {error.what}", error.expected, error.came) from error
+    if whose:
+        raise InputError(f"file {path}", "a report of verify or certify", f"one of {whose}")
     whole = json.loads(text)
     threads = whole.get("threads", {})
     versions = whole.get("versions", {})

@@ -114,7 +114,8 @@ def gate(
         check_distinct(claims)
         now = Baseline(surroundings(), tuple(claims))
         comparison = compare.compare(now if before is None else before, now, headroom_factor)
-        for verdict, line in words.lines(comparison, quiet=quiet):
+        taken = update and all_right(claims)
+        for verdict, line in words.lines(comparison, quiet=quiet, taken=taken):
             say("", line, verdict)
         if written_to is not None:
             write_baseline(baseline, written_to, before, now)
@@ -122,9 +123,10 @@ def gate(
         write_comparison({name: path for name, path in wanted.items() if name not in PAGES}, comparison)
         write_reports(pages, [one.certificate for one in both], comparison)
         if github:
+            from torch_mirror.doors.sources import theirs
             from torch_mirror.reports.gate import github as annotations
 
-            for line in annotations.lines(comparison, {run.name: name for name, run in runs}):
+            for line in annotations.lines(comparison, {run.name: name for name, run in runs}, theirs()):
                 command_to_github(line)
     context.exit(0 if (all_right(claims) if update else comparison.passed) else 1)
 

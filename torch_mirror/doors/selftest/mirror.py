@@ -147,7 +147,7 @@ def _named(e: Experiment, wrong: Wrong, target: Target, using: Using) -> tuple[N
 
     def causes(e: Experiment) -> tuple[str, ...]:
         trace = train(e, using=planted_in(e, using(e), target, planting(wrong, target)))
-        return causes_of_gradients(e, trace, wrong.steps - 1)
+        return causes_of_gradients(e, trace, wrong.steps - 1).causes
 
     found = causes(e)
     if not found and not (wrong.causes and _goes_on(e, wrong, target, using)):

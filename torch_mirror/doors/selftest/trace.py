@@ -57,7 +57,7 @@ def _of_numpy(said: str) -> bool:
 def _named(e: Experiment, wrong: Wrong, target: Target) -> tuple[Named, str]:
     def causes(e: Experiment) -> tuple[str, ...]:
         trace = reference.train(e, plant=through(planting(wrong, target)))
-        return causes_of_gradients(e, trace, wrong.steps - 1)
+        return causes_of_gradients(e, trace, wrong.steps - 1).causes
 
     found = causes(e)
     return graded(found, lambda: causes(elsewhere_of(e))), in_short(found)

@@ -152,7 +152,7 @@ def _mirrors(e: Experiment, wrong: WrongStep, made: Any, using: Using) -> tuple[
         trace = train(e, using=stepped_by(e, using(e), made))
         found = certify(e, trace, explain=False).first
         steps = () if found is None else range(found.step, e.steps)  # a state that is not there shows in the step after
-        return next((causes for step in steps if (causes := causes_of_update(e, trace, step))), ())
+        return next((causes for step in steps if (causes := causes_of_update(e, trace, step).causes)), ())
 
     return _graded(wrong, causes(wide), lambda: causes(elsewhere_of(wide)))
 

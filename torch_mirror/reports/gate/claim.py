@@ -11,6 +11,9 @@ from torch_mirror.reports.text import details
 DIGITS = 4
 """Significant digits of what is kept: enough to tell a factor, few enough to read."""
 
+INDENT = "    "
+"""What stands before each line about a certificate: what is told of it keeps the rest of its indentation."""
+
 FACTOR = 10
 """The same of what a doubt goes by, which may be a factor of 1.000001."""
 
@@ -68,7 +71,7 @@ class Baseline(NamedTuple):
 
 def claim_of(c: Certificate, prints: Iterable[Print] = (), timelines: Iterable[Timeline] = ()) -> Claim:
     """What is kept of a certificate; a certified one is not explained."""
-    why = () if c.verdict == "certified" else tuple(line.strip() for line in details(c))
+    why = () if c.verdict == "certified" else tuple(line.removeprefix(INDENT) for line in details(c))
     figures = tuple(figure(row) for row in c.rows)
     distance = None if c.end_distance is None else short(c.end_distance)
     bits = tuple(prints), tuple(timelines)

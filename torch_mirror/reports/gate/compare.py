@@ -143,7 +143,8 @@ def _of_rows(then: Claim, now: Claim, rule: _Rule, factor: float) -> Iterator[Ch
     for place, g in after.items():
         if place not in before:
             doubt = _doubted(g)
-            yield _row("newly judged", g, f"{g.judged} elements that the baseline does not have")
+            if g.judged:
+                yield _row("newly judged", g, f"{g.judged} elements that the baseline does not have")
         else:
             doubt = _doubted(g) if before[place].doubt is None else _doubt_grew(before[place], g, factor)
             yield from rule(before[place], g)
@@ -157,12 +158,19 @@ def _same(then: Claim, now: Claim, factor: float) -> _Rule:
     def rule(f: Figure, g: Figure) -> Iterator[Change]:
         if g.judged < f.judged:
             yield _fewer(f, g)
+        if _outside(g):
+            return  # it is refuted, which says all: its radii are those of wrong numbers
         yield from _coarser(f, g, room)
         if not g.bound and g.headroom > factor * f.headroom:  # of a bound nobody knows whether it is reached
             words = f"headroom {_from_to(f.headroom, g.headroom)}, of which 1 is the whole radius"
             yield _row("headroom", g, words, f.headroom, g.headroom)
 
     return rule
+
+
+def _outside(g: Figure) -> bool:
+    """Whether some element is outside its radius: then the row is refuted. Of NaN nobody says that it is within."""
+    return not (g.bound or g.headroom <= 1)
 
 
 def _elsewhere(f: Figure, g: Figure) -> Iterator[Change]:
@@ -253,7 +261,7 @@ def _over_rows(then: Claim, now: Claim, factor: float) -> Iterator[Change]:
 def growth(then: Claim, now: Claim) -> tuple[float, float]:
     """By how much, or more, the resolution of a quarter of a run's local checks grew, and half of its headrooms."""
     after = {f.place: f for f in now.figures}
-    pairs = [(f, after[f.place]) for f in then.figures if f.place in after]
+    pairs = [(f, g) for f in then.figures if (g := after.get(f.place)) is not None and not _outside(g)]
     resolutions = ((f.resolution, g.resolution) for f, g in pairs if f.check == "local")
     return _grown(resolutions, 0.25), _grown(((f.headroom, g.headroom) for f, g in pairs), 0.5)
 

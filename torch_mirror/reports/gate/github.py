@@ -8,39 +8,44 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 from torch_mirror.reports.gate.compare import Comparison, Outcome
-from torch_mirror.reports.gate.words import summary, told
+from torch_mirror.reports.gate.words import explained, summary
 from torch_mirror.visible import visible
 
 LINE = re.compile(r"(\S+\.py):([0-9]+)\b")
 """A line of a source, as a certificate's words have it: the file is without its folder."""
 
 
-def lines(comparison: Comparison, asked: Mapping[str, str]) -> Iterator[str]:
+def lines(comparison: Comparison, asked: Mapping[str, str], sources: Mapping[str, str] = {}) -> Iterator[str]:
     """An error for each run that fails, a notice for each that has changed.
 
-    asked: by the name of a run, what the command line calls it. FILE:OBJECT tells where the file is.
+    asked: by the name of a run, what the command line calls it. FILE:OBJECT tells where the file is. sources: the paths
+    of the user's other files, by their names alone, as a certificate's words have them.
     """
     for o in comparison.outcomes:
         if o.changes:
             file, _, _ = asked.get(o.name, o.name).rpartition(":")
-            yield _annotation(o, file if file.endswith(".py") else "")
+            yield _annotation(o, file if file.endswith(".py") else "", sources)
     if not comparison.outcomes:
         yield f"::error title=torch-mirror gate::{_data(summary(comparison))}"
 
 
-def line_of(o: Outcome, file: str) -> int:
-    """The line of this file that a run's words lay the fault at: the first wrong one, if they say which is; else 1."""
+def place_of(o: Outcome, path: str, sources: Mapping[str, str]) -> tuple[str, int]:
+    """The file and the line that a run's words lay the fault at: the first wrong one, if they say which is.
+
+    Else the first that they name; where they name none, the first line of the run's own file.
+    """
     wrong = [line for line in o.why if "wrong from" in line]
-    found = [int(number) for line in (*wrong, *o.why) for name, number in LINE.findall(line) if name == file]
-    return next(iter(found), 1)
+    known = {**sources, PurePath(path).name: path}
+    found = [(known[name], int(n)) for line in (*wrong, *o.why) for name, n in LINE.findall(line) if name in known]
+    return next(iter(found), (path, 1))
 
 
-def _annotation(o: Outcome, path: str) -> str:
+def _annotation(o: Outcome, path: str, sources: Mapping[str, str]) -> str:
     kind = "notice" if o.passed else "error"
-    file = PurePath(path)
-    where = f"file={_property(file.as_posix())},line={line_of(o, file.name)}," if path else ""
+    file, line = place_of(o, path, sources)
+    where = f"file={_property(PurePath(file).as_posix())},line={line}," if path else ""
     title = _property(f"torch-mirror gate: {o.name} {o.dtype}")
-    said = "\n".join(map(visible, (*told(o), *o.why[1:])))
+    said = "\n".join(map(visible, explained(o)))
     return f"::{kind} {where}title={title}::{_data(said)}"
 
 

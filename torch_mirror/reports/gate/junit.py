@@ -6,7 +6,7 @@ XML 1.0 has no place for most control characters (section 2.2, Char), not even e
 from xml.sax.saxutils import escape, quoteattr
 
 from torch_mirror.reports.gate.compare import Comparison, Outcome
-from torch_mirror.reports.gate.words import summary, told
+from torch_mirror.reports.gate.words import explained, summary
 from torch_mirror.visible import visible
 
 
@@ -30,7 +30,7 @@ def _passed(o: Outcome, comparison: Comparison) -> bool:
 
 
 def _case(o: Outcome, comparison: Comparison) -> list[str]:
-    said = "\n".join(map(_text, (*told(o), *o.why[1:])))
+    said = "\n".join(map(_text, explained(o)))
     head = f"  <testcase classname=\"torch-mirror.gate\" name={_attribute(f'{o.name} {o.dtype}'.strip())}"
     if not _passed(o, comparison):
         message = next((c.words for c in o.changes if c.fails), o.name)

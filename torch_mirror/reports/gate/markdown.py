@@ -1,7 +1,7 @@
 """A comparison in Markdown, as GitHub shows it in the summary of a job, which has room for one MiB."""
 
 from torch_mirror.reports.gate.compare import Comparison, Outcome
-from torch_mirror.reports.gate.words import heading, summary, told
+from torch_mirror.reports.gate.words import explained, heading, summary
 from torch_mirror.visible import visible
 
 ROOM = 1 << 20
@@ -23,15 +23,16 @@ def document(comparison: Comparison) -> str:
 
 
 def _row(o: Outcome, *, same: bool) -> str:
-    words = "<br>".join(_cell(line) for line in (heading(o, same=same), *told(o), *o.why[1:]))
+    words = "<br>".join(_cell(line) for line in (heading(o, same=same), *explained(o)))
     return f"| {_cell(o.name)} | {_cell(o.dtype)} | {o.verdict} | {o.judged} | {words} |"
 
 
 def _cell(text: str) -> str:
-    """Text that means itself, on one line of a table."""
+    """Text that means itself, on one line of a table; what is indented stays so."""
+    indent = "&nbsp;" * (len(text) - len(text.lstrip(" ")))
     for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("*", "&#42;")):
         text = text.replace(sign, name)
-    return " ".join(visible(text).replace("_", "&#95;").replace("[", "&#91;").split())
+    return indent + " ".join(visible(text).replace("_", "&#95;").replace("[", "&#91;").split())
 
 
 def _fitting(text: str) -> str:

@@ -54,7 +54,7 @@ def probe_of(case: Case, named: Mapping[str, float]) -> Probe:
 
 def _moved_number(name: str, c: float) -> float:
     """Between 0 and 1 it stays there."""
-    share = zlib.crc32(name.encode()) % 997 / 997
+    share = zlib.crc32(name.encode(errors="surrogatepass")) % 997 / 997
     return c ** (1.2 + 0.4 * share) if 0 < c < 1 else c * (1.1 + 0.7 * share)
 
 
