@@ -100,7 +100,7 @@ def test_what_is_no_single_edit_has_no_cause(name: str, dtype: str) -> None:
     """A tenth of a sine on top of the fault: nothing is named in its stead."""
     f, theirs, _ = FINE[name]
     (said,) = why(f, lambda z: theirs(z) + 0.1 * torch.sin(7 * z), dtype)
-    assert said.startswith(("cause: no single edit of the right equation explains it (", "cause: none was found within "))
+    assert said.startswith(("cause: no single edit of the right equation explains it", "cause: none was found within"))
 
 
 class TwoLayers:

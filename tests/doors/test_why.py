@@ -164,7 +164,7 @@ def squashed(y: Tensor, t: Tensor) -> Tensor:
 
 def test_where_no_cause_is_found_it_is_said() -> None:
     told = said(verify(experiment("float64"), using=by(squashed)))
-    assert told.startswith(("cause: no single edit of the right equation explains it (", "cause: none was found within "))
+    assert told.startswith(("cause: no single edit of the right equation explains it", "cause: none was found within"))
     own = Own(lambda p, g: {name: p[name] - 0.1 * g[name] for name in p}, elementwise=True)
     told = said(verify(experiment("float64", optimizer=own), using=by(mse, sgd(0.3))))
     assert told == "cause: none is sought of an update by Own, but of one by SGD, Adam, RMSprop, Adagrad"

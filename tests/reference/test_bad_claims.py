@@ -167,7 +167,7 @@ def ticking(p: Any, g: Any, state: Any) -> Any:
         (lambda p, _: {**p, "b": p["b"][None]}, None, r"tensor b after an update: expected shape \(2,\)"),
         (by_keyword, None, r"update: expected a function \(p, gradients\)"),
         (Remembering(), None, "tensor W after an update: expected to be the same"),
-        (lambda p, _, __: p, lambda p: {"W": p["W"]}, "state W of the optimizer: expected a name that no parameter has"),
+        (lambda p, _, __: p, lambda p: {"W": p["W"]}, "state W of the optimizer: expected a name that no param"),
         (counting, lambda _: {"count": 0}, "state count of the optimizer: expected an array if it changes"),
         (counting, lambda _: {"count": 0.0}, "state count of the optimizer: expected an array, got float"),
         (lambda p, _: p / 0, None, "the optimizer: expected to run .*, got TypeError"),

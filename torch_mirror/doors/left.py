@@ -41,7 +41,7 @@ class Left:
         def note() -> None:
             self._of[weight] = gradient_of_weight(weight)
 
-        queue = torch.autograd.Variable._execution_engine.queue_callback  # type: ignore[attr-defined]  # noqa: SLF001 - torch has no public word for the end of backward(); its own FSDP uses this
+        queue = torch.autograd.Variable._execution_engine.queue_callback  # noqa: SLF001 - torch has no public word for the end of backward(); its own FSDP uses this
         queue(lambda: queue(note))  # behind all that is queued by now, such as DistributedDataParallel's mean
 
     def is_taken(self, weight: Tensor) -> bool:

@@ -67,8 +67,10 @@ def recording(
     states: where torch keeps each part of the reference optimizer's state, {"m": "exp_avg"}; known for torch's own
             kinds of which there is a reference
 
-    The loop, the module and the optimizer are not changed. Of a module that is wrapped (DistributedDataParallel) give
-    the one inside. Raises InputError or UnknownNameError for what does not fit together.
+    The loop, the module and the optimizer are not changed. Before ``optimizer.step()`` it may say ``run.loss(loss)``,
+    and ``run.gradients()`` where the gradients are what the experiment calls so, before they are clipped. Of a module
+    that is wrapped (DistributedDataParallel) give the one inside. Raises InputError or UnknownNameError for what does
+    not fit together.
     """
     if not isinstance(module, nn.Module):
         raise InputError("module", "a torch.nn.Module", type(module).__name__)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner
+from joblib.externals.loky import get_reusable_executor
 
 from reference.errors import InputError
 from torch_mirror.doors.cli import cli
@@ -315,7 +316,7 @@ def test_no_more_is_handed_out_than_the_queue_of_a_pool_has_room_for(
     room: list[int] = []
 
     def watched(**options: Any) -> Any:
-        executor = pool(**options)
+        executor = get_reusable_executor(**options)
         futures: list[Any] = []
         submit = executor.submit
 
@@ -328,7 +329,6 @@ def test_no_more_is_handed_out_than_the_queue_of_a_pool_has_room_for(
         executor.submit = counted
         return executor
 
-    pool = workers.get_reusable_executor
     monkeypatch.setattr(workers, "get_reusable_executor", watched)
     units = [Unit(str(i), print, str(folder)) for i in range(9)]
     monkeypatch.setattr(workers, "_noted", squared)

@@ -124,6 +124,7 @@ def test_a_file_that_was_cut_is_told(left: int) -> None:
         ("torch local", "torch global", "expected a known side and check"),
         ("1000+0", "1000", "two counts"),
         ("1000+0", "0+0", "expected the sum of its lines, as --update wrote them"),
+        ("z torch local", "%FFz torch local", "expected the sum of its lines, as --update wrote them"),
         ("apart 1e-14", "apart 1e-13", "expected the sum of its lines, as --update wrote them"),
         ("numpy = 2.4.6", "numpy = 2.4.7", "expected the sum of its lines, as --update wrote them"),
         ("environment numpy = 2.4.6", "environment numpy = 1\nenvironment numpy = 2", "part of the environment once"),

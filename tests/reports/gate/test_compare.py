@@ -1,5 +1,6 @@
 """What the gate says of each change, in the same environment and in another one, and of nothing else."""
 
+import math
 from pathlib import Path
 from typing import get_args
 
@@ -8,7 +9,7 @@ import pytest
 from tests.reports.gate.made import CLAIM, DOUBT, FIGURES, HERE, PRINTS, THERE, baseline, with_row
 from torch_mirror.judge.findings import Doubt, Row
 from torch_mirror.judge.verdict import Certificate
-from torch_mirror.reports.gate.claim import Claim, claim_of
+from torch_mirror.reports.gate.claim import Claim, Figure, claim_of
 from torch_mirror.reports.gate.compare import TELLS_ONLY, Comparison, Kind, compare
 from torch_mirror.reports.gate.digits import packed
 from torch_mirror.reports.gate.prints import LOW, Timeline
@@ -211,6 +212,30 @@ def test_the_timeline_of_a_side_narrows_the_step_of_its_tensors(chain: str, said
     z = PRINTS[0]._replace(whole="CCCCCCCC", chain="ABCxxx")
     now = CLAIM._replace(prints=(z, PRINTS[1]), timelines=(Timeline("torch", chain),))
     assert changes(now, HERE) == [("bits", f"z, torch: bits changed {said}")]
+
+
+@pytest.mark.parametrize("headroom", [1e9, math.inf, math.nan])
+@pytest.mark.parametrize("environment", [HERE, THERE])
+def test_of_a_row_that_is_wrong_nothing_else_is_told(headroom: float, environment: dict[str, str]) -> None:
+    """Its resolution is one of wrong numbers: no check became blinder. The run fails by its verdict."""
+    why = ("first wrong: z", "  its value: seen 1, expected 2", "also refuted:", "  dW")
+    wrong = {"headroom": headroom, "resolution": 1.0}
+    now = with_row(0, **wrong)._replace(verdict="refuted", why=why)
+    assert changes(now, environment) == [("refuted", "first wrong: z")]
+    certified = with_row(0, **wrong)  # as where it is within the rounding of another form: then it is told as ever
+    assert environment == THERE or [kind for kind, _ in changes(certified, environment)][:1] == ["resolution"]
+    found = compare(baseline(CLAIM), baseline(now._replace(figures=now.figures[1:])))
+    assert [line for _, line in lines(found)][1:-1] == [
+        "    first wrong: z", "      its value: seen 1, expected 2", "    also refuted:", "      dW",
+        "    z, torch, local: 1000 elements judged before, none now",
+    ]  # fmt: skip
+
+
+def test_a_new_row_of_which_nothing_was_judged_is_not_told() -> None:
+    one = "p, both, trajectory: 1 elements that the baseline does not have"
+    for judged, told in ((0, []), (1, [("newly judged", one)])):
+        new = Figure("p", "both", "trajectory", judged, 0, 0.0, True, None)
+        assert changes(CLAIM._replace(figures=(*CLAIM.figures, new)), HERE) == told
 
 
 def test_few_changes_of_a_kind_are_told_and_the_others_counted() -> None:

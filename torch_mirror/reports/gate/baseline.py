@@ -247,4 +247,7 @@ def _float(text: str, refuse: _Refuse) -> float:
 
 
 def _named(text: str) -> str:
-    return "" if text == "%" else unquote(text, errors="surrogatepass") if text.isascii() else text
+    try:
+        return "" if text == "%" else unquote(text, errors="surrogatepass") if text.isascii() else text
+    except UnicodeDecodeError:  # which nobody wrote: the sum of its lines says that they are others
+        return text

@@ -158,8 +158,8 @@ def _same(then: Claim, now: Claim, factor: float) -> _Rule:
     def rule(f: Figure, g: Figure) -> Iterator[Change]:
         if g.judged < f.judged:
             yield _fewer(f, g)
-        if _outside(g):
-            return  # it is refuted, which says all: its radii are those of wrong numbers
+        if _wrong(now, g):
+            return  # which is told: its radii are those of wrong numbers
         yield from _coarser(f, g, room)
         if not g.bound and g.headroom > factor * f.headroom:  # of a bound nobody knows whether it is reached
             words = f"headroom {_from_to(f.headroom, g.headroom)}, of which 1 is the whole radius"
@@ -168,9 +168,9 @@ def _same(then: Claim, now: Claim, factor: float) -> _Rule:
     return rule
 
 
-def _outside(g: Figure) -> bool:
-    """Whether some element is outside its radius: then the row is refuted. Of NaN nobody says that it is within."""
-    return not (g.bound or g.headroom <= 1)
+def _wrong(now: Claim, g: Figure) -> bool:
+    """Whether it is a row for which the run is refuted: some element is outside its radius, or NaN is its error."""
+    return now.verdict == "refuted" and not (g.bound or g.headroom <= 1)
 
 
 def _elsewhere(f: Figure, g: Figure) -> Iterator[Change]:
@@ -261,7 +261,7 @@ def _over_rows(then: Claim, now: Claim, factor: float) -> Iterator[Change]:
 def growth(then: Claim, now: Claim) -> tuple[float, float]:
     """By how much, or more, the resolution of a quarter of a run's local checks grew, and half of its headrooms."""
     after = {f.place: f for f in now.figures}
-    pairs = [(f, g) for f in then.figures if (g := after.get(f.place)) is not None and not _outside(g)]
+    pairs = [(f, g) for f in then.figures if (g := after.get(f.place)) is not None and not _wrong(now, g)]
     resolutions = ((f.resolution, g.resolution) for f, g in pairs if f.check == "local")
     return _grown(resolutions, 0.25), _grown(((f.headroom, g.headroom) for f, g in pairs), 0.5)
 
