@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from reference import SGD, ClippedByNorm, ClippedByValue, Experiment, Trace
-from tests.doors.test_recording import GRADIENTS, NAMES, OPTIMIZERS, experiment, started, verdict
+from tests.doors.test_recording import GRADIENTS, NAMES, OPTIMIZERS, experiment, recorded, started, verdict
 from torch_mirror import certify, recording
 from torch_mirror.reports.text import details
 
@@ -102,6 +102,27 @@ def test_a_right_loop_that_changes_its_gradients_is_certified(loop: Any, clips: 
     assert verdict(e, trace) == ("certified", None)
 
 
+@pytest.mark.parametrize("said", [False, True])
+def test_a_right_loop_that_scales_its_loss_is_certified(*, said: bool) -> None:
+    """As torch.amp.GradScaler does: the gradients of values are multiples then."""
+    e = experiment()
+    module = started(e)
+    own = OPTIMIZERS["SGD"][1](module.parameters())
+    x, t = (torch.tensor(a) for a in e.data)
+    with recording(module, own, NAMES, values={"z1": "0"}) as run:
+        for _ in range(e.steps):
+            own.zero_grad()
+            (1024 * nn.functional.mse_loss(module(x), t)).backward()
+            for gradient in [w.grad for w in module.parameters() if w.grad is not None]:
+                gradient.div_(1024)
+            if said:
+                run.gradients()
+            own.step()
+    trace = run.trace(e)
+    assert "z1" in trace.tensors
+    assert verdict(e, trace) == ("certified", None)
+
+
 def test_a_changed_gradient_is_judged_by_itself_where_the_loop_says_which_it_is() -> None:
     of_torch = OPTIMIZERS["SGD"][1]
     e = replace(experiment(), optimizer=ClippedByNorm(SGD(0.01), LARGEST))
@@ -120,6 +141,25 @@ def test_a_clipping_that_the_experiment_does_not_have_is_refuted(*, said: bool) 
     assert certificate.verdict == "refuted"
     words = "cause: none is sought, as the trace does not hold dW1, dW2, db1, db2"
     assert said or words in "\n".join(details(certificate))
+
+
+def test_a_right_reference_does_not_stray_where_its_gradient_is_left_out() -> None:
+    """Adam's 1 - 0.999**t cancels: Python rounds it in the equation and in its radius, so in what is exact as well."""
+
+    def doubled_rate(module: Any, optimizer: Any, x: Any, t: Any, step: int, _: Any) -> None:
+        optimizer.param_groups[0]["lr"] = 0.01 if step < 4 else 0.02
+        optimizer.zero_grad()
+        (2 * nn.functional.mse_loss(module(x), t)).backward()
+        for gradient in [w.grad for w in module.parameters() if w.grad is not None]:
+            gradient.div_(2)
+        optimizer.step()
+
+    e = experiment(optimizer="Adam")
+    certificate = certify(e, recorded(e, "Adam", doubled_rate))
+    assert certificate.first is not None
+    assert certificate.first.step == 4
+    assert certificate.ruling is not None
+    assert certificate.ruling.verdict == "the mirror strays"
 
 
 def test_another_clipping_is_laid_at_the_update() -> None:

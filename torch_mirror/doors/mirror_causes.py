@@ -164,6 +164,8 @@ def told_in_words(
     """
     if told.facts:  # a NaN or an infinity: what is born there is all that is wrong with it
         return Told(told.facts)
+    if told.complete and not told.tried:
+        return Told()  # nothing that was asked of is wrong, as of a gradient on the way where the parameters' are right
     if told.unexplained or not told.findings:
         late = f"none was found within {causes.BUDGET:g} seconds"  # how many were tried differs from run to run
         return Told(why=causes.unexplained(told, right) if told.complete else late)

@@ -12,8 +12,9 @@ Gradients are copied where ``backward()`` ends, and once more where the step tak
 last bit, these are the gradients of the step. Where they are not, as after ``clip_grad_norm_``, nobody but the loop's
 author knows which of the two the experiment means: a clipping belongs to its update, a division by the number of
 accumulated batches to its gradient. That gradient is left out of the trace, so that ``certify`` judges the update from
-the values on, what changed the gradient included: this holds under either reading. A loop that says
-``run.gradients()`` where they are what the experiment calls so has them judged by themselves.
+the values on, what changed the gradient included: this holds under either reading. So are the gradients of values, as
+the loss itself may have been scaled for it. A loop that says ``run.gradients()`` where they are what the experiment
+calls so has those of the parameters judged by themselves.
 
 Values are those of the last forward pass before the step that torch records gradients of; those in half precision, as
 under autocast, are left out, as no radii are known of them. Where a module is called
@@ -112,10 +113,14 @@ class _Start(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What a step has: its gradients by parameter, None where it is not known, and what was seen before it."""
+    """What a step has: its gradients by parameter, None where it is not known, and what was seen before it.
+
+    as_left: whether backward() left all of them so. Else those of values may be multiples of what the experiment has.
+    """
 
     gradients: dict[str, Array | None]
     seen: _Seen
+    as_left: bool
 
 
 class Recording:
@@ -182,16 +187,16 @@ class Recording:
             expected = "optimizer.step() without a closure: gradients are looked at before the step"
             raise InputError("recording", expected, "one with a closure")
         self._starts.append(self._start())
-        self._steps.append(_Step(self._gradients(), self._since))
+        self._steps.append(self._step())
         self._since = _Seen()
         self._left.forget()
 
-    def _gradients(self) -> dict[str, Array | None]:
-        """Of the step that begins now: those that were said, or those that it takes as backward() left them."""
-        if self._since.gradients_said is not None:
-            return {**self._since.gradients_said}
-        at, taken = self._places(), self._left.is_taken
-        return {name: _gradient(place) if taken(place.weight) else None for name, place in at.items()}
+    def _step(self) -> _Step:
+        """The step that begins now: its gradients were said, or else it takes them as backward() left them."""
+        at, said = self._places(), self._since.gradients_said
+        taken = {name: self._left.is_taken(place.weight) for name, place in at.items()}
+        known = {name: _gradient(place) if taken[name] else None for name, place in at.items()}
+        return _Step(known if said is None else {**said}, self._since, all(taken.values()))
 
     def before_forward(self, _module: nn.Module, _inputs: Any) -> None:
         """A hook that looks at the parameters there are: a loop may have put one in the place of another."""
@@ -234,7 +239,8 @@ class Recording:
         rows |= {str(gradient_of(e.slots, name)): [step.gradients[name] for step in self._steps] for name in start}
         for name in sorted({name for step in self._steps for name in step.seen.values} & e.slots.keys()):
             rows[name] = [_one(step.seen.values.get(name, [])) for step in self._steps]
-            rows[str(gradient_of(e.slots, name))] = [_one(step.seen.gradients.get(name, [])) for step in self._steps]
+            gradients = (step.seen.gradients.get(name, []) if step.as_left else () for step in self._steps)
+            rows[str(gradient_of(e.slots, name))] = [_one(some) for some in gradients]
         known = {name: slot.shape for name, slot in e.slots.items()}
         whole = {name: some for name, some in rows.items() if name in known and all(a is not None for a in some)}
         return Trace(

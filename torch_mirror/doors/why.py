@@ -95,7 +95,7 @@ def _of_the_mirror(e: Experiment, seen: Evidence) -> "Told":
 
     updated = e.slots[seen.finding.tensor].role in {"parameter", "state"}
     missing = [g for name in named(e.parameters) if (g := str(gradient_of(e.slots, name))) not in seen.trace.tensors]
-    if updated and missing:
+    if missing:
         way_out = "run.gradients() notes it, in a loop under recording"
         return Told(why=f"none is sought, as the trace does not hold {', '.join(missing)} ({way_out})")
     if updated and e.dtype != np.float64:

@@ -3,8 +3,9 @@
 A refutation says that a trace and an equation contradict each other at one element. Three numbers are
 computed there, from the trace's own:
 
-    E   the equation in exact arithmetic, on the operands that the trace holds; of an update its constants are as
-        Python rounds them, which the radius is about as well (1 - 0.999**t cancels)
+    E   the equation in exact arithmetic, on the operands that the trace holds; of an update, also of one whose
+        gradient the trace does not hold, its constants are as Python rounds them, which the radius is about as well
+        (1 - 0.999**t cancels)
     D   the derivative of the reference's own forward and loss by the value whose gradient the tensor is:
         difference quotients in exact arithmetic (derivative.py), in which neither the hand-written
         backward nor autograd has a part
@@ -196,7 +197,7 @@ def _rule(case: Case, by: Exact) -> Ruling:
     ball = as_ball(equation(case, balls(fmt)), fmt)  # whole numbers are not lifted: such as the rows of an identity
     own = np.asarray(equation(case, floats()), fmt.dtype)
     radius = np.maximum(np.broadcast_to(ball.radius, case.seen.shape), of_other_forms(case))
-    system = exact_arrays(by) if case.kind == "update" else exact(by)
+    system = exact_arrays(by) if case.kind in ("update", "implied gradient") else exact(by)
     local = _Local(by.array(equation(case, system)), radius)
     room = _room(case, by, local.radius[at])
     strays = _strays(by, case.seen[at], local.exact[at], room)
