@@ -112,7 +112,7 @@ def test_a_right_loop_that_scales_its_loss_is_certified(*, said: bool) -> None:
     with recording(module, own, NAMES, values={"z1": "0"}) as run:
         for _ in range(e.steps):
             own.zero_grad()
-            (1024 * nn.functional.mse_loss(module(x), t)).backward()
+            (1024 * nn.functional.mse_loss(module(x), t)).backward()  # type: ignore[no-untyped-call]  # untyped in torch
             for gradient in [w.grad for w in module.parameters() if w.grad is not None]:
                 gradient.div_(1024)
             if said:
@@ -149,7 +149,7 @@ def test_a_right_reference_does_not_stray_where_its_gradient_is_left_out() -> No
     def doubled_rate(module: Any, optimizer: Any, x: Any, t: Any, step: int, _: Any) -> None:
         optimizer.param_groups[0]["lr"] = 0.01 if step < 4 else 0.02
         optimizer.zero_grad()
-        (2 * nn.functional.mse_loss(module(x), t)).backward()
+        (2 * nn.functional.mse_loss(module(x), t)).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         for gradient in [w.grad for w in module.parameters() if w.grad is not None]:
             gradient.div_(2)
         optimizer.step()
