@@ -66,7 +66,7 @@ def segments(
     features: Any = getattr(module, "features", None) if once else None
     data = data if features is None else (features(data[0], note_constant), *data[1:])
     size = size or min(segment_steps(e), max(e.steps, 1))  # memory for a step is memory that is touched
-    hooks = None if using.train_step is None else Hooks(at)
+    hooks = None if using.train_step is None else Hooks(at, optimizer)
     caught = None if hooks is None else hooks.take
     check_trained((name, at[name]) for name in start if gradient_of(e.slots, name) in wanted)
     own_gradients = {own: at[of] for own, of in _gradients(e, start) if own in wanted}
@@ -121,7 +121,8 @@ def segments(
                     if name in gradients.of
                     else stacked(name, done[name], others, size, copy=rooms > 1)
                     for name in known
-                    if name in wanted and steps and (done[name] or name in gradients.of or e.objective.deferred)
+                    if name in wanted and steps and (hooks is None or name not in hooks.unclear(own_gradients))
+                    if done[name] or name in gradients.of or e.objective.deferred
                 },
                 first,
                 {name: state.kept(steps) for name, state in states.items()},

@@ -106,19 +106,35 @@ def _room(shape: tuple[int, ...], like: Tensor) -> Tensor:
 
 
 class Hooks:
-    """Gradients caught as torch accumulates them, for a training step that clears them itself."""
+    """Gradients caught as torch accumulates them, for a training step that clears them itself.
 
-    def __init__(self, places: Mapping[str, Place]) -> None:
+    changed: the weights whose gradient was another one when the optimizer stepped, as of a loop that clips or divides:
+    which of the two the experiment means nobody can know, so that neither is kept.
+    """
+
+    def __init__(self, places: Mapping[str, Place], optimizer: torch.optim.Optimizer) -> None:
         self.caught: dict[Tensor, Tensor] = {}
+        self.changed: set[Tensor] = set()
         self.handles = [
             place.weight.register_post_accumulate_grad_hook(self._catch)  # type: ignore[no-untyped-call]  # untyped in torch
             for place in places.values()
             if place.weight.requires_grad
         ]
+        self.handles.append(optimizer.register_step_pre_hook(self._compare))
 
     def _catch(self, weight: Tensor) -> None:
         if weight.grad is not None:
             self.caught[weight] = weight.grad.clone()
+
+    def _compare(self, *_: Any) -> None:
+        for weight, caught in self.caught.items():
+            now = weight.grad
+            if now is not None and not torch.equal(_dense(now).nan_to_num(), _dense(caught).nan_to_num()):
+                self.changed.add(weight)
+
+    def unclear(self, of: Mapping[str, Place]) -> set[str]:
+        """The names of these gradients that are not kept, as a step of the loop has changed one of them."""
+        return {name for name, place in of.items() if place.weight in self.changed}
 
     def take(self, weight: Tensor) -> Tensor | None:
         """The last gradient of this step."""
@@ -127,6 +143,10 @@ class Hooks:
     def remove(self) -> None:
         for handle in self.handles:
             handle.remove()
+
+
+def _dense(a: Tensor) -> Tensor:
+    return a.detach().to_dense() if a.is_sparse else a.detach()
 
 
 class Record:
