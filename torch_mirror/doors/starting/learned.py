@@ -113,12 +113,3 @@ def takes(found: Learned, added: Collection[str]) -> list[str]:
 def gives(found: Learned) -> str:
     """The dict of gradients that is returned."""
     return "{" + ", ".join(f'"{_key(leaf)}": {shown(slope)}' for leaf, slope in found.gradients.items()) + "}"
-
-
-def stop_at(names: Collection[str]) -> list[str]:
-    """Lines of the written function where a function of the file writes parameters, which a copy of lines cannot."""
-    if not names:
-        return []
-    what = f"{', '.join(names)}: written by a function before a gradient reads it, at other weights than the loss"
-    way = "update the parameters behind all gradients, and write this file anew"
-    return ["raise NotImplementedError(", f"    {what + ': '!r}", f"    {way!r}", ")"]
