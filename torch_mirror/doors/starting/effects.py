@@ -6,10 +6,8 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.source import Function, assigned
-
-INSIDE = "\0"
-"""Between a dict and its key, once params["W2"] is taken for a name by itself (``keyed``)."""
 
 
 class Setting(NamedTuple):

@@ -4,8 +4,9 @@ import ast
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.effects import INSIDE, keyed, read, stored
+from torch_mirror.doors.starting.effects import keyed, read, stored
 from torch_mirror.doors.starting.gradients import leaf_of
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.source import INPUTS, TARGETS, keys_in
 from torch_mirror.doors.starting.turns import shown
 

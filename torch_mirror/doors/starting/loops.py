@@ -7,11 +7,12 @@ import ast
 import builtins
 from collections.abc import Collection
 
-from torch_mirror.doors.starting.effects import INSIDE, loaded, stored
+from torch_mirror.doors.starting.effects import loaded, stored
 from torch_mirror.doors.starting.guesses import guessed_parameters
 from torch_mirror.doors.starting.learned import Learned, gives, learned, takes
 from torch_mirror.doors.starting.made import made_shapes
 from torch_mirror.doors.starting.plan import Plan
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.script import LOSSES, innermost
 from torch_mirror.doors.starting.sizes import Sizes, shapes_told, sizes_of
 from torch_mirror.doors.starting.source import Function, Source, arguments, returned

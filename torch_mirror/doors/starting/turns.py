@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.effects import (
-    INSIDE,
     Setting,
     changed,
     handed_on,
@@ -24,6 +23,7 @@ from torch_mirror.doors.starting.effects import (
     roots,
     setting_of,
 )
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.source import Function, assigned
 
 
