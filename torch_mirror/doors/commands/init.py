@@ -22,8 +22,8 @@ def init(context: click.Context, path: Path, origin: Path | None) -> None:
     weights, samples in columns. What it had to guess, such as the shapes of your data, says "a guess": put yours
     there where it does not run as it is. In a loop that trains, an update that stands before a gradient reads its
     parameter is named and stays, and so is a gradient that is never set back to 0. Exit status 1 where the written
-    file does not judge your network yet, as nothing was found in yours, a gradient has no parameter, or a function of
-    yours makes such an update; 2 where the file is there already.
+    file does not judge your network yet, as nothing was found in yours or a gradient has no parameter; 2 where the
+    file is there already.
     """
     with errors_without_traceback():
         from reference.errors import InputError

@@ -6,17 +6,20 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.source import Function, assigned
-
-INSIDE = "\0"
-"""Between a dict and its key, once params["W2"] is taken for a name by itself (``keyed``)."""
 
 
 class Setting(NamedTuple):
-    """What the lines around say. functions: of the file; holds: of a name the arrays that it stands for, or holds."""
+    """What the lines around say.
+
+    functions: of the file; holds: of a name the arrays that it stands for, or holds
+    shared:    whether the functions see the names of the lines, as those of a script do
+    """
 
     functions: Mapping[str, Function]
     holds: Mapping[str, frozenset[str]]
+    shared: bool = False
 
 
 def setting_of(functions: Mapping[str, Function], lines: Iterable[ast.stmt]) -> Setting:
@@ -183,18 +186,34 @@ def _by_call(call: ast.Call, setting: Setting) -> set[str]:
 
 
 def changed_outside(line: ast.AST, setting: Setting) -> set[str]:
-    """The names of the module that functions of the file change by themselves, where they are called."""
-    names = {ast.unparse(node.func) for node in ast.walk(line) if isinstance(node, ast.Call)}
-    found = set[str]()
-    for function in (setting.functions[name] for name in names if name in setting.functions):
-        nodes = [*ast.walk(function)]
-        outer = {n for node in nodes if isinstance(node, ast.Global) for n in node.names}
-        local = {a.arg for a in (*function.args.posonlyargs, *function.args.args)} | {
-            t.id for node in nodes for t, _ in assigned(node) if isinstance(t, ast.Name)
-        }
-        changes = {n for part in function.body for n in stored(part)}
-        found |= changes - (local - outer)
-    return found
+    """The names of a script that its functions change by themselves, where they are called."""
+    return {n for f in called(line, setting) for part in f.body for n in stored(part)} & read_outside(line, setting)
+
+
+def read_outside(line: ast.AST, setting: Setting) -> set[str]:
+    """The names of a script that its functions have from it, where they are called."""
+    return {name for f in called(line, setting) for name in outer_names(f)}
+
+
+def called(line: ast.AST, setting: Setting) -> list[Function]:
+    """The functions of a script that a line calls, and those that these call; none where the line is in a function."""
+    found, left = dict[str, Function](), [line] if setting.shared else []
+    while left:
+        names = {ast.unparse(n.func) for n in ast.walk(left.pop()) if isinstance(n, ast.Call)}
+        for name in names & {*setting.functions} - {*found}:
+            found[name] = setting.functions[name]
+            left.append(found[name])
+    return [*found.values()]
+
+
+def outer_names(function: Function) -> set[str]:
+    """The names that a function has from outside: those that it does not set, and those that it declares global."""
+    nodes = [*ast.walk(function)]
+    outer = {n for node in nodes if isinstance(node, ast.Global) for n in node.names}
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)} | {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return {*loaded(function)} - (own - outer)
 
 
 def handed_on(line: ast.stmt, setting: Setting) -> set[str]:

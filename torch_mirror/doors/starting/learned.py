@@ -4,8 +4,9 @@ import ast
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.effects import INSIDE, keyed, read, stored
+from torch_mirror.doors.starting.effects import keyed, read, stored
 from torch_mirror.doors.starting.gradients import leaf_of
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.source import INPUTS, TARGETS, keys_in
 from torch_mirror.doors.starting.turns import shown
 
@@ -113,12 +114,3 @@ def takes(found: Learned, added: Collection[str]) -> list[str]:
 def gives(found: Learned) -> str:
     """The dict of gradients that is returned."""
     return "{" + ", ".join(f'"{_key(leaf)}": {shown(slope)}' for leaf, slope in found.gradients.items()) + "}"
-
-
-def stop_at(names: Collection[str]) -> list[str]:
-    """Lines of the written function where a function of the file writes parameters, which a copy of lines cannot."""
-    if not names:
-        return []
-    what = f"{', '.join(names)}: written by a function before a gradient reads it, at other weights than the loss"
-    way = "update the parameters behind all gradients, and write this file anew"
-    return ["raise NotImplementedError(", f"    {what + ': '!r}", f"    {way!r}", ")"]

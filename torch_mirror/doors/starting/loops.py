@@ -7,11 +7,12 @@ import ast
 import builtins
 from collections.abc import Collection
 
-from torch_mirror.doors.starting.effects import INSIDE, loaded, stored
+from torch_mirror.doors.starting.effects import loaded, stored
 from torch_mirror.doors.starting.guesses import guessed_parameters
-from torch_mirror.doors.starting.learned import Learned, gives, learned, stop_at, takes
+from torch_mirror.doors.starting.learned import Learned, gives, learned, takes
 from torch_mirror.doors.starting.made import made_shapes
 from torch_mirror.doors.starting.plan import Plan
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.script import LOSSES, innermost
 from torch_mirror.doors.starting.sizes import Sizes, shapes_told, sizes_of
 from torch_mirror.doors.starting.source import Function, Source, arguments, returned
@@ -48,14 +49,13 @@ def _of(source: Source, f: Function) -> Plan | None:
     adapter = (
         f"# The lines are those of the loop of {f.name}: after an edit there, edit them here as well.",
         f"def loss_and_gradients({', '.join(['p', *data])}):",
-        *(f"    {line}" for line in (*stop_at(turn.stops), *takes(own, turn.added), *settings)),
+        *(f"    {line}" for line in (*takes(own, turn.added), *settings)),
         *(f"    {text}" for line in kept for text in ast.unparse(_Outer(elsewhere).visit(line)).splitlines()),
         f"    return loss, {gives(own)}",
     )
     plan = Plan(
         f"{f.name}, whose loop has the loss and the gradients of {', '.join(own.leaves)}", "loss_and_gradients", [],
         data, [*source.functions.values()], own.leaves, shapes_told(f), adapter=adapter, said=turn.said,
-        stopped=bool(turn.stops),
     )  # fmt: skip
     sizes = _sizes(source, before, own.roots)
     return guessed_parameters(plan, [f], "p", own.leaves, sizes, made_shapes(before, own, sizes))

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from torch_mirror.doors.starting.effects import INSIDE
 from torch_mirror.doors.starting.learned import Learned
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.sizes import Sizes
 from torch_mirror.doors.starting.source import assigned
 from torch_mirror.doors.starting.unrolled import number

@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     places:          where those are that are no p["W1"]: W1 at p[0]
     together:        whether ``parameters`` make the data, too; only: what alone is judged, in words, "" where it is all
     drawn:           lines that make the data that ``forward`` tells the shapes of, behind the others
-    said, stopped:   what is wrong with the order of copied lines; whether the written function stops at it
+    said:            what is wrong with the order of copied lines
     """
 
     found: str
@@ -51,7 +51,6 @@ class Plan(NamedTuple):
     only: str = ""
     drawn: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
-    stopped: bool = False
 
 
 def made_by(function: Function, sizes: Sizes, *, method: bool = False) -> str | None:

@@ -5,11 +5,21 @@ of the loop what the loss and the gradients are made of.
 """
 
 import ast
+import copy
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from torch_mirror.doors.starting.effects import loaded, setting_of, stored
-from torch_mirror.doors.starting.learned import Learned, gives, learned, stop_at, takes
+from torch_mirror.doors.starting.effects import (
+    Setting,
+    called,
+    changed_outside,
+    loaded,
+    outer_names,
+    read_outside,
+    setting_of,
+    stored,
+)
+from torch_mirror.doors.starting.learned import Learned, gives, learned, takes
 from torch_mirror.doors.starting.source import INPUTS, TARGETS, Source
 from torch_mirror.doors.starting.turns import Step, levels, shown, turn_of
 
@@ -19,8 +29,7 @@ LOSSES = ("loss", "cost", "L", "J", "E", "error")
 class Script(NamedTuple):
     """before: lines that make parameters and data; body: lines of a function, of the loop; data: its arguments.
 
-    drawn: each parameter's name in p, and as the lines before have it; said: what is wrong with the order of the lines;
-    whole: whether the lines judge what runs
+    drawn: each parameter's name in p, and as the lines before have it; said: what is wrong with the order of the lines
     """
 
     before: list[str]
@@ -28,7 +37,6 @@ class Script(NamedTuple):
     drawn: dict[str, str]
     data: list[str]
     said: tuple[str, ...]
-    whole: bool
 
 
 def script_of(source: Source) -> Script | None:
@@ -43,21 +51,43 @@ def script_of(source: Source) -> Script | None:
     if not loss or not found.gradients:
         return None
     outer = levels(source.tree.body, body)
-    turn = turn_of(Step(_aliases(before, found), body, outer, loss, found.gradients, found.dicts, source.functions))
+    setting = Setting(source.functions, {}, shared=True)
+    aliases = _aliases(before, found)
+    turn = turn_of(Step(aliases, body, outer, loss, found.gradients, found.dicts, source.functions, shared=True))
     kept = [*turn.before, *turn.lines]
-    needed, local = {name for line in kept for name in loaded(line)}, {name for line in kept for name in stored(line)}
+    needed = {name for line in kept for name in (*loaded(line), *read_outside(line, setting))}
+    local = {name for line in kept for name in (*stored(line), *changed_outside(line, setting))}
     made_here = {name for line in turn.before for name in stored(line)}
     started = {shown(slope).partition("[")[0] for slope in turn.added}
     given = (INPUTS | TARGETS | local) & {*known} & needed - found.roots - started - made_here
     # a name that is set in a function is no name outside of it
     data = [name for line in before for name in _in_order(line) if name in given]
-    stops = stop_at(turn.stops)
-    lines = [*stops, *takes(found, turn.added), *(ast.unparse(line) for line in kept)]
+    inner = _inner(kept, setting, {*data} | local | found.roots)
+    lines = [*takes(found, turn.added), *(ast.unparse(line) for line in (*inner, *kept))]
     return Script(
         [ast.unparse(line) for line in before if not _is_text(line)], [*lines, f"return {loss}, {gives(found)}"],
         dict(zip(found.leaves, map(shown, found.gradients), strict=True)), list(dict.fromkeys(data)), turn.said,
-        whole=not stops,
     )  # fmt: skip
+
+
+def _inner(kept: list[ast.stmt], setting: Setting, own: set[str]) -> list[ast.stmt]:
+    """Functions of the script that have names from it which are the written function's own: they move into it."""
+    used = {f.name: f for line in kept for f in called(line, setting)}
+    moved = {name for name, f in used.items() if outer_names(f) & own}
+    while more := {name for name, f in used.items() if outer_names(f) & moved} - moved:
+        moved |= more
+    return [_Nonlocal(own).visit(copy.deepcopy(f)) for name, f in used.items() if name in moved]
+
+
+class _Nonlocal(ast.NodeTransformer):
+    """``global W2`` as ``nonlocal W2``, where W2 is a name of the function around."""
+
+    def __init__(self, own: set[str]) -> None:
+        self.own = own
+
+    def visit_Global(self, node: ast.Global) -> list[ast.stmt]:
+        inner, outer = [n for n in node.names if n in self.own], [n for n in node.names if n not in self.own]
+        return [*([ast.Nonlocal(inner)] if inner else []), *([ast.Global(outer)] if outer else [])]
 
 
 def _aliases(before: list[ast.stmt], found: Learned) -> list[ast.stmt]:

@@ -3,6 +3,7 @@
     a function      loss(p, X, y) -> loss, gradients
     functions       forward(X, p), cost(output, Y), backward(p, cache, X, Y)
     a class         loss(X, y) with self.params; loss(x, t), then backward(); or forward(x) and backward(dy)
+    outputs         forward(x) -> y, log, and backward(dy, dlog), of a layer with several outputs
     lists           self.weights, self.biases, and backprop(x, y) -> nabla_b, nabla_w
     layers          self.layers, a list of objects with forward(x) and backward(dy) each
     globals         lossFun(inputs, targets) -> loss, dW, db, with W and b of the module
@@ -10,7 +11,7 @@
     a loop          train(x, t, W1, b1), which computes the loss and dW1, db1 in a loop
     arguments       backprop(X, y, W1, b1, W2, b2) -> loss, dW1, db1, dW2, db2
 
-Each is told by the names that people use, and by what is returned.
+Each is told by the names that people use, and by what is returned: a dict whose keys are those that p is asked for.
 """
 
 import ast

@@ -135,7 +135,7 @@ def starting_file(source: Source, output: Path) -> Start:
     plan = plan_of(source)
     script = script_of(source) if plan is None else None
     if script is not None:
-        return Start(_of_script(source, script, output.name), script.said, script.whole)
+        return Start(_of_script(source, script, output.name), script.said)
     if plan is None:
         return Start(
             example(output.name, source),
@@ -154,7 +154,7 @@ def starting_file(source: Source, output: Path) -> Start:
     ]  # fmt: skip
     tail = TAIL.replace("{function}", plan.function).replace("{given}", ", ".join(["p", *plan.data]))
     body = "\n".join(lines) + "\n" + tail
-    return Start(f"{head}\n{body.replace('{module}', imported.name)}", notes, whole=not (plan.lost or plan.stopped))
+    return Start(f"{head}\n{body.replace('{module}', imported.name)}", notes, whole=not plan.lost)
 
 
 def _of_script(source: Source, script: Script, name: str) -> str:

@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from torch_mirror.doors.starting.effects import (
-    INSIDE,
     Setting,
     changed,
-    changed_outside,
     handed_on,
     in_step,
     keyed,
     loaded,
     read,
+    read_outside,
     roots,
     setting_of,
 )
+from torch_mirror.doors.starting.products import INSIDE
 from torch_mirror.doors.starting.source import Function, assigned
 
 
@@ -44,19 +44,16 @@ class Step(NamedTuple):
     dicts: frozenset[str]
     functions: Mapping[str, Function]
     behind: tuple[ast.stmt, ...] = ()
+    shared: bool = False  # as in Setting
 
 
 class Turn(NamedTuple):
-    """The lines that are kept, of those before and of those of the loop; what is to be said; gradients added up.
-
-    stops: parameters that a function writes in a way that a copy of the lines does not have
-    """
+    """The lines that are kept, of those before and of those of the loop; what is to be said; gradients added up."""
 
     before: list[ast.stmt]
     lines: list[ast.stmt]
     said: tuple[str, ...]
     added: tuple[str, ...]
-    stops: tuple[str, ...] = ()
 
 
 class _Line(NamedTuple):
@@ -86,13 +83,17 @@ def turn_of(step: Step) -> Turn:
     }
     free = [one for one in lines if one not in updates and not _starts_anew(one, last, added, step, setting)]
 
+    def needs(line: ast.stmt) -> set[str]:
+        return _all({*loaded(line)} | read_outside(line, setting), setting, step)
+
     def slices(candidates: list[_Line], wanted: set[str]) -> list[_Line]:
-        return _sliced(candidates, wanted, lambda line: _all({*loaded(line)}, setting, step))
+        return _sliced(candidates, wanted, needs)
 
     behind = {slope: slices(free, {slope}) for slope in sorted(slopes)}
     made = sorted({one.place for some in behind.values() for one in some})
-    reads = {i: _all({*read(lines[i].line)}, setting, step) for i in made}
-    said, kept, stops = list[str](), list[_Line](), list[str]()
+    reads = {i: _all({*read(line)} | read_outside(line, setting), setting, step)
+             for i in made for line in [lines[i].line]}  # fmt: skip
+    said, kept = list[str](), list[_Line]()
     for update in (one for one in updates if not one.before):
         for leaf in sorted((update.writes | update.hands) & leaves):
             reading = [i for i in made if leaf in reads[i]]
@@ -100,7 +101,6 @@ def turn_of(step: Step) -> Turn:
             if later is None or reading[0] > update.place:
                 continue
             kept.append(update)
-            stops += [leaf] if leaf in changed_outside(update.line, setting) else []
             wrong = [slope for slope, some in behind.items() if lines[later] in some]
             said.append(_too_early(leaf, update.own, lines[later].own, [shown(slope) for slope in wrong]))
     whole = sorted({*(one.place for one in free), *(one.place for one in kept)})
@@ -108,7 +108,7 @@ def turn_of(step: Step) -> Turn:
     said += [_never_zeroed(slope, step, setting) for slope in added]
     return Turn(
         [one.own for one in found if one.before], [one.own for one in found if not one.before],
-        tuple(dict.fromkeys(said)), added, tuple(map(shown, dict.fromkeys(stops))),
+        tuple(dict.fromkeys(said)), added,
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def _setting(step: Step) -> Setting:
     entries = [*step.gradients, *step.gradients.values()]
     holds = {name: frozenset(e for e in entries if e.startswith(name + INSIDE)) for name in step.dicts}
     whole = {name: held | setting.holds.get(name, frozenset()) for name, held in holds.items()}
-    return setting._replace(holds={**setting.holds, **whole})
+    return setting._replace(holds={**setting.holds, **whole}, shared=step.shared)
 
 
 def _with_entries(names: set[str], setting: Setting, step: Step) -> set[str]:
