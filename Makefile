@@ -1,6 +1,6 @@
 # make verify   set up .venv, then certify every experiment
 # make test     the same set-up, then the whole test suite, in WORKERS processes
-# make thorough make test with more draws of what is drawn, then the tests that make test leaves to it
+# make thorough make test with more draws of what is drawn, and the tests that make test leaves to it
 # make gate     the same set-up, then what has changed since .ci/baseline.txt was written, of every experiment's first steps
 # make baseline writes that file anew
 # make lowest   the whole test suite with the lowest releases that pyproject.toml names, in .venv-lowest
@@ -27,8 +27,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 thorough: .venv/installed
-	HYPOTHESIS_PROFILE=thorough $(MAKE) test
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m thorough
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m ""
 
 # Twenty steps: by then no run has converged, and a gradient is more than its rounding errors.
 GATE := $(BIN)/torch-mirror gate --baseline .ci/baseline.txt --steps 20 --quiet

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import warm
-from tests.warm.program import is_for_a_copy
+from tests.warm.program import LOST, is_for_a_copy
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 Ended = tuple[int, str, str]
@@ -113,6 +114,40 @@ def test_a_signal_to_the_program_ends_the_copy(
         while Path(f"/proc/{copy}").exists():
             assert time.monotonic() < latest
             time.sleep(0.01)
+
+
+def test_who_ends_before_it_has_asked_is_in_nobody_s_way() -> None:
+    for sent in (b"", (100).to_bytes(8), (100).to_bytes(8) + b"half"):
+        with socket.socket(socket.AF_UNIX) as program:
+            program.connect(str(warm.folder() / "server"))
+            program.sendall(sent)
+    ended = subprocess.run([warm.python(), "-c", "print(7)"], capture_output=True, text=True, check=True, timeout=120)
+    assert ended.stdout == "7\n"
+
+
+ASKING = """
+import os, sys
+from program import run
+run(sys.executable, sys.argv[1], dict(os.environ), ["-c", "print(7)"])
+"""
+
+
+def test_where_the_server_has_ended_a_fresh_process_does_it_and_where_it_ends_that_is_no_status_of_ours(
+    tmp_path: Path,
+) -> None:
+    address = str(tmp_path / "server")
+    asking = [sys.executable, "-c", ASKING, address]
+    here = {**os.environ, "PYTHONPATH": str(warm.HERE)}
+    fresh = subprocess.run(asking, env=here, capture_output=True, text=True, check=True)
+    assert fresh.stdout == "7\n"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(address)
+        server.listen()
+        with subprocess.Popen(asking, env=here) as process:
+            connection, _ = server.accept()
+            connection.recv(1 << 16)
+            connection.close()
+            assert process.wait(120) == LOST
 
 
 def test_as_many_as_are_wanted_run_at_once() -> None:

@@ -24,7 +24,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import elementwise
 from torch_mirror.balls.table import TABLE, Row
 
-ELEMENTS = 3_350_000 if THOROUGH else 600_000
+ELEMENTS = 3_350_000 if THOROUGH else 1_000_000
 """Of each format. In the profile thorough each operation is drawn often enough for what is said of its sharpness."""
 
 

@@ -3,6 +3,7 @@
 Each test is a case that once had the wrong verdict.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -125,9 +126,10 @@ def test_a_row_that_is_0_beside_others_says_so() -> None:
 
 def test_a_batch_of_one_is_0_behind_batch_norm_whatever_its_gradient() -> None:
     """0 within a radius: only more bits tell that it is none that was rounded away."""
+    began = time.process_time()
     result = check(by_batch_norm(2), {"W": W, "g": np.ones(5)}, PIXELS[:1], draw.normal(size=(1, 5)))
     assert result.verdict == "undecided"
-    assert result.seconds < 5
+    assert time.process_time() - began < 5
 
 
 # --- coarse radii -----------------------------------------------------------------------------------------------
@@ -375,11 +377,12 @@ def test_a_derivative_that_is_not_finite_names_its_line_soon() -> None:
         n = np.sqrt((p["w"] ** 2).sum())
         return n, {"w": p["w"] / (n + 1e-12)}
 
+    began = time.process_time()
     result = check(mine, {"w": np.zeros(3)})
+    assert time.process_time() - began < 5
     assert result.verdict == "undecided"
     assert "np.sqrt((p" in result.rows[0].why
     assert "not finite" in result.rows[0].why
-    assert result.seconds < 5
 
 
 # --- what people write --------------------------------------------------------------------------------------------

@@ -40,9 +40,10 @@ def test_a_right_network_is_certified_and_nothing_given_is_changed(
     assert all(np.array_equal(after[name], a) for name, a in before.items())
 
 
-@each_dtype
 @each_style
-@pytest.mark.parametrize("batches", [None, Batches(4, 0)], ids=["whole", "batches"])
+@pytest.mark.parametrize(
+    ("dtype", "batches"), [("float64", None), ("float32", Batches(4, 0))], ids=["whole", "batches"]
+)
 def test_a_bug_is_refuted_where_it_is(style: str, dtype: str, batches: Batches | None) -> None:
     with unruled():
         first = verify(given(style, dtype, batches, bug=True), using=using(STYLES[style])).first

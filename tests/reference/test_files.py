@@ -209,7 +209,7 @@ def test_the_new_contents_appear_at_once(tmp_path: Path) -> None:
 def test_processes_of_one_number_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in two containers that share a folder, in both of which every program is process 1."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    together = threading.Barrier(8, timeout=30)
+    together = threading.Barrier(8, timeout=120)
 
     def contents(k: int) -> Callable[[BinaryIO], None]:
         def write(file: BinaryIO) -> None:

@@ -1,6 +1,7 @@
 """What stands for an interpreter: asks the server for a copy of itself, and ends as the copy ends.
 
-It takes twenty milliseconds, and so loads next to nothing.
+It takes twenty milliseconds, and so loads next to nothing. Where the server has ended it is a fresh process that does
+what was asked for; where the server ends later, the exit status is LOST, which no command of ours has.
 """
 
 import _socket
@@ -10,6 +11,8 @@ import signal
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
+
+LOST = 125
 
 LOADING = ("OMP_", "OPENBLAS_", "MKL_", "KMP_", "GOTO", "ATEN_", "TORCH_", "PYTORCH_", "NPY_", "MPL", "LD_", "PYTHON")
 LATER = ("PYTHONPATH", "TORCH_MIRROR_", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
@@ -26,27 +29,44 @@ def run(python: str, address: str, started_with: Mapping[str, str], arguments: l
         os.execv(python, [python, *arguments])  # noqa: S606 - which is what a shell does
     handed_on = open_files()
     server = _socket.socket(_socket.AF_UNIX)
-    server.connect(address)
+    try:
+        server.connect(address)
+    except OSError:
+        os.execv(python, [python, *arguments])  # noqa: S606 - the same
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     folder = os.getcwd()  # noqa: PTH109 - pathlib takes time to load
     asked = (arguments[unbuffered:], folder, dict(os.environ), unbuffered, ignored, handed_on)
     request = marshal.dumps(asked)
     numbers = b"".join(number.to_bytes(4, sys.byteorder) for number in handed_on)
-    server.sendmsg([len(request).to_bytes(8)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
-    server.sendall(request)
+    try:
+        server.sendmsg([len(request).to_bytes(8)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
+        server.sendall(request)
+    except OSError:
+        os._exit(LOST)
     for number in handed_on:
         os.close(number)  # whoever waits for its end waits for that of the copy
-    copy = int.from_bytes(server.recv(8))
+    copy = int.from_bytes(answer(server))
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: os.kill(copy, number))
-    status = int.from_bytes(server.recv(8), signed=True)  # as waitstatus_to_exitcode has it: less than 0 for a signal
+    status = int.from_bytes(answer(server), signed=True)  # as waitstatus_to_exitcode has it: less than 0 for a signal
     if status >= 0:
         os._exit(status)
     if status != -signal.SIGKILL:
         signal.signal(-status, signal.SIG_DFL)
     os.kill(os.getpid(), -status)
     raise AssertionError
+
+
+def answer(server: _socket.socket) -> bytes:
+    """The next eight bytes."""
+    try:
+        told = server.recv(8)
+    except OSError:
+        told = b""
+    if not told:
+        os._exit(LOST)
+    return told
 
 
 def is_for_a_copy(arguments: list[str], started_with: Mapping[str, str]) -> bool:

@@ -78,6 +78,9 @@ def serve(address: str) -> Request:
                 if key.fileobj is listening:
                     connection, _ = listening.accept()
                     request = received(connection)
+                    if request is None:
+                        connection.close()
+                        continue
                     pid = os.fork()
                     if not pid:
                         return request
@@ -90,12 +93,17 @@ def serve(address: str) -> Request:
                     tell_the_end(key, copies.pop(key.data), waiting)
 
 
-def received(connection: socket.socket) -> Request:
-    """What a program asks for."""
-    size, files, _, _ = socket.recv_fds(connection, 8, 250)
-    text = b""
-    while len(text) < int.from_bytes(size):
-        text += connection.recv(1 << 16)
+def received(connection: socket.socket) -> Request | None:
+    """What a program asks for; None if it was killed before it had asked."""
+    size, files, text = b"", list[int](), b""
+    with contextlib.suppress(ConnectionError):
+        size, files, _, _ = socket.recv_fds(connection, 8, 250)
+        while len(text) < int.from_bytes(size) and (more := connection.recv(1 << 16)):
+            text += more
+    if not size or len(text) < int.from_bytes(size):
+        for file in files:
+            os.close(file)
+        return None
     arguments, folder, variables, unbuffered, ignored, numbers = marshal.loads(text)  # noqa: S302 - by a program of ours
     return Request(arguments, folder, variables, unbuffered, ignored, numbers, files)
 

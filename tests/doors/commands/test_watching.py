@@ -48,14 +48,20 @@ class Watcher:
             # where the suite runs in the background of a shell, Ctrl-C is ignored, and would be by the command
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it takes no lock
         )  # fmt: skip
-        self.said = ""
+        self.heard: list[str] = []
+        self.told = 0
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said += line
+            self.heard.append(line)  # which no other thread takes away: what was told is counted
+
+    @property
+    def said(self) -> str:
+        """The lines that have not been told yet."""
+        return "".join(self.heard[self.told :])
 
     def until(self, word: str) -> None:
         latest = time.monotonic() + PATIENCE
@@ -67,7 +73,8 @@ class Watcher:
     def next(self) -> str:
         """What it says of the next judgement, from the change on."""
         self.until("--- watching")
-        said, self.said = self.said, ""
+        last = len(self.heard)
+        said, self.told = "".join(self.heard[self.told : last]), last
         return said
 
     def close(self) -> None:
@@ -82,6 +89,12 @@ class Watcher:
         status = self.process.wait(PATIENCE)
         self.reader.join(PATIENCE)
         return status
+
+
+def written(path: Path, text: str) -> None:
+    """At once: of a file that is written where it lies, a look in between would see none of the text."""
+    (path.parent / "new").write_text(text)
+    (path.parent / "new").replace(path)
 
 
 @pytest.fixture
@@ -104,27 +117,25 @@ def test_every_edit_is_judged_anew(watch: Watcher, folder: Path) -> None:
     helper = folder / "parts" / "helper.py"
     assert "mine: refuted" in watch.next()
 
-    helper.write_text("FACTOR = 1.0\n")  # of the same size, and perhaps within the same second
+    written(helper, "FACTOR = 1.0\n")  # of the same size, and perhaps within the same second
     said = watch.next()
     assert re.search(r"\n--- \d\d:\d\d:\d\d  helper.py changed ---", said), said
     assert "mine: certified" in said
 
-    helper.write_text("FACTOR = (\n")
+    written(helper, "FACTOR = (\n")
     assert "SyntaxError: '(' was never closed (helper.py, line 1)" in watch.next()
     helper.unlink()
     assert "Error: file mine.py: expected to run, got ImportError" in watch.next()
-    helper.write_text("FACTOR = 2.0\n")
+    written(helper, "FACTOR = 2.0\n")
     assert "yours / derivative = 2 everywhere" in watch.next()
 
-    (folder / "mine.py").write_text(MINE.replace("2 * helper", "1 * helper"))
+    written(folder / "mine.py", MINE.replace("2 * helper", "1 * helper"))
     assert "mine: certified" in watch.next()
     (folder / "unrelated.py").touch()
     time.sleep(4 * watching.EVERY)
     assert watch.said == ""
 
-    began = time.monotonic()
     assert watch.interrupt() == 130
-    assert time.monotonic() - began < 5
     assert watch.said == "Interrupted.\n"
 
 
@@ -133,7 +144,7 @@ SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(1000)\n"
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
 def test_ctrl_c_ends_a_judgement_too(folder: Path) -> None:
-    (folder / "parts" / "helper.py").write_text(SLOW)
+    written(folder / "parts" / "helper.py", SLOW)
     with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
         watcher.until("begun")
         assert watcher.interrupt() == 130
@@ -142,10 +153,10 @@ def test_ctrl_c_ends_a_judgement_too(folder: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
 def test_an_edit_ends_a_judgement_that_is_no_longer_of_use(folder: Path) -> None:
-    (folder / "mine.py").write_text(SLOW)
+    written(folder / "mine.py", SLOW)
     with closing(Watcher(folder, "check", "mine.py:case", fresh=True)) as watcher:
         watcher.until("begun")
-        (folder / "mine.py").write_text(MINE)
+        written(folder / "mine.py", MINE)
         watcher.next()
         assert "mine: refuted" in watcher.next()
 
@@ -159,7 +170,7 @@ experiment = replace(experiments.load("linear-neuron"), steps=3, optimizer=SGD(0
 
 def test_verify_and_certify_are_watched_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    (folder / "mine.py").write_text(EXPERIMENT)
+    written(folder / "mine.py", EXPERIMENT)
     made = CliRunner().invoke(cli, ["record", "mine.py:experiment", "-o", "run.npz"])
     assert made.exit_code == 0, made.output
     with (
@@ -169,7 +180,7 @@ def test_verify_and_certify_are_watched_too(folder: Path, monkeypatch: pytest.Mo
         assert "3 steps" in (said := certify.next())
         assert "  certified\n" in said
         assert "  certified\n" in verify.next()
-        (folder / "mine.py").write_text(EXPERIMENT.replace("0.01", "0.02"))
+        written(folder / "mine.py", EXPERIMENT.replace("0.01", "0.02"))
         assert "  refuted\n" in certify.next()  # the run was of another learning rate
         assert "  certified\n" in verify.next()
         assert CliRunner().invoke(cli, ["record", "mine.py:experiment", "-o", "run.npz"]).exit_code == 0
@@ -200,5 +211,5 @@ def test_a_module_that_was_found_nowhere_is_waited_for(folder: Path) -> None:
     (folder / "parts").rmdir()
     with closing(Watcher(folder, "check", "mine.py:case")) as watcher:
         assert "No module named 'parts'" in watcher.next()
-        (folder / "parts.py").write_text("class helper:\n    FACTOR = 0.5\n")
+        written(folder / "parts.py", "class helper:\n    FACTOR = 0.5\n")
         assert "mine: refuted" in watcher.next()

@@ -169,10 +169,10 @@ def test_without_time_nothing_is_named_and_that_is_said() -> None:
 
 
 def test_a_budget_is_kept() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     e = told(run(SOFTMAX, Fault("nothing", DZ3, "dz3 = (y - t)**3 / N"), SIZES, 0), budget=0.2)
     assert not e.complete or e.seconds < 5
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_the_users_values_need_no_recording() -> None:
