@@ -40,3 +40,14 @@ def test_a_ball_is_no_number_even_if_its_radius_is_0() -> None:
 
 def test_the_ball_is_public() -> None:
     assert torch_mirror.Ball is Ball
+
+
+@pytest.mark.parametrize("axes", [[1, 2, 0], np.array([1, 2, 0])])
+def test_a_list_of_axes_or_sizes_may_be_another_one_later(axes: Any) -> None:
+    """The radius is asked for when the list has been written to."""
+    x: Any = Ball(np.arange(24.0).reshape(2, 3, 4), np.arange(24.0).reshape(2, 3, 4) / 64)
+    turned, shaped = x.transpose(axes), x.reshape(sizes := [4, 6])
+    wanted = x.radius.transpose(1, 2, 0)
+    axes[0], axes[1], sizes[0], sizes[1] = 0, 1, 6, 4
+    assert np.array_equal(turned.radius, wanted)
+    assert np.array_equal(shaped.radius, x.radius.reshape(4, 6))

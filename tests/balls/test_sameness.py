@@ -30,6 +30,9 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "clip": lambda x: np.clip(x, -0.5, 0.5) == x,
     "max of maxima": lambda x: x == x.max(axis=1, keepdims=True).max(axis=2, keepdims=True),
     "a copy": lambda x: x == x.copy(),
+    "stacked": lambda x: np.stack([x[0], x[1]]) == np.maximum(x[0], x[1]),
+    "joined": lambda x: np.concatenate([x[0], x[1]], axis=1) == np.concatenate([x[0], x[1]], axis=1).max(axis=0),
+    "padded": lambda x: np.pad(x, ((0, 0), (1, 1), (0, 0))) == x.max(axis=1, keepdims=True),
 }
 
 
@@ -104,6 +107,17 @@ def test_the_largest_is_marked_and_ties_are_open() -> None:
     assert (x == x.max()).open.any()
 
 
+@pytest.mark.parametrize("infinity", [np.inf, -np.inf])
+def test_an_infinity_that_may_be_any_number_may_be_the_largest_and_the_smallest(infinity: float) -> None:
+    x: Any = Ball(np.array([infinity, 0.5, 1.25]), np.array([np.inf, 2.0**-40, 0.0625]))
+    with np.errstate(invalid="ignore"):
+        for mask in (x == x.max(), x == x.min()):
+            assert mask.open[0]
+            assert mask.open[1:].any() or not np.asarray(mask.value)[1:].any()
+        assert (np.sort(x).radius == np.inf).all()
+        assert np.median(x).radius == np.inf
+
+
 def test_what_is_computed_anew_is_no_copy() -> None:
     draws = np.random.default_rng(0)
     a, w = Ball(draws.normal(size=(2, 3))), Ball(draws.normal(size=(3, 2)))
@@ -117,6 +131,15 @@ def test_a_loop_of_many_maxima_costs_no_more_than_its_turns() -> None:
         largest = np.maximum(largest, x[i])
         largest = np.maximum(largest, largest)
     assert (x[299] == largest).open is not None
+
+
+def test_a_window_of_many_by_a_running_maximum() -> None:
+    draws = np.random.default_rng(0)
+    x: Any = Ball(draws.normal(size=(16, 20)), np.full((16, 20), 2.0**-40))
+    largest = x[0]
+    for i in range(1, 16):
+        largest = np.maximum(largest, x[i])
+    assert not (x == largest).open.any()
 
 
 # --- a pooling by hand ----------------------------------------------------------------------------------------

@@ -252,7 +252,15 @@ def _squares(p: Any) -> Any:
     return {"squares of W": np.zeros_like(p.W), "squares of b": np.zeros_like(p.b)}
 
 
-@pytest.mark.parametrize("own", [Own(_momentum, _velocities, True), Own(_adagrad, _squares, True)])
+def _guarded(p: Any, g: Any) -> None:
+    assert np.abs(g.W).max() < 1e3, "the run never has such a gradient"
+    p.W[...] -= 0.1 * g.W
+    p.b[...] -= 0.1 * g.b
+
+
+@pytest.mark.parametrize(
+    "own", [Own(_momentum, _velocities, True), Own(_adagrad, _squares, True), Own(_guarded, None, True)]
+)
 def test_an_update_of_each_element_by_itself_is_believed(own: Own) -> None:
     assert replace(experiment(), optimizer=own).slots
 

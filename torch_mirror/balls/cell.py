@@ -44,6 +44,11 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _as_they_are_now(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sizes or axes, of which a list may be another one when a radius is asked for."""
+    return tuple(tuple(one) if isinstance(one, (list, np.ndarray)) else one for one in sizes)
+
+
 def _in_place(ufunc: np.ufunc) -> Callable[..., Any]:
     """x += y: in place for an array, a new number for a number, as in NumPy."""
 
@@ -180,10 +185,12 @@ class Ball(NDArrayOperatorsMixin):
     def reshape(self, *shape: Any, order: str = "C") -> "Ball":
         """Raises TypeError for an order of memory, which is not part of a ball."""
         _by_rows(order, "reshape")
-        return self.view(lambda a: a.reshape(*shape))
+        sizes = _as_they_are_now(shape)
+        return self.view(lambda a: a.reshape(*sizes))
 
     def transpose(self, *axes: Any) -> "Ball":
-        return self.view(lambda a: a.transpose(*axes))
+        order = _as_they_are_now(axes)
+        return self.view(lambda a: a.transpose(*order))
 
     def clip(self, min: Any = None, max: Any = None, **named: Any) -> "Ball":
         return np.clip(self, min, max, **named)  # type: ignore[call-overload]  # a ball is a duck array

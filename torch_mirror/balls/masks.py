@@ -15,6 +15,7 @@ Source: Kleene, Introduction to Metamathematics, section 64 (the strong connecti
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -111,6 +112,7 @@ def comparison(ufunc: np.ufunc) -> Callable[[Number, Number], Mask]:
         if x.exact and y.exact:
             return Mask(x, value)
 
+        @cache
         def undecided() -> Array:
             reach = x.slack * (x.e(everything) + y.e(everything))
             apart = np.abs(x.value - y.value)

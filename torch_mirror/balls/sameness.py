@@ -15,7 +15,7 @@ import numpy as np
 from reference.arrays import Array
 from torch_mirror.balls.number import Look, Number
 
-SOURCES = 32
+SOURCES = 128
 """Numbers that are looked at: what is a copy of copies further away counts as another element."""
 
 
@@ -57,7 +57,8 @@ def largest_of(x: Number, axis: Any, *, keepdims: bool) -> Look:
         low, high = x.value - reach, x.value + reach
         top = low == low.max(axis, keepdims=True)
         # one alone may reach the highest of the lower ends; of several that do, any may be the largest
-        alone = ~((high >= low.max(axis, keepdims=True)) & ~top).any(axis, keepdims=True)
+        # and NaN, where an infinity may be anything, is below nothing
+        alone = (top | (high < low.max(axis, keepdims=True))).all(axis, keepdims=True)
         alone = alone & (top.sum(axis, keepdims=True) == 1)
         return np.asarray(np.where(top & alone, at, 0).sum(axis, keepdims=keepdims))
 

@@ -101,7 +101,9 @@ def _kth_radius(x: Number, axis: int) -> Array:
     v, e = np.moveaxis(x.value, axis, -1), np.moveaxis(x.radius, axis, -1)
     if np.isnan(v).any() or np.isnan(e).any():
         return np.full(v.shape, np.inf)
-    low, high = v - x.slack * e, v + x.slack * e
+    with np.errstate(invalid="ignore"):  # an infinity that may be anything: inf - inf
+        low, high = v - x.slack * e, v + x.slack * e
+    low, high = np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
     if v.size * v.shape[-1] > ALL_PAIRS:
         return np.broadcast_to(e.max(axis=-1, keepdims=True, initial=0), v.shape)
     kth_low, kth_high = np.sort(low, axis=-1)[..., :, None], np.sort(high, axis=-1)[..., :, None]
