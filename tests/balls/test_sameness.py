@@ -115,7 +115,8 @@ def test_an_infinity_that_may_be_any_number_may_be_the_largest_and_the_smallest(
             assert mask.open[0]
             assert mask.open[1:].any() or not np.asarray(mask.value)[1:].any()
         assert (np.sort(x).radius == np.inf).all()
-        assert np.median(x).radius == np.inf
+        middle: Any = np.median(x)
+        assert middle.radius == np.inf
 
 
 def test_what_is_computed_anew_is_no_copy() -> None:
