@@ -200,7 +200,46 @@ def test_an_interrupt_prints_the_table_so_far(monkeypatch: pytest.MonkeyPatch) -
     assert "add                    float32" in result.stdout
 
 
+def test_parts_come_to_the_same_whoever_does_them() -> None:
+    line = ("--elements", "2e4", "--operation", "add", "--operation", "exp", "--seed", "3", "--parts", "3")
+    here, there = run(*line), run(*line, "-j", "2")
+    assert here.exit_code == there.exit_code == 0
+    assert here.stdout == there.stdout
+    alone = [run(*line[:2][:1], str(2e4 / 3), *line[2:6], "--seed", str(seed)) for seed in (3, 4, 5)]
+    counted = [int(one.stdout.splitlines()[-1].split()[2]) for one in alone]
+    assert int(here.stdout.splitlines()[-1].split()[2]) == sum(counted)
+
+
+def test_a_violation_of_a_part_can_be_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(elementwise.FUNCTION_ROUNDINGS, "exp", 0.5)
+    line = ("--elements", "2e4", "--operation", "exp", "--dtype", "float64", "--seed", "5")
+    result = run(*line, "--parts", "2")
+    assert result.exit_code == 1
+    command = re.search(r"--seed ([56]) --draw (\d+)", result.stderr)
+    assert command
+    once = run("--operation", "exp", "--dtype", "float64", "--seed", command[1], "--draw", command[2])
+    assert once.exit_code == 1
+
+
+def test_an_interrupt_between_parts_prints_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.attack import parts
+
+    honest = parts.attack
+
+    def attack(names: Any, dtypes: Any, elements: float, seed: int, _: Any) -> Any:
+        if seed > 0:
+            raise KeyboardInterrupt
+        return honest(names, dtypes, elements, seed)
+
+    monkeypatch.setattr(parts, "attack", attack)
+    result = run("--operation", "add", "--elements", "1e3", "--parts", "2")
+    assert result.exit_code == 130
+    assert "add                    float32" in result.stdout
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
+    (("--parts", "0"), "--parts"), (("-j", "2"), "--parts"), (("--backend", "ray"), "--parts"),
+    (("--parts", "2", "--backend", "dask"), "--scheduler"),
     (("--elements", "0"), "--elements"), (("--elements", "many"), "--elements"), (("--dtype", "float16"), "--dtype"),
     (("--operation", "adding"), "--operation"), (("--seed", "-1"), "--seed"), (("--draw", "x"), "--draw"),
 ])  # fmt: skip
