@@ -10,6 +10,7 @@ EXTRAS = {
     "flint": "exact",
     "joblib": "jobs",
     "distributed": "dask",
+    "ray": "ray",
     "jinja2": "report",
     "matplotlib": "plot",
     "PIL": "plot",
