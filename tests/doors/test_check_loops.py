@@ -92,8 +92,8 @@ def test_a_stage_that_is_computed_once_more_from_another_value_is_one_mistake() 
     assert cause in str(result)
 
 
-def test_of_right_stages_with_another_mistake_no_value_is_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every gradient is twice what it should be in one stage: no value of the forward pass explains that."""
+def explained(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each value that is computed once more from another one, whether it explains what is wrong."""
     found = list[bool]()
     own = recomputed._explains
 
@@ -102,6 +102,12 @@ def test_of_right_stages_with_another_mistake_no_value_is_called_wrong(monkeypat
         return found[-1]
 
     monkeypatch.setattr(recomputed, "_explains", explains)
+    return found
+
+
+def test_of_right_stages_with_another_mistake_no_value_is_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every gradient is twice what it should be in one stage: no value of the forward pass explains that."""
+    found = explained(monkeypatch)
 
     def mine(p: Any, x: Any, t: Any) -> Any:
         loss, g = runge_kutta(p, x, t, 1)
@@ -113,14 +119,7 @@ def test_of_right_stages_with_another_mistake_no_value_is_called_wrong(monkeypat
 
 
 def test_where_time_is_up_nobody_says_that_nothing_else_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = list[bool]()
-    own = recomputed._explains
-
-    def explains(*given: Any) -> bool:
-        found.append(own(*given))
-        return found[-1]
-
-    monkeypatch.setattr(recomputed, "_explains", explains)
+    found = explained(monkeypatch)
     monkeypatch.setattr(recomputed, "time", SimpleNamespace(process_time=lambda: 1e9 if any(found) else 0.0))
     (cause,) = check(runge_kutta, ODE, normal(7, 3, seed=3), normal(7, 3, seed=4)).causes
     assert "there was no time to try all" in cause

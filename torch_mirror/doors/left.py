@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from reference.arrays import Array
-from torch_mirror.training.recording import HALF
+from torch_mirror.training.recording import HALF, dense
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -72,6 +72,6 @@ def gradient_of_weight(weight: Tensor) -> Array:
 
 def copy_of(value: Tensor) -> Array:
     """In memory of its own, in float32 where it is of half precision: NumPy has no bfloat16."""
-    own = value.detach().to_dense() if value.is_sparse else value.detach()
+    own = dense(value)
     copied: Array = (own.float() if own.dtype in HALF else own).numpy().copy()
     return copied

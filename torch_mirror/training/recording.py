@@ -129,7 +129,7 @@ class Hooks:
     def _compare(self, *_: Any) -> None:
         for weight, caught in self.caught.items():
             now = weight.grad
-            if now is not None and not torch.equal(_dense(now).nan_to_num(), _dense(caught).nan_to_num()):
+            if now is not None and not torch.equal(dense(now).nan_to_num(), dense(caught).nan_to_num()):
                 self.changed.add(weight)
 
     def unclear(self, of: Mapping[str, Place]) -> set[str]:
@@ -145,7 +145,8 @@ class Hooks:
             handle.remove()
 
 
-def _dense(a: Tensor) -> Tensor:
+def dense(a: Tensor) -> Tensor:
+    """Without its history; as an ordinary tensor, which nn.Embedding(sparse=True) has no gradient of."""
     return a.detach().to_dense() if a.is_sparse else a.detach()
 
 
