@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from reference import SGD, Experiment
 from reference.optimizers.clipping import ClippedByNorm
 from torch_mirror import session, verify
+from torch_mirror.training.places import Place
+from torch_mirror.training.recording import Hooks
 
 SUM, SAMPLES = nn.MSELoss(reduction="sum"), 6
 RATE = 0.1
@@ -94,3 +96,16 @@ def test_a_wrong_loop_without_a_bound_is_refuted(loop: str) -> None:
 @pytest.mark.parametrize("loop", ["as always", "divided", "clipped and divided"])
 def test_a_wrong_loop_with_a_bound_is_refuted(loop: str) -> None:
     assert verdict(loop, ClippedByNorm(SGD(RATE), BOUND)) == "refuted"
+
+
+@pytest.mark.parametrize(("change", "unclear"), [(torch.Tensor.nan_to_num_, {"w"}), (torch.Tensor.abs_, set())])
+def test_a_gradient_of_nan_that_is_made_0_is_changed(change: Callable[[Tensor], Tensor], unclear: set[str]) -> None:
+    """The square root's derivative at 0 is infinite, and 0 times that NaN."""
+    weight = nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([weight], lr=RATE)
+    hooks = Hooks({"w": Place(weight, "w")}, optimizer)
+    torch.autograd.backward((0 * weight.sqrt()).sum())
+    assert weight.grad is not None
+    change(weight.grad)
+    optimizer.step()
+    assert hooks.unclear({"w": Place(weight, "w")}) == unclear

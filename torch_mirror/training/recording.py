@@ -128,8 +128,7 @@ class Hooks:
 
     def _compare(self, *_: Any) -> None:
         for weight, caught in self.caught.items():
-            now = weight.grad
-            if now is not None and not torch.equal(dense(now).nan_to_num(), dense(caught).nan_to_num()):
+            if weight.grad is not None and not _same(dense(weight.grad), dense(caught)):
                 self.changed.add(weight)
 
     def unclear(self, of: Mapping[str, Place]) -> set[str]:
@@ -143,6 +142,11 @@ class Hooks:
     def remove(self) -> None:
         for handle in self.handles:
             handle.remove()
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether each number is that of the other, a NaN too: one that a loop makes 0 has been changed."""
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
 def dense(a: Tensor) -> Tensor:
