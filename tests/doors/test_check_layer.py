@@ -220,3 +220,72 @@ def test_names_and_arguments_that_do_not_fit_are_told() -> None:
         check_layer(lambda x: 2 * x, relu_backward, draw((4, 3)))
     with pytest.raises(InputError, match=r"forward: expected a function of the 1 inputs"):
         check_layer(affine_forward, affine_backward, draw((4, 3)))
+
+
+def recurrent_forward(x: Any, h: Any, c: Any, W: Any) -> Any:
+    """A cell with two states, each of which the next one has a gradient for."""
+    a = np.tanh(x @ W + h)
+    next_c = c * a + x @ W
+    return a * next_c, next_c, (x, c, W, a, next_c)
+
+
+def recurrent_backward(dnext_h: Any, dnext_c: Any, cache: Any) -> Any:
+    x, c, W, a, next_c = cache
+    dc_sum = dnext_c + dnext_h * a
+    da = dnext_h * next_c + dc_sum * c
+    dz = da * (1 - a**2)
+    dxw = dz + dc_sum
+    return dxw @ W.T, dz, dc_sum * a, x.T @ dxw
+
+
+def without_dnext_c(dnext_h: Any, dnext_c: Any, cache: Any) -> Any:
+    return recurrent_backward(dnext_h, 0 * dnext_c, cache)
+
+
+def exchanged(dnext_h: Any, dnext_c: Any, cache: Any) -> Any:
+    return recurrent_backward(dnext_c, dnext_h, cache)
+
+
+STATES = (draw((3, 4)), draw((3, 2)), draw((3, 2)), draw((4, 2)))
+
+
+def test_every_output_has_its_upstream_gradient() -> None:
+    check_layer(recurrent_forward, recurrent_backward, *STATES, outputs=2).assert_certified()
+
+
+@pytest.mark.parametrize("backward", [without_dnext_c, exchanged])
+def test_one_that_is_forgotten_or_another_s_is_refuted(backward: Any) -> None:
+    assert check_layer(recurrent_forward, backward, *STATES, outputs=2).verdict == "refuted"
+
+
+def test_how_many_outputs_there_are_is_asked_and_not_guessed() -> None:
+    with pytest.raises(InputError, match=r"from 1 to 3: .*, got none, and forward returns 3 \(the others go to"):
+        check_layer(recurrent_forward, recurrent_backward, *STATES)
+    split = lambda x: (2 * x, 3 * x)  # noqa: E731 - it has no name
+    with pytest.raises(InputError, match=r"from 1 to 2: .* \(backward calls the second db\)"):
+        check_layer(split, lambda da, db: 2 * da + 3 * db, draw(3))
+    check_layer(split, lambda da, db: 2 * da + 3 * db, draw(3), outputs=2).assert_certified()
+    assert check_layer(split, lambda da, db: 2 * da + 2 * db, draw(3), outputs=2).verdict == "refuted"
+    wrong: tuple[Any, ...] = (0, 3, True, 1.5)
+    for outputs in wrong:
+        with pytest.raises(InputError, match="outputs of check_layer: expected from 1 to 2"):
+            check_layer(split, lambda da, db: da + db, draw(3), outputs=outputs)
+    with pytest.raises(InputError, match=r"output 2 of forward: expected an array of floats, .* got tuple"):
+        check_layer(relu_forward_and_shape, relu_backward, draw(3), outputs=2)
+    with pytest.raises(InputError, match=r"backward: expected \(dout1, dout2\), one for each output, got one of \(d\)"):
+        check_layer(split, lambda d: 2 * d, draw(3), outputs=2)
+    with pytest.raises(InputError, match=r"\(dout1, dout2, cache\), as forward returns \(out1, out2, cache\)"):
+        check_layer(recurrent_forward, lambda d, e: (d, e), *STATES, outputs=2)
+
+
+def relu_forward_and_shape(x: Any) -> Any:
+    return np.maximum(x, 0), x.shape
+
+
+def test_a_cache_of_several_values_is_handed_on() -> None:
+    def forward(x: Any, W: Any) -> Any:
+        return x @ W, x, W
+
+    x, W = draw((5, 3)), draw((3, 2))
+    check_layer(forward, lambda d, x, W: (d @ W.T, x.T @ d), x, W, outputs=1).assert_certified()
+    assert check_layer(forward, lambda d, x, W: (d @ W.T, 2 * x.T @ d), x, W, outputs=1).verdict == "refuted"

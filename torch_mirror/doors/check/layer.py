@@ -2,18 +2,24 @@
 
     check_layer(affine_forward, affine_backward, x, w, b)     # (out, cache), and dx, dw, db of (dout, cache)
     check_layer(layer.forward, layer.backward, x, parameters=("W", "b"))
+    check_layer(lstm_step, lstm_step_backward, x, h, c, Wx, Wh, b, outputs=2)   # (h, c, cache), of (dh, dc, cache)
 
-What is asked is check's question for the loss L = sum(out dout), whose derivative by out is dout. dout is drawn: an
-upstream gradient of ones, or of equal rows, hides that a backward forgets it, sums over it or turns it.
+What is asked is check's question for the loss L = sum(out dout), whose derivative by out is dout; of several outputs
+the sum of these. dout is drawn: an upstream gradient of ones, or of equal rows, hides that a backward forgets it, sums
+over it or turns it.
 """
 
 import dis
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from numbers import Integral
+from operator import add
 from typing import Any
 
 import numpy as np
 
+from reference.arrays import Array
 from reference.errors import InputError, UnknownNameError
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.recording import Node, Place, Recording, current
@@ -28,6 +34,7 @@ def check_layer(
     backward: Callable[..., Any],
     *inputs: Any,
     parameters: Sequence[str] = (),
+    outputs: int | None = None,
     seed: int = 0,
 ) -> Checked:
     """Judge a layer's backward against the derivative of its forward.
@@ -37,7 +44,10 @@ def check_layer(
                 those of the first few, None for one that has none
     parameters: names of arrays that the layer keeps as attributes; backward leaves their gradients in ``dW``, or
                 ``grad_W``, or an entry of ``grads``
-    seed:       of the upstream gradient: (shape of out), standard normal
+    outputs:    how many of the values that forward returns, from the first on, have an upstream gradient, which
+                backward takes in their order; the others are handed to it behind these, as the cache. 1 where forward
+                returns one or two, unless backward names the second as a gradient; of more it is asked for
+    seed:       of the upstream gradients: (shape of the output), standard normal
 
     Raises InputError for what is none of these, UnknownNameError for a parameter that the layer does not have, and
     whatever the layer raises by itself.
@@ -50,25 +60,27 @@ def check_layer(
     _check_takes("forward", forward, len(inputs), f"a function of the {len(inputs)} inputs that check_layer is given")
     given = {name: x for name, x in zip(_names(forward, len(inputs)), inputs, strict=True) if _is_float(x)}
     with untouched(world_of(forward, backward, inputs)):
-        first, cache = _forwarded(forward, inputs)
-        out = np.asarray(first)
-    takes = "(dout, cache), as forward returns (out, cache)" if cache else "(dout), as forward returns out alone"
-    _check_takes("backward", backward, 1 + len(cache), takes)
-    dout = np.random.default_rng(seed).standard_normal(out.shape).astype(out.dtype)
+        returned = _returned(forward, inputs)
+        count = _outputs(returned, outputs, backward)
+        outs = [_output(out, i) for i, out in enumerate(returned[:count], 1)]
+    _check_takes("backward", backward, len(returned), _expected(len(returned), count))
+    draws = np.random.default_rng(seed)
+    douts = [draws.standard_normal(out.shape).astype(out.dtype) for out in outs]
     own = {name: np.asarray(getattr(owner, name)) for name in parameters}
 
-    def layer(p: dict[str, Any], dout: Any, *others: Any) -> tuple[Any, dict[str, Any]]:
+    def layer(p: dict[str, Any], *data: Any) -> tuple[Any, dict[str, Any]]:
         for name in parameters:
             setattr(owner, name, p[name])
         _set_to_0(owner, parameters)
-        left = iter(others)
+        douts, left = data[:count], iter(data[count:])
         arguments = [p[name] if name in given else next(left) for name in _names(forward, len(inputs))]
-        y, cache = _forwarded(forward, arguments)
-        loss = np.sum(y * dout)  # before backward, which may write to dout
-        dy, tape = dout.copy(), current()
-        made = _node(dy)
-        result = backward(dy, *cache)
-        if tape is not None and made is not None:
+        returned = _returned(forward, arguments)
+        outs, cache = returned[:count], returned[count:]
+        loss = reduce(add, (np.sum(y * dout) for y, dout in zip(outs, douts, strict=True)))  # before backward may write
+        dys, tape = [dout.copy() for dout in douts], current()
+        made = [_node(dy) for dy in dys]
+        result = backward(*dys, *cache)
+        if tape is not None:
             _place(made, tape, backward)
         gradients = dict(zip(_names(forward, len(inputs)), _of_inputs(result, len(inputs)), strict=False))
         gradients |= {name: _kept(owner, name) for name in parameters}
@@ -76,20 +88,64 @@ def check_layer(
 
     layer.__name__ = getattr(forward, "__qualname__", "layer")
     rest = [x for x in inputs if not _is_float(x)]
-    return check(layer, {**given, **own}, dout, *rest)
+    return check(layer, {**given, **own}, *douts, *rest)
+
+
+def _returned(forward: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """What forward returns, as a tuple."""
+    result = forward(*inputs)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _outputs(returned: Sequence[Any], told: int | None, backward: Callable[..., Any]) -> int:
+    """How many of these have an upstream gradient. Raises InputError where that is not told and cannot be known."""
+    most = len(returned)
+    if told is not None:
+        if isinstance(told, bool) or not isinstance(told, Integral) or not 1 <= told <= most:
+            raise InputError("outputs of check_layer", f"from 1 to {most}, as forward returns so many values", told)
+        return int(told)
+    second = list(_signature(backward) or [])[1:2]
+    named = any(name.startswith(("d", "grad")) for name in second) and most == 2 and _is_float(returned[1])
+    if most > 2 or named:
+        why = f"backward calls the second {second[0]}" if named else "the others go to backward as they are"
+        expected = f"from 1 to {most}: of how many of the values of forward does backward take a gradient?"
+        raise InputError("outputs of check_layer", expected, f"none, and forward returns {most} ({why})")
+    return 1
+
+
+def _output(out: Any, place: int) -> Array:
+    """Raises InputError for an output that has no derivative."""
+    if out is None or isinstance(out, (tuple, list, Mapping)) or np.asarray(out).dtype.kind != "f":
+        came = f"{out.dtype}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"output {place} of forward", "an array of floats, which has a derivative", came)
+    return np.asarray(out)
+
+
+def _expected(returned: int, count: int) -> str:
+    """What backward is to take."""
+    douts = "dout" if count == 1 else ", ".join(f"dout{i}" for i in range(1, count + 1))
+    if returned == count:
+        return f"({douts}), as forward returns out alone" if count == 1 else f"({douts}), one for each output"
+    outs = douts.replace("dout", "out")
+    others = ", ".join(["cache"] if returned == count + 1 else [f"cache{i}" for i in range(1, returned - count + 1)])
+    return f"({douts}, {others}), as forward returns ({outs}, {others})"
 
 
 def _node(dout: Any) -> Node | None:
     return dout.settled().node if isinstance(dout, Ball) else None
 
 
-def _place(made: Node, tape: Recording, backward: Callable[..., Any]) -> None:
-    """Put the upstream gradient where backward first uses it: it is made by us, and not where check_layer is called."""
-    uses = (x.node.place for x in tape.values if any(o.node is made for o in x.node.operands))
-    use = next((place for place in uses if place is not None), None)
-    if use is not None:
-        name = next(iter(_signature(backward) or ["dout"]))
-        made.place = next((Place(use.code, i) for i in reversed(_loads(use, name))), use)
+def _place(made: Sequence[Node | None], tape: Recording, backward: Callable[..., Any]) -> None:
+    """Put each upstream gradient where backward first uses it: we make it, and not where check_layer is called."""
+    names = list(_signature(backward) or [])
+    for i, node in enumerate(made):
+        if node is None:
+            continue
+        uses = (x.node.place for x in tape.values if any(o.node is node for o in x.node.operands))
+        use = next((place for place in uses if place is not None), None)
+        if use is not None:
+            name = names[i] if i < len(names) else "dout"
+            node.place = next((Place(use.code, at) for at in reversed(_loads(use, name))), use)
 
 
 def _loads(use: Place, name: str) -> list[int]:
@@ -134,12 +190,6 @@ def _names(forward: Callable[..., Any], count: int) -> list[str]:
 
 def _is_float(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"
-
-
-def _forwarded(forward: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
-    """The output, and the cache if there is one."""
-    result = forward(*inputs)
-    return (result[0], (result[1],)) if isinstance(result, tuple) and len(result) == 2 else (result, ())
 
 
 def _of_inputs(result: Any, count: int) -> tuple[Any, ...]:
