@@ -289,3 +289,29 @@ def test_a_cache_of_several_values_is_handed_on() -> None:
     x, W = draw((5, 3)), draw((3, 2))
     check_layer(forward, lambda d, x, W: (d @ W.T, x.T @ d), x, W, outputs=1).assert_certified()
     assert check_layer(forward, lambda d, x, W: (d @ W.T, 2 * x.T @ d), x, W, outputs=1).verdict == "refuted"
+
+
+def rows_forward(index: Any, table: Any) -> Any:
+    return table[index], (index, table.shape)
+
+
+def rows_backward(dout: Any, cache: Any) -> Any:
+    index, shape = cache
+    dtable = np.zeros(shape)
+    np.add.at(dtable, index, dout)
+    return dtable
+
+
+def rows_once(dout: Any, cache: Any) -> Any:
+    index, shape = cache
+    dtable = np.zeros(shape)
+    dtable[index] = dout  # a row that is used twice counts once
+    return dtable
+
+
+def test_integers_in_front_have_no_gradient() -> None:
+    index, table = np.array([[0, 2, 2], [1, 0, 4]]), draw((5, 3))
+    check_layer(rows_forward, rows_backward, index, table).assert_certified()
+    check_layer(rows_forward, lambda d, cache: (None, rows_backward(d, cache)), index, table).assert_certified()
+    check_layer(rows_forward, lambda d, cache: (0, rows_backward(d, cache)), index, table).assert_certified()
+    assert check_layer(rows_forward, rows_once, index, table).verdict == "refuted"

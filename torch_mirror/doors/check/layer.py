@@ -11,7 +11,7 @@ over it or turns it.
 
 import dis
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
 from numbers import Integral
 from operator import add
@@ -41,7 +41,7 @@ def check_layer(
 
     forward:    (*inputs) -> out, or (out, cache); a function, or a method of a layer
     backward:   (dout), or (dout, cache) where forward gives one -> the gradient of the first input, or a tuple with
-                those of the first few, None for one that has none
+                those of the first few, None for one that has none; inputs that are no floats may be left out
     parameters: names of arrays that the layer keeps as attributes; backward leaves their gradients in ``dW``, or
                 ``grad_W``, or an entry of ``grads``
     outputs:    how many of the values that forward returns, from the first on, have an upstream gradient, which
@@ -82,7 +82,7 @@ def check_layer(
         result = backward(*dys, *cache)
         if tape is not None:
             _place(made, tape, backward)
-        gradients = dict(zip(_names(forward, len(inputs)), _of_inputs(result, len(inputs)), strict=False))
+        gradients = _of_inputs(result, _names(forward, len(inputs)), given)
         gradients |= {name: _kept(owner, name) for name in parameters}
         return loss, {name: g for name, g in gradients.items() if g is not None and name in p}
 
@@ -192,16 +192,24 @@ def _is_float(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"
 
 
-def _of_inputs(result: Any, count: int) -> tuple[Any, ...]:
-    """The gradients that backward returns, of the inputs in their order. Raises InputError where they are more."""
+def _of_inputs(result: Any, names: Sequence[str], floats: Collection[str]) -> dict[str, Any]:
+    """The gradients that backward returns: of the first inputs, or of those alone that are floats.
+
+    Integers, such as the rows of an embedding, have no gradient: one at their place is the next input's. Raises
+    InputError where they are more than inputs.
+    """
     several = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+    count = len(names)
     if len(several) > count:
         what = "those of its inputs" if count > 1 else "that of its input"
         expected = f"at most {count}, {what}; the arrays that the layer keeps are named by parameters=, or are inputs"
         raise InputError("the gradients that backward returns", expected, str(len(several)))
     if any(isinstance(g, Mapping) for g in several):
         raise InputError("what backward returns", "an array, or a tuple of one for each input", "a dict")
-    return several
+    misplaced = any(g is not None and name not in floats for name, g in zip(names, several, strict=False))
+    if misplaced and len(several) <= len(floats):
+        names = [name for name in names if name in floats]
+    return dict(zip(names, several, strict=False))
 
 
 def _set_to_0(owner: Any, parameters: Sequence[str]) -> None:
