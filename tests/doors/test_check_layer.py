@@ -210,6 +210,14 @@ def test_the_upstream_gradient_is_called_as_backward_calls_it() -> None:
     assert [line.split("  = ")[0].split()[-1] for line in ends] == ["d"], said
 
 
+def test_so_are_its_sizes() -> None:
+    def mean(d: Any, cache: Any) -> Any:
+        return as_linear(d / len(d), cache)
+
+    said = str(check_layer(lambda x, W: (x @ W, (x, W)), mean, draw((7, 4)), draw((4, 3))))
+    assert "1/(d.shape[0] or x.shape[0])" in said, said
+
+
 def test_names_and_arguments_that_do_not_fit_are_told() -> None:
     layer = Dense()
     with pytest.raises(UnknownNameError, match="unknown parameter of Dense 'w': did you mean 'W'"):

@@ -86,9 +86,24 @@ def check_layer(
         gradients |= {name: _kept(owner, name) for name in parameters}
         return loss, {name: g for name, g in gradients.items() if g is not None and name in p}
 
+    rest = {name: x for name, x in zip(_names(forward, len(inputs)), inputs, strict=True) if name not in given}
     layer.__name__ = getattr(forward, "__qualname__", "layer")
-    rest = [x for x in inputs if not _is_float(x)]
-    return check(layer, {**given, **own}, *douts, *rest)
+    layer.__dict__["__signature__"] = _signature_of([*_upstream(backward, count), *rest])  # by which check names data
+    return check(layer, {**given, **own}, *douts, *rest.values())
+
+
+def _signature_of(data: Sequence[str]) -> inspect.Signature:
+    """That of a function of parameters and these data; the name of one that is there twice, or is none, is our own."""
+    names: list[str] = ["p"]
+    for i, name in enumerate(data, 1):
+        names.append(name if name.isidentifier() and name not in names else f"input_{i}")
+    return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names])
+
+
+def _upstream(backward: Callable[..., Any], count: int) -> list[str]:
+    """What backward calls the upstream gradients."""
+    names = list(_signature(backward) or [])[:count]
+    return names if len(names) == count else [f"dout{i}" for i in range(1, count + 1)]
 
 
 def _returned(forward: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -137,14 +152,12 @@ def _node(dout: Any) -> Node | None:
 
 def _place(made: Sequence[Node | None], tape: Recording, backward: Callable[..., Any]) -> None:
     """Put each upstream gradient where backward first uses it: we make it, and not where check_layer is called."""
-    names = list(_signature(backward) or [])
-    for i, node in enumerate(made):
+    for name, node in zip(_upstream(backward, len(made)), made, strict=True):
         if node is None:
             continue
         uses = (x.node.place for x in tape.values if any(o.node is node for o in x.node.operands))
         use = next((place for place in uses if place is not None), None)
         if use is not None:
-            name = names[i] if i < len(names) else "dout"
             node.place = next((Place(use.code, at) for at in reversed(_loads(use, name))), use)
 
 
