@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.vendor.pretty import pretty
 from torch import Tensor, nn
 
+from reference.arrays import keep
 from reference.claim.batches import Batches
 from reference.claim.ensemble import Ensemble
 from reference.claim.experiment import Experiment
@@ -441,6 +442,28 @@ def test_a_module_that_cannot_be_one_is_told(module: type[nn.Module], message: s
 def test_equations_that_do_not_stack_are_told() -> None:
     with pytest.raises(InputError, match=r"network: expected equations that stack .*, got "):
         verify_ensemble(replace(GOOD, network=Turned(3, 3, 3)))
+
+
+class Centred(TwoLayerReLU):
+    """Its output less the mean of each column, by the number of samples that shape[0] tells: of a member alone."""
+
+    def forward(self, p: Any, x: Any, sow: Any = keep) -> Any:
+        y, cache = super().forward(p, x, sow)
+        return y - y.sum(axis=-2, keepdims=True) / y.shape[0], cache
+
+    def backward(self, p: Any, cache: Any, dy: Any, sow: Any = keep) -> Any:
+        return super().backward(p, cache, dy - dy.sum(axis=-2, keepdims=True) / dy.shape[0], sow)
+
+
+def test_equations_that_stack_to_other_numbers_are_told() -> None:
+    with pytest.raises(InputError, match=r"network: expected equations that stack .*, got "):
+        verify_ensemble(replace(GOOD, network=Centred(3, 3, 3)))
+
+
+def test_using_must_return_a_session() -> None:
+    using: Any = lambda _: None  # noqa: E731 - it forgets to return what it makes
+    with pytest.raises(InputError, match=r"using: expected a function that returns a torch_mirror\.Session, got None"):
+        verify_ensemble(GOOD, using)
 
 
 def test_a_module_without_sow_will_do() -> None:

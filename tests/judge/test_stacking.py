@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 import reference
-from reference import SGD, Experiment, Own
+from reference import SGD, Batches, Experiment, Own, SquaredError
 from reference.arrays import keep
-from torch_mirror import certify
+from torch_mirror import Session, certify, session, verify
 from torch_mirror.judge.stacking import stacking_flaw
 
 RATE, DECAY = 0.1, 2.0**-4
@@ -82,3 +83,106 @@ def test_what_does_not_is_found_and_right_code_certified(changes: dict[str, Any]
     certificate = certify(e, reference.train(e), "numpy")
     assert certificate.verdict == "certified", certificate.refutations
     assert "judged one step at a time" in certificate.notes[0]
+
+
+class Turned:
+    """A tanh layer whose weights are turned by .T, which turns all axes: it does not stack."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    def forward(self, p: Any, x: Any) -> tuple[Any, Any]:
+        a = np.tanh(x.dot(p["W1"].T) + p["b1"])
+        return a.dot(p["W2"].T), (x, a)
+
+    def backward(self, p: Any, cache: Any, dy: Any) -> Any:
+        x, a = cache
+        dz = dy.dot(p["W2"]) * (1 - a**2)
+        return {"W1": self.factor * dz.T.dot(x), "b1": dz.sum(axis=0), "W2": dy.T.dot(a)}
+
+
+def turned(inputs: int, hidden: int, factor: float = 1.0) -> Experiment:
+    draw = np.random.default_rng(0).normal
+    p = {"W1": draw(size=(hidden, inputs)) / 10, "b1": draw(size=hidden), "W2": draw(size=(2, hidden))}
+    return Experiment(
+        Turned(factor), p, draw(size=(7, inputs)), draw(size=(7, 2)), SquaredError("mean"), SGD(RATE), steps=2
+    )
+
+
+@pytest.mark.parametrize(("inputs", "hidden"), [(3, 4), (90, 100), (150, 100)])
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "certified"), (2.0, "refuted")])
+def test_a_network_of_any_size_that_does_not_stack_is_judged(
+    inputs: int, hidden: int, factor: float, verdict: str
+) -> None:
+    """Above 20,000 numbers a step some steps are judged by themselves, and such a step does not stack either."""
+
+    def using(e: Experiment) -> Session:
+        module = nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 2, bias=False)).double()
+        return session(e, module, {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight"})
+
+    certificate = verify(turned(inputs, hidden, factor), using=using, explain=False)
+    assert certificate.verdict == verdict
+    assert certificate.first is None or certificate.first.tensor == "dW1"
+
+
+@pytest.mark.parametrize("error", [AssertionError, RuntimeError, KeyError, NotImplementedError, ZeroDivisionError])
+def test_what_the_user_s_own_checks_raise_of_stacked_arrays_is_no_error(error: type[Exception]) -> None:
+    def checked(p: Any, x: Any, t: Any) -> Any:
+        if p["W1"].ndim != 2:
+            raise error("W1 must be a matrix")
+        return mine(p, x, t)
+
+    flaw = stacking_flaw(experiment(network=checked))
+    assert flaw is not None
+    assert "W1 must be a matrix" in flaw
+
+
+MEANS: dict[str, Callable[[Any], Any]] = {
+    "len": len,
+    "shape[0]": lambda d: d.shape[0],
+    "size": lambda d: d.size / 2,
+}
+
+
+def counted(count: str, batches: Batches | None, factor: float) -> Experiment:
+    """A mean of squares; its gradient times the factor."""
+
+    def mean(p: Any, x: Any, t: Any) -> Any:
+        d = x @ p["W"].T - t
+        n = MEANS[count](d)
+        return (d * d).sum() / n, {"W": factor * (2 * d / n).T @ x}
+
+    draw = np.random.default_rng(1).normal
+    x, t = draw(size=(6, 3)), draw(size=(6, 2))
+    return Experiment(mean, {"W": draw(size=(2, 3))}, x, t, None, SGD(RATE), 4, batches=batches)
+
+
+@pytest.mark.parametrize("count", MEANS)
+@pytest.mark.parametrize("batches", [None, Batches(3)], ids=["whole", "batches"])
+def test_a_count_of_the_samples_is_one_step_s(count: str, batches: Batches | None) -> None:
+    """len(z) of stacked arrays is the number of steps: the loss would be divided by it."""
+    right = reference.train(counted(count, batches, 1.0))
+    assert certify(counted(count, batches, 1.0), right, "numpy").verdict == "certified"
+    assert certify(counted(count, batches, 2.0), right, "numpy", explain=False).verdict == "refuted"
+
+
+class Images:
+    """Samples of three axes, made by ``features``, which do not stack where they are laid out flat by len(x)."""
+
+    def features(self, x: Any) -> Any:
+        return x.reshape(*x.shape[:-1], 3, 4)
+
+    def forward(self, p: Any, x: Any, sow: Any) -> tuple[Any, Any]:
+        return sow("y", x.reshape(len(x), -1) @ p["W"].T), x
+
+    def backward(self, _: Any, x: Any, dy: Any, sow: Any) -> Any:
+        return {"W": sow("dW", dy.T @ x.reshape(len(x), -1))}
+
+
+@pytest.mark.parametrize("batches", [None, Batches(2)], ids=["whole", "batches"])
+def test_samples_of_several_axes_may_not_stack(batches: Batches | None) -> None:
+    draw = np.random.default_rng(2).normal
+    x, t = draw(size=(5, 12)), draw(size=(5, 2))
+    e = Experiment(Images(), {"W": draw(size=(2, 12))}, x, t, SquaredError("mean"), SGD(RATE), 4, batches=batches)
+    assert stacking_flaw(e) is not None
+    assert certify(e, reference.train(e), "numpy").verdict == "certified"

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reference import InputError, UnknownNameError
+from reference import Experiment, InputError, UnknownNameError
+from reference.claim.tree import named
 from tests.reference.test_bad_claims import in_float32, linear
 from torch_mirror import Session, verify
 from torch_mirror.training.places import load, tensor
@@ -69,6 +70,34 @@ def test_a_part_that_cannot_be_used_is_told(changes: Any, told: str) -> None:
 def test_using_must_be_a_function(using: Any) -> None:
     with pytest.raises(InputError, match=r"using: expected a function that returns a torch_mirror\.Session"):
         verify(linear(), using=using)
+
+
+@pytest.mark.parametrize("name", ["x", "t", "W"])
+def test_what_the_experiment_holds_is_left_as_it_is(name: str) -> None:
+    e = linear()
+    given = {**e.named_data, **named(e.parameters)}[name]
+    before = given.copy()
+
+    def using(_: Experiment) -> Session:
+        given[...] *= 0.5
+        return made()
+
+    with pytest.raises(InputError, match=f"using: expected to leave {name} of the experiment as it is, got one that"):
+        verify(e, using=using)
+    assert np.array_equal(given, before)
+
+
+def test_so_it_is_where_using_ends_in_an_error() -> None:
+    e = linear()
+    before = e.x.copy()
+
+    def using(_: Experiment) -> Session:
+        e.x[...] = 0
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        verify(e, using=using)
+    assert np.array_equal(e.x, before)
 
 
 def test_a_name_that_no_parameter_has_is_told() -> None:

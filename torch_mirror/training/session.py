@@ -151,10 +151,24 @@ def module_takes_sow(module: nn.Module) -> bool:
 
 
 def session_by(using: Any, experiment: Experiment) -> Session:
-    """What ``using`` makes of the experiment, checked. Raises InputError where it is no function."""
+    """What ``using`` makes of the experiment, checked.
+
+    Raises InputError where it is no function, and where it writes to the experiment's arrays, which it is given as
+    they are: they are put back.
+    """
     if not callable(using):
         raise InputError("using", "a function that returns a torch_mirror.Session", type(using).__name__)
-    return checked_session(using(experiment), experiment)
+    given = {**experiment.named_data, **named(experiment.parameters)}
+    copies = {name: a.copy() for name, a in given.items()}
+    try:
+        session = using(experiment)
+    finally:
+        written = [name for name, a in given.items() if not np.array_equal(a, copies[name], equal_nan=True)]
+        for name in written:
+            given[name][...] = copies[name]
+    if written:
+        raise InputError("using", f"to leave {written[0]} of the experiment as it is", "one that writes to it: copy it")
+    return checked_session(session, experiment)
 
 
 def _needs_a_closure(optimizer: torch.optim.Optimizer) -> bool:
