@@ -58,6 +58,8 @@ def selftest(
         from torch_mirror.doors.jobs.unit import Unit
         from torch_mirror.reports import selftest as report
 
+        import torch_mirror.doors.selftest.run  # noqa: F401 - now, while Ctrl-C ends the process without an exception
+
         raise_as_usual()
         ask = Asked(DTYPES if dtype == "both" else (dtype,), limit, quiet)
         tasks = [
