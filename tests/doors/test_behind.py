@@ -110,10 +110,11 @@ def test_who_says_that_it_keeps_nothing_is_believed(monkeypatch: pytest.MonkeyPa
         return Keeping().gradients(p, x, t)
 
     seen = set[str]()
-    verify(of_ones_own(network), using=by_net, threads=2)
+    e = of_ones_own(network, STEPS)
+    verify(e, using=by_net, threads=2)
     assert len(seen) == 1
     monkeypatch.setattr(network, "pure", True, raising=False)
-    assert verify(of_ones_own(network), using=by_net, threads=2).verdict == "certified"
+    assert verify(e, using=by_net, threads=2).verdict == "certified"
     assert len(seen) == 2
 
 
