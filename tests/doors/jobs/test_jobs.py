@@ -356,7 +356,11 @@ def square(p):
 def sleeping(name):
     def asleep(p):
         Path(name).touch()
-        time.sleep(1000)
+        try:
+            time.sleep(1000)
+        except KeyboardInterrupt:
+            Path("heard").touch()
+            raise
     return asleep
 
 p = np.ones(3)
@@ -405,6 +409,7 @@ def test_ctrl_c_ends_all_processes_at_once(tmp_path: Path) -> None:
     assert [line.split()[0] for line in shown.splitlines()] == ["last:", "dp"]
     assert told == "Interrupted.\n"
     assert not (tmp_path / "out.json").exists()  # a report is of all runs
+    assert not (tmp_path / "heard").exists()  # by the processes that judge, which are ended and clear up nothing
 
 
 def running_in(session: int) -> list[str]:
