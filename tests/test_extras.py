@@ -56,6 +56,14 @@ import runpy, sys
 sys.argv = ["a command", *{arguments!r}]
 runpy.run_module({module!r}, run_name="__main__")
 """
+COMMANDS = """
+from torch_mirror.doors.cli import run
+from torch_mirror.ending import status_of
+from torch_mirror.figures.command import figures
+for command in [lambda: run({verify!r}), lambda: run({figures!r}, figures)]:
+    print("ends with", status_of(command))
+"""
+"""Commands in a process that has loaded torch: what ``finish`` does around the first."""
 CLICK_IS_MISSING = "Error: click: expected to be installed, got no such module: pip install 'torch-mirror[cli]'\n"
 
 
@@ -70,29 +78,23 @@ def test_without_torch_there_are_the_reference_and_the_balls() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_base_installation_verifies() -> None:
-    result = run(VERIFY, BASE)
-    assert (result.returncode, result.stderr) == (0, "")
+def test_the_base_installation_verifies_and_with_its_extra_the_command_runs() -> None:
+    """One process, as torch takes seconds to load. First the base alone; then click and tqdm are found, nothing else.
 
-
-def with_the_command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command where the extra ``cli`` alone is installed."""
-    return run(COMMAND.format(module=module, arguments=arguments), (*BASE, "click", "tqdm"))
-
-
-def test_with_its_extra_the_command_runs_and_says_whose_data_it_lacks() -> None:
-    result = with_the_command("torch_mirror", "verify", "linear-neuron", "diabetes-linear", "--steps", "5")
-    assert result.stdout.count("certified") == 2  # linear-neuron, in both precisions
+    The command says whose data it lacks, and without matplotlib the figures are a table.
+    """
+    verify = ["verify", "linear-neuron", "diabetes-linear", "--steps", "5"]
+    picture = ["--experiment", "linear-neuron", "--steps", "2", "--dtype", "float64"]
+    later = "known |= {'click', 'tqdm'}\nprint('verified')"
+    result = run(VERIFY + later + COMMANDS.format(verify=verify, figures=picture), BASE)
+    before, verified, rest = result.stdout.partition("verified\n")
+    assert (before, bool(verified)) == ("", True), result.stderr
+    told, ended, table = rest.partition("ends with 2\n")
+    assert (told.count("certified"), bool(ended)) == (2, True)  # linear-neuron, in both precisions
     (line,) = result.stderr.splitlines()
     assert line.endswith("which has it (pip install 'torch-mirror[documents]'), got none")
-    assert result.returncode == 2
-
-
-def test_without_matplotlib_the_figures_are_a_table() -> None:
-    picture = ("--experiment", "linear-neuron", "--steps", "2", "--dtype", "float64")
-    result = with_the_command("torch_mirror.figures", *picture)
-    assert result.stdout.startswith("linear-neuron  float64  2 steps")
-    assert result.returncode == 0
+    assert table.startswith("linear-neuron  float64  2 steps")
+    assert table.endswith("ends with 0\n")
 
 
 @pytest.mark.parametrize(("code", "missing"), [(WITHOUT_TORCH, "numpy"), (VERIFY, "torch")])

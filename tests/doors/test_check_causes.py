@@ -42,19 +42,24 @@ def graded(source: str, faults: Sequence[Fault], sizes: Sizes = APART) -> Counte
 
 @pytest.mark.parametrize(("name", "most"), [("softmax", 4), ("sigmoid", 0), ("tanh", 0)])
 def test_the_catalogue_is_named_and_nothing_wrongly(name: str, most: int) -> None:
-    """most: of every other fault how many may have no cause, as no data is at hand that they are made of."""
+    """Of every eighth fault, and of every other one in make thorough; tests/tape/edits has all, below this door.
+
+    most: how many of them may have no cause, as no data is at hand that they are made of.
+    """
     source, faults = NETWORKS[name]
-    found = graded(source, some(faults[::2]))
+    found = graded(source, some(some(faults[::2])))
     assert not found["wrong"], found
     assert found["none"] <= most, found
     assert found["right"] >= 0.8 * found.total(), found
 
 
 def test_what_is_no_edit_has_no_cause() -> None:
-    found = graded(SOFTMAX, OUTSIDE)
+    """Of every other one; of all in make thorough."""
+    asked = some(OUTSIDE)
+    found = graded(SOFTMAX, asked)
     assert not found["wrong"], found
     assert not found["tie"], found
-    assert found["none"] >= 12, found
+    assert found["none"] >= 0.8 * len(asked), found
 
 
 def test_a_cause_by_chance_would_be_graded_wrong() -> None:

@@ -1,7 +1,6 @@
 """A torch loop that is not ours: recorded as it runs, and certified or refuted like any other trace."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -16,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from reference import SGD, Adam, Batches, Experiment, SquaredError, Trace, experiments
 from reference.errors import InputError, UnknownNameError
+from tests import warm
 from torch_mirror import certify, recording, session
 
 NAMES = {"W1": "0.weight", "b1": "0.bias", "W2": "2.weight", "b2": "2.bias"}
@@ -299,7 +299,7 @@ def test_two_processes_with_half_a_batch_each(tmp_path: Path) -> None:
     module = started(e)
     (x, t), others = (tuple(torch.tensor(a[rank::2]) for a in e.data) for rank in (0, 1))
     torch.save((*others, module.state_dict()), tmp_path / "start")
-    command = [sys.executable, "-c", OTHER_PROCESS, str(tmp_path), str(STEPS)]
+    command = [warm.python(), "-c", OTHER_PROCESS, str(tmp_path), str(STEPS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as other:
         torch.distributed.init_process_group("gloo", f"file://{tmp_path}/meeting", rank=0, world_size=2)
         try:

@@ -91,12 +91,19 @@ def test_both_precisions_are_measured_unless_one_is_asked_for() -> None:
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_picture_is_written_whole_and_the_same_every_time(tmp_path: Path, kind: str) -> None:
+    """Once in this process, and once by the command, in a process of its own."""
     paths = [tmp_path / f"first.{kind}", tmp_path / f"second.{kind.upper()}"]
-    for path in paths:
-        result = run(*SMALL, "--dtype", "float64", "--output", str(path))
-        assert (result.exit_code, result.stderr) == (0, "")
-        assert path.read_bytes().startswith(STARTS[kind])
-    assert paths[0].read_bytes() == paths[1].read_bytes()
+    asked = *SMALL, "--dtype", "float64", "--output"
+    here = run(*asked, str(paths[0]))
+    assert (here.exit_code, here.stderr) == (0, "")
+    command = [warm.python(), "-m", "torch_mirror.figures", *asked, str(paths[1])]
+    there = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (there.returncode, there.stderr) == (0, "")
+    assert there.stdout == here.stdout
+    assert all(f"{rtol:.0e}".replace("e-0", "e-") in there.stdout for rtol in RTOLS)
+    first, second = (path.read_bytes() for path in paths)
+    assert first.startswith(STARTS[kind])
+    assert first == second
     assert sorted(tmp_path.iterdir()) == paths
 
 
@@ -200,12 +207,3 @@ def test_a_picture_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypa
     assert (result.exit_code, result.stderr) == (2, "Error: tensor y: expected a number, got none\n")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_it_is_a_command(tmp_path: Path) -> None:
-    path = tmp_path / "out.png"
-    command = [warm.python(), "-m", "torch_mirror.figures", *SMALL, "--dtype", "float64", "--output", str(path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stderr) == (0, "")
-    assert path.read_bytes().startswith(STARTS["png"])
-    assert all(f"{rtol:.0e}".replace("e-0", "e-") in run.stdout for rtol in RTOLS)

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ FAULTS = {  # what is right, the fault in its place, and the first wrong tensor
 }  # fmt: skip
 
 
-def trace_of(source: str, folder: Path, dtype: str, flags: tuple[str, ...] = ("-O2",)) -> Trace:
+def trace_of(source: str, folder: Path, dtype: str, flags: tuple[str, ...] = ("-O0",)) -> Trace:
     """Compile and run the program, and read what it writes."""
     (folder / "train.c").write_text(source)
     compile_it = ["gcc", *STRICT, *flags, f"-DREAL={REAL[dtype]}", f"-I{FOLDER}", "train.c", "-o", "train"]
@@ -57,8 +58,7 @@ def test_it_is_certified_however_it_is_compiled(tmp_path: Path, dtype: str, flag
     assert (certificate.verdict, certificate.doubts, certificate.notes) == ("certified", (), ())
 
 
-@pytest.mark.parametrize("dtype", REAL)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "dtype"), [*zip(FAULTS, cycle(REAL), strict=False)])
 def test_a_planted_fault_is_refuted_where_it_is(tmp_path: Path, dtype: str, fault: str) -> None:
     right, wrong, tensor = FAULTS[fault]
     trace = trace_of(planted((FOLDER / "train.c").read_text(), right, wrong), tmp_path, dtype)

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,7 @@ def test_other_data_show_in_their_hash(tmp_path: Path, dtype: str) -> None:
         certify(experiment(dtype), trace)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "dtype"), [*zip(FAULTS, cycle(DTYPES), strict=False)])
 def test_a_planted_fault_is_refuted_where_it_is(tmp_path: Path, dtype: str, fault: str) -> None:
     right, wrong, tensor = FAULTS[fault]
     trace = trace_of(planted(SOURCE, right, wrong), tmp_path, dtype)

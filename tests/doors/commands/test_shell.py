@@ -155,3 +155,17 @@ def test_help_loads_neither_numpy_nor_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Usage: ") == 1 + len(cli.commands)
+
+
+def test_without_a_run_of_torch_s_torch_is_not_loaded(tmp_path: Path) -> None:
+    """To load it takes seconds, which a gradient in NumPy and a name that is unknown do not need."""
+    (tmp_path / "mine.py").write_text(MINE)
+    code = (
+        "import sys; from torch_mirror.doors.cli import run\n"
+        "print(run(['check', 'mine.py:case']), run(['verify', 'nope']), 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=600,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "1 2 False", done.stderr

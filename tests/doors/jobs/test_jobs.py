@@ -347,26 +347,28 @@ def squared(unit: Unit, note: str) -> Answer:
 
 SLEEPING = """
 import time
-from dataclasses import replace
 from pathlib import Path
-from reference import experiments
-from torch_mirror.training.session import session
+import numpy as np
 
-one = replace(experiments.load("linear-neuron"), steps=3)
+def square(p):
+    return (p**2).sum(), 2 * p
 
-def loud(e):
-    print("says", e.name)
-    return session(e)
+def sleeping(name):
+    def asleep(p):
+        Path(name).touch()
+        try:
+            time.sleep(1000)
+        except KeyboardInterrupt:
+            Path("heard").touch()
+            raise
+    return asleep
 
-def sleeping(e):
-    Path(e.name).touch()
-    time.sleep(1000)
-
+p = np.ones(3)
 cases = {
-    "first": (replace(one, name="first"), lambda e: loud(e)),
-    "sleeping": (replace(one, name="sleeping"), sleeping),
-    "last": replace(one, name="last"),
-    **{f"later {i}": (replace(one, name=f"later-{i}"), sleeping) for i in range(8)},  # more than a pool hands out
+    "first": (square, p),
+    "sleeping": (sleeping("sleeping"), p),
+    "last": (square, p),
+    **{f"later {i}": (sleeping(f"later-{i}"), p) for i in range(8)},  # more than a pool hands out
 }
 """
 PATIENCE = 60
@@ -375,8 +377,9 @@ PATIENCE = 60
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C as a signal")
 def test_ctrl_c_ends_all_processes_at_once(tmp_path: Path) -> None:
+    """Of ``check``, whose processes need no torch and so begin at once; ``verify`` has the same pool."""
     (tmp_path / "mine.py").write_text(SLEEPING)
-    command = [sys.executable, "-m", "torch_mirror", "verify", "mine.py:cases", "-j", "2", "--json", "out.json"]
+    command = [sys.executable, "-m", "torch_mirror", "check", "mine.py:cases", "-j", "2", "--json", "out.json"]
     with subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -384,8 +387,8 @@ def test_ctrl_c_ends_all_processes_at_once(tmp_path: Path) -> None:
     ) as process:  # fmt: skip
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "says first\n"
-            assert process.stdout.readline().startswith("first ")
+            assert process.stdout.readline().startswith("first: certified")
+            assert process.stdout.readline().startswith("dp  ok")
             latest = time.monotonic() + PATIENCE
             while not all((tmp_path / name).exists() for name in ("sleeping", "later-0")):
                 assert time.monotonic() < latest
@@ -403,9 +406,10 @@ def test_ctrl_c_ends_all_processes_at_once(tmp_path: Path) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert took < 10  # of a thousand seconds that they would sleep
     assert process.returncode == 130
-    assert [line.split()[0] for line in shown.splitlines()] == ["last"]
-    assert told == "2 of 11 runs were judged.\nInterrupted.\n"
+    assert [line.split()[0] for line in shown.splitlines()] == ["last:", "dp"]
+    assert told == "Interrupted.\n"
     assert not (tmp_path / "out.json").exists()  # a report is of all runs
+    assert not (tmp_path / "heard").exists()  # by the processes that judge, which are ended and clear up nothing
 
 
 def running_in(session: int) -> list[str]:

@@ -54,6 +54,7 @@ def selftest(
     with errors_without_traceback():
         wanted, folder = check_paths({"json": json_path}, networks), str(Path.cwd())
         subjects = [one for text in networks or ("mlp-relu",) for one in subjects_of(text)]
+        import torch_mirror.doors.selftest.run  # noqa: F401 - now, while Ctrl-C ends the process without an exception
         from torch_mirror.doors.jobs.tasks import Task, Who, results
         from torch_mirror.doors.jobs.unit import Unit
         from torch_mirror.reports import selftest as report

@@ -8,7 +8,6 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import reference
 import torch_mirror
@@ -25,6 +24,8 @@ def digest(contents: bytes) -> str:
 @cache
 def software() -> dict[str, str]:
     """Python, this package and all that is installed, by what each is; the same wherever a verdict is the same."""
+    import torch  # noqa: PLC0415 - costs seconds that neither check nor a name that is unknown needs
+
     code = hashlib.sha256()
     for folder in OURS:
         for path in sorted(folder.rglob("*.py")):
@@ -42,6 +43,8 @@ def software() -> dict[str, str]:
 @cache
 def hardware() -> dict[str, str]:
     """What of the processor NumPy and torch compute with."""
+    import torch  # noqa: PLC0415 - the same
+
     config = np.show_config(mode="dicts")
     return {
         "machine": f"{platform.system()} {platform.machine()}",
