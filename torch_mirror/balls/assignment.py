@@ -52,6 +52,7 @@ def without_history(new: Number) -> Number:
     if new.exact or new.open:
         return new
     with np.errstate(all="ignore"):  # NumPy would warn of the values only, and has done
+        new.ids()  # from here on it knows them without what it is made of
         return new.bounded(held(new.radius))
 
 

@@ -26,6 +26,7 @@ class Format(NamedTuple):
     complements: bool = False  # whether a Python number c may stand for 1 - c', as 0.001 does for 1 - 0.999
     spread: float | None = None  # how many standard deviations of a sum its radius is, where it is not the worst case
     inside: float | None = None  # unit roundoff within a sum, where it is less than u, to which its result is rounded
+    as_taken: bool = False  # whether what the radii leave open in a comparison goes as it goes on the centres
 
     def gamma(self, k: int) -> float:
         """gamma_k = k u / (1 - k u), which bounds k roundings in a row; infinite where k u >= 1."""

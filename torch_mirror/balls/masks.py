@@ -109,7 +109,7 @@ def comparison(ufunc: np.ufunc) -> Callable[[Number, Number], Mask]:
     @elementary(Kind.DECISION, ufunc.__name__)
     def rule(x: Number, y: Number) -> Mask:
         value = np.asarray(ufunc(x.value, y.value))
-        if x.exact and y.exact:
+        if (x.exact and y.exact) or x.format.as_taken or y.format.as_taken:
             return Mask(x, value)
 
         @cache
@@ -118,7 +118,7 @@ def comparison(ufunc: np.ufunc) -> Callable[[Number, Number], Mask]:
             apart = np.abs(x.value - y.value)
             # only a reach of exactly 0 decides a tie; one that is NaN decides nothing
             left = np.broadcast_to((reach != 0) & ~(apart > reach), value.shape)
-            return left & ~np.asarray(same(x, y)) if left.any() else left
+            return left & ~same(x, y) if left.any() else left
 
         return Mask(x, value, undecided)
 

@@ -16,6 +16,8 @@ need few of them. A number keeps its operands for that, which is why nothing may
 assigned to a ball gives the ball another number (cell.py).
 """
 
+import itertools
+import math
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
@@ -38,8 +40,16 @@ DEEP = 32
 """Radii that are left to be evaluated one from the other: each takes some eight of Python's thousand frames."""
 
 
+FAR = 50
+"""Copies of copies that are left to be looked through at once: each takes some four of Python's frames."""
+
 MANY = 4096
 """Elements from which the radii of a few are worth asking for by themselves."""
+
+PLACES = 31
+"""Bits of an id that say which element of a number it is; the others say which number."""
+
+_serial = itertools.count(1)  # tells numbers apart for good, as id() does while they live
 
 
 class OpenSum(NamedTuple):
@@ -96,13 +106,13 @@ class Number:
     rule:   ``rule(take)`` is the radius of the elements that ``take`` selects, where it is not known yet
     total:  the sum that the number is, if that may still take a term
     origin: the number that it is a look at, and the look, where NumPy's look is a view of an array
-    copies: what its elements are copies of, for comparisons (sameness.py)
+    ids:    which element each is: copies of one have the same (sameness.py)
     node:   how it was made, if that is recorded (recording.py)
     """
 
     __slots__ = (
-        "_mT", "_once", "_radius", "_rule", "copies", "depth", "format", "kept_products", "node", "number", "open",
-        "origin", "scalar", "value",
+        "_ids", "_mT", "_of_copies", "_once", "_radius", "_rule", "depth", "far", "format", "kept_products", "node",
+        "number", "open", "origin", "scalar", "value",
     )  # fmt: skip
 
     def __init__(
@@ -119,7 +129,9 @@ class Number:
         self.format = format or format_of(self.value.dtype)
         self.open = total
         self.origin = origin
-        self.copies: tuple[tuple[Number, Look], ...] = ()
+        self._ids: Array | None = None
+        self._of_copies: Callable[[], Array] | None = None
+        self.far = 0  # copies of copies whose ids are still to be looked up, each from the one below it
         self.node: Node | None = None
         self.number: float | None = None  # the Python number that it stands for
         self.depth = 0  # of the radii that are still to be evaluated, each from the one below it
@@ -173,6 +185,9 @@ class Number:
         made = Number(self.value, 0, self.format, rule)
         made.depth = self.depth + 1
         made.node = self.node
+        made._ids = self._ids
+        if self._ids is None:
+            made.same_as(self.ids, self.far)
         return made
 
     def operand(self, x: Any) -> "Number":
@@ -207,6 +222,7 @@ class Number:
         wider = np.promote_types(self.value.dtype, fmt.dtype)
         made = Number(self.value.astype(wider), 0, fmt, None if self.exact else self.e)
         made.made_of((self,))
+        made.same_as(self.ids, self.far)
         if (tape := current()) is not None:
             tape.note(made, "astype", Kind.MOVES, Number.widened, (self,), (fmt,))
         return made
@@ -220,7 +236,7 @@ class Number:
         origin = (self, look) if not self.scalar and np.may_share_memory(value, self.value) else None
         made = Number(value, 0, self.format, rule, total and _seen(total, self.value, look, value), origin)
         if rule is not None:
-            made.copies = ((self, look),)
+            made.same_as(lambda: np.asarray(look(self.ids())), self.far)
         made.made_of((self,))
         if (tape := current()) is not None:
             tape.note(made, "view", Kind.MOVES, Number.view, (self,), (look,))
@@ -230,8 +246,33 @@ class Number:
         """The same number as another object."""
         same = Number(self.value, 0, self.format, None if self.exact else self.e, self.open, self.origin)
         same.scalar, same.number, same.kept_products = self.scalar, self.number, self.kept_products
-        same.node, same.depth, same.copies = self.node, self.depth, ((self, lambda a: a),)
+        same.node, same.depth = self.node, self.depth
+        same.same_as(self.ids, self.far)
         return same
+
+    # --- which elements they are -------------------------------------------------------------------------
+
+    def ids(self) -> Array:
+        """Of each element which one it is: those of one id are the same number in every evaluation; 0 says nothing.
+
+        The negative of an element has the negative of its id. What is exact has none: its radius of 0 decides it.
+        """
+        if self._ids is None:
+            rule, self._of_copies, self.far = self._of_copies, None, 0
+            known = np.broadcast_to(0, self.shape) if self.exact else None
+            self._ids = known if known is not None else own_ids(self.shape) if rule is None else np.asarray(rule())
+        return self._ids
+
+    def same_as(self, rule: Callable[[], Array], far: int, *, keep: bool = True) -> None:
+        """Have the ids that the rule gives of operands', once they are asked for; far: theirs, the largest.
+
+        keep: whether they are looked up where FAR are left to be, or given up: what is no copy as a rule.
+        """
+        self.far = far + 1
+        if far < FAR or keep:
+            self._of_copies = rule
+        if far >= FAR:
+            self.ids()
 
     # --- radius ----------------------------------------------------------------------------------------
 
@@ -311,6 +352,14 @@ def whole(radius: Any, shape: tuple[int, ...]) -> Array:
         radius.flags.writeable = False
         return radius
     return np.broadcast_to(radius, shape)
+
+
+def own_ids(shape: tuple[int, ...]) -> Array:
+    """Of elements that are no copies of any: ids that nothing else has. None, 0, of more than they could tell apart."""
+    size, number = math.prod(shape), next(_serial)
+    if size >> PLACES or number >> (63 - PLACES - 1):
+        return np.broadcast_to(0, shape)
+    return ((number << PLACES) + np.arange(size)).reshape(shape)
 
 
 def _mT(a: Array) -> Array:

@@ -67,8 +67,9 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     if picked is not None and not len(picked):
         resolution, zero = _resolution(seen, equation, where)
         return Row(
-            where.tensor, where.check, where.side, tensors, seen.size, under=under, resolution=resolution, zero=zero
-        )
+            where.tensor, where.check, where.side, tensors, seen.size, under=under, resolution=resolution, zero=zero,
+            open_at=None if tells(seen, equation, where) else "",
+        )  # fmt: skip
 
     if picked is None and seen.size >= VERY_MANY and (row := _in_blocks(seen, equation, where)):
         return row
@@ -111,16 +112,18 @@ def _closely(seen: Array, equation: Ball, where: Where, above: float, picked: Ar
             worst = _named(seen, equation, where, at, radius.flat[at], highest)
         vacuous += _too_wide(centre, radius, ratio, where, widest)
         resolution, zero = _resolution(seen, equation, where, radius)
+        told = tells(seen, equation, where, radius)
     else:
         if highest > above and equation.open is None:
             worst = _named(seen, equation, where, int(picked[at]), float(radius.flat[at]), highest)
         elif highest > above:  # a sum's radius there is told by all of its terms, as everywhere else
             worst = _finding(seen, equation, where, int(picked[at]))
         resolution, zero = _resolution(seen, equation, where)
+        told = tells(seen, equation, where)
     return Row(
         where.tensor, where.check, where.side, tensors, seen.size - vacuous, vacuous, infinite,
         worst, max(under, highest) if worst is None else under, first, resolution, zero,
-        unbounded=unbounded,
+        unbounded=unbounded, open_at=None if told else "",
     )  # fmt: skip
 
 
@@ -151,6 +154,7 @@ def _in_blocks(seen: Array, equation: Ball, where: Where) -> Row | None:
     return Row(
         where.tensor, where.check, where.side, where.entries(seen), seen.size,
         worst=worst, under=highest if worst is None else 0.0, resolution=resolution, zero=zero,
+        open_at=None if tells(seen, equation, where) else "",
     )  # fmt: skip
 
 
@@ -226,6 +230,47 @@ def _resolution_at(
     size = abs(v)
     quotient = (allowed + abs(v - c) + 2 * fmt.u * (size + fmt.tiny)) / size
     return (float(quotient) if quotient < math.inf else math.inf), False
+
+
+FEW = 64
+"""The same, for whether an entry tells, where the radii are not known and each is asked for."""
+
+
+def tells(seen: Array, equation: Ball, where: Where, radius: Array | None = None) -> bool:
+    """Whether some entry tells: most of its elements that are not 0 are judged well, or equal to the last bit.
+
+    With c an equation's centre and R r the admissible distance, half of c, and one and a half of it, are outside if
+    |c| / 2 > R r: then torch's number is seen to be neither twice nor half of the reference's. Two is the least factor
+    that a program is off by as a whole, and a mask that may be all 0 has R r >= |c| everywhere behind it: c is a sum of
+    terms each of which that mask may leave out, and r is a bound on what is left out. A large entry is looked at in
+    some places. One of exact operands has no open comparison, and one that is 0 all over has nothing to tell of: True.
+    radius: the admissible distance of every element, where it is known.
+    """
+    if equation.exact or (equation.open and equation.open.at):
+        return True
+    entries = where.entries(seen)
+    size = seen.size // entries
+    stride = 1 + size // (FEW if radius is None else PROBES)
+    of_zeros = True
+    for entry in range(entries):
+        flat = np.arange(entry * size, (entry + 1) * size, stride)
+        s, c = _picked(seen, seen.shape, flat), _picked(equation.value, seen.shape, flat)
+        some, equal = (c != 0) | (s != 0), s == c
+        count = int(np.count_nonzero(some))
+        if not count:
+            continue
+        of_zeros = False
+        if 2 * int(np.count_nonzero(equal & some)) > count:
+            return True
+        allowed = _picked(radius, seen.shape, flat) if radius is not None else _allowed_at(equation, seen.shape, flat)
+        if 2 * int(np.count_nonzero(some & (equal | (np.abs(c) > 2 * allowed)))) > count:
+            return True
+    return of_zeros
+
+
+def _allowed_at(equation: Ball, shape: tuple[int, ...], flat: Array) -> Array:
+    """The admissible distance at flat positions."""
+    return np.asarray(_bound(equation) * _radius_at(equation, shape, flat, lambda a: _picked(a, shape, flat)))
 
 
 WORTH_A_LOOK = 0.25

@@ -3,7 +3,7 @@
 Everything that is said of a run is read from its rows: the verdict, the totals, the reports.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 Side = Literal["torch", "numpy", "both"]
@@ -66,6 +66,11 @@ class Row(NamedTuple):
     much (checks/forms.py), which is evaluated only where something is outside. Looked at is the last entry of each
     comparison, and there one of the largest elements: the figure is an upper bound. None where all of these were 0,
     of which nothing can be told; infinite where a radius is.
+
+    A tensor tells at a step if of most of its elements that are not 0 half, or one and a half, of what the equation
+    gives would have been outside, or they are what it gives to the last bit (compare.py). One that tells at no step,
+    as the sides of a comparison may be equal or not, has the places of such comparisons in ``open_at``
+    (checks/branches.py). That is empty where they are not known, and the coarse radii then come from rounding.
     """
 
     tensor: str
@@ -85,6 +90,7 @@ class Row(NamedTuple):
     sought: int = 0                  # tensors of steps that were looked at for a doubt, a sample of all
     doubt: Doubt | None = None       # what was found there
     unbounded: Finding | None = None  # the first element whose radius is infinite, of the earliest step that has one
+    open_at: str | None = None       # None: the tensor tells at some step; else where a comparison is open, if known
 
     @property
     def looked_at(self) -> int:
@@ -93,8 +99,8 @@ class Row(NamedTuple):
 
     @property
     def decides(self) -> bool:
-        """Whether no radius is infinite and at least half of the elements could have failed."""
-        return not self.infinite and self.vacuous <= self.judged
+        """Whether no radius is infinite, half of the elements at least could have failed, and no branch hides them."""
+        return not self.infinite and self.vacuous <= self.judged and not self.open_at
 
 
 class Findings(NamedTuple):
@@ -149,6 +155,15 @@ class Findings(NamedTuple):
         So an infinite radius end to end does not void what was judged locally, and what a sample of the
         steps or the start alone would show does not stand for the others.
         """
+        return self._without(lambda row: row.decides)
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """The same, and tensors that tell at no step by any such check."""
+        return self._without(lambda row: row.decides and row.open_at is None)
+
+    def _without(self, enough: Callable[[Row], bool]) -> tuple[str, ...]:
+        """Tensors for which no check that looked at all of them is enough."""
         groups: dict[tuple[str, str], list[Row]] = {}
         for row in self.rows:
             if row.looked_at:
@@ -156,7 +171,7 @@ class Findings(NamedTuple):
         names = []
         for (_, tensor), rows in groups.items():
             most = max(row.looked_at for row in rows)
-            if not any(row.decides for row in rows if row.looked_at == most):
+            if not any(enough(row) for row in rows if row.looked_at == most):
                 names.append(tensor)
         return tuple(dict.fromkeys(names))
 
@@ -209,4 +224,5 @@ def _joined(rows: list[Row]) -> Row:
         unbounded=min(
             (row.unbounded for row in rows if row.unbounded), key=lambda f: (f.step, f.member or 0), default=None
         ),
+        open_at=None if any(row.open_at is None for row in rows) else max(str(row.open_at) for row in rows),
     )

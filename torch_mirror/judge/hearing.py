@@ -14,6 +14,7 @@ from reference.claim.slots import gradient_of, names, parameter_gradients
 from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
 from torch_mirror.judge.checks.born import Born, born
+from torch_mirror.judge.checks.branches import judge_branches
 from torch_mirror.judge.checks.doubtful import judge_doubts, one_step
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.own_run import judge_own_run, jumps, suspects
@@ -24,7 +25,7 @@ from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Givens, Part, judge_givens, parts, together
 from torch_mirror.judge.ruling import Evidence, evidence
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.judge.verdict import Certificate, other_forms, still
+from torch_mirror.judge.verdict import Certificate, open_branches, other_forms, still
 
 SMALL = 20_000
 """Numbers that one step computes, up to which radii are propagated end to end at every step."""
@@ -155,12 +156,13 @@ def _kept(trace: Trace, sample: Array, *, alone: bool) -> list[Trace]:
 
 
 def with_doubts(experiment: Experiment, heard: Hearing, steps: int, side: Side, *, stacks: bool) -> Findings:
-    """All that was found, with the doubts about a sample of so many steps. side: of the run that they are of.
+    """All that was found, with open branches and doubts at a sample of so many steps. side: of the run they are of.
 
     Of NumPy's run beside torch's there are none: it is what the reference's own code makes.
     """
     few = _few(experiment, steps)
-    return judge_doubts(experiment, heard.sample, few, side, heard.all, stacks=stacks)
+    found = judge_branches(experiment, heard.sample, heard.all, stacks=stacks)
+    return judge_doubts(experiment, heard.sample, few, side, found, stacks=stacks)
 
 
 def hear_alone(
@@ -244,7 +246,7 @@ def certificate(experiment: Experiment, steps: int, findings: Findings, motion: 
     e = experiment
     gradients = {name: gradient_of(e.slots, name) for name in names(e.slots, "parameter")}
     held = {name: str(gradient) for name, gradient in gradients.items()}
-    said = *other_forms(findings), *still(findings, held, motion.moved if steps else held)
+    said = *open_branches(findings), *other_forms(findings), *still(findings, held, motion.moved if steps else held)
     more["notes"] = (*more.get("notes", ()), *said)
     return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
 

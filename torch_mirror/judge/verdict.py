@@ -86,7 +86,8 @@ class Certificate:
         """refuted if anything is outside its radius; vacuous if nothing, or not all of some tensor, could have failed.
 
         A tensor voids the verdict if no check that looked at all of it decides: each has an infinite radius
-        there, or most of its elements are vacuous. What a check could not decide and another one could voids nothing.
+        there, or most of its elements are vacuous, or an open comparison hides them (checks/branches.py). What a check
+        could not decide and another one could voids nothing.
         What else would be certified is doubted, if there is a doubt and strict.
         """
         if any(row.first for row in self.rows):
@@ -169,6 +170,19 @@ def still(findings: Findings, gradients: Mapping[str, str], moved: Collection[st
         its = "its" if len(stuck) == 1 else "their"
         said.append(f"{', '.join(stuck)} never moved: no factor in {its} update could have failed")
     return tuple(said)
+
+
+def open_branches(findings: Findings) -> tuple[str, ...]:
+    """Notes of the tensors of which nothing could be told because of an open comparison: its line, and the way out."""
+    tensors: dict[str, list[str]] = {}
+    for row in findings.rows:
+        if row.open_at and row.tensor not in tensors.setdefault(row.open_at, []):
+            tensors[row.open_at].append(row.tensor)
+    return tuple(
+        f"undecided: {', '.join(names)}, as the comparison at {places} is open: rounding may turn it either way, and "
+        "the radius holds both; mark an element by its place (argmax), or compare x with x.max(...) of the same x"
+        for places, names in tensors.items()
+    )
 
 
 def other_forms(findings: Findings) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from torch_mirror.balls.masks import Mask, as_mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, elementary
 from torch_mirror.balls.rules.elementwise import negative
-from torch_mirror.balls.sameness import above, largest_of
+from torch_mirror.balls.sameness import of_chosen, of_larger, of_largest
 from torch_mirror.balls.take import Take
 
 
@@ -43,16 +43,12 @@ def maximum(x: Number, y: Number) -> Number:
 
     made = x.derived(value, None if x.exact and y.exact else rule)
     if not made.exact:
-        made.copies = (x, above(x, y)), (y, above(y, x))
+        made.same_as(lambda: of_larger(x, y), max(x.far, y.far))
     return made
 
 
 def minimum(x: Number, y: Number) -> Number:
-    less_x, less_y = negative(x), negative(y)
-    made = negative(maximum(less_x, less_y))
-    if not made.exact:
-        made.copies = (x, above(less_x, less_y)), (y, above(less_y, less_x))
-    return made
+    return negative(maximum(negative(x), negative(y)))
 
 
 def clip(like: Number, a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Number:
@@ -70,7 +66,7 @@ def sign(x: Number) -> Number:
         spans = np.where(e < np.inf, 2.0, np.inf)
         return np.where((e == 0) | (np.abs(take(x.value)) > x.slack * e), 0.0, spans)
 
-    return x.derived(np.sign(x.value), None if x.exact else rule)
+    return x.derived(np.sign(x.value), None if x.exact or x.format.as_taken else rule)
 
 
 @elementary(choosing.largest, "max")
@@ -85,16 +81,12 @@ def max_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: 
 
     made = x.derived(x.value.max(axis, keepdims=keepdims), None if x.exact else rule)
     if not made.exact:
-        made.copies = ((x, largest_of(x, axis, keepdims=keepdims)),)
+        made.same_as(lambda: of_largest(x, axis, keepdims=keepdims), x.far)
     return made
 
 
 def min_over(x: Number, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Number:
-    less = negative(x)
-    made = negative(max_over(less, axis, keepdims=keepdims))
-    if not made.exact:
-        made.copies = ((x, largest_of(less, axis, keepdims=keepdims)),)
-    return made
+    return negative(max_over(negative(x), axis, keepdims=keepdims))
 
 
 def where(like: Number, condition: Any, x: Any, y: Any) -> Number:
@@ -113,4 +105,7 @@ def _chosen(mask: Mask, a: Number, b: Number) -> Number:
         return np.where(take(undecided), both, e)
 
     value = np.where(mask.value, a.value, b.value)
-    return a.derived(value, None if mask.undecided is None and a.exact and b.exact else rule)
+    made = a.derived(value, None if mask.undecided is None and a.exact and b.exact else rule)
+    if not made.exact:
+        made.same_as(lambda: of_chosen(mask.value, mask.open, a, b), max(a.far, b.far))
+    return made

@@ -35,6 +35,7 @@ from torch_mirror.balls.format import Format
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import sums
+from torch_mirror.balls.sameness import of_magnitude, of_product, of_sum
 from torch_mirror.balls.take import Take, everything
 
 FUNCTION_ROUNDINGS = {
@@ -75,17 +76,23 @@ def _sum_or_difference(x: Number, y: Number, sign: int) -> Number:
         exact = _where_exact(propagated, lambda: exact_sum(take(x.value), sign * take(y.value), s, fmt))
         return _overflow(propagated + _zero_where(exact, rounding), s, fmt)
 
-    return x.derived(value, rule)
+    made = x.derived(value, rule)
+    made.same_as(lambda: of_sum(x, y, sign, value.shape), max(x.far, y.far), keep=False)
+    return made
 
 
 @elementary(adjoints.negative)
 def negative(x: Number) -> Number:
-    return x.derived(-x.value, None if x.exact else x.e)
+    made = x.derived(-x.value, None if x.exact else x.e)
+    made.same_as(lambda: -x.ids(), x.far)
+    return made
 
 
 @elementary(choosing.absolute)
 def absolute(x: Number) -> Number:
-    return x.derived(np.abs(x.value), None if x.exact else x.e)
+    made = x.derived(np.abs(x.value), None if x.exact else x.e)
+    made.same_as(lambda: of_magnitude(x), x.far, keep=False)
+    return made
 
 
 def multiply(x: Number, y: Number) -> Number:
@@ -99,7 +106,10 @@ def _times(x: Number, y: Number) -> Number:
         x, y = y, x
     if y.number is not None and _is_power_of_two(y.number) and _in_range(y.number, fmt):
         number = abs(y.number)
-        return x.derived(value, lambda take: _by_power_of_two(x, number, take(value), take))
+        by_power = x.derived(value, lambda take: _by_power_of_two(x, number, take(value), take))
+        if number == 1:
+            by_power.same_as(lambda: of_product(x, y, value.shape), x.far, keep=False)
+        return by_power
 
     def rule(take: Take) -> Any:
         ex, ey, p = x.e(take), y.e(take), take(value)
@@ -111,7 +121,10 @@ def _times(x: Number, y: Number) -> Number:
         rounding += fmt.tiny
         return _overflow(propagated + _zero_where(exact, rounding), largest, fmt)
 
-    return x.derived(value, rule)
+    made = x.derived(value, rule)
+    if x.exact or y.exact:
+        made.same_as(lambda: of_product(x, y, value.shape), max(x.far, y.far), keep=False)
+    return made
 
 
 _product = elementary(adjoints.multiply, "multiply")(_times)
@@ -156,7 +169,10 @@ def divide(x: Number, y: Number) -> Number:
     if y.number is not None and _in_range(y.number, fmt):
         number = abs(y.number)
         if _is_power_of_two(number):
-            return x.derived(value, lambda take: _by_power_of_two(x, 1 / number, take(value), take))
+            by_power = x.derived(value, lambda take: _by_power_of_two(x, 1 / number, take(value), take))
+            if number == 1:
+                by_power.same_as(lambda: of_product(x, y, value.shape), x.far, keep=False)
+            return by_power
 
         def by_number(take: Take) -> Any:
             underflow = 4 * fmt.tiny * max(1.0, x.size / number)  # times the scale, if that comes last

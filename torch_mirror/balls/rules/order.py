@@ -23,6 +23,7 @@ from torch_mirror.balls import choosing, recording
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import elementary
 from torch_mirror.balls.rules import elementwise, means
+from torch_mirror.balls.sameness import of_normal, of_ordered
 from torch_mirror.balls.take import Take
 
 ALL_PAIRS = 1 << 20
@@ -93,7 +94,9 @@ def _sorted(x: Number, axis: int) -> Number:
     def rule(take: Take) -> Any:
         return take(np.moveaxis(_kth_radius(x, axis), -1, axis))
 
-    return x.derived(np.sort(x.value, axis=axis), None if x.exact else rule)
+    made = x.derived(np.sort(x.value, axis=axis), None if x.exact else rule)
+    made.same_as(lambda: of_ordered(x, axis), x.far)
+    return made
 
 
 def _kth_radius(x: Number, axis: int) -> Array:
@@ -128,6 +131,8 @@ def median(
         raise TypeError("no radius is known for numpy.median of no elements")
     middle = ordered.view(lambda v: np.moveaxis(v, along, 0)[(n - 1) // 2 : n // 2 + 1])
     result = means.mean(middle, 0)
+    if n % 2:
+        result.same_as(lambda: of_normal(middle)[0], middle.far)  # the mean of one
     if not keepdims:
         return result
     kept = (1,) * x.ndim if axis is None else tuple(1 if i == axis % x.ndim else m for i, m in enumerate(x.shape))

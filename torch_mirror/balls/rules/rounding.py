@@ -37,7 +37,7 @@ def step(function: Callable[[Any], Any]) -> Callable[[Number], Number]:
                 jump = function(v + r) - function(v - r)
             return np.where(r == 0, 0, np.where(jump < np.inf, jump, np.inf))
 
-        return x.derived(function(x.value), None if x.exact else rule)
+        return x.derived(function(x.value), None if x.exact or x.format.as_taken else rule)
 
     return rule_of
 

@@ -44,7 +44,11 @@ def isclose(like: Number, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8
     x, y = like.operand(a), like.operand(b)
     difference = elementwise.absolute(elementwise.subtract(x, y))
     allowed = elementwise.add(elementwise.multiply(elementwise.absolute(y), y.operand(rtol)), y.operand(atol))
-    return masks.comparison(np.less_equal)(difference, allowed)
+    close = masks.comparison(np.less_equal)(difference, allowed)
+    if not all(isinstance(tolerance, (int, float)) and tolerance >= 0 for tolerance in (rtol, atol)):
+        return close
+    one = masks.comparison(np.equal)(x, y)  # of an element and its copy the difference is 0, whatever the radius
+    return masks.LOGICAL[np.logical_or](close, one)
 
 
 def allclose(like: Number, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
@@ -111,7 +115,9 @@ def beside_nan(ufunc: np.ufunc, choose: Callable[[Number, Number], Number]) -> C
             nan = np.isnan(take(x.value)) | np.isnan(take(y.value))
             return np.where(nan, np.where(exact, 0, np.inf), e)
 
-        return x.derived(ufunc(x.value, y.value), None if x.exact and y.exact else rule)
+        made = x.derived(ufunc(x.value, y.value), None if x.exact and y.exact else rule)
+        made.same_as(ordinary.ids, ordinary.far)  # beside a NaN that is none of its operands
+        return made
 
     return rule_of
 

@@ -20,7 +20,7 @@ from reference.arrays import Array
 from torch_mirror.balls import recording
 from torch_mirror.balls.exactness import NO_BIT
 from torch_mirror.balls.indexing import settled_index
-from torch_mirror.balls.number import Look, Number, OpenSum, Settled
+from torch_mirror.balls.number import Number, OpenSum, Settled
 from torch_mirror.balls.rules import refused
 from torch_mirror.balls.rules.sums import as_sum
 from torch_mirror.balls.take import Take
@@ -40,19 +40,10 @@ def moved(parts: Sequence[Number], join: Callable[[list[Array]], Array], **at: A
     total = _joined_sums(parts, join) if any(x.open for x in parts) else None
     made = parts[0].derived(join([x.value for x in parts]), None if all(x.exact for x in parts) else rule, total)
     if not made.exact:
-        made.copies = tuple((x, _of_one(parts, join, k)) for k, x in enumerate(parts))
+        made.same_as(lambda: np.asarray(join([x.ids() for x in parts])), max(x.far for x in parts))
     if (tape := recording.current()) is not None:
         tape.note(made, "moved", recording.Kind.MOVES, _moved_again, tuple(parts), (join,), at)
     return made
-
-
-def _of_one(parts: Sequence[Number], join: Callable[[list[Array]], Array], k: int) -> Look:
-    """Where the elements of one of the parts come to, and 0 elsewhere."""
-
-    def look(a: Array) -> Array:
-        return np.asarray(join([a if i == k else np.zeros(x.shape, a.dtype) for i, x in enumerate(parts)]))
-
-    return look
 
 
 def _moved_again(*parts_and_join: Any, **at: Any) -> Number:
