@@ -16,6 +16,7 @@ from tests.reports.schemas import fits
 from torch_mirror.judge.findings import Check, Doubt, Row, Side, Sign
 from torch_mirror.judge.verdict import Certificate, Verdict, Words
 from torch_mirror.reports import json as report
+from torch_mirror.reports.json import UNTOLD
 
 VERSIONS, THREADS = {"python": "3.11"}, {"torch": 1}
 SCHEMA: dict[str, Any] = json.loads(files("torch_mirror.reports").joinpath("schema.json").read_text())
@@ -85,13 +86,24 @@ def test_whatever_is_of_another_kind_is_told(path: tuple[Any, ...]) -> None:
         report.read(json.dumps(whole))
 
 
-@pytest.mark.parametrize("path", [path for path in READ if isinstance(path[-1], str)], ids=str)
+ASKED = [path for path in READ if isinstance(path[-1], str) and path[-1] not in UNTOLD]
+
+
+@pytest.mark.parametrize("path", ASKED, ids=str)
 def test_whatever_is_missing_is_told(path: tuple[Any, ...]) -> None:
     whole = json.loads(json.dumps(WHOLE))
     del holder_of(path, whole)[path[-1]]
     assert not fits(whole, SCHEMA)
     with pytest.raises(InputError, match=rf"^report.*expected to hold '{path[-1]}'|what follows from its rows"):
         report.read(json.dumps(whole))
+
+
+def test_what_older_reports_do_not_tell_is_not_asked_for() -> None:
+    whole = json.loads(json.dumps(WHOLE))
+    for row in whole["runs"][0]["rows"]:
+        for name in UNTOLD:
+            del row[name]
+    assert report.read(json.dumps(whole)) == report.read(json.dumps(WHOLE))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null", '"a"', "[" * 100_000, '{"schema": NaN}', "{}", "\x00"])

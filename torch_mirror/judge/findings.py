@@ -90,6 +90,7 @@ class Row(NamedTuple):
     sought: int = 0                  # tensors of steps that were looked at for a doubt, a sample of all
     doubt: Doubt | None = None       # what was found there
     unbounded: Finding | None = None  # the first element whose radius is infinite, of the earliest step that has one
+    cancels: bool = False            # 0 but for rounding, so that no factor could show (checks/cancelling.py)
     open_at: str | None = None       # None: the tensor tells at some step; else where a comparison is open, if known
 
     @property
@@ -99,8 +100,11 @@ class Row(NamedTuple):
 
     @property
     def decides(self) -> bool:
-        """Whether no radius is infinite, half of the elements at least could have failed, and no branch hides them."""
-        return not self.infinite and self.vacuous <= self.judged and not self.open_at
+        """Whether no radius is infinite, half of the elements at least could have failed, and no branch hides them.
+
+        Those of a tensor that is 0 but for rounding could have failed as far as that goes.
+        """
+        return not self.infinite and (self.vacuous <= self.judged or self.cancels) and not self.open_at
 
 
 class Findings(NamedTuple):
@@ -224,5 +228,6 @@ def _joined(rows: list[Row]) -> Row:
         unbounded=min(
             (row.unbounded for row in rows if row.unbounded), key=lambda f: (f.step, f.member or 0), default=None
         ),
+        cancels=any(row.cancels for row in rows),
         open_at=None if any(row.open_at is None for row in rows) else max(str(row.open_at) for row in rows),
     )

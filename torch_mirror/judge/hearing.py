@@ -15,6 +15,7 @@ from reference.traces.trace import Trace
 from reference.traces.training import numbers_a_step, segment_steps
 from torch_mirror.judge.checks.born import Born, born
 from torch_mirror.judge.checks.branches import judge_branches
+from torch_mirror.judge.checks.cancelling import judge_cancelling
 from torch_mirror.judge.checks.doubtful import judge_doubts, one_step
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.own_run import judge_own_run, jumps, suspects
@@ -25,7 +26,7 @@ from torch_mirror.judge.findings import Findings, Side, merge
 from torch_mirror.judge.replay import Givens, Part, judge_givens, parts, together
 from torch_mirror.judge.ruling import Evidence, evidence
 from torch_mirror.judge.stacking import stacking_flaw
-from torch_mirror.judge.verdict import Certificate, open_branches, other_forms, still
+from torch_mirror.judge.verdict import Certificate, cancelling, open_branches, other_forms, still
 
 SMALL = 20_000
 """Numbers that one step computes, up to which radii are propagated end to end at every step."""
@@ -162,6 +163,7 @@ def with_doubts(experiment: Experiment, heard: Hearing, steps: int, side: Side, 
     """
     few = _few(experiment, steps)
     found = judge_branches(experiment, heard.sample, heard.all, stacks=stacks)
+    found = judge_cancelling(experiment, heard.sample, found)
     return judge_doubts(experiment, heard.sample, few, side, found, stacks=stacks)
 
 
@@ -246,7 +248,8 @@ def certificate(experiment: Experiment, steps: int, findings: Findings, motion: 
     e = experiment
     gradients = {name: gradient_of(e.slots, name) for name in names(e.slots, "parameter")}
     held = {name: str(gradient) for name, gradient in gradients.items()}
-    said = *open_branches(findings), *other_forms(findings), *still(findings, held, motion.moved if steps else held)
+    unseen = still(findings, held, motion.moved if steps else held)
+    said = *open_branches(findings), *cancelling(findings), *other_forms(findings), *unseen
     more["notes"] = (*more.get("notes", ()), *said)
     return Certificate(e.name, str(e.dtype), e.seed, steps, findings.rows, idle(steps, motion), **more)
 

@@ -185,6 +185,16 @@ def open_branches(findings: Findings) -> tuple[str, ...]:
     )
 
 
+def cancelling(findings: Findings) -> tuple[str, ...]:
+    """The note of the gradients that are 0 but for rounding."""
+    names = tuple(dict.fromkeys(row.tensor for row in findings.rows if row.cancels))
+    if not names:
+        return ()
+    are, it, their = ("is", "it", "its") if len(names) == 1 else ("are", "them", "their")
+    told = f"{', '.join(names)} {are} 0 but for rounding: longdouble gives another number"
+    return (f"{told}, and no factor in {it} could show; more than the rounding of {their} terms would have failed",)
+
+
 def other_forms(findings: Findings) -> tuple[str, ...]:
     """Notes of the tensors that are right up to the rounding of another form, and by how much another one."""
     return tuple(

@@ -23,7 +23,7 @@ OF_A_ROW = {
     "vacuous": "vacuous", "infinite": "infinite radii", "unbounded": "first infinite radius", "under": "others under",
     "comparisons": "tensors of steps", "zero": "zero throughout", "forms": "of another form",
     "beyond": "beyond their form", "sought": "looked at for a doubt",
-    "open_at": "open comparisons",
+    "cancels": "0 but for rounding", "open_at": "open comparisons",
 }  # fmt: skip
 """The numbers of a row in the order in which they matter, and what they are called."""
 

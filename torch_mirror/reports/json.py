@@ -111,6 +111,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "sought": int(row.sought),
         "doubt": None if row.doubt is None else _doubt_as_json(row.doubt),
         "unbounded": _finding_as_json(row.unbounded),
+        "cancels": bool(row.cancels),
         "open_at": row.open_at,
     }
 
@@ -173,9 +174,13 @@ def _row(place: str, value: Any) -> Row:
         "worst": _optional(_finding), "under": _float, "first": _optional(_finding),
         "resolution": _optional(_float), "zero": _truth, "forms": _integer, "beyond": _float,
         "sought": _integer, "doubt": _optional(_doubt), "unbounded": _optional(_finding),
-        "open_at": _optional(_text),
+        "cancels": _truth, "open_at": _optional(_text),
     }  # fmt: skip
-    return Row(**_fields(place, value, fields))
+    return Row(**_fields(place, UNTOLD | _object(place, value), fields))
+
+
+UNTOLD = {"cancels": False, "open_at": None}
+"""What reports that were written before these were told mean by nothing."""
 
 
 def _doubt(place: str, value: Any) -> Doubt:

@@ -76,8 +76,9 @@ COARSE = 0.01
 
 def _coarse(c: Certificate) -> list[str]:
     """Of which tensors only a large change would have been seen."""
-    found = {name: size for name, size in c.resolutions.items() if size > COARSE} if c.verdict == "certified" else {}
-    if not found:
+    cancelling = {row.tensor for row in c.rows if row.cancels}  # which a note of its own tells
+    found = {name: size for name, size in c.resolutions.items() if size > COARSE and name not in cancelling}
+    if not found or c.verdict != "certified":
         return []
     some = sorted(found, key=lambda name: -found[name])[:4]
     told = ", ".join(f"{name} by {found[name]:.0%}" for name in some)

@@ -13,15 +13,13 @@ made of finite numbers alone, and so is torch's. There NumPy's code is evaluated
 Torch's number has to be far from overflow (ROOM), as a sum in another order may overflow where one does not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.arrays import Array
 from reference.claim.experiment import Experiment
-from reference.claim.slots import names
-from reference.claim.tree import zip_with
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
@@ -29,6 +27,7 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import recording
 from torch_mirror.judge.cases import case_of
+from torch_mirror.judge.checks.own_values import in_longdouble, own_values
 from torch_mirror.judge.findings import Finding, Findings, refuted_by
 from torch_mirror.judge.referee import derivatives_of
 from torch_mirror.judge.verdict import Ruling
@@ -37,10 +36,6 @@ from torch_mirror.tape.sweep import leaf
 
 ROOM = 2.0**20
 """A number that is this much smaller than the largest is far from overflow."""
-
-
-Lift = Callable[[str, Array], Any]
-Made = Callable[[Any], Any]
 
 
 class Born(NamedTuple):
@@ -66,19 +61,11 @@ def born(e: Experiment, torch: Trace, numpy: Trace, first: int) -> Born | None:
 def _born(e: Experiment, torch: Trace, numpy: Trace, first: int) -> Born | None:
     with np.errstate(all="ignore"):
         for t in dict.fromkeys((first, _parameters_end(numpy, first))):
-            own = _own(e, {name: a[t - numpy.first] for name, a in numpy.parameters.items()}, t)
+            own = own_values(e, {name: a[t - numpy.first] for name, a in numpy.parameters.items()}, t)
             tensor = next((name for name, a in own.items() if not np.isfinite(a).all()), None)
             if tensor is not None:
                 return _judged(e, torch.at(slice(t - torch.first, t - torch.first + 1)), own, tensor)
     return None
-
-
-def _plain(_: str, a: Array) -> Array:
-    return np.array(a)  # a copy: the code may write to it
-
-
-def _in_longdouble(_: str, a: Array) -> Array:
-    return a.astype(np.longdouble)
 
 
 def _recorded(name: str, a: Array) -> Ball:
@@ -93,31 +80,6 @@ def _parameters_end(numpy: Trace, first: int) -> int:
     return first
 
 
-def _own(e: Experiment, p: Mapping[str, Array], t: int, lift: Lift = _plain, made: Made = np.array) -> dict[str, Any]:
-    """Every value and gradient of a step of NumPy's own code, in the order of evaluation.
-
-    lift: what an array of floats is for the code, by its name. made: what is kept of a value.
-    """
-    found: dict[str, Any] = {}
-
-    def noted(name: str, value: Any, /) -> Any:
-        found[name] = made(value)
-        return value
-
-    def given(name: str, a: Array) -> Any:
-        return lift(name, a) if a.dtype.kind == "f" else np.array(a)
-
-    parameters = zip_with(given, e.parameters_of(p))
-    data = tuple(zip_with(given, part) for part in e.seen(e.objective.prepare(e.data), t))
-    e.objective.gradients(parameters, data, noted)
-    if e.objective.deferred and "y" in found:
-        after = list(found)
-        found["loss"] = made(e.objective.loss_of(found["y"], data))
-        order = [*after[: after.index("y") + 1], "loss", *after[after.index("y") + 1 :]]
-        found = {name: found[name] for name in order}
-    return {name: a for name, a in found.items() if name in names(e.slots, "value", "gradient", "loss")}
-
-
 def _judged(e: Experiment, torch: Trace, own: Mapping[str, Array], tensor: str) -> Born | None:
     t, before = torch.first, list(own)[: list(own).index(tensor)]
     told = _line(e, {name: a[0] for name, a in torch.parameters.items()}, t, tensor)
@@ -128,14 +90,14 @@ def _judged(e: Experiment, torch: Trace, own: Mapping[str, Array], tensor: str) 
     theirs = torch.tensors[tensor][0]
     if not all(np.isfinite(torch.tensors[name][0]).all() for name in before if name in torch.tensors):
         return Born(note=f"{note}: not judged, as torch's run is not finite before")
-    again = _own(e, {name: a[0] for name, a in torch.parameters.items()}, t)[tensor]
+    again = own_values(e, {name: a[0] for name, a in torch.parameters.items()}, t)[tensor]
     most = float(np.finfo(theirs.dtype).max) / ROOM
     alone = ~np.isfinite(own[tensor]) & ~np.isfinite(again) & (np.abs(theirs) < most)
     places = [tuple(int(i) for i in at) for at in np.argwhere(alone)]
     if not places:
         return Born(note=f"{note}: not judged, as torch has none either, or a number that is near overflow")
     if e.slots[tensor].role != "gradient":
-        wide = _own(e, {name: a[0] for name, a in torch.parameters.items()}, t, _in_longdouble)[tensor]
+        wide = own_values(e, {name: a[0] for name, a in torch.parameters.items()}, t, in_longdouble)[tensor]
         places = [at for at in places if np.isnan(own[tensor][at]) or np.isfinite(wide[at])]
         if not places:
             return Born(note=f"{note}: not judged, as its formula is not known to be finite there")
@@ -169,7 +131,7 @@ def _line(e: Experiment, p: Mapping[str, Array], t: int, tensor: str) -> str:
     """`` (log of 0, nn.py:12 np.log(z))``; "" where the code cannot be followed."""
     try:
         with recording():
-            root = _own(e, p, t, _recorded, lambda a: a)[tensor]
+            root = own_values(e, p, t, _recorded, lambda a: a)[tensor]
         number = root.settled()
     except Exception:  # noqa: BLE001 - whatever somebody's code raises on balls
         return ""
