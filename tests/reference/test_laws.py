@@ -19,6 +19,7 @@ from reference.claim.tree import named, rebuild, zip_with
 from tests.attack.adversary import rational
 from tests.steps import gradients, step, step_of
 from torch_mirror.doors import strategies
+from torch_mirror.doors.strategies import DTypeName
 
 each_network = pytest.mark.parametrize("network", strategies.EXACT)
 
@@ -86,7 +87,8 @@ def test_gradients_of_the_parts_of_a_batch_add_up(network: str, data: st.DataObj
 def test_stacked_runs_give_each_runs_own_step(network: str, data: st.DataObject) -> None:
     e = data.draw(strategies.exact_experiments(names=[network]))
     draws, runs = data.draw(strategies.generators()), data.draw(st.integers(1, 4))
-    starts = [strategies.parameters(e.network, draws, "integers", e.dtype.name) for _ in range(runs)]
+    dtype: DTypeName = "float32" if e.dtype == np.float32 else "float64"
+    starts = [strategies.parameters(e.network, draws, "integers", dtype) for _ in range(runs)]
     stacked = rebuild(e.parameters, {name: np.stack([named(p)[name] for p in starts]) for name in named(e.parameters)})
     x = features(e.network, e.x)
     together = named(step(e.network, stacked, x, e.t, e.loss, e.optimizer))
