@@ -5,7 +5,7 @@ Upstream gradients are arbitrary: all ones, they would hide whatever is lost on 
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,7 +19,9 @@ from reference.claim.tree import named, rebuild, zip_with
 from tests.attack.adversary import rational
 from tests.steps import gradients, step, step_of
 from torch_mirror.doors import strategies
-from torch_mirror.doors.strategies import DTypeName
+
+if TYPE_CHECKING:
+    from torch_mirror.doors.strategies import DTypeName
 
 each_network = pytest.mark.parametrize("network", strategies.EXACT)
 
