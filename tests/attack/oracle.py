@@ -32,6 +32,8 @@ _arb = np.frompyfunc(flint.arb, 1, 1)
 
 
 def _one_arb(v: Any) -> Any:
+    if type(v) is flint.arb:  # as nearly all are; to ask whether something is a Fraction takes long
+        return v
     if isinstance(v, Fraction):
         return flint.arb(flint.fmpq(v.numerator, v.denominator))
     return flint.arb(int(v) if isinstance(v, (np.integer, np.bool)) else v)

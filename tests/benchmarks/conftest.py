@@ -130,13 +130,13 @@ class SideBySide:
             pytest.fail(f"{row.figure:.4g}, asked: {row.asked:g} at most", pytrace=False)
 
 
-def processor_seconds(*arguments: str) -> float:
+def processor_seconds(*arguments: str, python: str = sys.executable) -> float:
     """What an interpreter with these arguments takes of the processor: a start-up is mostly waiting where others work.
 
     Raises CalledProcessError where it fails.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    subprocess.run([python, *arguments], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

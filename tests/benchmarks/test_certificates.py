@@ -16,6 +16,7 @@ from reference.arrays import Array
 from reference.claim.experiment import Experiment
 from tests.benchmarks.large import WHOLE, classifier, without_sow
 from tests.benchmarks.test_speed import VERIFIED
+from tests.unruled import unruled
 from torch_mirror import Certificate, verify
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
@@ -25,7 +26,7 @@ from torch_mirror.judge.compare import Where
 from torch_mirror.judge.findings import Row
 from torch_mirror.training.session import Session, session
 
-STEPS = 5
+STEPS = 3
 TERMS = 1024
 """More than any sum here has."""
 
@@ -93,9 +94,10 @@ def test_refuted(case: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None
             group["lr"] *= 1.01
         return own
 
-    short = verify(e, using=wrong, explain=False)
-    slowly(monkeypatch)
-    check_the_same(short, verify(e, using=wrong, explain=False))
+    with unruled():
+        short = verify(e, using=wrong)
+        slowly(monkeypatch)
+        check_the_same(short, verify(e, using=wrong))
     assert short.verdict == "refuted"
 
 

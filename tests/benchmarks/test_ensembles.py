@@ -79,7 +79,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_time_a_network(case: str, side_by_side: SideBySide) -> None:
     steps, members, check, asked = CASES[case]
-    examples = EXAMPLES if side_by_side.timing else 3
+    examples, members = (EXAMPLES, members) if side_by_side.timing else (3, (1, 64))
     side_by_side(
         lambda: networks_of(ensembles(steps, members), verified, examples),
         lambda: networks_of(obvious.problems(), check, examples),

@@ -13,6 +13,7 @@ import reference
 from reference import experiments, printed
 from reference.claim.experiment import Experiment
 from reference.claim.tree import named
+from tests import warm
 from tests.benchmarks import documents
 from tests.benchmarks.conftest import SideBySide, processor_seconds
 from tests.benchmarks.large import bare
@@ -146,8 +147,9 @@ ONE_SGD = ("-c", "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=Tr
 
 @pytest.mark.benchmark(group="command")
 def test_a_command_of_one_step(side_by_side: SideBySide) -> None:
+    python = sys.executable if side_by_side.timing else warm.python()
     side_by_side.beyond(
-        lambda: processor_seconds(*COMMAND[1:], "verify", "two-layer-linear", "--steps", "1"),
+        lambda: processor_seconds(*COMMAND[1:], "verify", "two-layer-linear", "--steps", "1", python=python),
         lambda: processor_seconds(*ONE_SGD),
         asked=0.3,
         rounds=7,

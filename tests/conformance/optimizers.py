@@ -5,6 +5,7 @@ default, one with the last value of each option, and a wrong one whose rate is o
 """
 
 import re
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -22,6 +23,7 @@ from reference.optimizers.groups import Groups
 from reference.optimizers.rmsprop import RMSprop
 from reference.optimizers.sgd import SGD
 from tests.conformance.cases import DTypeName
+from tests.sample import THOROUGH
 from torch_mirror import optimizers
 from torch_mirror.by_name import class_of, file_of
 from torch_mirror.doors.strategies import of_own_type
@@ -98,7 +100,18 @@ OTHERS: dict[str, list[Any]] = {
     if file not in HAVE_ROWS
 }
 
+def in_turn(rows: Sequence[Any], width: int) -> Sequence[Any]:
+    """The black fields of a board so many columns wide, on which each option stands; all rows in make thorough."""
+    return [row for i, row in enumerate(rows) if THOROUGH or (i + i // width) % 2 == 0]
+
+
 OPTIMIZERS: dict[str, Any] = {name_of(row): row for row in (*HERE, *chain(*OTHERS.values()), *AROUND)}
+
+SOME: list[str] = [
+    *map(name_of, (*SGDS, *in_turn(ADAMS, 6), *in_turn(RMSPROPS, 4), *in_turn(ADAGRADS, 2))),
+    *map(name_of, (*chain(*OTHERS.values()), *AROUND)),
+]
+"""Those that make test takes."""
 
 PLAIN, ADAM, RMS, ADA = SGD(0.1), Adam(0.1), RMSprop(0.01), Adagrad(0.1)
 WRONG: dict[str, tuple[Any, Any, str, int]] = {

@@ -16,7 +16,7 @@ BESIDE_THE_DOCUMENTS = ["digits-softmax", "conv-digits", "char-rnn", "attention"
 STEPS = 3
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [DTYPES[0], pytest.param(DTYPES[1], marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", experiments.names())
 def test_an_experiment_is_certified(name: str, dtype: DTypeName) -> None:
     e = replace(experiments.load(name, dtype), steps=STEPS)
@@ -29,7 +29,8 @@ def test_an_experiment_is_certified(name: str, dtype: DTypeName) -> None:
 @pytest.mark.parametrize("name", BESIDE_THE_DOCUMENTS)
 def test_a_factor_in_its_last_gradient_is_refuted(name: str) -> None:
     """The one that the backward pass comes to last: of the first weights."""
-    e = replace(experiments.load(name), steps=2)
+    e = experiments.load(name)
+    e = replace(e, x=e.x[:64], t=e.t[:64], steps=2)
     last = names(e.slots, "gradient")[-1]
     of = e.slots[last].of
     assert of in named(e.parameters)

@@ -1,6 +1,6 @@
 """Every optimizer keeps these, with every option, and what does not is refused by the check that stands for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.conformance.optimizers import (
     OPTIMIZERS,
     RMSPROPS,
     SGDS,
+    SOME,
     STEPS,
     WRONG,
     all_others,
@@ -131,7 +132,15 @@ IN_FLOAT64 = (
 )
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=list(OPTIMIZERS))
+def test_what_is_taken_has_every_option_at_every_value_that_it_has() -> None:
+    def values(taken: Iterable[str]) -> set[tuple[Any, ...]]:
+        rows = (OPTIMIZERS[name] for name in taken)
+        return {(type(row), option, str(value)) for row in rows for option, value in row._asdict().items()}
+
+    assert values(SOME) == values(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("optimizer", SOME)
 @cases(CHECKS, IN_FLOAT64)
 def test_optimizers(check: str, optimizer: str, dtype: DTypeName) -> None:
     CHECKS[check](OPTIMIZERS[optimizer], dtype)

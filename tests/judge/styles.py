@@ -168,11 +168,11 @@ def torch_recurrent(m: Any, x: Tensor) -> Tensor:
 
 
 def convolution(*, bug: bool) -> Experiment:
-    """A 3x3 kernel, place by place: 32 sums into two elements of a bias."""
+    """A 3x3 kernel, place by place: 18 sums into two elements of a bias."""
 
     def loss(p: Any, X: Any, t: Any) -> Any:
-        places = [(c, i, j) for c in range(2) for i in range(4) for j in range(4)]
-        z = np.zeros((len(X), 2, 4, 4), dtype=X.dtype, like=p["K"])
+        places = [(c, i, j) for c in range(2) for i in range(3) for j in range(3)]
+        z = np.zeros((len(X), 2, 3, 3), dtype=X.dtype, like=p["K"])
         for c, i, j in places:
             z[:, c, i, j] = np.sum(X[:, i : i + 3, j : j + 3] * p["K"][c], axis=(1, 2)) + p["b"][c]
         flat = np.maximum(z, 0).reshape(len(X), -1)
@@ -184,8 +184,8 @@ def convolution(*, bug: bool) -> Experiment:
             db[c] += dz[:, c, i, j].mean() if bug else dz[:, c, i, j].sum()
         return value, {"K": dK, "b": db, "O": flat.T @ d}
 
-    p = {"K": normal(2, 3, 3), "b": np.zeros(2), "O": normal(32, 1)}
-    return Experiment(loss, p, normal(3, 6, 6), normal(3, 1), None, SGD(0.1), 2)
+    p = {"K": normal(2, 3, 3), "b": np.zeros(2), "O": normal(18, 1)}
+    return Experiment(loss, p, normal(3, 5, 5), normal(3, 1), None, SGD(0.1), 2)
 
 
 # --- forms -------------------------------------------------------------------------------------------------

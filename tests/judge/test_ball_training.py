@@ -144,7 +144,7 @@ def test_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, program: Callable[...,
 
     monkeypatch.setitem(TABLE, ufunc, TABLE[ufunc]._replace(radius=hole))
     drawn = [(fmt, kind, seed) for fmt in FORMATS for kind in ("normal", "decimals") for seed in range(3)]
-    assert max(train(program, fmt, kind, "tested", seed)[0] for fmt, kind, seed in drawn) > 1
+    assert any(train(program, fmt, kind, "tested", seed)[0] > 1 for fmt, kind, seed in drawn)
 
 
 def test_a_branch_that_is_open_is_inside() -> None:

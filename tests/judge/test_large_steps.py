@@ -20,6 +20,7 @@ from reference.optimizers.groups import Groups
 from reference.optimizers.sgd import SGD
 from reference.traces import training
 from reference.traces.trace import Trace
+from tests.sample import THOROUGH
 from torch_mirror import session, train, verify
 from torch_mirror.balls.cell import Ball
 from torch_mirror.judge import compare as comparing
@@ -179,6 +180,8 @@ def test_one_element_of_an_update_is_refuted_from_its_radius_on(
     size, block = WIDTHS[0] * WIDTHS[1], updates.BLOCK
     for tensor, name in enumerate(("W1", *(name for name in trace.states if name.endswith(".W1")))):
         for place, flat in enumerate((0, block - 1, block, size - 1)):
+            if tensor > 0 and (tensor + place) % 2 and not THOROUGH:  # of a state at two of the places
+                continue
             step = (tensor + place) % STEPS
             index = tuple(int(i) for i in np.unravel_index(flat, WIDTHS[1::-1]))
             far = outside(e, updated(trace, name, index, step, 1e6), name)

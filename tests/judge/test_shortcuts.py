@@ -22,6 +22,7 @@ from reference.networks import two_layer_relu
 from reference.networks.two_layer_relu import TwoLayerReLU
 from reference.optimizers.sgd import SGD
 from reference.traces.trace import Trace
+from tests.sample import THOROUGH
 from torch_mirror import train, verify
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.rules import products
@@ -179,6 +180,8 @@ def test_a_fault_at_any_sampled_step_is_told_at_that_step(case: str, *, stacks: 
     assert right.refutations == ()
     assert {row.comparisons for row in right.rows} == {len(plan.sample)}
     for i, t in enumerate(plan.sample.tolist()):
+        if not THOROUGH and i % 3 and 1 < i < len(plan.sample) - 2:  # both ends, and every third between them
+            continue
         beside = plan if stacks else plan._replace(sample=plan.sample[max(i - 1, 0) : i + 2])  # each is judged alone
         name = ("z1", "dW2")[i % 2]
         a = honest.tensors[name].copy()

@@ -5,7 +5,7 @@ Upstream gradients are arbitrary: all ones, they would hide whatever is lost on 
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,10 +19,11 @@ from reference.claim.tree import named, rebuild, zip_with
 from tests.attack.adversary import rational
 from tests.steps import gradients, step, step_of
 from torch_mirror.doors import strategies
-from torch_mirror.doors.strategies import DTypeName
+
+if TYPE_CHECKING:
+    from torch_mirror.doors.strategies import DTypeName
 
 each_network = pytest.mark.parametrize("network", strategies.EXACT)
-each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 HIDDEN = {"two_layer_linear": ("W1", "b1", "W2"), "two_layer_relu": ("W1", None, "W2"), "mlp": ("W1", "b1", "W2")}
 """Of the first hidden layer, by network: the weight and bias that make it, the weight that reads it."""
@@ -45,21 +46,19 @@ def assert_same(one: dict[str, Array], other: dict[str, Array]) -> None:
 
 
 @each_network
-@each_dtype
 @given(data=st.data())
-def test_backward_is_linear_in_the_upstream_gradient(network: str, dtype: DTypeName, data: st.DataObject) -> None:
-    e = data.draw(strategies.exact_experiments(names=[network], dtypes=[dtype]))
+def test_backward_is_linear_in_the_upstream_gradient(network: str, data: st.DataObject) -> None:
+    e = data.draw(strategies.exact_experiments(names=[network]))
     draws = data.draw(strategies.generators())
-    u, v = (strategies.draw_array(draws, "integers", e.t.shape).astype(dtype) for _ in range(2))
+    u, v = (strategies.draw_array(draws, "integers", e.t.shape).astype(e.dtype) for _ in range(2))
     of_u, of_v, of_both = pull_back(e, u), pull_back(e, v), pull_back(e, 2 * u - v)
     assert_same(of_both, {name: 2 * of_u[name] - of_v[name] for name in of_u})
 
 
 @pytest.mark.parametrize("network", HIDDEN)
-@each_dtype
 @given(data=st.data())
-def test_permuting_hidden_units_permutes_the_gradients(network: str, dtype: DTypeName, data: st.DataObject) -> None:
-    deep = strategies.exact_experiments(names=[network], dtypes=[dtype])
+def test_permuting_hidden_units_permutes_the_gradients(network: str, data: st.DataObject) -> None:
+    deep = strategies.exact_experiments(names=[network])
     e = data.draw(deep.filter(lambda e: HIDDEN[network][2] in named(e.parameters)))
     W, b, above = HIDDEN[network]
     order = data.draw(st.permutations(range(len(named(e.parameters)[W]))))
@@ -73,10 +72,9 @@ def test_permuting_hidden_units_permutes_the_gradients(network: str, dtype: DTyp
 
 
 @each_network
-@each_dtype
 @given(data=st.data())
-def test_gradients_of_the_parts_of_a_batch_add_up(network: str, dtype: DTypeName, data: st.DataObject) -> None:
-    experiments = strategies.exact_experiments(names=[network], dtypes=[dtype])
+def test_gradients_of_the_parts_of_a_batch_add_up(network: str, data: st.DataObject) -> None:
+    experiments = strategies.exact_experiments(names=[network])
     e = data.draw(experiments.filter(lambda e: len(e.x) > 1))
     e = replace(e, loss=e.loss._replace(reduction="sum"))
     cut = data.draw(st.integers(1, len(e.x) - 1))
@@ -87,11 +85,11 @@ def test_gradients_of_the_parts_of_a_batch_add_up(network: str, dtype: DTypeName
 
 
 @each_network
-@each_dtype
 @given(data=st.data())
-def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, data: st.DataObject) -> None:
-    e = data.draw(strategies.exact_experiments(names=[network], dtypes=[dtype]))
+def test_stacked_runs_give_each_runs_own_step(network: str, data: st.DataObject) -> None:
+    e = data.draw(strategies.exact_experiments(names=[network]))
     draws, runs = data.draw(strategies.generators()), data.draw(st.integers(1, 4))
+    dtype: DTypeName = "float32" if e.dtype == np.float32 else "float64"
     starts = [strategies.parameters(e.network, draws, "integers", dtype) for _ in range(runs)]
     stacked = rebuild(e.parameters, {name: np.stack([named(p)[name] for p in starts]) for name in named(e.parameters)})
     x = features(e.network, e.x)
@@ -102,12 +100,11 @@ def test_stacked_runs_give_each_runs_own_step(network: str, dtype: DTypeName, da
 
 
 @each_network
-@each_dtype
 @given(data=st.data())
-def test_equations_agree_with_rational_arithmetic(network: str, dtype: DTypeName, data: st.DataObject) -> None:
-    e = data.draw(strategies.exact_experiments(names=[network], dtypes=[dtype]))
+def test_equations_agree_with_rational_arithmetic(network: str, data: st.DataObject) -> None:
+    e = data.draw(strategies.exact_experiments(names=[network]))
     floats, fractions = step_of(e, lambda a: a, float), step_of(e, rational, Fraction)
     assert list(floats) == list(fractions)
     for name, array in floats.items():
-        assert array.dtype == dtype
+        assert array.dtype == e.dtype
         np.testing.assert_array_equal(rational(array), fractions[name], err_msg=name)

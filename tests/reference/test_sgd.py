@@ -47,7 +47,9 @@ def experiment(sgd: SGD, samples: int = 7, batches: Batches | None = None, steps
 
 
 @pytest.mark.parametrize("sgd", OPTIONS, ids=str)
-@pytest.mark.parametrize("batches", [None, Batches(3), Batches(3, seed=5)], ids=str)
+@pytest.mark.parametrize(
+    "batches", [None, pytest.param(Batches(3), marks=pytest.mark.thorough), Batches(3, seed=5)], ids=str
+)
 def test_all_options_together_are_certified(sgd: SGD, batches: Batches | None) -> None:
     certificate = verify(experiment(sgd, batches=batches))
     assert certificate.verdict == "certified", certificate.refutations

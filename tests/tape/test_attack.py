@@ -15,7 +15,7 @@ EVERY = (*FORMATS, format_of(np.dtype(np.longdouble)))
 SMALL = {name: o for name, o in OPERATIONS.items() if sum(int(np.prod(shape)) for shape in o.shapes) < 700}
 """Those of which a quotient by each element is to be had."""
 
-NUMBERS = 240 if THOROUGH else 120
+NUMBERS = 120 if THOROUGH else 60
 """Derivatives of each operation in each format, about."""
 
 

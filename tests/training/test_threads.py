@@ -1,16 +1,15 @@
 """How many threads compute: one while something is verified, and afterwards as many as before."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import threadpoolctl
 import torch
 
+from reference import experiments
+from torch_mirror import verify
 from torch_mirror.training.threads import VARIABLES, one_thread
 
 Threads = dict[str, int]
@@ -105,31 +104,21 @@ def test_whoever_says_otherwise_is_left_alone(monkeypatch: pytest.MonkeyPatch) -
         assert set(threads().values()) == {2}
 
 
-CONCURRENT = """
-import threading, threadpoolctl, torch
-from dataclasses import replace
-from reference import experiments
-from torch_mirror import verify
+def test_runs_verified_at_once_leave_all_as_it_was() -> None:
+    """As this thread sees it, and one that is new."""
 
-e = replace(experiments.load("mlp-relu"), steps=2)
-def here(): return torch.get_num_threads(), sorted(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
-def counts():
-    found = [here()]
-    new = threading.Thread(target=lambda: found.append(here()))
-    new.start()
-    new.join()
-    return found
-torch.set_num_threads(2)
-with threadpoolctl.threadpool_limits(limits=2):
+    def counts() -> list[Threads]:
+        found: list[Threads] = [threads()]
+        new = threading.Thread(target=lambda: found.append(threads()))
+        new.start()
+        new.join()
+        return found
+
+    e = replace(experiments.load("mlp-relu"), steps=2)
     before = counts()
     many = [threading.Thread(target=lambda k=k: [verify(e) for _ in range(1 + k)]) for k in range(3)]
-    for thread in many: thread.start()
-    for thread in many: thread.join()
-    assert counts() == before, (counts(), before)
-"""
-
-
-def test_runs_verified_at_once_leave_all_as_it_was() -> None:
-    quiet = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    command = [sys.executable, "-c", CONCURRENT]
-    subprocess.run(command, env=quiet, cwd=Path(__file__).parents[2], check=True, timeout=120)
+    for thread in many:
+        thread.start()
+    for thread in many:
+        thread.join()
+    assert counts() == before

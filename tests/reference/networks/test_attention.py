@@ -29,6 +29,7 @@ from tests.reference.networks.mirrored import (
     reference_s,
     torch_s,
 )
+from tests.sample import THOROUGH
 from torch_mirror import Ball
 
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -69,7 +70,7 @@ def test_torch_is_within_the_radii(dtype: DTypeName, sizes: tuple[int, ...], see
 def test_so_it_is_where_the_mean_is_large(dtype: DTypeName, width: int, mean: float) -> None:
     """Where torch's form of the layer norm's backward rounds most: with the shorter one this fails at width 2."""
     network = Attention(3, width, 4, 2)
-    for seed in range(3):
+    for seed in range(3 if THOROUGH else 1):
         given = moved_by(drawn(network, dtype, seed=seed), mean)
         seen = torch_s(network, given)
         assert bounded(equations(network, given, seen))
