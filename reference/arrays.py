@@ -23,3 +23,10 @@ class Sow(Protocol):
 def keep(_name: str, value: Array, /) -> Array:
     """Sow nothing: go on with the value as it is."""
     return value
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays have one shape and the same numbers, a NaN beside a NaN; NumPy's own word for it takes long."""
+    return bool(np.array_equal(a, b)) or (
+        np.result_type(a).kind in "fc" and bool(np.array_equal(a, b, equal_nan=True))
+    )
