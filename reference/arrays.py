@@ -26,7 +26,5 @@ def keep(_name: str, value: Array, /) -> Array:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two arrays have one shape and the same numbers, a NaN beside a NaN; NumPy's own word for it takes long."""
-    return bool(np.array_equal(a, b)) or (
-        np.result_type(a).kind in "fc" and bool(np.array_equal(a, b, equal_nan=True))
-    )
+    """Whether two arrays have one shape and the same numbers, a NaN beside a NaN: NaN is only looked for at need."""
+    return np.array_equal(a, b) or (np.asarray(a).dtype.kind in "fc" and np.array_equal(a, b, equal_nan=True))
