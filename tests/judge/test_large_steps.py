@@ -301,6 +301,36 @@ def test_an_infinite_radius_in_the_last_block_is_told() -> None:
     assert (row.unbounded.step, row.unbounded.index) == (2, (299, 299))
 
 
+@pytest.mark.parametrize("flat", [BLOCK + 1, 3 * 300 * 300 - 1])
+@pytest.mark.parametrize("radii", [0.0, 0.6, 1.2])
+@pytest.mark.parametrize("many", ["some", "all but the last"])
+def test_infinite_radii_in_blocks_give_the_row_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, flat: int, radii: float, many: str
+) -> None:
+    """Wherever they are, the others are judged; where one of these is outside, it is refuted as before."""
+    draw = np.random.default_rng(0)
+    value = draw.normal(size=(3, 300, 300))
+    value[:, 0, :16] = 0  # at a glance every radius is too wide
+    radius = np.full(value.shape, 1e-6)
+    radius.reshape(-1)[draw.integers(value.size, size=100) if many == "some" else slice(0, -1)] = np.inf
+    radius.reshape(-1)[flat] = 1e-6
+    seen = value.copy()
+    seen.reshape(-1)[flat] += radii * 2e-6
+    (some,) = compare(seen, Ball(value, radius), HERE).rows
+    assert bool(some.first) == (radii > 1)
+    assert some.infinite == np.count_nonzero(np.isinf(radius))
+    monkeypatch.setattr(comparing, "_in_blocks", lambda *_: None)
+    (all_,) = compare(seen, Ball(value, radius), HERE).rows
+    assert some == all_
+
+
+def test_a_radius_above_the_largest_value_of_its_entry_is_too_wide_in_blocks_too() -> None:
+    value = np.ones((3, 300, 300))
+    value[1] = 1e-3
+    (row,) = compare(value, Ball(value, np.full(value.shape, 2e-3)), HERE).rows
+    assert row.vacuous == 300 * 300
+
+
 # --- NumPy's own step in its own precision -----------------------------------------------------------------------
 
 
