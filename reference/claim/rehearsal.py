@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from reference.arrays import Array, Sow, keep
+from reference.arrays import Array, Sow, keep, same
 from reference.claim.objective import Supervised, checked_output
 from reference.claim.slots import Role, Slot, Slots
 from reference.claim.tree import beside_leaves, named, zip_with
@@ -112,7 +112,7 @@ def _rehearse_update(e: Claim, p: Any, gradients: dict[str, Array]) -> Any:
             after, next_state = e.optimizer.step(p, g, state, 0, _note(sown))
         results.append(_after_update(e, p, state, after, next_state, sown))
     for name, a in results[0].items():
-        if not np.array_equal(a, results[2][name], equal_nan=True):
+        if not same(a, results[2][name]):
             expected = "to be the same from the same numbers each time"
             came = "another one after other gradients: is something kept in an object? Own's start makes a state of it"
             raise InputError(f"tensor {name} after an update", expected, came)
@@ -215,7 +215,7 @@ class _Sown:
     def check_kept(self) -> None:
         """A trace holds what was sown, not a copy of it; nothing may write to it later in the step."""
         for name, copy in self.copies.items():
-            if not np.array_equal(self.values[name], copy, equal_nan=copy.dtype.kind == "f"):
+            if not same(self.values[name], copy):
                 came = "one overwritten in place: copy it"
                 raise InputError(f"tensor {name}", "a value that stays as it was sown", came)
 
@@ -289,7 +289,7 @@ def _check_gradients(p: Any, sown: _Sown) -> None:
             if np.shape(gradient) != parameter.shape:
                 raise InputError(f"gradient of {name}", f"shape {parameter.shape}", f"shape {np.shape(gradient)}")
         came, value = sown.gradients[name], sown.values[own]
-        if came is not value and not np.array_equal(came, value, equal_nan=True):
+        if came is not value and not same(came, value):
             raise InputError(f"gradient of {name}", f"the value that was sown as {own}", "another one")
 
 
@@ -297,7 +297,7 @@ def _check_repeated(first: _Sown, second: _Sown) -> None:
     """Raise InputError if the same numbers gave other ones the second time, as with a mask drawn at random."""
     for name, value in first.copies.items():
         again = second.values.get(name)
-        if again is None or not np.array_equal(value, again, equal_nan=value.dtype.kind == "f"):
+        if again is None or not same(value, again):
             expected = "the same value from the same numbers each time"
             came = "another one at the second call: is something drawn at random?"
             raise InputError(f"tensor {name}", expected, came)

@@ -13,8 +13,10 @@ from tests.doors.test_formulas import judged
 from tests.judge.rounded import drawn
 from tests.unruled import unruled
 from torch_mirror import Session, session
+from torch_mirror.balls.cell import Ball
 from torch_mirror.judge.checks import formula
 from torch_mirror.judge.checks.formula import MARGIN, ROUNDED_ONCE, Off, doubt_of, finding_of, outside, with_doubts_of
+from torch_mirror.judge.compare import allowed
 from torch_mirror.judge.findings import Doubt, Findings, Row
 
 SEEDS = range(30)
@@ -107,6 +109,21 @@ def test_where_a_radius_is_infinite_or_nothing_is_a_number_nothing_is_outside() 
     assert not off(5.0)._replace(radius=np.full((1, 3), np.inf)).outside
     assert not off(np.nan).outside
     assert off(np.inf)._replace(radius=np.full((1, 3), 1.0)).outside
+
+
+@pytest.mark.parametrize("flat", [0, formula.BLOCK - 1, formula.BLOCK, 3 * formula.BLOCK - 1])
+@pytest.mark.parametrize("units", [0.9, 1e4, np.nan, np.inf])
+def test_a_sum_needs_no_radius_where_the_rounding_of_its_result_explains_all(flat: int, units: float) -> None:
+    """The radius is that and more; of an element that is further off it is evaluated."""
+    draw = np.random.default_rng(0)
+    x, w = (Ball(draw.normal(size=shape), 0, ROUNDED_ONCE) for shape in ((1, 3 * 256, 8), (8, formula.BLOCK // 256)))
+    total: Ball = x @ w
+    seen = total.value.copy()
+    seen.reshape(-1)[flat] *= 1 + units * ROUNDED_ONCE.u
+    found = formula._off(seen, total)
+    assert found.outside == (units in (1e4, np.inf))
+    assert np.isinf(found.radius).all() == (units < 1)
+    assert (allowed(total) >= ROUNDED_ONCE.u * np.abs(total.value)).all()
 
 
 def test_what_constants_change_is_added_up() -> None:

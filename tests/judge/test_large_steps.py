@@ -25,7 +25,7 @@ from torch_mirror import session, train, verify
 from torch_mirror.balls.cell import Ball
 from torch_mirror.judge import compare as comparing
 from torch_mirror.judge import hearing
-from torch_mirror.judge.checks import local, updates
+from torch_mirror.judge.checks import local, trajectory, updates
 from torch_mirror.judge.checks.local import judge_locally
 from torch_mirror.judge.checks.same import judge_same
 from torch_mirror.judge.compare import BLOCK, Where, allowed, compare
@@ -177,7 +177,9 @@ def test_one_element_of_an_update_is_refuted_from_its_radius_on(
     monkeypatch.setattr(updates, "FEW", 1)  # Adam's roots differ in many
     e = large(optimizer=OPTIMIZERS[optimizer])
     trace = train(e)
-    size, block = WIDTHS[0] * WIDTHS[1], updates.BLOCK
+    size = WIDTHS[0] * WIDTHS[1]
+    block = updates.block_of(trace.tensors["dW1"].reshape(STEPS, -1))
+    assert size > block
     for tensor, name in enumerate(("W1", *(name for name in trace.states if name.endswith(".W1")))):
         for place, flat in enumerate((0, block - 1, block, size - 1)):
             if tensor > 0 and (tensor + place) % 2 and not THOROUGH:  # of a state at two of the places
@@ -207,7 +209,7 @@ def test_a_block_that_is_not_looked_at_would_hide_an_error(monkeypatch: pytest.M
 
     def without_the_last(update: updates.Update) -> list[Array] | None:
         differ = honest(update)
-        return differ and [at[at < update.gradient.shape[1] - updates.BLOCK] for at in differ]
+        return differ and [at[at < update.gradient.shape[1] - updates.block_of(update.gradient)] for at in differ]
 
     wrong = updated(trace, "W1", (WIDTHS[1] - 1, WIDTHS[0] - 1), 1, 1e6)
     assert row_of(locally(e, wrong), "W1").first is not None
@@ -221,7 +223,8 @@ def test_somebodys_word_that_elements_are_updated_each_by_itself_is_not_enough_f
     g = trace.tensors["dW1"][1]
     bound = 0.9 * float(np.linalg.norm(g))
     flat = g.reshape(-1)
-    assert all(np.linalg.norm(flat[i : i + updates.BLOCK]) < bound for i in range(0, g.size, updates.BLOCK))
+    block = updates.block_of(flat[None])
+    assert all(np.linalg.norm(flat[i : i + block]) < bound for i in range(0, g.size, block))
 
     def update(p: Any, g: Any, t: Any) -> Any:
         late = np.asarray(t).reshape(-1)[0] > 0  # so that a trial of the first step shows nothing
@@ -302,6 +305,54 @@ def test_an_infinite_radius_in_the_last_block_is_told() -> None:
     assert (row.infinite, row.vacuous) == (1, 1)
     assert row.unbounded is not None
     assert (row.unbounded.step, row.unbounded.index) == (2, (299, 299))
+
+
+@pytest.mark.parametrize("flat", [BLOCK + 1, 3 * 300 * 300 - 1])
+@pytest.mark.parametrize("radii", [0.0, 0.6, 1.2])
+@pytest.mark.parametrize("many", ["some", "all but the last"])
+def test_infinite_radii_in_blocks_give_the_row_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, flat: int, radii: float, many: str
+) -> None:
+    """Wherever they are, the others are judged; where one of these is outside, it is refuted as before."""
+    draw = np.random.default_rng(0)
+    value = draw.normal(size=(3, 300, 300))
+    value[:, 0, :16] = 0  # at a glance every radius is too wide
+    radius = np.full(value.shape, 1e-6)
+    radius.reshape(-1)[draw.integers(value.size, size=100) if many == "some" else slice(0, -1)] = np.inf
+    radius.reshape(-1)[flat] = 1e-6
+    seen = value.copy()
+    seen.reshape(-1)[flat] += radii * 2e-6
+    (some,) = compare(seen, Ball(value, radius), HERE).rows
+    assert bool(some.first) == (radii > 1)
+    assert some.infinite == np.count_nonzero(np.isinf(radius))
+    monkeypatch.setattr(comparing, "_in_blocks", lambda *_: None)
+    (all_,) = compare(seen, Ball(value, radius), HERE).rows
+    assert some == all_
+
+
+def test_a_radius_above_the_largest_value_of_its_entry_is_too_wide_in_blocks_too() -> None:
+    value = np.ones((3, 300, 300))
+    value[1] = 1e-3
+    (row,) = compare(value, Ball(value, np.full(value.shape, 2e-3)), HERE).rows
+    assert row.vacuous == 300 * 300
+
+
+@pytest.mark.parametrize("far", [0.0, np.inf])
+def test_of_a_step_with_an_infinite_radius_nothing_more_is_asked(far: float) -> None:
+    """It explains any distance; so its r must be infinite where one gradient's radius is, and at no other step."""
+    e = large()
+    trace = train(e)
+    _, givens = judge_givens(e, trace, "torch")
+    (one,) = parts(e, trace, givens, stacks=False, steps=[1])
+    dw = {f"d{name}": Ball(trace.tensors[f"d{name}"][1:2]) for name in trace.parameters}
+    radius = np.zeros(dw["dW2"].shape)
+    radius[0, -1, -1] = far
+    dw["dW2"] = Ball(dw["dW2"].value, radius)
+    theirs = {name: a[2:3] + 1 for name, a in trace.parameters.items()}
+    gradients = {name: dw[f"d{name}"] for name in trace.parameters}
+    r, distance = trajectory._stepped_in_blocks(e, one, gradients, theirs)
+    assert np.isinf(r) == np.isinf(far)
+    assert np.isnan(distance) == np.isinf(far)
 
 
 # --- NumPy's own step in its own precision -----------------------------------------------------------------------

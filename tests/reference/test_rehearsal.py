@@ -10,7 +10,7 @@ import pytest
 
 import reference
 from reference import SGD, Experiment, Own, SquaredError, experiments
-from reference.arrays import keep
+from reference.arrays import keep, same
 from reference.errors import InputError
 from torch_mirror import certify
 
@@ -303,3 +303,14 @@ def test_an_update_that_says_elementwise_and_is_not_is_refused(update: Any) -> N
     assert replace(experiment(), optimizer=own).slots  # it may be so, if it does not say otherwise
     with pytest.raises(InputError, match=r"itself, as elementwise=True says, got .*: leave elementwise=True out"):
         _ = replace(experiment(), optimizer=own._replace(elementwise=True)).slots
+
+
+def test_two_arrays_are_the_same_by_shape_and_number_and_a_nan_beside_a_nan_only() -> None:
+    a = np.array([1.0, np.nan, np.inf])
+    assert same(a, a.copy())
+    assert same(np.arange(3), np.arange(3))
+    assert same(np.array(["a"]), np.array(["a"]))
+    for other in (np.array([1.0, 2.0, np.inf]), np.array([np.nan, np.nan, np.inf]), a[:2], a[None]):
+        assert not same(a, other)
+        assert not same(other, a)
+    assert not same(np.arange(3), np.arange(1, 4))

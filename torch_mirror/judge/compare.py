@@ -130,32 +130,46 @@ def _closely(seen: Array, equation: Ball, where: Where, above: float, picked: Ar
 def _in_blocks(seen: Array, equation: Ball, where: Where) -> Row | None:
     """The row of a large tensor whose elements are looked at in blocks that fit a cache; never are all radii held.
 
-    None where one is outside, infinite, or too wide to tell at a glance: then all of them are needed.
+    None where one is outside, not finite, or too wide to tell at a glance: then all of them are needed.
     """
     highest, at, widest = 0.0, 0, 0.0
+    infinite, nowhere = 0, 0  # how many radii are, and where the first of them is
     for start in range(0, seen.size, BLOCK):
         take = block(seen.shape, slice(start, start + BLOCK))
         centre = take(equation.value)
         radius = np.broadcast_to(allowed_of(equation, take), centre.shape)
         error = np.abs(take(seen) - centre)
-        if not (np.isfinite(error).all() and float(radius.max()) < np.finfo(error.dtype).max):
+        largest = np.finfo(error.dtype).max
+        if not np.isfinite(error).all():
             return None
+        if not float(radius.max()) < largest:
+            finite = radius < largest
+            nowhere = nowhere if infinite else start + int(np.argmin(finite))
+            infinite += finite.size - int(np.count_nonzero(finite))
+            error, radius = np.where(finite, error, 0), np.where(finite, radius, 0)
         ratio = _ratio(error, radius)
         best = int(ratio.argmax())
         if float(ratio[best]) > highest:
             highest, at = float(ratio[best]), start + best
         widest = max(widest, float(radius.max()))
-    entries = where.entries(seen)
-    least = float(np.abs(equation.value.reshape(entries, -1)[:, :GLANCE]).max(axis=1).min())
-    if highest > 1 or widest > least:
+    if highest > 1 or widest > _smallest(equation.value, where, widest):
         return None
-    resolution, zero = _resolution(seen, equation, where)
+    held = allowed(equation) if infinite else None
+    resolution, zero = _resolution(seen, equation, where, held)
     worst = _finding(seen, equation, where, at) if highest > 0 else None
     return Row(
-        where.tensor, where.check, where.side, where.entries(seen), seen.size,
-        worst=worst, under=highest if worst is None else 0.0, resolution=resolution, zero=zero,
-        open_at=None if tells(seen, equation, where) else "",
+        where.tensor, where.check, where.side, where.entries(seen), seen.size - infinite, infinite, infinite,
+        worst, highest if worst is None else 0.0, resolution=resolution, zero=zero,
+        unbounded=_finding(seen, equation, where, nowhere) if infinite else None,
+        open_at=None if tells(seen, equation, where, held) else "",
     )  # fmt: skip
+
+
+def _smallest(centre: Array, where: Where, widest: float) -> float:
+    """The largest |value| of the entry that has the smallest; at most that, where it is known to be ``widest`` then."""
+    some = centre.reshape(where.entries(centre), -1)
+    least = float(np.abs(some[:, :GLANCE]).max(axis=1).min())
+    return least if widest <= least else float(np.maximum(some.max(axis=1), -some.min(axis=1)).min())
 
 
 def _too_wide(centre: Array, radius: Array, ratio: Array, where: Where, widest: float) -> int:
@@ -221,6 +235,8 @@ def _resolution_at(
     v, c, fmt = seen.item(at), equation.value.item(at), equation.format
     if radius is not None:
         allowed = radius.item(at)
+    elif math.isfinite(c) and equation.exact:
+        allowed = 0.0
     elif math.isfinite(c):
         flat = np.array([at])
         r = _radius_at(equation, seen.shape, flat, lambda array: _picked(array, seen.shape, flat))

@@ -81,7 +81,7 @@ class Hearing(NamedTuple):
     @property
     def all(self) -> Findings:
         """All of them, in the order of evaluation: a sampled step has every row, in order."""
-        return merge([self.findings, self.own])
+        return _with_own(self.findings, self.own)
 
 
 def plan_of(experiment: Experiment) -> Plan:
@@ -127,19 +127,25 @@ def hear(experiment: Experiment, plan: Plan, so_far: Hearing, torch: Trace, nump
     steps = sorted({*suspects(numpy, grew), *jumped})
     own = merge([so_far.own, judge_own_run(e, numpy, steps, above, stacks=plan.stacks)])
     findings = merge(found)
+    both = _with_own(findings, own)
     last = torch.first + torch.steps == e.steps
     return Hearing(
         findings=findings,
         own=own,
         jumps=largest,
         motion=watch(e, so_far.motion, torch),
-        seen=so_far.seen or evidence(merge([findings, own]), torch, numpy),
+        seen=so_far.seen or evidence(both, torch, numpy),
         givens=givens,
         ends=ends,
         ends_relative=ends / (_norm(numpy) or 1.0) if last and ends is not None else None,  # none without a step
-        born=so_far.born or _born(e, torch, numpy, merge([findings, own])),
+        born=so_far.born or _born(e, torch, numpy, both),
         sample=(*so_far.sample, *_kept(torch, plan.kept, alone=not last)),
     )
+
+
+def _with_own(findings: Findings, own: Findings) -> Findings:
+    """All findings in one, of which those on NumPy's own run are mostly none."""
+    return merge([findings, own]) if own.rows else findings
 
 
 def _born(e: Experiment, torch: Trace, numpy: Trace, found: Findings) -> Born | None:

@@ -87,12 +87,12 @@ def _radius(total: OpenSum, fmt: Format) -> Array:
     bound = np.multiply(bound, 1 + 4 * gamma, out=bound if its_own else None)
     grid = total.grid() if total.grid else None
     roomy = float(np.max(bound, initial=0)) < gamma * fmt.huge / 2
-    if grid is None and roomy:
-        bound += (2 * total.terms + 1) * fmt.tiny  # the usual case, in the memory that there is
-        return bound
+    if grid is None:  # the usual case, in the memory that there is
+        overflows = None if roomy else ~(bound < gamma * fmt.huge / 2)
+        bound += (2 * total.terms + 1) * fmt.tiny
+        return bound if overflows is None else np.where(overflows, np.inf, bound)
     e = bound + (2 * total.terms + 1) * fmt.tiny
-    if grid is not None:
-        e = np.where(fits_grid(bound / gamma, grid, fmt), 0, e)
+    e = np.where(fits_grid(bound / gamma, grid, fmt), 0, e)
     if not roomy:
         e = np.where(bound < gamma * fmt.huge / 2, e, np.inf)
     return e

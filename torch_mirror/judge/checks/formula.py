@@ -64,12 +64,16 @@ MARGIN = 4.0
 """Roundings that a constant may have gone through, each as large as what it is moved by."""
 
 
+BLOCK = 1 << 14
+"""Elements looked at in one go."""
+
+
 class Off(NamedTuple):
     """A tensor of the twin beside its equation."""
 
     seen: Array
     expected: Array
-    radius: Array  # the largest admissible |seen - expected|
+    radius: Array  # the largest admissible |seen - expected|; infinite where all are known to be within it
 
     @property
     def by(self) -> Array:
@@ -83,9 +87,13 @@ class Off(NamedTuple):
 
 
 def twin_of(run: Trace, tensors: Mapping[str, Array]) -> Trace:
-    """The step of a run, one alone, in float64; its tensors are those of the twin, and no others."""
+    """The step of a run, one alone, in float64; its tensors are those of the twin, and no others.
+
+    Its parameters stay as they are: nobody asks for an update, and that of ``alone`` changes nothing.
+    """
     own = {name: tensors[name] for name in run.tensors if name in tensors}
-    return replace(run.astype(DOUBLE), tensors=own)
+    before = {name: np.broadcast_to(a[:1].astype(DOUBLE), a.shape) for name, a in run.parameters.items()}
+    return replace(replace(run, parameters={}, tensors={}).astype(DOUBLE), parameters=before, tensors=own)
 
 
 def offs(e: Experiment, twin: Trace) -> dict[str, Off]:
@@ -97,8 +105,24 @@ def offs(e: Experiment, twin: Trace) -> dict[str, Off]:
 
 
 def _off(seen: Array, ball: Ball) -> Off:
+    """The radius of a sum is not evaluated where every element is within what the rounding of its result may do."""
+    if ball.open is not None and _within_a_rounding(seen, ball.value):
+        return Off(seen, ball.value, np.broadcast_to(np.inf, seen.shape))
     radius = np.broadcast_to(allowed(ball), seen.shape)
     return Off(seen, ball.value, np.where(np.isfinite(radius) & np.isfinite(ball.value), radius, np.inf))
+
+
+def _within_a_rounding(seen: Array, value: Array) -> bool:
+    """Whether every |seen - value| is at most u |value|, which is the last part of the radius of a sum."""
+    flat, values = seen.reshape(-1), value.reshape(-1)
+    for start in range(0, flat.size, BLOCK):
+        here = values[start : start + BLOCK]
+        error, least = flat[start : start + BLOCK] - here, ROUNDED_ONCE.u * here
+        np.abs(error, out=error)
+        np.abs(least, out=least)
+        if not (error <= least).all():  # which a NaN is not
+            return False
+    return True
 
 
 def outside(of: Mapping[str, Off], moved: Callable[[], Iterable[Mapping[str, Off]]]) -> dict[str, Off]:

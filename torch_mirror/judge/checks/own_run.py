@@ -26,7 +26,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from reference.arrays import Array
+from reference.arrays import Array, same
 from reference.claim.experiment import Experiment
 from reference.claim.objective import step
 from reference.claim.tree import named, rebuild
@@ -98,6 +98,6 @@ def _differ(e: Experiment, numpy: Trace, steps: list[int]) -> list[int]:
         p, state = e.parameters_of(before), rebuild(e.optimizer.init(e.parameters), before)
         p, state = step(e.objective, p, e.seen(prepared, t), e.optimizer, state, t)
         after = named(p) | named(state)
-        if not all(np.array_equal(a[i + 1], after[name], equal_nan=True) for name, a in handed_on.items()):
+        if not all(same(a[i + 1], after[name]) for name, a in handed_on.items()):
             others.append(t)
     return others

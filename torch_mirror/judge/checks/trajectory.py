@@ -162,7 +162,10 @@ class NoUpdate:
 def _stepped_in_blocks(
     e: Experiment, one: Part, gradients: Mapping[str, Ball], theirs: Mapping[str, Array]
 ) -> tuple[float, float]:
-    """r of one step, and the distance of its next parameters from these, of an update of each element by itself."""
+    """r of one step, and the distance of its next parameters from these, of an update of each element by itself.
+
+    The second is not known, NaN, where r is infinite.
+    """
     t = np.array(one.steps) if one.stacks else one.steps[0]
     radii = apart = 0.0
     for name, w in named(one.p).items():
@@ -179,6 +182,8 @@ def _stepped_in_blocks(
             p, _ = optimizer.step({name: some[name]}, {name: gradients[name].view(block_of)}, state, t)
             radius = allowed(p[name]).astype(np.float64, copy=False)
             radii += float(np.vdot(radius, radius))
+            if not radii < np.inf:  # which explains any distance
+                return np.inf, np.nan
             difference = np.subtract(p[name].value, block_of(theirs[name]), dtype=np.float64)
             apart += float(np.vdot(difference, difference))
     return float(np.sqrt(radii)), float(np.sqrt(apart))

@@ -25,8 +25,8 @@ from torch_mirror.judge.findings import Row
 LARGE = 1 << 16
 """Elements of a parameter, at one step, from which it is judged in blocks."""
 
-BLOCK = 1 << 15
-"""Elements of a block."""
+BLOCK = 1 << 18
+"""Bytes of a block, about."""
 
 FEW = 8
 """One in so many elements may differ."""
@@ -139,14 +139,21 @@ def _of_one(update: Update, name: str, where: Where) -> Row:
     return row._replace(under=0.0)
 
 
+def block_of(flat: Array) -> int:
+    """Elements of a block of an array (steps, elements), so that the last one is about as large as the others."""
+    size = flat.shape[-1]
+    return -(-size // max(1, round(size * flat.itemsize / BLOCK)))
+
+
 def _differing(update: Update) -> list[Array] | None:
     """Of each step the elements that come out otherwise without balls; None if they are many."""
     differ: list[Array] = []
     size, count = update.gradient.shape[1], 0
+    length = block_of(update.gradient)
     for i in range(len(update.steps)):
         found = [np.empty(0, np.intp)]
-        for start in range(0, size, BLOCK):
-            here = slice(start, start + BLOCK)
+        for start in range(0, size, length):
+            here = slice(start, start + length)
             other = False
             for name, value in _stepped(update, i, here, lambda a: a).items():
                 other = other | (value[0] != update.after[name][i, here])
