@@ -25,7 +25,7 @@ from torch_mirror.tape.scene import (
     site_of,
     written,
 )
-from torch_mirror.tape.suspects import factor_at_fault, left_unused, says_what_it_is
+from torch_mirror.tape.suspects import factor_at_fault, given_wrongly, left_unused, says_what_it_is
 from torch_mirror.tape.told import Fault, Line, Right
 from torch_mirror.tape.trails import made_of_some, nearest, steps
 
@@ -54,6 +54,10 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
     before = _before(v, right, wrong, guess.share)
     if wrong and not lacking and not taken and before != right:  # what comes in between is not told as right, either
         wrong = _path(v, value, before)
+    given = [] if lacking or taken else [n for n in before if given_wrongly(v, guess, value, n)]
+    if given:
+        wrong = tuple(dict.fromkeys((*_lines(s, given), *wrong)))
+        before = tuple(m for n in before for m in (last_right(v, n, guess.share) if n in given else (n,)))
     one = wrong_addend(v, value, place, guess.share) if own is None and not taken else None
     if one is not None:
         before = tuple(dict.fromkeys((*(() if one.lacking else last_right(v, one.end, guess.share)), *one.right)))

@@ -23,7 +23,7 @@ from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import paused
 from torch_mirror.tape import compared
-from torch_mirror.tape.guesses import bits, equal, excused
+from torch_mirror.tape.guesses import Guess, bits, equal, excused
 from torch_mirror.tape.scene import (
     Scene,
     View,
@@ -115,6 +115,19 @@ def _elementwise(s: Scene, first: int, last: int) -> bool:
             return False
         found.add(n)
     return last in found
+
+
+def given_wrongly(v: View, guess: Guess, value: int, operand: int) -> bool:
+    """Whether a line is right in other turns, and is given here what is the derivative by a value of another turn.
+
+    As in a recursion, back(left, d[:n]) and back(right, d[:n]): the line is not at fault, but what it is called with.
+    """
+    s, places = v.scene, dict(guess.pairs)
+    m = match_of(v, operand)
+    if m is None or m.partial or places[value] in numbers_in(s.tape.values[m.number]):
+        return False
+    others = ((n, match_of(v, n)) for n in places if n != value)
+    return any(o is not None and not o.partial and o.number == places[n] for n, o in others)
 
 
 def says_what_it_is(v: View, value: int) -> bool:
