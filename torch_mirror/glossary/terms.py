@@ -183,7 +183,8 @@ TERMS = (
     Entry(
         "missing at or behind", "word",
         "The value of this line is right as far as it goes, and no gradient yet: an operation is never applied to it, "
-        "or a term is never added. A step that is missing has no line: it belongs there, or anywhere behind.",
+        "or a term is never added. A step that is missing has no line: it belongs there, or behind, up to the lines "
+        "that are told with it. At or before: the value is called after what it is, so its own line is right.",
         ("computed nowhere", "wrong from"),
     ),
     Entry(

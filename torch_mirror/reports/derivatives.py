@@ -99,9 +99,10 @@ def of_fault(fault: Fault) -> list[str]:
     """Where the right values end, where the wrong ones begin, why, and what follows."""
     width = max((len(_line(r.line)) for r in fault.right[:_SHOWN]), default=0)
     told = [f"the right values end at  {_line(r.line):<{width}}  {meaning(r)}".rstrip() for r in fault.right[:_SHOWN]]
-    where = "missing at or behind    " if fault.lacking else "wrong from              "
-    told += [f"{where} {_line(line)}" for line in fault.wrong[:1]]
-    told += [f"                   or    {_line(line)}" for line in fault.wrong[1:_SHOWN]]
+    where = f"missing at or {fault.lacking}" if fault.lacking else "wrong from"
+    told += [f"{where:<24} {_line(line)}" for line in fault.wrong[:1]]
+    also = ["up to" if fault.lacking == "behind" else "or", *["or"] * _SHOWN]
+    told += [f"{word:>21}    {_line(line)}" for word, line in zip(also, fault.wrong[1:_SHOWN], strict=False)]
     if fault.due is not None:
         told.append(f"there {meaning(fault.due).removeprefix('= ')} is due")
     told += of_causes(fault.causes)

@@ -23,9 +23,10 @@ def as_json(
     faults: Sequence[Fault], notes: Sequence[str],
 ) -> str:  # fmt: skip
     """The JSON text; ends with a newline."""
+    told = tuple({**fault._asdict(), "lacking": bool(fault.lacking)} for fault in faults)
     whole = {
         "schema": SCHEMA, "subject": subject, "what": what, "verdict": verdict, "loss": loss, "seconds": seconds,
-        "rows": tuple(rows), "faults": tuple(faults), "notes": tuple(notes),
+        "rows": tuple(rows), "faults": told, "notes": tuple(notes),
     }  # fmt: skip
     return json.dumps(_plain(whole), indent=2, allow_nan=False) + "\n"
 

@@ -5,11 +5,12 @@ there. Gradients that are right after that are right but for this mistake: they 
 not guessed. What is wrong still has a mistake of its own, which is looked for in the light of the new derivatives.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from torch_mirror.balls.number import Number
-from torch_mirror.tape.causes import NEVER, NOT_ASKED, Asked, Mistake, reasons
+from torch_mirror.tape.causes import NEVER, NOT_ASKED, Asked, Mistake, Reasons, reasons
 from torch_mirror.tape.endless import ended
 from torch_mirror.tape.faults import fault_of, untraced
 from torch_mirror.tape.guesses import Guess, guesses_of, is_right, itself, promising, stood_for
@@ -91,7 +92,7 @@ def _faults(
         why = reasons(s, Mistake(tuple(explained), right, given, guess.share), asked)
         until += why.seconds
         asked = asked._replace(seconds=max(asked.seconds - why.seconds, min(asked.seconds, 0.0)))
-        fault = fault_of(v, guess, explained, spelled, sizes)._replace(causes=why.causes, why=why.why)
+        fault = _with_causes(fault_of(v, guess, explained, spelled, sizes), why)
         set_aside = [f.gradients[0] for f, values in told if values & s.above[explained[0]]]
         if set_aside:
             apart = f"(with the mistake told at {', '.join(set_aside)} set aside)"
@@ -101,6 +102,21 @@ def _faults(
         faults.append(fault)
         left = [name for name in left if name not in explained]
     return tuple(faults)
+
+
+def _with_causes(fault: Fault, why: Reasons) -> Fault:
+    """A fault that has a cause keeps it where none is found, or only that something is not there.
+
+    Where that is the cause, and several lines may be the wrong one, each of them may be right: it is missing there.
+    """
+    absent = all(cause.startswith("a factor 0 at ") or ABSENT.match(cause) for cause in why.causes)
+    if fault.causes and absent:
+        return fault
+    lacking = fault.lacking or ("behind" if why.causes and absent and fault.wrong[1:] else "")
+    return fault._replace(causes=why.causes, why=why.why, lacking=lacking)
+
+
+ABSENT = re.compile(r"term .* left out of ")
 
 
 def _best(v: View, left: list[str], given: dict[int, Number], until: float) -> tuple[Guess | None, list[str]]:

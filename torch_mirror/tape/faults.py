@@ -1,6 +1,7 @@
 """A fault in words: the lines where right values end and wrong ones begin, what is due there, and the factor in it."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from torch_mirror.tape import compared, factors
 from torch_mirror.tape.addends import wrong_addend
@@ -24,6 +25,7 @@ from torch_mirror.tape.scene import (
     site_of,
     written,
 )
+from torch_mirror.tape.suspects import factor_at_fault, given_wrongly, left_unused, says_what_it_is
 from torch_mirror.tape.told import Fault, Line, Right
 from torch_mirror.tape.trails import made_of_some, nearest, steps
 
@@ -40,20 +42,32 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         value = _earliest(v, value, own.number)
     right = () if taken else (value,) if missing else last_right(v, value, guess.share)
     wrong = _users(s, value, explained) if missing or part or taken else _path(v, value, right)
+    lacking: Literal["", "behind", "before"] = ""
     if (missing or part) and not taken:  # its own line may have forgotten the step, and those that use it as well
-        wrong = tuple(dict.fromkeys((*_lines(s, [value]), *wrong)))
+        lacking = "before" if wrong and says_what_it_is(v, value) else "behind"
+        wrong = wrong if lacking == "before" else tuple(dict.fromkeys((*_lines(s, [value]), *wrong)))
     obvious = is_leaf(s, place) or (own is not None and own.number == place)
     due = None if obvious else _meaning(s, place, "")
-    note = _missing(s, own.number, place) if missing and own is not None and not taken else ""
+    note, shown = _missing(s, own.number, place) if missing and own is not None and not taken else "", ""
     if taken:
         note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
     before = _before(v, right, wrong, guess.share)
-    if wrong and not missing and not taken and before != right:  # what comes in between is not told as right, either
+    if wrong and not lacking and not taken and before != right:  # what comes in between is not told as right, either
         wrong = _path(v, value, before)
+    given = [] if lacking or taken else [n for n in before if given_wrongly(v, guess, value, n)]
+    if given:
+        wrong = tuple(dict.fromkeys((*_lines(s, given), *wrong)))
+        before = tuple(m for n in before for m in (last_right(v, n, guess.share) if n in given else (n,)))
     one = wrong_addend(v, value, place, guess.share) if own is None and not taken else None
     if one is not None:
         before = tuple(dict.fromkeys((*(() if one.lacking else last_right(v, one.end, guess.share)), *one.right)))
         wrong = _lines(s, [one.end, value]) if one.lacking else _path(v, one.end, before)
+        lacking = "behind" if one.lacking else ""
+    if wrong and not lacking and not taken:
+        suspect, shown = factor_at_fault(v, value, place, guess.share)
+        wrong = tuple(dict.fromkeys((*_lines(s, [] if suspect is None else [suspect]), *wrong)))
+    elif lacking:
+        note = "; ".join(filter(None, (note, left_unused(v, value, place, guess.share))))
     ends = _right_lines(v, before, wrong, sizes)
     # one factor is too much, and no value with another factor comes before
     if wrong and not note and all(r.factor for r in ends) and _one_factor(v, explained):
@@ -65,9 +79,10 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         ends,
         wrong,
         due,
+        (shown,) if shown else (),
         shown=len(explained) > 1,
         note=note,
-        lacking=((missing or part) and not taken) or (one is not None and one.lacking),
+        lacking=lacking,
     )
 
 

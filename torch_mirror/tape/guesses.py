@@ -14,6 +14,7 @@ from torch_mirror.balls.number import Number
 from torch_mirror.tape import compared, patterns
 from torch_mirror.tape.factors import snapped
 from torch_mirror.tape.multiples import factor
+from torch_mirror.tape.pairs import by_neighbours
 from torch_mirror.tape.scene import (
     Scene,
     View,
@@ -268,6 +269,8 @@ def _each_time(s: Scene, one: Guess) -> Iterator[Guess]:
         several.add(tuple(pairs))
     if len(values) == len(places) > 1:  # what a loop over time carries on is the derivative by what came a step before
         several.add(tuple((n, m) for n, m in zip(values, places[-2::-1], strict=False) if _alike(s, n, m)))
+    if len(values) == len(places) > 2:
+        several.add(by_neighbours(s, values, places))
     several -= {(), one.pairs}
     yield from (Guess(pairs, one.share) for pairs in several)
     if len(values) == 1 or not several:

@@ -58,8 +58,10 @@ class Fault(NamedTuple):
     causes:    each proven; several are a tie
     why:       why they are tied, or what is known where there is no cause
     shown:     whether it was shown that the further gradients are right but for it
-    lacking:   whether the first of the wrong lines makes a right value, to which an operation is never applied, or of
-               which a term is left out: there or behind it
+    lacking:   where an operation is never applied to a right value, or a term is never added: such a step has no line.
+               "behind": at the first of the wrong lines, which makes that value, or behind it, up to the others, which
+               use it. "before": the line that makes it is right, as its name says what it is; so at or before the
+               wrong lines, which use it
     """
 
     gradients: tuple[str, ...]
@@ -70,4 +72,4 @@ class Fault(NamedTuple):
     why: str = ""
     shown: bool = False
     note: str = ""
-    lacking: bool = False
+    lacking: Literal["", "behind", "before"] = ""

@@ -143,3 +143,34 @@ def test_lr_that_is_1_minus_momentum_is_a_tie() -> None:
     (finding,) = e.findings
     assert {cause.words for cause in finding.causes} == {"the gradient dampened by 1 - momentum", "a factor lr at g"}
     assert finding.why
+
+
+def average(share1: float, share2: float, form: str) -> Any:
+    """One step of Adam as people write it, m += (1 - beta1) * (g - m); form: the slip."""
+
+    def step(_: str, w: Any, g: Any, m: Any, v: Any) -> Any:
+        m = m + share1 * (g + m if form == "+" else g - m)
+        v = v + share2 * {"square": (g - v) ** 2, "belief": (g - m) ** 2 - v}.get(form, g * g - v)
+        return w - 1e-2 * (m / (1 - 0.9**4)) / (np.sqrt(v / (1 - 0.999**4)) + 1e-8), (m, v)
+
+    return step
+
+
+@pytest.mark.parametrize(("share1", "share2", "form", "told"), [
+    (0.9, 1e-3, "", "beta1 and 1 - beta1 swapped in m'"),
+    (1 - 0.9, 0.999, "", "beta2 and 1 - beta2 swapped in v'"),
+    (1 - 0.9, 1 - 0.9, "", "beta1 for beta2 in v'"),
+    (1 - 0.9, 1 - 0.999, "+", "+ for - in m' = m + (1 - beta1) * (g - m)"),
+    (1 - 0.9, 1 - 0.999, "square", "(g - v)^2 for g^2 - v in v' = v + (1 - beta2) * ..."),
+    (1 - 0.9, 1 - 0.999, "belief", "(g - m')^2 for g^2 in v'"),
+])  # fmt: skip
+def test_a_slip_in_the_form_of_a_running_average_is_named(share1: float, share2: float, form: str, told: str) -> None:
+    state = {"m": M, "v": V}
+    e = explain_update(Adam(1e-2), P, G, state, 3, stepped(average(share1, share2, form), state), budget=BUDGET)
+    assert words(e) == [told]
+
+
+def test_the_right_form_of_a_running_average_is_right() -> None:
+    state = {"m": M, "v": V}
+    e = explain_update(Adam(1e-2), P, G, state, 3, stepped(average(1 - 0.9, 1 - 0.999, ""), state))
+    assert (e.findings, e.unexplained) == ((), ())

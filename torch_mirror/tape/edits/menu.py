@@ -59,9 +59,11 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
     """x by another value of its shape that is not made of it."""
     me, node = value_at(case, site), case.eq.nodes[site.node]
     name, shape = name_of(case, site), case.arrays[me].shape
-    if not shape:
+    if not shape and not _element_of_leaf(case, me):
         return
     for other in same.get(shape, ()):
+        if not shape and not _element_of_leaf(case, other):
+            continue
         itself = other in (me, site.node) or other in case.shape.below.get(site.node, ())
         far = abs(case.turn[other] - case.turn[site.node]) > 1  # of a loop, where people are one off
         if itself or far or (site.operand is None and node.operation in ARITHMETIC and other in node.operands):
@@ -73,6 +75,12 @@ def replaced(case: Case, site: Site, same: Mapping[tuple[int, ...], list[int]]) 
             yield edit_at(site, f"{words} for {name}", 2, lambda h, i=i: h.at(i))
     if node.operation == "transpose" and site.operand is None:
         yield from _turned(case, site, same.get(shape[::-1], ()))
+
+
+def _element_of_leaf(case: Case, i: int) -> bool:
+    """b[k] of a variable: of another one it may be taken by mistake, where other numbers may be anything."""
+    node = case.eq.nodes[i]
+    return node.operation == "look" and case.eq.nodes[node.operands[0]].kind == "leaf"
 
 
 def _instead(case: Case, site: Site, me: int, other: int, cost: int, by: By) -> Edit:

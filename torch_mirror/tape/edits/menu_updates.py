@@ -4,6 +4,7 @@
     corrections   1 - beta^t left out (of m, of v, of both), t one step off
     eps           inside the root, or outside, or before the correction
     decay         coupled for decoupled and back, or after the step
+    averages      m and v as people write them (menu_averages.py)
     momentum      Nesterov's for the usual one; lr inside the buffer; the gradient undampened or dampened
 
 Each function takes the case of an update and yields edits.
@@ -18,6 +19,7 @@ import numpy as np
 from torch_mirror.balls.cell import Ball
 from torch_mirror.tape.edits.case import Case
 from torch_mirror.tape.edits.edit import By, Change, Edit, Here, at_node
+from torch_mirror.tape.edits.menu_averages import of_averages
 
 Edits = Iterator[Edit]
 
@@ -31,7 +33,7 @@ def of_update(case: Case) -> Edits:
     """Of the whole equation; none for a gradient."""
     if any(node.kind == "forward" for node in case.eq.nodes):
         return
-    for family in (_settings, _swapped, _corrections, _steps, _eps, _decay, _order):
+    for family in (_settings, _swapped, _corrections, _steps, _eps, _decay, _order, of_averages):
         yield from family(case)
 
 

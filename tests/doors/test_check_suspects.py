@@ -1,0 +1,132 @@
+"""Of several lines the faulty one comes first, where the numbers show it; and a step that is missing has no line."""
+
+from typing import Any
+
+import numpy as np
+
+from torch_mirror import Checked, check
+
+draw = np.random.default_rng(3).normal
+X, T = draw(size=(6, 4)), draw(size=(6, 3))
+W = draw(size=(4, 3))
+
+
+def lines(result: Checked) -> list[str]:
+    """Of the first fault."""
+    return [line.source.partition("  #")[0] for line in result.faults[0].wrong]
+
+
+def slope(z: Any) -> Any:
+    s = 1 / (1 + np.exp(-z))
+    return s + z * s  # the mistake: s + z * s * (1 - s)
+
+
+def test_a_slope_that_a_helper_makes_wrongly_comes_before_the_product_with_it() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        z = x @ p["W"]
+        h = z / (1 + np.exp(-z))
+        e = h @ p["V"] - t
+        dh = 2 * e @ p["V"].T
+        dz = dh * slope(z)
+        return (e**2).sum(), {"W": x.T @ dz, "V": h.T @ (2 * e)}
+
+    result = check(mine, {"W": W, "V": draw(size=(3, 3))}, X, T)
+    assert lines(result)[:2] == ["return s + z * s", "dz = dh * slope(z)"]
+
+
+def test_a_right_factor_in_the_wrong_place_is_no_suspect() -> None:
+    """The slope at z1 is right where it is used for z1, and its line with it."""
+
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        z1 = x @ p["W"]
+        h1 = np.tanh(z1)
+        z2 = h1 @ p["V"]
+        h2 = np.tanh(z2)
+        e = h2 - t
+        s1 = 1 - h1**2
+        dz2 = 2 * e * s1  # the mistake: 1 - h2**2
+        dz1 = (2 * e * (1 - h2**2)) @ p["V"].T * s1
+        return (e**2).sum(), {"W": x.T @ dz1, "V": h1.T @ dz2}
+
+    result = check(mine, {"W": W, "V": draw(size=(3, 3))}, X, T)
+    assert result.faults[0].gradients == ("dV",)
+    assert lines(result)[0] == "dz2 = 2 * e * s1"
+
+
+def clipped(p: Any, x: Any, gain: Any, *, right: bool) -> Any:
+    ratio = np.exp(x @ p["w"])
+    kept = np.clip(ratio, 0.8, 1.2)
+    use = ratio * gain <= kept * gain
+    if not right:
+        use = np.abs(ratio - 1) <= 0.01
+    d = -1.0 * use * ratio * gain / len(x)
+    return -np.minimum(ratio * gain, kept * gain).mean() + (p["w"] ** 2).sum(), {"w": x.T @ d + 2 * p["w"]}
+
+
+def test_a_mask_that_is_0_where_the_derivative_is_not_is_told_and_no_term_as_left_out() -> None:
+    p, gain = {"w": draw(size=4)}, draw(size=6)
+    assert check(lambda q, x, k: clipped(q, x, k, right=True), p, X, gain).certified
+    result = check(lambda q, x, k: clipped(q, x, k, right=False), p, X, gain)
+    (fault,) = result.faults
+    assert lines(result)[0].startswith("use = np.abs")
+    assert fault.causes[0].startswith("use (test_check_suspects.py:")
+    assert "elements, at which the derivative is not (proof: a product with it is 0 there)" in fault.causes[0]
+    assert "left out" not in str(result)
+
+
+def test_a_value_that_is_called_after_its_derivative_is_right_and_the_step_is_missing_behind_it() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        z = x @ p["W"]
+        s = z * p["g"]
+        e = np.tanh(s) - t
+        ds = 2 * e * (1 - np.tanh(s) ** 2)
+        dz = ds  # the mistake: ds * p["g"]
+        return (e**2).sum(), {"W": x.T @ dz, "g": (ds * z).sum(0)}
+
+    result = check(mine, {"W": W, "g": draw(size=3)}, X, T)
+    assert result.faults[0].lacking == "before"
+    assert lines(result) == ['return (e**2).sum(), {"W": x.T @ dz, "g": (ds * z).sum(0)}']
+    assert "missing at or before     test_check_suspects.py:" in str(result)
+    assert any(r.line.source.startswith("ds = ") for r in result.faults[0].right)
+
+
+def test_of_a_sum_that_lacks_a_term_the_range_is_told_and_what_is_left_over() -> None:
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        h = np.tanh(x @ p["W"])
+        u = h @ p["V"]
+        e, f = u - t, h - t
+        du = 2 * e
+        skip = 2 * f
+        dh = du @ p["V"].T
+        dh = dh + 0  # the mistake: + skip
+        dz = dh * (1 - h * h)
+        return (e**2).sum() + (f**2).sum(), {"W": x.T @ dz, "V": h.T @ du}, skip
+
+    def two(*given: Any) -> Any:
+        return mine(*given)[:2]
+
+    result = check(two, {"W": W, "V": draw(size=(3, 3))}, X, T)
+    assert result.faults[0].lacking == "behind"
+    assert lines(result)[0] == 'dh = du @ p["V"].T'
+    assert "up to    test_check_suspects.py:" in str(result)
+    assert "with skip (test_check_suspects.py:" in result.faults[0].note
+    assert "added it would be right, and nothing uses that" in result.faults[0].note
+
+
+def test_lines_of_which_each_may_be_right_are_no_wrong_ones_where_a_term_is_left_out() -> None:
+    def hinge(w: Any, x: Any, y: Any) -> Any:
+        loss, dw = 0.0, np.zeros_like(w)
+        for a, k in zip(x, y, strict=True):
+            scores = a @ w
+            for j in range(w.shape[1]):
+                margin = scores[j] - scores[k] + 1
+                if j != k and margin > 0:
+                    loss += margin
+                    dw[:, j] += a
+                    # the mistake: dw[:, k] -= a
+        dw /= len(x)
+        return loss / len(x) + 0.1 * (w**2).sum(), dw + 0.2 * w
+
+    result = check(hinge, W, X, np.array([0, 1, 2, 0, 1, 2]))
+    assert result.faults[0].lacking == "behind"
+    assert lines(result)[0] == "dw[:, j] += a"
