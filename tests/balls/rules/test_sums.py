@@ -10,7 +10,7 @@ from reference.arrays import Array
 from tests.attack.adversary import F32, F64, rational, worst
 from tests.attack.evaluations import product_in_order
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.rules import products
+from torch_mirror.balls.rules import products, sums
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-300, 1e300])
@@ -133,3 +133,40 @@ def test_a_sum_that_is_rounded_once_may_overflow() -> None:
     with np.errstate(all="ignore"):
         radius = Ball(np.array([[3e38, 3e38], [1.0, 1.0]]), 0, ONCE).sum(axis=-1).radius
     assert np.isinf(radius).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_radius_at_some_elements_is_that_of_all_there(dtype: Any, *, exact: bool) -> None:
+    """Of a thousand terms, so that the second order in gamma shows; and where all underflows."""
+    draw = np.random.default_rng(0)
+    x, w = draw.normal(size=(6, 1000)).astype(dtype), draw.normal(size=(1000, 5)).astype(dtype)
+    at = (np.array([0, 5, 2]), np.array([4, 0, 3]))
+    for scale in (1.0, 1e-30):
+        a: Any = Ball(x * dtype(scale), 0 if exact else np.abs(x) * dtype(scale * 2.0**-18))
+        y = (a @ Ball(w * dtype(scale**8 if dtype is np.float64 else scale))).settled()
+        found = sums.radius_at(y.open, y.format, at)
+        assert found is not None
+        room = 16 * y.format.u  # for the order in which magnitudes are summed; 4 gamma is 4,000 u
+        assert (np.abs(found - y.radius[at]) <= room * y.radius[at]).all()
+        assert exact or (y.radius <= sums.most(y.open, y.format)).all()
+
+
+def test_what_no_radius_exceeds_is_unknown_where_the_sum_may_overflow() -> None:
+    """From a quarter of the largest number on; above all of it the norms overflow by themselves."""
+    x: Any = Ball(np.full((2, 100), 1e130), np.full((2, 100), 1.3e139))
+    for scale, known in ((1.0, True), (1.2e153, False), (1e154, False)):
+        y = (x @ Ball(np.full((100, 2), scale))).settled()
+        assert np.isfinite(sums.most(y.open, y.format)) == known
+
+
+@pytest.mark.parametrize("terms", [1, 9, 300])
+def test_so_many_deviations_of_a_sum_are_its_formula(terms: int) -> None:
+    """lambda u sqrt((K + 1) / 3) / 2, times the sum of magnitudes and of the magnitude of the sum."""
+    x, w = np.random.default_rng(terms).normal(size=(2, 4, terms))
+    for deviations in (1.0, 2.0):
+        fmt = F64._replace(spread=deviations)
+        y: Any = Ball(x, 0, fmt) @ Ball(w.T, 0, fmt)
+        half = deviations * F64.u * ((terms + 1) / 3) ** 0.5 / 2
+        expected = half * (np.abs(x) @ np.abs(w.T) + np.abs(x @ w.T))
+        assert (np.abs(y.radius - expected) <= 1e-12 * expected).all()
