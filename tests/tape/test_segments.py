@@ -144,16 +144,3 @@ def test_a_cut_is_as_far_off_as_its_worst_element_and_where_nothing_is_not_at_al
     assert module._compared(node, node, 3.0, user, g).ratio == 0
     user, g = Number(np.array([6.25, 6.0]), np.full(2, 0.25)), Number(np.array([2.0, 2.0]), np.full(2, 1 / 12))
     assert abs(module._compared(node, node, -3.0, user, Number(-g.value, g.radius)).ratio - 0.5) < 1e-12
-
-
-def test_how_far_a_stored_value_is_from_the_derivative_that_it_stands_for() -> None:
-    """By the two radii, 0 where they are the same number; a factor rounds once, and its product, too."""
-    node: Any = None
-    for apart, ratio in ((0.0, 0.0), (2.0**-11, 0.5), (2.0**-10, 1.0), (2.0**-8, 4.0)):
-        user = Number(np.array([1.0 + apart, 0.0]), np.array([2.0**-10, 0.0]))
-        cut = module._compared(node, node, 1.0, user, Number(np.array([1.0, 0.0])))
-        assert ratio * (1 - 2.0**-30) <= cut.ratio <= ratio
-        assert cut.room[0] >= 2.0**-10
-    third = Number(np.array([1 / 3]))
-    assert module._compared(node, node, 1 / 3, third, Number(np.array([1.0]))).ratio <= 1
-    assert module._compared(node, node, 1 / 3, third, Number(np.array([1.0 + 1e-12]))).ratio > 1

@@ -49,7 +49,8 @@ def test_what_a_line_sets_or_changes(line: str, names: str) -> None:
         ("step([W1, W2], dW)", "W1 W2"), ("step(params, dW)", "params W1 b1"), ("V += 1", "V W2"),
         ("V = V + 1", "V"), ("others['a'][0] = 1", "others V W2"),
         ("for p, d in zip([W, b], g): p -= d", "p d W b"), ("for p, d in ((W, dW), (b, db)): p -= d", "p d W b"),
-        ("for p, d, e in ((W, dW), (b, db)): p -= d", "p d e W b"), ("for i, p in enumerate([W, b]): p *= 2", "i p W b"),
+        ("for p, d, e in ((W, dW), (b, db)): p -= d", "p d e W b"),
+        ("for i, p in enumerate([W, b]): p *= 2", "i p W b"),
         ("for p in [W, b]: p = p + 1", "p"),
     ],
 )  # fmt: skip
