@@ -31,6 +31,6 @@ def test_what_is_undecided_coarse_or_0_is_looked_at_again(row: Row, *, yes: bool
      ([0.0, 0.0], [0.0, 0.0], [0.0, 2 * TINY], False), ([0.0, TINY], [0.0, 0.0], [0.0, TINY / 2], False),
      ([0.0, 0.0], [0.0, -TINY], [0.0, TINY / 2], False), ([1.0, 0.0], [1.0, 0.0], [2.0, 0.0], False)],
 )  # fmt: skip
-def test_both_are_0_where_the_room_that_is_left_is_that_of_0(derivative: Any, own: Any, room: Any, *, yes: bool) -> None:
+def test_both_are_0_where_what_is_left_is_that_of_0(derivative: Any, own: Any, room: Any, *, yes: bool) -> None:
     arrays = [np.array(a) for a in (derivative, own, room)]
     assert _is_0(Pair(arrays[0], np.abs(arrays[0] - arrays[1]), arrays[2], arrays[1])) is yes
