@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import reference
 from reference import SGD, Experiment, Own
 from reference.arrays import keep
 from torch_mirror import certify
-from torch_mirror.judge.stacking import stacking_flaw
+from torch_mirror.judge.stacking import _trials, stacking_flaw
 
 RATE, DECAY = 0.1, 2.0**-4
 
@@ -82,3 +83,14 @@ def test_what_does_not_is_found_and_right_code_certified(changes: dict[str, Any]
     certificate = certify(e, reference.train(e), "numpy")
     assert certificate.verdict == "certified", certificate.refutations
     assert "judged one step at a time" in certificate.notes[0]
+
+
+@pytest.mark.parametrize("start", [-1.0, 0.0, 2.0])
+def test_no_trial_starts_from_a_state_of_zeros_which_would_hide_what_is_done_to_them(start: float) -> None:
+    e = experiment()
+    own = SimpleNamespace(init=lambda p: {"v": {name: np.full_like(w, start) for name, w in p.items()}})
+    given: Any = SimpleNamespace(
+        parameters=e.parameters, optimizer=own, objective=e.objective, data=e.data, batches=None, steps=e.steps
+    )
+    for trial in _trials(given, (3,)):
+        assert all(a.all() for tree in (trial.p, trial.state["v"]) for a in tree.values())

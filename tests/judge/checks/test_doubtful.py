@@ -7,7 +7,6 @@ import pytest
 
 import reference
 from reference import SGD, Experiment, SquaredError
-from reference.arrays import Array
 from reference.claim.tree import zip_with
 from reference.networks import two_layer_linear
 from reference.networks.two_layer_linear import TwoLayerLinear
@@ -54,7 +53,7 @@ def test_the_radius_of_an_operand_is_drift(radius: float) -> None:
     fmt = format_of(np.dtype(np.float32))
 
     def wide(_: str, a: Any) -> Any:
-        value: Array = np.asarray(getattr(a, "value", a), float)
+        value = np.asarray(getattr(a, "value", a), float)
         return Ball(value, radius if radius == 0 else np.full(value.shape, radius), fmt)
 
     moved = part._replace(data=(zip_with(wide, part.data[0]), *part.data[1:]))
