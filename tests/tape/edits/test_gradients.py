@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.choosing import Side
 from torch_mirror.balls.recording import recording
 from torch_mirror.tape.edits.case import meets
 from torch_mirror.tape.edits.edit import at_node, evaluated
@@ -166,18 +165,3 @@ def test_each_node_has_its_own_side_of_a_kink() -> None:
     eq = gradient_equation(loss.settled(), leaves, {node.number: "last"})  # and "first" of the other
     assert eq.values[eq.outputs["W"]].value.tolist() == [1, 1, 1]
     assert eq.values[eq.outputs["b"]].value.tolist() == [0, 0, 0]
-
-
-@pytest.mark.parametrize(("last", "expected"), [([], 3.0), ([0], 2.0), ([1], 1.0), ([0, 1], 0.0)])
-def test_each_kink_may_have_a_side_of_its_own(last: list[int], expected: float) -> None:
-    """d (max(x, 0) + max(0, 2 x)) at x = 0: 1 + 2, without what takes the other side than x, as some are told to."""
-    with recording():
-        x = leaf(np.zeros(3), "x")
-        kinks = [np.maximum(x, 0), np.maximum(0, 2 * x)]
-        loss = np.sum(kinks[0] + kinks[1])
-    # x is the first operand of the one, and the last of the other
-    told: dict[int, Side] = {
-        k.settled().node.number: "first" if (i in last) == (i == 1) else "last" for i, k in enumerate(kinks)
-    }
-    eq = gradient_equation(loss.settled(), {"x": x.settled()}, side=told)
-    assert np.broadcast_to(eq.values[eq.outputs["x"]].value, 3).tolist() == [expected] * 3
