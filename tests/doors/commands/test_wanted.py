@@ -27,7 +27,7 @@ def test_steps_and_precision_are_those_that_are_asked_for() -> None:
     given = experiments.load("two-layer-relu", seed=0)
     plain, asked = (run_of("two-layer-relu", w).experiment for w in (Wanted(None, None, None), Wanted("float32", 7, 0)))
     assert (plain.steps, plain.dtype) == (given.steps, given.dtype)
-    assert (asked.steps, asked.dtype) == (7, np.float32)
+    assert (asked.steps, asked.dtype) == (7, np.dtype(np.float32))
 
 
 def test_a_file_of_the_user_s_takes_no_seed_not_even_0() -> None:

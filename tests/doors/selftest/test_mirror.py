@@ -25,4 +25,5 @@ def test_no_cause_is_missed_where_none_is_to_be_told_or_no_gradient_is_another(
     monkeypatch.setattr(mirror, "graded", lambda own, _: "named" if own else "unnamed")
     none: Any = None
     wrong: Any = SimpleNamespace(causes=causes, steps=1)
-    assert mirror._named(none, wrong, none, nothing)[0] == named
+    using: Any = nothing
+    assert mirror._named(none, wrong, none, using)[0] == named
