@@ -171,3 +171,21 @@ def test_so_many_deviations_of_a_sum_are_its_formula(terms: int) -> None:
         half = deviations * F64.u * ((terms + 1) / 3) ** 0.5 / 2
         expected = half * (np.abs(x) @ np.abs(w.T) + np.abs(x @ w.T))
         assert (np.abs(y.radius - expected) <= 1e-12 * expected).all()
+
+
+@pytest.mark.parametrize("inexact", ["", "x", "b", "c", "xbc"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_and_so_it_is_of_a_product_with_a_bias_and_of_two_products(inexact: str, sign: int) -> None:
+    """Each of the terms has its part in it: of c, a hundred times as large as the others, most."""
+    draw = np.random.default_rng(5)
+    parts = {"x": draw.normal(size=(6, 40)), "b": draw.normal(size=5), "c": 100 * draw.normal(size=(6, 8))}
+    x, b, c = (Ball(v, np.abs(v) * 2.0**-18 if name in inexact else 0) for name, v in parts.items())
+    w, v = Ball(draw.normal(size=(40, 5))), Ball(draw.normal(size=(8, 5)))
+    at = (np.array([0, 5, 2]), np.array([4, 0, 3]))
+    one: Any = x @ w
+    other: Any = c @ v
+    for total in (one + b, one + sign * other, other + sign * one, one + sign * other + b):
+        y = total.settled()
+        found = sums.radius_at(y.open, y.format, at)
+        assert found is not None
+        assert (np.abs(found - y.radius[at]) <= 16 * y.format.u * y.radius[at]).all()
