@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from torch_mirror.balls.recording import recording
-from torch_mirror.tape.scene import _roughly_passed_on
-from torch_mirror.tape.sweep import leaf
+from torch_mirror.tape import scene
+from torch_mirror.tape.multiples import Match
+from torch_mirror.tape.sweep import leaf, seeded
 
 
 @pytest.mark.parametrize(
@@ -24,5 +25,22 @@ def test_a_kink_has_its_own_side_and_the_first_where_none_is_told(side: Any, exp
     if isinstance(side, dict):
         numbers = {"own": y.node.number, "other": y.node.number + 100}
         side = {numbers[which]: told for which, told in side.items()}
-    scene: Any = SimpleNamespace(side=side)
-    assert _roughly_passed_on(scene, y, np.full(2, 3.0))[x.settled().node.number].tolist() == [expected] * 2
+    given: Any = SimpleNamespace(side=side)
+    assert scene._roughly_passed_on(given, y, np.full(2, 3.0))[x.settled().node.number].tolist() == [expected] * 2
+
+
+def test_the_match_by_an_x_that_has_no_name_is_that_by_what_it_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """-1 times the derivative by the -z of exp(-z) is the derivative by z; and by a -z that has a name it stays."""
+    with recording() as tape:
+        z: Any = leaf(np.array([0.5, -1.0, 2.0]), "z")
+        x: Any = -z
+        loss = np.sum(np.exp(x))
+    own, by = (number.settled().node.number for number in (z, x))
+    leaves = {"z": z.settled()}
+    given: Any = SimpleNamespace(tape=tape, leaves=leaves, inner=frozenset())
+    view = scene.view_of(given, seeded(loss.settled()).numbers)
+    for name, number, factor in (("", own, 1.0), ("negative", by, -1.0)):
+        monkeypatch.setattr(scene, "called", lambda _, n, name=name: name if n == by else "")
+        found = scene._nearer(view, Match(by, -1.0))
+        assert (found.number, found.factor) == (number, factor)
+        assert scene._nearer(view, Match(own, 2.0)) == Match(own, 2.0)
