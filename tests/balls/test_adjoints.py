@@ -123,7 +123,8 @@ def test_what_broadcasting_has_repeated_is_summed_up(
 
 def test_of_a_remainder_and_of_what_replaces_numbers_that_are_not_finite() -> None:
     a, b, g = np.array([7.5, -7.5]), np.array([2.0, 2.0]), np.array([3.0, 5.0])
-    by_a, by_b = (by(g, a % b, a, b).tolist() for by in adjoints.mod)
+    each: Any = adjoints.mod
+    by_a, by_b = (by(g, a % b, a, b).tolist() for by in each)
     assert (by_a, by_b) == ([3.0, 5.0], [-9.0, 20.0])
     (by,) = adjoints.finite
     assert by(g, None, np.array([np.inf, 2.0])).tolist() == [0.0, 5.0]
