@@ -20,7 +20,7 @@ class Parameters(NamedTuple):
 
 class Gradients(NamedTuple):
     db: Any
-    dW: Any
+    dW: Any  # noqa: N815 - as it is written
 
 
 def gradients(p: Any, form: Any) -> Any:
@@ -37,7 +37,8 @@ def gradients(p: Any, form: Any) -> Any:
 
 
 FORMS = {
-    "the same": Parameters, "a dict": lambda dW, db: {"b": db, "W": dW}, "with a d": lambda dW, db: {"dW": dW, "db": db},
+    "the same": Parameters, "a dict": lambda dW, db: {"b": db, "W": dW},
+    "with a d": lambda dW, db: {"dW": dW, "db": db},
     "another tuple": lambda dW, db: Gradients(db, dW),
 }  # fmt: skip
 
