@@ -8,6 +8,8 @@ import pytest
 from torch_mirror import check
 from torch_mirror.balls import number
 from torch_mirror.balls.cell import Ball
+from torch_mirror.balls.format import format_of
+from torch_mirror.balls.number import Number
 
 draw = np.random.default_rng(0).normal
 X, W, B = draw(size=(3, 4)), draw(size=(4, 4)) / 2, draw(size=4)
@@ -59,3 +61,17 @@ def samples(p: Any, x: Any, t: Any, share: float = 1.0) -> Any:
 def test_a_loop_over_a_thousand_samples_is_judged() -> None:
     p, x, t = {"w": draw(size=3)}, draw(size=(1000, 3)), draw(size=1000)
     assert check(samples, p, x, t).certified
+
+
+def test_what_is_widened_is_one_deeper_so_that_no_chain_is_longer_than_it_may_be() -> None:
+    x = Number(np.ones(3, np.float32), 0.25)
+    for _ in range(number.DEEP - 1):
+        x = (Ball(x) * np.float32(0.5)).settled()
+    assert x.depth == number.DEEP - 1
+    wide = x.widened(format_of(np.dtype(np.float64)))
+    assert wide.depth == number.DEEP
+    assert wide.widened(wide.format) is wide
+    deeper = (Ball(wide) * 0.5).settled()
+    assert deeper.depth < number.DEEP  # what is below is evaluated by now
+    least = 0.25 * 0.5**number.DEEP
+    assert ((least <= deeper.radius) & (deeper.radius <= 1.001 * least)).all()

@@ -142,3 +142,15 @@ def test_a_doubt_goes_to_torchs_row_that_has_none() -> None:
     found = with_doubts_of(Findings(rows), {"a": off(5.0), "b": off(5.0)})
     assert [row.doubt for row in found.rows] == [doubt_of(off(5.0)), None, other, None]
     assert [row.sought for row in found.rows] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("seen", "told"), [(3.3, False), (3.5, True), (-3.3, False), (-3.5, True)])
+def test_a_moved_constant_is_held_against_the_twin_with_constants_anew_and_what_came_before_is_kept(
+    seen: float, told: bool,  # noqa: FBT001 - a case
+) -> None:
+    """1 of the radius, and MARGIN times a change of 0.5 by the twin anew and of 0.1 beside that."""
+
+    def off(by: float) -> dict[str, Off]:
+        return {"W": Off(np.array([by]), np.zeros(1), np.ones(1))}
+
+    assert bool(outside(off(seen), lambda: [off(seen + 0.5), off(seen + 0.6)])) is told

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -351,3 +352,15 @@ def test_a_large_forward_that_float32_explains_is_said_to_be_one() -> None:
         r = ruling(certify(e, trace))
         assert (r.verdict, r.tensor) == ("forwards differ", "a1")
         assert ("no more than float32 rounds" in r.note) is told
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.25])
+def test_float32_explains_what_its_own_radius_and_the_equation_s_hold_and_no_more(
+    radius: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(referees, "equation", lambda *_: None)
+    monkeypatch.setattr(referees, "as_ball", lambda *_: SimpleNamespace(radius=np.array([0.5, 0.5])))
+    local: Any = SimpleNamespace(value=np.zeros(2), radius=np.array([radius] * 2))
+    for seen, note in ((0.49, referees.FLOAT32), (0.5 + radius, referees.FLOAT32), (0.51 + radius, ""), (0.9, "")):
+        case: Any = SimpleNamespace(experiment=SimpleNamespace(dtype=np.float64), seen=np.array([9.0, seen]), at=(1,))
+        assert referees._narrow(case, local) == note

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import reference
 from reference import SGD, Batches, Experiment, Own, SquaredError
 from reference.arrays import keep
 from torch_mirror import Session, certify, session, verify
-from torch_mirror.judge.stacking import stacking_flaw
+from torch_mirror.judge.stacking import _trials, stacking_flaw
 
 RATE, DECAY = 0.1, 2.0**-4
 
@@ -186,3 +187,14 @@ def test_samples_of_several_axes_may_not_stack(batches: Batches | None) -> None:
     e = Experiment(Images(), {"W": draw(size=(2, 12))}, x, t, SquaredError("mean"), SGD(RATE), 4, batches=batches)
     assert stacking_flaw(e) is not None
     assert certify(e, reference.train(e), "numpy").verdict == "certified"
+
+
+@pytest.mark.parametrize("start", [-1.0, 0.0, 2.0])
+def test_no_trial_starts_from_a_state_of_zeros_which_would_hide_what_is_done_to_them(start: float) -> None:
+    e = experiment()
+    own = SimpleNamespace(init=lambda p: {"v": {name: np.full_like(w, start) for name, w in p.items()}})
+    given: Any = SimpleNamespace(
+        parameters=e.parameters, optimizer=own, objective=e.objective, data=e.data, batches=None, steps=e.steps
+    )
+    for trial in _trials(given, (3,)):
+        assert all(a.all() for tree in (trial.p, trial.state["v"]) for a in tree.values())

@@ -15,7 +15,7 @@ from tests.tape.test_attack import SMALL
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import format_of
 from torch_mirror.balls.recording import recording
-from torch_mirror.tape import arb, enclosures, ladder
+from torch_mirror.tape import arb, compared, enclosures, ladder
 from torch_mirror.tape.ladder import Rung, climb
 from torch_mirror.tape.replay import Plan, replay
 from torch_mirror.tape.sweep import derivative, leaf
@@ -214,3 +214,13 @@ def test_width_of_what_is_not_known_is_infinite() -> None:
     pair = ladder.Pair(np.ones(2), np.zeros(2), np.array([np.inf, 0.0]), np.ones(2))
     assert pair.width == np.inf
     assert pair.ratio == 0.0
+
+
+def test_so_many_bits_that_what_may_be_0_is_told_from_what_is_if_there_is_the_time() -> None:
+    """A room of 2^k at so many bits is 2^(k - n) at n more: below TINY, and with eight bits to spare."""
+    for bits, largest in ((64, 1.0), (128, 2.0**-60), (256, 2.0**900)):
+        found = ladder._next(bits, largest, 1e9, 1e-3)
+        assert found == max(2 * bits, found)
+        assert np.log2(largest) - (found - bits) <= np.log2(compared.TINY) - 8 < np.log2(largest) - (found - bits) + 1
+        assert ladder._next(bits, largest, 1e-3, 1.0) == 2 * bits
+    assert ladder._next(64, 0.0, 1e9, 1e-3) == ladder._next(64, np.inf, 1e9, 1e-3) == 128

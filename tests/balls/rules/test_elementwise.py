@@ -10,6 +10,7 @@ import pytest
 from tests.attack.adversary import F32, F64, at_200_bits, rational, worst
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.format import Format
+from torch_mirror.balls.number import MANY
 from torch_mirror.balls.rules import elementwise
 
 
@@ -79,3 +80,22 @@ def test_a_product_whose_evaluations_may_overflow_though_the_operand_s_do_not() 
     x = Ball(np.zeros(1), np.array([0.3 * F64.huge]))
     with np.errstate(over="ignore"):
         assert np.isinf((x * 2).radius).all()
+
+
+@pytest.mark.parametrize("size", [3, MANY])
+@pytest.mark.parametrize(
+    ("magnitude", "e", "known"),
+    [(1.0, 1.0, True), (0.49, 0.001, True), (0.51, 0.0, False), (-0.51, 0.0, False), (0.3, 0.15, False),
+     (-0.3, 0.15, False), (0.0, 0.26, False), (0.0, np.inf, False), (np.nan, 0.0, False), (0.0, np.nan, False)],
+)  # fmt: skip
+def test_a_radius_is_known_up_to_half_of_the_largest_number(
+    size: int, magnitude: float, e: float, *, known: bool
+) -> None:
+    """In units of it, but for the first; one element of few, and of many."""
+    unit = 1.0 if (magnitude, e) == (1.0, 1.0) else F64.huge
+    magnitudes, radii = np.zeros(size), np.full(size, 0.125)
+    magnitudes[-1], radii[-1] = magnitude * unit, e * unit
+    with np.errstate(all="ignore"):
+        found = elementwise._overflow(radii, magnitudes, F64)
+    assert found[:-1].tolist() == [0.125] * (size - 1)
+    assert found[-1] == (radii[-1] if known else np.inf)

@@ -11,7 +11,7 @@ from reference.arrays import Array
 from tests.attack.adversary import F32, F64, rational, worst
 from tests.attack.evaluations import product_in_order
 from torch_mirror.balls.cell import Ball
-from torch_mirror.balls.rules import products
+from torch_mirror.balls.rules import products, sums
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-300, 1e300])
@@ -133,3 +133,59 @@ def test_a_sum_that_is_rounded_once_may_overflow() -> None:
     with np.errstate(all="ignore"):
         radius = Ball(np.array([[3e38, 3e38], [1.0, 1.0]]), 0, ONCE).sum(axis=-1).radius
     assert np.isinf(radius).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("inexact", ["", "x", "w", "xw"])
+def test_the_radius_at_some_elements_is_that_of_all_there(dtype: Any, inexact: str) -> None:
+    """Of a thousand terms, so that the second order in gamma shows; and where all underflows."""
+    draw = np.random.default_rng(0)
+    x, w = draw.normal(size=(6, 1000)).astype(dtype), draw.normal(size=(1000, 5)).astype(dtype)
+    at = (np.array([0, 5, 2]), np.array([4, 0, 3]))
+    for scale in (1.0, 1e-30):
+        parts = {"x": x * dtype(scale), "w": w * dtype(scale**8 if dtype is np.float64 else scale)}
+        a, b = (Ball(v, np.abs(v) * dtype(2.0**-18) if name in inexact else 0) for name, v in parts.items())
+        y = (a @ b).settled()
+        found = sums.radius_at(y.open, y.format, at)
+        assert found is not None
+        room = 16 * y.format.u  # for the order in which magnitudes are summed; 4 gamma is 4,000 u
+        assert (np.abs(found - y.radius[at]) <= room * y.radius[at]).all()
+        assert not inexact or (y.radius <= sums.most(y.open, y.format)).all()
+
+
+def test_what_no_radius_exceeds_is_unknown_where_the_sum_may_overflow() -> None:
+    """From a quarter of the largest number on; above all of it the norms overflow by themselves."""
+    x: Any = Ball(np.full((2, 100), 1e130), np.full((2, 100), 1.3e139))
+    for scale, known in ((1.0, True), (1.2e153, False), (1e154, False)):
+        y = (x @ Ball(np.full((100, 2), scale))).settled()
+        assert np.isfinite(sums.most(y.open, y.format)) == known
+
+
+@pytest.mark.parametrize("terms", [1, 9, 300])
+def test_so_many_deviations_of_a_sum_are_its_formula(terms: int) -> None:
+    """lambda u sqrt((K + 1) / 3) / 2, times the sum of magnitudes and of the magnitude of the sum."""
+    x, w = np.random.default_rng(terms).normal(size=(2, 4, terms))
+    for deviations in (1.0, 2.0):
+        fmt = F64._replace(spread=deviations)
+        y: Any = Ball(x, 0, fmt) @ Ball(w.T, 0, fmt)
+        half = deviations * F64.u * ((terms + 1) / 3) ** 0.5 / 2
+        expected = half * (np.abs(x) @ np.abs(w.T) + np.abs(x @ w.T))
+        assert (np.abs(y.radius - expected) <= 1e-12 * expected).all()
+
+
+@pytest.mark.parametrize("inexact", ["", "x", "b", "c", "xbc"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_and_so_it_is_of_a_product_with_a_bias_and_of_two_products(inexact: str, sign: int) -> None:
+    """Each of the terms has its part in it: of c, a hundred times as large as the others, most."""
+    draw = np.random.default_rng(5)
+    parts = {"x": draw.normal(size=(6, 40)), "b": draw.normal(size=5), "c": 100 * draw.normal(size=(6, 8))}
+    x, b, c = (Ball(v, np.abs(v) * 2.0**-18 if name in inexact else 0) for name, v in parts.items())
+    w, v = Ball(draw.normal(size=(40, 5))), Ball(draw.normal(size=(8, 5)))
+    at = (np.array([0, 5, 2]), np.array([4, 0, 3]))
+    one: Any = x @ w
+    other: Any = c @ v
+    for total in (one + b, one + sign * other, other + sign * one, one + sign * other + b):
+        y = total.settled()
+        found = sums.radius_at(y.open, y.format, at)
+        assert found is not None
+        assert (np.abs(found - y.radius[at]) <= 16 * y.format.u * y.radius[at]).all()

@@ -280,3 +280,9 @@ def test_a_wrong_gradient_is_outside_the_radius(dtype: DTypeName, tensor: str) -
     seen = torch_s(SMALL, given)
     assert outside(local(backward_changed({}), given, seen)) == []
     assert outside(local(backward_changed({tensor: OTHER_GRADIENTS[tensor]}), given, seen)) == [tensor]
+
+
+def test_two_numbers_are_the_fewest_that_have_a_variance() -> None:
+    assert Attention(1, 2, 1, 1).width == 2
+    with pytest.raises(InputError, match="width: expected 2 or more, as one number has no variance, got 1"):
+        Attention(1, 1, 1, 1)

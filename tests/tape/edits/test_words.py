@@ -1,9 +1,11 @@
 """Names, from the user's own lines; numbers that have a name; the turns of a loop."""
 
 import linecache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.recording import recording
@@ -105,3 +107,24 @@ def test_a_number_has_all_the_names_that_it_may_have_the_simplest_first() -> Non
     assert names_of(0.1234567, 1e-9, known) == []
     assert names_of(1 / 6 + 1e-9, 1e-12, known) == []
     assert all(np.isfinite(c.value) for c in table({"a": 0.0, "b": 1.0, "c": float("inf")}).values())
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("X @ W", "X"), ("np.dot(X, W)", "X"), ("dot(X, W)", "X"), ("X.dot(W)", "X"), ("np.matmul(mine.X, W)", "X"),
+     ("np.dot(X[1:], W)", "a constant")],
+)  # fmt: skip
+def test_a_constant_is_called_as_it_is_written_in_a_product_or_a_call(text: str, name: str) -> None:
+    source = f"def f(X, W, mine):\n    z = {text}\n    return np.sum(z * z)\n"
+    file = f"<a constant of {text}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    space: dict[str, Any] = {"np": np, "dot": np.dot, "__name__": "theirs"}
+    exec(compile(source, file, "exec"), space)  # noqa: S102 - our own text, above
+    X = np.ones((4, 3))
+    with recording():
+        W = leaf(np.ones((3, 2)) / 7, "W")
+        leaves = {"W": W.settled()}
+        loss = space["f"](Ball(X), W, SimpleNamespace(X=Ball(X)))
+    eq = gradient_equation(loss.settled(), leaves)
+    constants = {called(eq, i) for i, node in enumerate(eq.nodes) if node.kind == "constant" and eq.values[i].ndim}
+    assert constants == {name}
