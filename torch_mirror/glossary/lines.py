@@ -29,6 +29,20 @@ LINES = (
         ("resolution", "sow"),
     ),
     Entry(
+        "open comparison", "word",
+        "A comparison whose two sides rounding may turn either way, such as h == h + b where b is 0. What it masks may "
+        "be there or not, so that a gradient behind it could be anything up to twice its size, and nothing is told of "
+        "it. Mark an element by its place (argmax), or compare x with x.max(...) of the same x.",
+        ("vacuous", "coarse"),
+    ),
+    Entry(
+        "0 but for rounding", "word",
+        "All terms of this gradient cancel, as those of a bias before a batch norm do, and what is left is their "
+        "rounding. So no factor in it could show; whatever is more than that rounding would have failed. It is known "
+        "by your own code: in longdouble it gives another number.",
+        ("radius", "vacuous"), r"(is|are) 0 but for rounding",
+    ),
+    Entry(
         "judged one step at a time", "word",
         "The equation in parentheses does not take several steps at once, with their numbers stacked along an axis in "
         "front. So each step is judged by itself, which takes longer; the verdict is the same. x @ W.mT for x @ W.T, "

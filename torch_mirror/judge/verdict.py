@@ -179,8 +179,8 @@ def open_branches(findings: Findings) -> tuple[str, ...]:
         if row.open_at and row.tensor not in tensors.setdefault(row.open_at, []):
             tensors[row.open_at].append(row.tensor)
     return tuple(
-        f"undecided: {', '.join(names)}, as the comparison at {places} is open: rounding may turn it either way, and "
-        "the radius holds both; mark an element by its place (argmax), or compare x with x.max(...) of the same x"
+        f"open comparison: {places} hides {', '.join(names)}: rounding may turn it either way, and the radius holds "
+        "both; mark an element by its place (argmax), or compare x with x.max(...) of the same x"
         for places, names in tensors.items()
     )
 
