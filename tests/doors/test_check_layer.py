@@ -266,6 +266,22 @@ def test_one_that_is_forgotten_or_another_s_is_refuted(backward: Any) -> None:
     assert check_layer(recurrent_forward, backward, *STATES, outputs=2).verdict == "refuted"
 
 
+def test_a_parameter_may_not_be_called_as_an_input_is() -> None:
+    class Both:
+        W = draw((3, 3))
+
+        def forward(self, W: Any) -> Any:
+            return W @ self.W
+
+        def backward(self, d: Any) -> Any:
+            self.dW = d
+            return d
+
+    layer = Both()
+    with pytest.raises(InputError, match="parameters of check_layer: expected other names than forward's arguments"):
+        check_layer(layer.forward, layer.backward, draw((3, 3)), parameters=("W",))
+
+
 def test_how_many_outputs_there_are_is_asked_and_not_guessed() -> None:
     with pytest.raises(InputError, match=r"from 1 to 3: .*, got none, and forward returns 3 \(the others go to"):
         check_layer(recurrent_forward, recurrent_backward, *STATES)

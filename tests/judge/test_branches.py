@@ -29,7 +29,21 @@ def doubled(pairs: Any, h: Any) -> Any:
     return ~np.logical_not(2 * pairs >= 2 * h[..., None])
 
 
-MASKS = {"==": same_numbers, "sign": differences, ">=": doubled}
+def copied_signs(pairs: Any, h: Any) -> Any:
+    return (1 + np.copysign(1.0, pairs - h[..., None])) / 2
+
+
+def remainders(pairs: Any, h: Any) -> Any:
+    return 1 - np.mod(pairs - h[..., None], 1e3) / 1e3
+
+
+def floors(pairs: Any, h: Any) -> Any:
+    return 1 + (pairs - h[..., None]) // 1e3
+
+
+MASKS = {
+    "==": same_numbers, "sign": differences, ">=": doubled, "copysign": copied_signs, "mod": remainders, "//": floors,
+}  # fmt: skip
 LINES = {name: mask.__code__.co_firstlineno + 1 for name, mask in MASKS.items()}
 
 
@@ -84,7 +98,7 @@ def test_a_wrong_gradient_behind_an_open_comparison_is_undecided(seed: int, fact
     assert read(document([c], {}, {})) == [c]
 
 
-@pytest.mark.parametrize("mask", [">=", "sign"])
+@pytest.mark.parametrize("mask", [">=", "sign", "copysign", "mod", "//"])
 def test_other_marks_are_told_as_well(mask: str) -> None:
     c = judged(3, 1.5, mask)
     assert c.verdict == "vacuous"

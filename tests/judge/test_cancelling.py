@@ -105,6 +105,36 @@ def test_a_factor_of_nothing_is_nothing(dtype: str) -> None:
 WIDTH = 32
 
 
+def lossy(x: Any, W: Any, factor: float) -> Certificate:
+    """NumPy's gradient of 0.01 is eaten by terms of 1e17, which do not quite cancel; torch's is times the factor."""
+
+    def by_hand(p: Any, x: Any, t: Any) -> Any:
+        d = x @ p["W"].mT - t
+        dW = (2 * d / d.size).mT @ x
+        large = 1e17 * x
+        return (d * d).mean(), {"W": (dW + np.cumsum(large, axis=0)[-1]) - np.cumsum(large[::-1], axis=0)[-1]}
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.W = nn.Parameter(torch.zeros(2, 3, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = x @ Times.apply(self.W, factor).mT  # type: ignore[no-untyped-call]  # untyped in torch
+            return y
+
+    e = Experiment(by_hand, {"W": W}, x, x[:, :2] / 8, None, SGD(2.0**-40), 3)
+    return verify(e, using=lambda e: session(e, Scaled(), None, nn.MSELoss()), explain=False)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0, 1.5, -1.0])
+def test_what_the_own_rounding_eats_is_not_0_but_for_rounding(factor: float) -> None:
+    f = np.random.default_rng(3).standard_normal
+    certificate = lossy(f((6, 3)) / 8, f((2, 3)), factor)
+    assert certificate.verdict != "certified"
+    assert not any(row.cancels for row in certificate.rows)
+
+
 class Deep:
     """Tanh layers of which nothing is sown: end to end the radius of a gradient grows far beyond it."""
 
@@ -175,6 +205,20 @@ def using(layers: int, factor: float) -> Any:
 def test_first_gradients_that_are_doubled_are_never_certified(layers: int) -> None:
     """However wide the radii: where they are larger than the values, that is no cancelling."""
     assert verify(deep(layers), using=using(layers, 2.0), explain=False).verdict in ("refuted", "vacuous")
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5, -1.0])
+def test_zeros_beside_them_do_not_stand_for_them(factor: float) -> None:
+    """Of 32 units 10 are left: nine of ten elements of a gradient are 0, which no factor changes."""
+    e = deep(20)
+    p = {name: w * 1.75 for name, w in e.parameters.items()}
+    x, t = e.x.copy(), np.asarray(e.t).copy()
+    for a in (*p.values(), x, t):
+        a[..., 10:] = 0
+    for w in p.values():
+        w[10:] = 0
+    pruned = replace(e, parameters=p, x=x, t=t)
+    assert verify(pruned, using=using(20, factor), explain=False).verdict in ("refuted", "vacuous")
 
 
 @pytest.mark.parametrize("layers", [4, 12, 20])

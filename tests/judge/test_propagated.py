@@ -86,14 +86,17 @@ def test_an_element_outside_is_found(radii: float) -> None:
 
 
 def test_a_radius_that_leaves_nothing_to_judge_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole tensor is vacuous; with a bound that is too small it would pass for judged."""
-    rows = []
-    for most in (sums.most, lambda *_: 0.0):
-        monkeypatch.setattr(sums, "most", most)
+    """The whole tensor is vacuous; with a bound that is too small, and no look at what it tells, it would pass."""
+
+    def row() -> Row:
         equation, seen = product(10.0)
-        rows.append(compare(seen, equation, HERE, above=1.0).rows[0])
-    assert (rows[0].judged, rows[0].decides) == (0, False)
-    assert rows[1].decides
+        return compare(seen, equation, HERE, above=1.0).rows[0]
+
+    assert (row().judged, row().decides) == (0, False)
+    monkeypatch.setattr(sums, "most", lambda *_: 0.0)
+    assert (row().judged, row().decides) == (0, False)
+    monkeypatch.setattr("torch_mirror.judge.compare.tells", lambda *_: True)
+    assert row().decides
 
 
 # --- a network that tells no value between x and y --------------------------------------------------------------

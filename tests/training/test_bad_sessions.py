@@ -100,6 +100,21 @@ def test_so_it_is_where_using_ends_in_an_error() -> None:
     assert np.array_equal(e.x, before)
 
 
+def test_a_module_in_the_memory_of_the_experiment_s_arrays_is_told() -> None:
+    """Trained in place, it would change them, and NumPy's run with them."""
+    e = linear()
+    before = {name: a.copy() for name, a in named(e.parameters).items()}
+
+    def using(e: Experiment) -> Session:
+        module = Line()
+        module.W = nn.Parameter(torch.from_numpy(named(e.parameters)["W"]))
+        return made()._replace(module=module, optimizer=torch.optim.SGD(module.parameters(), lr=0.1))
+
+    with pytest.raises(InputError, match=r"using: .* memory of its own: torch\.tensor\(a\), .*shares that of W"):
+        verify(e, using=using)
+    assert all(np.array_equal(a, before[name]) for name, a in named(e.parameters).items())
+
+
 def test_a_name_that_no_parameter_has_is_told() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown parameter among the names of the session: 'w'"):
         verify(linear(), using=lambda _: made(names={"w": "W"}))

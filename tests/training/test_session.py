@@ -204,7 +204,8 @@ class Training(RuleBasedStateMachine):
                 where = Where(f"{kind} of {name}", side, "local", stacked=False)
                 findings = compare(named(values)[name], ball, where)
                 assert findings.refutations == ()
-                assert not findings.vacuous or np.abs(ball.value).max() > LARGE
+                decides = all(row.decides for row in findings.rows)  # an open branch may hide some elements, not most
+                assert decides or np.abs(ball.value).max() > LARGE
 
     def same(self, one: Any, other: Any) -> None:
         for name, array in named(one).items():

@@ -64,12 +64,13 @@ def _judge(seen: Array, equation: Ball, where: Where, above: float, *, roomy: bo
     if not seen.size:
         return Row(where.tensor, where.check, where.side, tensors)
     picked, under = (_selected if roomy else _of_a_propagated_sum)(seen, equation, above)
+    if picked is not None and not tells(seen, equation, where):
+        picked = None  # to know of how many elements the radius is too wide
     if picked is not None and not len(picked):
         resolution, zero = _resolution(seen, equation, where)
         return Row(
-            where.tensor, where.check, where.side, tensors, seen.size, under=under, resolution=resolution, zero=zero,
-            open_at=None if tells(seen, equation, where) else "",
-        )  # fmt: skip
+            where.tensor, where.check, where.side, tensors, seen.size, under=under, resolution=resolution, zero=zero
+        )
 
     if picked is None and seen.size >= VERY_MANY and (row := _in_blocks(seen, equation, where)):
         return row
@@ -175,6 +176,8 @@ def _smallest(centre: Array, where: Where, widest: float) -> float:
 def _too_wide(centre: Array, radius: Array, ratio: Array, where: Where, widest: float) -> int:
     """Elements within a finite radius that exceeds the largest |value| of their entry, where that is not 0.
 
+    Where those are most of the entry's elements that are not 0, its zeros are counted with them.
+
     widest: the largest radius of all.
     """
     entries = where.entries(centre)
@@ -189,8 +192,11 @@ def _too_wide(centre: Array, radius: Array, ratio: Array, where: Where, widest: 
     largest = np.finfo(centre.dtype).max
     size = np.abs(centre).max(axis=1)
     some = np.flatnonzero((most > size) & (size > 0))
-    wide = (radius[some] > size[some, None]) & (radius[some] < largest) & (ratio.reshape(entries, -1)[some] <= 1)
-    return int(np.count_nonzero(wide))
+    within = (radius[some] < largest) & (ratio.reshape(entries, -1)[some] <= 1)
+    wide, zero = (radius[some] > size[some, None]) & within, centre[some] == 0
+    found, others = np.count_nonzero(wide, axis=1), np.count_nonzero(~zero & ~wide, axis=1)
+    told = np.count_nonzero(zero & ~wide & within, axis=1)  # no factor of a 0 shows: it goes with the others
+    return int((found + np.where(found > others, told, 0)).sum())
 
 
 GLANCE = 16

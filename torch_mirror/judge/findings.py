@@ -59,6 +59,7 @@ class Row(NamedTuple):
     (overflow), or exceeds the largest |value| that the equation gives for the tensor of that step, and it is
     within it. The second is counted where the radii of a whole comparison were evaluated, which is wherever
     most elements differ from their equation or something may overflow; elsewhere such an element counts as judged.
+    An element that is 0 goes with most of the others.
     Where the tensor is 0 nothing says what a large radius is, and no finite one is vacuous.
 
     resolution: at every entry looked at, a change of the whole tensor by this relative amount or more would

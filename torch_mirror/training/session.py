@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reference.arrays import Array
 from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.objective import takes_sow
 from reference.claim.slots import names as names_of
@@ -19,6 +20,7 @@ from torch_mirror.networks import mirror_of
 from torch_mirror.optimizers import optimizer_of, states_of
 from torch_mirror.penalties import penalty_of
 from torch_mirror.training.places import fitting, load, places
+from torch_mirror.training.recording import HALF
 
 
 class Session(NamedTuple):
@@ -168,7 +170,20 @@ def session_by(using: Any, experiment: Experiment) -> Session:
             given[name][...] = copies[name]
     if written:
         raise InputError("using", f"to leave {written[0]} of the experiment as it is", "one that writes to it: copy it")
+    _check_memory(session, given)
     return checked_session(session, experiment)
+
+
+def _check_memory(session: Any, given: Mapping[str, Array]) -> None:
+    """Raise InputError where the module trains in the memory of the experiment's arrays, as torch.from_numpy has it."""
+    module = getattr(session, "module", None)
+    for weight in module.parameters() if isinstance(module, nn.Module) else ():
+        if weight.device.type == "cpu" and weight.layout is torch.strided and weight.dtype not in HALF:
+            own = weight.detach().numpy()
+            for name, a in given.items():
+                if np.may_share_memory(own, a):
+                    expected = "a module with memory of its own: torch.tensor(a), or torch.from_numpy(a).clone()"
+                    raise InputError("using", expected, f"one that shares that of {name}")
 
 
 def _needs_a_closure(optimizer: torch.optim.Optimizer) -> bool:

@@ -73,7 +73,7 @@ def floor_divide(x: Number, y: Number) -> Number:
         exact = (x.e(take) == 0) & (y.e(take) == 0) & (np.abs(q) < certain)
         return np.where(exact, 0, np.where(jump < np.inf, jump, np.inf))
 
-    return x.derived(value, rule)
+    return x.derived(value, None if x.format.as_taken or y.format.as_taken else rule)
 
 
 @elementary(adjoints.mod, "mod")

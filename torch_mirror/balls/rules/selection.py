@@ -125,7 +125,7 @@ def beside_nan(ufunc: np.ufunc, choose: Callable[[Number, Number], Number]) -> C
 @elementary(choosing.copysign)
 def copysign(x: Number, y: Number) -> Number:
     def rule(take: Take) -> Any:
-        decided = np.abs(take(y.value)) > functions.reach(y, take)
+        decided = y.format.as_taken | (np.abs(take(y.value)) > functions.reach(y, take))
         return np.where(decided, x.e(take), x.e(take) + 2 * x.A(take))
 
     return x.derived(np.copysign(x.value, y.value), rule)

@@ -57,6 +57,7 @@ def check_layer(
         raise InputError("parameters of check_layer", "none, unless forward is a method of a layer", parameters)
     parameters = (parameters,) if isinstance(parameters, str) else parameters
     _check_keeps(owner, parameters)
+    _check_apart(parameters, _names(forward, len(inputs)))
     _check_takes("forward", forward, len(inputs), f"a function of the {len(inputs)} inputs that check_layer is given")
     given = {name: x for name, x in zip(_names(forward, len(inputs)), inputs, strict=True) if _is_float(x)}
     with untouched(world_of(forward, backward, inputs)):
@@ -162,9 +163,9 @@ def _place(made: Sequence[Node | None], tape: Recording, backward: Callable[...,
 
 
 def _loads(use: Place, name: str) -> list[int]:
-    """The instructions that read a name, in front of where it is used."""
+    """The instructions that read a name, in front of where it is used; one may read two, from Python 3.13 on."""
     before = (i for i in dis.get_instructions(use.code) if i.offset < use.instruction and i.opname.startswith("LOAD"))
-    return [i.offset for i in before if i.argval == name]
+    return [i.offset for i in before if name in (i.argval if isinstance(i.argval, tuple) else (i.argval,))]
 
 
 def _signature(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
@@ -193,6 +194,14 @@ def _check_keeps(owner: Any, parameters: Sequence[str]) -> None:
             own = [other for other, a in getattr(owner, "__dict__", {}).items() if _is_float(a)]
             of = {key for other in own for _, key in _places(owner, other)}  # their gradients
             raise UnknownNameError(f"parameter of {type(owner).__name__}", name, [n for n in own if n not in of])
+
+
+def _check_apart(parameters: Sequence[str], inputs: Sequence[str]) -> None:
+    """Raise InputError for a parameter that is called as an input is: the gradients could not be told apart."""
+    for name in parameters:
+        if name in inputs:
+            expected = "other names than forward's arguments"
+            raise InputError("parameters of check_layer", expected, f"{name!r}, which is both: give one another name")
 
 
 def _names(forward: Callable[..., Any], count: int) -> list[str]:

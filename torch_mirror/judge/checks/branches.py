@@ -106,9 +106,13 @@ def _decisions(tape: Recording, x: Number) -> list[Node]:
     return found
 
 
+JUMPS = ("mod", "copysign")
+"""What jumps, and has a derivative between the jumps."""
+
+
 def _decides(node: Node) -> bool:
     """Whether it makes of numbers what jumps."""
-    jumps = node.adjoint in (Kind.DECISION, Kind.ZERO)
+    jumps = node.adjoint in (Kind.DECISION, Kind.ZERO) or node.operation in JUMPS
     return jumps and any(isinstance(operand, Number) for operand in node.operands)
 
 

@@ -5,9 +5,12 @@ larger than what is left. Elsewhere a radius larger than the values means that n
 that there is nothing of which a factor could be wrong: an error as large as the rounding of the terms is refuted.
 
 The two are told apart by NumPy's own code, evaluated once more in longdouble from the same parameters. What is rounding
-alone is another number there: it changes by more than half of itself. A number that is known to more than its rounding
-stays what it is, however wide its radius is. This is measured, not proven, at the steps that are kept of a run; where
-longdouble is no wider than the run's own precision nothing is told, and the tensor stays undecided.
+alone is as much smaller there as longdouble's unit is: eps' / eps times as large. A number that is known to more than
+its rounding stays what it is, however wide its radius is. Halfway between the two, on a scale of factors, is
+sqrt(eps' / eps): where the largest element in longdouble is below that many times the largest of the run's own, and of
+the trace's, both of those are rounding alone. Of the trace's it is asked as well, as NumPy's code may be so bad that it
+loses what torch has. This is measured, not proven, at the steps that are kept of a run; where longdouble is no wider
+than the run's own precision nothing is told, and the tensor stays undecided.
 """
 
 from collections.abc import Sequence
@@ -37,15 +40,16 @@ def judge_cancelling(e: Experiment, sample: Sequence[Trace], found: Findings) ->
 
 
 def _cancelling(e: Experiment, trace: Trace, wanted: set[str]) -> set[str]:
-    """Those of the gradients that are mostly rounding at this step: more than half of most of their elements."""
+    """Those of the gradients that are rounding alone at this step, in NumPy's code and in the trace."""
     p = {name: a[0] for name, a in trace.parameters.items()}
     try:
         own, wide = own_values(e, p, trace.first), own_values(e, p, trace.first, in_longdouble)
     except Exception:  # noqa: BLE001 - whatever somebody's code raises of longdouble: then nothing is told
         return set()
     found = set()
-    for name in wanted & own.keys() & wide.keys():
-        changed = 2 * np.abs(own[name] - wide[name]) > np.abs(own[name])
-        if 2 * np.count_nonzero(changed | (own[name] == 0)) > own[name].size:
+    falls = float(np.sqrt(np.finfo(np.longdouble).eps / np.finfo(e.dtype).eps))
+    for name in wanted & own.keys() & wide.keys() & trace.tensors.keys():
+        largest = np.abs(wide[name]).max()
+        if all(largest < falls * np.abs(a).max() for a in (own[name], trace.tensors[name][0])):
             found.add(name)
     return found
