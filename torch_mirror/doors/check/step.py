@@ -67,8 +67,8 @@ def check_step(
     """Judge the update of an optimizer written by hand.
 
     update:     a function (p, gradients), (p, gradients, state) or (p, gradients, state, t), as reference.Own takes it
-    optimizer:  one of reference.SGD, Adam, AdamW, RMSprop, Adagrad or of their protocol; or a torch.optim optimizer, of
-                which the class and the options are taken
+    optimizer:  one of reference.SGD, Adam, AdamW, RMSprop, Adagrad or of their protocol; or torch.optim's own of these
+                names, of which the class and the options are taken; no class derived from one
     parameters, gradients: trees of the same form; start: the user's state before the first step, from p
     states:     which tree of the user's state is which of the optimizer's: {"m": "first_moment"}; compared as well
 
