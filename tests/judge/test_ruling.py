@@ -500,6 +500,7 @@ def test_an_update_that_does_not_say_that_it_is_elementwise_is_told_so_with_the_
     e, trained = of_line(Protocol(elementwise=False))
     note = ruling(certify(e, trained(e))).note
     assert "and Protocol does not say that each element is updated from its own gradient alone" in note
+    assert note.endswith("give it elementwise = True")
 
 
 @dataclass(frozen=True)

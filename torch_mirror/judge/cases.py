@@ -16,7 +16,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.objective import Data, Objective, step
 from reference.claim.slots import gradient_of, names
 from reference.claim.tree import Tree, named, zip_with
-from reference.claim.update import Own, Sowing, declared, of_parameter
+from reference.claim.update import HOME, Own, Sowing, declared, of_parameter
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, UndecidedError
@@ -194,6 +194,10 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     return (named(states) | named(after))[tensor]
 
 
+ALONE = "exact arithmetic looks at one element of an update, and "
+FROM_ITS_OWN = "element is updated from its own gradient alone"
+
+
 def _not_by_itself(optimizer: Any) -> str:
     """Why one element's update cannot be looked at alone, with the way out where there is one.
 
@@ -205,14 +209,11 @@ def _not_by_itself(optimizer: Any) -> str:
     if type(optimizer) is Sowing:
         return _not_by_itself(optimizer.optimizer)
     if type(optimizer) is Own:
-        return (
-            "exact arithmetic looks at one element of an update, and yours does not say that each element is updated "
-            "from its own gradient alone; if it is, write Own(update, elementwise=True)"
-        )
-    return (
-        f"exact arithmetic looks at one element of an update, and {type(optimizer).__name__} does not say that each "
-        "element is updated from its own gradient alone (elementwise = True does)"
-    )
+        return f"{ALONE}yours does not say that each {FROM_ITS_OWN}; if it is, write Own(update, elementwise=True)"
+    called = type(optimizer).__name__
+    if type(optimizer).__module__.startswith(f"{HOME}."):  # whose word is not the user's to give
+        return f"{ALONE}an update by {called} is taken only as a whole"
+    return f"{ALONE}{called} does not say that each {FROM_ITS_OWN}; if it is, give it elementwise = True"
 
 
 def _element(a: Array, index: tuple[int, ...]) -> Array:
