@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from reference import SGD, Adagrad, Adam, AdamW, RMSprop
+from reference import SGD, Adagrad, Adam, AdamW, Own, RMSprop
 from reference.errors import InputError
 from reference.optimizers.parts import lerp
 from tests.doors.catalogue import grade, of_optimizer, update_of, words
@@ -22,6 +22,7 @@ from tests.unruled import unexplained
 from torch_mirror import Checked, check_step
 from torch_mirror.balls.cell import Ball
 from torch_mirror.doors.check import running_mean, step, step_causes
+from torch_mirror.doors.check.step_causes import UNSOUGHT
 from torch_mirror.glossary.find import find
 from torch_mirror.tape.edits.explain_updates import explain_update
 
@@ -215,6 +216,13 @@ def test_of_an_optimizer_that_is_not_the_reference_s_no_cause_is_told() -> None:
     result = check_step(plain, Twice(), P, G)
     assert result.verdict == "refuted"
     assert not result.faults
+    assert [note for note in result.notes if note.startswith("no cause is named: it is sought only against")]
+    assert "no cause is named: it is sought only against the steps of SGD, Adam" in str(result)
+    half = Own(lambda p, g: {name: p[name] - 0.05 * g[name] for name in p})
+    assert UNSOUGHT in check_step(plain, half, P, G).notes
+    for certified in (check_step(plain, SGD(0.01), P, G), check_step(plain, Own(plain), P, G)):
+        assert (certified.verdict, UNSOUGHT in certified.notes) == ("certified", False)
+    assert UNSOUGHT not in check_step(plain, SGD(0.2), P, G).notes
 
 
 class Twice:
@@ -373,7 +381,8 @@ class Mine(torch.optim.SGD):
 
 def test_a_subclass_of_torch_s_optimizer_is_none_of_torch_s() -> None:
     Mine.__name__ = "SGD"
-    with pytest.raises(InputError, match="optimizer: expected an object with init"):
+    why = r"got SGD, whose step is code of torch that cannot be .*: write the right update .* reference\.Own\(update"
+    with pytest.raises(InputError, match=rf"optimizer: expected an object with init.*{why}"):
         check_step(plain, Mine([torch.nn.Parameter(torch.ones(2))], lr=0.01), P, G)
 
 
@@ -409,7 +418,7 @@ def test_nor_where_it_is_far_less_than_the_way_that_is_gone() -> None:
 
 
 def test_torch_s_other_optimizers_are_told_as_such() -> None:
-    with pytest.raises(InputError, match=r"optimizer: expected an object with init\(\) and step\(\).*, got Adamax"):
+    with pytest.raises(InputError, match=r"optimizer: expected an object with init\(\).*, got Adamax, whose step"):
         check_step(plain, torch.optim.Adamax([torch.zeros(1)]), P, G)
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import reference
-from reference import SGD, Experiment, SquaredError, Trace, experiments
+from reference import SGD, Experiment, Groups, Own, SquaredError, Trace, experiments
 from reference.arrays import Array, Shapes, Sow, keep
 from reference.claim.batches import Batches
 from reference.claim.tree import named
@@ -32,7 +32,7 @@ from torch_mirror.balls.exact import Exact
 from torch_mirror.doors import strategies
 from torch_mirror.doors.strategies import DTypeName
 from torch_mirror.judge import ruling as rulings
-from torch_mirror.judge.cases import UnfitError, _running, backward, case_of, exact, loss_by
+from torch_mirror.judge.cases import EITHER, UnfitError, _running, backward, case_of, exact, loss_by
 from torch_mirror.judge.findings import Check, Finding, Side
 from torch_mirror.judge.quotients import differentiate
 from torch_mirror.judge.ruling import rule_on
@@ -394,6 +394,113 @@ def test_momentum_buffers_and_batches() -> None:
     assert (r.verdict, r.note) == ("the mirror strays", "its update is not the reference's")
     r = ruling(certify(e, disturbed(e, "dz1")))
     assert (r.verdict, r.tensor, r.step) == ("the mirror strays", "dz1", 3)
+
+
+# --- updates of the user's own ------------------------------------------------------------------------------------
+
+
+def line(p: Any, x: Array, t: Array) -> Any:
+    d = x @ p["W"] - t
+    return np.mean(d * d), {"W": 2 * x.T @ d / d.size}
+
+
+def of_line(optimizer: Any, **record: Any) -> tuple[Experiment, Callable[[Experiment], Trace]]:
+    """Least squares by that optimizer, and how torch trains it, by SGD with lr = 0.1."""
+    draw = np.random.default_rng(0)
+    x, t = draw.normal(size=(5, 3)), draw.normal(size=(5, 2))
+    e = Experiment(line, {"W": draw.normal(size=(3, 2))}, x, t, None, optimizer, 2)
+
+    def trained(e: Experiment) -> Trace:
+        module = torch.nn.Linear(3, 2, bias=False, dtype=torch.float64)
+        sgd = torch.optim.SGD(module.parameters(), lr=0.1)
+        return train(e, using=session(e, module, {"W": "weight.T"}, torch.nn.MSELoss(), sgd), **record)
+
+    return e, trained
+
+
+def by_rate(rate: float) -> Callable[[Any, Any], Any]:
+    return lambda p, g: {name: w - rate * g[name] for name, w in p.items()}
+
+
+class Protocol(NamedTuple):
+    """An optimizer of somebody's own, which does not sow."""
+
+    elementwise: bool = True
+
+    def init(self, _: Any) -> Any:
+        return {}
+
+    def step(self, p: Any, g: Any, state: Any, _t: Any) -> Any:
+        return by_rate(0.3)(p, g), state
+
+
+class Derived(SGD):
+    """A class of the user's own by name, whatever it inherits."""
+
+
+OWN = Own(by_rate(0.3), elementwise=True)
+
+
+@pytest.mark.parametrize("flint", [True, False])
+@pytest.mark.parametrize(
+    ("optimizer", "differs"),
+    [
+        (OWN, True), (Protocol(), True), (Derived(0.3), True), (Groups((({"W"}, OWN),)), True),
+        (Groups((({"W"}, SGD(0.3)), (lambda _: True, OWN))), False), (SGD(0.3), False),
+    ],
+    ids=["own", "protocol", "derived", "group", "another group", "the reference's"],
+)  # fmt: skip
+def test_of_an_update_of_the_user_s_own_no_side_is_taken(
+    optimizer: Any, differs: bool, flint: bool, monkeypatch: pytest.MonkeyPatch  # noqa: FBT001 - cases
+) -> None:
+    """torch's rate may be the one that is meant, as it is beside a bug of the user's."""
+    e, trained = of_line(optimizer)
+    trace = trained(e)
+    if not flint:
+        monkeypatch.setattr(rulings, "_exactly", lambda _: (_ for _ in ()).throw(ImportError()))
+    r = ruling(certify(e, trace))
+    expected = ("updates differ", EITHER) if differs else ("the mirror strays", "its update is not the reference's")
+    assert (r.verdict, r.note) == (expected[0], expected[1] + ("" if flint else " (python-flint is missing)"))
+    assert (r.tensor, r.mirror == trace.parameters["W"][1][r.index]) == ("W", True)
+
+
+def test_where_numpy_s_own_numbers_stray_from_the_user_s_update_it_is_said() -> None:
+    def update(p: Any, g: Any) -> Any:
+        after = by_rate(0.1)(p, g)
+        plain = isinstance(after["W"], np.ndarray) and after["W"].dtype == np.float64
+        return {"W": after["W"].astype(np.float32).astype(np.float64)} if plain else after
+
+    e, trained = of_line(Own(update, elementwise=True))
+    assert ruling(certify(e, reference.train(e), "numpy")).verdict == "the reference strays"
+    assert rule_on(e, trained(e), finding("W")).verdict == "the reference strays"
+
+
+@pytest.mark.parametrize("flint", [True, False])
+def test_where_the_gradient_is_not_held_it_may_be_that(flint: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - a case
+    if not flint:
+        monkeypatch.setattr(rulings, "_exactly", lambda _: (_ for _ in ()).throw(ImportError()))
+    e, trained = of_line(OWN, record=["W"])
+    r = ruling(certify(e, trained(e)))
+    told = "torch has another gradient of W, which the trace does not hold, or another update than your own: "
+    assert (r.verdict, r.note) == ("no ruling", f"{told}either may be meant")
+    usual = replace(e, optimizer=SGD(0.3))
+    assert ruling(certify(usual, trained(usual))).verdict == "the mirror strays"
+    wrong = replace(e, network=lambda p, x, t: (line(p, x, t)[0], {"W": 2 * line(p, x, t)[1]["W"]}))
+    assert ruling(certify(wrong, trained(wrong))).note == r.note  # both off, which may be the update alone
+    right = replace(wrong, optimizer=OWN._replace(update=by_rate(0.1)))
+    assert ruling(certify(right, trained(right))).verdict == NOT_ITS_OWN  # torch has this update of the derivative
+
+
+def test_an_update_that_does_not_say_that_it_is_elementwise_is_told_so_with_the_way_out() -> None:
+    e, trained = of_line(OWN._replace(elementwise=False))
+    r = ruling(certify(e, trained(e)))
+    assert (r.verdict, r.tensor) == ("no ruling", "W")
+    assert r.note.startswith("exact arithmetic looks at one element of an update, and yours does not say that each")
+    assert r.note.endswith("if it is, write Own(update, elementwise=True)")
+    e, trained = of_line(Protocol(elementwise=False))
+    note = ruling(certify(e, trained(e))).note
+    assert "and Protocol does not say that each element is updated from its own gradient alone" in note
+    assert note.endswith("give it elementwise = True")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ and what it prints of lines and causes stands in the certificate. If it is the m
 the reference's equation that gives what torch has (mirror_causes.py).
 
 Where the forwards differ, the cause is the smallest edit of the reference's layer that gives what torch has
-(forward_causes.py). Of a loss the gradients are asked first, as they are many numbers, and it is one.
+(forward_causes.py). Of a loss the gradients are asked first, as they are many numbers, and it is one. Where the updates
+differ, it is sought as if the mirror strayed, as an edit of the reference's step: either may be the one that is meant.
 
 Like a ruling this is no part of the verdict: whatever is raised while it is sought is told in its place.
 """
@@ -40,7 +41,8 @@ def why(e: Experiment, seen: Evidence | None, ruling: Ruling | None) -> tuple[st
             if ruling.verdict == "forwards differ":
                 by_gradients = _of_the_mirror(e, seen) if seen.finding.tensor == "loss" else Told()
                 return _lines(by_gradients if by_gradients.causes else _of_the_forward(e, seen))
-            return _lines(_of_the_mirror(e, seen)) if ruling.verdict == "the mirror strays" else ()
+            strays = ruling.verdict in {"the mirror strays", "updates differ"}
+            return _lines(_of_the_mirror(e, seen)) if strays else ()
     except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
         return (f"looking for the cause ended in {type(error).__name__}: {' '.join(str(error).split())}",)
 

@@ -108,6 +108,13 @@ ARBITER = (
         ("reference", "mirror"),
     ),
     Entry(
+        "updates differ", "arbiter",
+        "From the same weights and gradients the two sides make different weights, or another state of the optimizer. "
+        "The update in NumPy is one of your own: exact arithmetic shows that torch does not do what your code says, "
+        "and not which of the two is meant. check_step holds your update against a known one, such as torch's.",
+        ("reference", "mirror"),
+    ),
+    Entry(
         "the mirror strays", "arbiter",
         "The reference is right, and torch's side is not: its number is neither what the equation gives nor the "
         "derivative.",

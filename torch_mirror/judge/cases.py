@@ -16,7 +16,7 @@ from reference.claim.experiment import Experiment
 from reference.claim.objective import Data, Objective, step
 from reference.claim.slots import gradient_of, names
 from reference.claim.tree import Tree, named, zip_with
-from reference.claim.update import Own, Sowing
+from reference.claim.update import HOME, Own, Sowing, declared, of_parameter
 from reference.traces.trace import Trace
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.exact import Exact, IrrationalError, TooManyError, UndecidedError
@@ -24,6 +24,7 @@ from torch_mirror.balls.format import Format
 from torch_mirror.judge.findings import Finding
 from torch_mirror.judge.quotients import Value
 from torch_mirror.judge.replay import Part, Start, judge_givens, only_step, parts
+from torch_mirror.judge.verdict import Words
 
 Kind = Literal["forward", "update", "gradient", "implied gradient", "other"]
 """Of a tensor. A gradient is implied where the trace holds what it updates, but not the gradient itself."""
@@ -35,6 +36,10 @@ Change = Callable[[Any], Any]
 
 class UnfitError(Exception):
     """What an equation raised on numbers that it was not written for."""
+
+
+class NotByItselfError(UnfitError):
+    """An update of which one element cannot be looked at alone; it says why, and the way out."""
 
 
 class System(NamedTuple):
@@ -99,6 +104,26 @@ def case_of(experiment: Experiment, trace: Trace, finding: Finding) -> Case:
     return Case(e, f, kind, part, one.constants, held, sown, seen, at)
 
 
+EITHER = (
+    "either may be the one that is meant: of an update of your own nothing but its code says what it should be "
+    "(check_step holds it against a known one)"
+)
+"""Of an update of the user's own and another one of torch's."""
+
+
+def of_other_update(case: Case) -> tuple[Words, str]:
+    """What a ruling says where torch's update is not what the equation gives, and NumPy's is; with its note.
+
+    The reference's own optimizers are those of their sources. One that the user wrote has no such authority.
+    """
+    return ("updates differ", EITHER) if users_own(case) else ("the mirror strays", "its update is not the reference's")
+
+
+def users_own(case: Case) -> bool:
+    """Whether the optimizer that makes the tensor is one of the user's own; of groups that of its parameter."""
+    return declared(of_parameter(case.experiment.optimizer, updated(case.experiment, case.finding.tensor)))
+
+
 def _before_the_loss(e: Experiment) -> list[str]:
     each = names(e.slots, "value", "loss", "gradient")
     return each[: each.index("loss")]
@@ -149,7 +174,7 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     e, start, tensor = case.experiment, only_step(case.part), case.finding.tensor
     name = updated(e, tensor)
     if not getattr(e.optimizer, "elementwise", False):
-        raise UnfitError(_not_by_itself(e.optimizer))
+        raise NotByItselfError(_not_by_itself(e.optimizer))
 
     def element(of: str | None, a: Any) -> Any:
         value = _value(a)
@@ -169,6 +194,10 @@ def update(case: Case, index: tuple[int, ...], system: System, gradient: Any) ->
     return (named(states) | named(after))[tensor]
 
 
+ALONE = "exact arithmetic looks at one element of an update, and "
+FROM_ITS_OWN = "element is updated from its own gradient alone"
+
+
 def _not_by_itself(optimizer: Any) -> str:
     """Why one element's update cannot be looked at alone, with the way out where there is one.
 
@@ -180,8 +209,11 @@ def _not_by_itself(optimizer: Any) -> str:
     if type(optimizer) is Sowing:
         return _not_by_itself(optimizer.optimizer)
     if type(optimizer) is Own:
-        return "an update that does not say that it is elementwise (Own(update, elementwise=True) does)"
-    return f"an update by {type(optimizer).__name__}, which does not say that each element is updated by itself"
+        return f"{ALONE}yours does not say that each {FROM_ITS_OWN}; if it is, write Own(update, elementwise=True)"
+    called = type(optimizer).__name__
+    if type(optimizer).__module__.startswith(f"{HOME}."):  # whose word is not the user's to give
+        return f"{ALONE}an update by {called} is taken only as a whole"
+    return f"{ALONE}{called} does not say that each {FROM_ITS_OWN}; if it is, give it elementwise = True"
 
 
 def _element(a: Array, index: tuple[int, ...]) -> Array:

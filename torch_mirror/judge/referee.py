@@ -56,6 +56,7 @@ from torch_mirror.judge.cases import (
     floats,
     forward_operations,
     loss_with,
+    of_other_update,
     update,
     updated,
 )
@@ -213,14 +214,14 @@ def _by_equation(case: Case, local: Ball, *, strays: bool, own: bool, because: s
 
 
 def _without_derivative(case: Case, local: Ball, *, strays: bool, because: str, otherwise: tuple[Words, str]) -> Ruling:
-    """A value of the forward, or an update: of two forwards neither is right or wrong."""
+    """A value of the forward, or an update: neither is right of two forwards, or beside an update of one's own."""
     at = case.at
     centre = float(np.broadcast_to(local.value, case.seen.shape)[at])
     if not strays:
         return _of_element(otherwise[0], case, at, centre, None, f"{UNCONFIRMED} ({otherwise[1]})")
     verdicts: dict[str, tuple[Words, str]] = {
         "forward": ("forwards differ", _narrow(case, local)),
-        "update": ("the mirror strays", "its update is not the reference's"),
+        "update": of_other_update(case),
     }
     nothing = f"nothing but its equation says what {case.finding.tensor} should be"
     verdict, note = verdicts.get(case.kind, ("no ruling", nothing))

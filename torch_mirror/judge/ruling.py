@@ -34,6 +34,10 @@ That the right gradient is no worse conditioned than the worst tensor of the ste
 more than the room for constants and the mirror by no more than its allowance, there is no telling; nor is there where
 both are off, as a backward pass that is not meant to be the derivative has both sides off.
 
+An update of the user's own. The reference's own optimizers are those of their sources. One that the user wrote is not:
+where torch's update strays from its equation and NumPy's does not, the two are not the same, as of a forward. Where the
+trace does not hold the gradient either, it may also be that which is another one: there is no telling.
+
 A ruling is no part of the verdict: whatever is raised while it is sought becomes "no ruling", with the reason.
 
 Exact numbers are slow, and grow: LIMIT operations are granted. Above that, and where the equations do not run on exact
@@ -55,6 +59,7 @@ from torch_mirror.balls.format import format_of
 from torch_mirror.judge.allowance import of_other_forms, rounding_of
 from torch_mirror.judge.cases import (
     Case,
+    NotByItselfError,
     UnfitError,
     backward,
     balls,
@@ -65,9 +70,11 @@ from torch_mirror.judge.cases import (
     floats,
     forward_operations,
     loss_by,
+    of_other_update,
     rounded,
     update,
     updated,
+    users_own,
 )
 from torch_mirror.judge.compare import DEEPEST
 from torch_mirror.judge.findings import Finding, Findings
@@ -124,6 +131,8 @@ def rule_on(experiment: Experiment, trace: Trace, finding: Finding) -> Ruling:
     f = finding
     try:
         return _ruled(experiment, trace, f)
+    except NotByItselfError as error:
+        return _without_numbers("no ruling", f, str(error))
     except Exception as error:  # noqa: BLE001 - the verdict stands, whatever comes of looking for its cause
         return _without_numbers("no ruling", f, f"looking for the side that is wrong ended in {_why(error)}")
 
@@ -142,7 +151,7 @@ def _ruled(experiment: Experiment, trace: Trace, f: Finding) -> Ruling:
         return _without_numbers("no ruling", f, "a distance between two runs is no tensor of either")
     case = case_of(experiment, trace, f)
     try:
-        return _exactly(case)
+        return _if_known(case, _exactly(case))
     except ImportError:
         verdict: Words = "needs python-flint"
         note = "exp, log, tanh and sqrt of fractions are no fractions: pip install 'torch-mirror[exact]'"
@@ -153,7 +162,18 @@ def _ruled(experiment: Experiment, trace: Trace, f: Finding) -> Ruling:
     except UnfitError as error:
         verdict, note = "no ruling", f"its equations do not run in exact arithmetic: {_why(error)}"
         because = note
-    return referee(case, because, (verdict, note))
+    return _if_known(case, referee(case, because, (verdict, note)))
+
+
+def _if_known(case: Case, told: Ruling) -> Ruling:
+    """The ruling; none on a mirror by an update of the user's own, where the trace does not hold its gradient."""
+    if case.kind != "implied gradient" or not (told.verdict == "the mirror strays" or told.note == NEITHER):
+        return told
+    if not users_own(case):
+        return told
+    name = updated(case.experiment, case.finding.tensor)
+    note = f"torch has another gradient of {name}, which the trace does not hold, or another update than your own"
+    return told._replace(verdict="no ruling", note=f"{note}: either may be meant")
 
 
 def _exactly(case: Case) -> Ruling:
@@ -213,7 +233,7 @@ def _rule(case: Case, by: Exact) -> Ruling:
     elif case.kind == "forward":
         verdict, note = _forward(case, by, local.exact[at])
     elif case.kind == "update":
-        verdict, note = "the mirror strays", "its update is not the reference's"
+        verdict, note = of_other_update(case)
     elif case.kind == "other":
         verdict, note = "no ruling", f"nothing but its equation says what {case.finding.tensor} should be"
     else:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Words = Literal[
     "the reference's backward does not belong to its own forward",
     "forwards differ",
+    "updates differ",
     "the mirror strays",
     "the reference strays",
     "both stray",

@@ -59,17 +59,17 @@ def by_hand(e: Experiment) -> Any:
 
 
 @pytest.mark.parametrize("elementwise", [False, True])
-def test_of_an_update_that_does_not_say_so_no_side_is_told_and_none_is_missing(elementwise: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_of_an_update_of_one_s_own_torch_s_side_is_never_told_and_none_is_missing(elementwise: bool) -> None:  # noqa: FBT001 - a parameter of the test
     e = experiment(Own(update, elementwise=elementwise))
     found = list(updates.trials({"float64": e}, FORGOTTEN, by_torch))
     assert [t.side for t in found] == ["numpy", "torch"]
     assert all(t.refuted and t.located and t.found for t in found), found
-    assert [(t.sided, t.right_side) for t in found] == [(elementwise, elementwise)] * 2
+    assert [(t.sided, t.right_side) for t in found] == [(elementwise, elementwise), (False, False)]
+    assert found[1].said == ("updates differ" if elementwise else "no ruling")
     words = [line(t).split()[0] for t in found]
     assert words == ["ok", "ok"]
     told = summary([SelfTest("mine", {"float64": "certified"}, tuple(found))])[0]
-    right = "all with the side right"
-    assert (f"{right};" if elementwise else f"{right} (of 0 where it can be told)") in told
+    assert f"all with the side right (of {int(elementwise)} where it can be told)" in told
 
 
 def test_the_note_names_the_way_out() -> None:

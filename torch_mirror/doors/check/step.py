@@ -43,7 +43,7 @@ from torch_mirror.doors.check.own import blinded
 from torch_mirror.doors.check.result import Checked
 from torch_mirror.doors.check.running_mean import narrowing
 from torch_mirror.doors.check.runs import line_of
-from torch_mirror.doors.check.step_causes import First, faults_of
+from torch_mirror.doors.check.step_causes import First, faults_of, unsought
 from torch_mirror.doors.check.step_own import Made, as_the_right_one, own_steps, plain_steps, steps_on_balls
 from torch_mirror.doors.check.step_whole import Run
 from torch_mirror.doors.check.untouched import untouched
@@ -67,8 +67,8 @@ def check_step(
     """Judge the update of an optimizer written by hand.
 
     update:     a function (p, gradients), (p, gradients, state) or (p, gradients, state, t), as reference.Own takes it
-    optimizer:  one of reference.SGD, Adam, AdamW, RMSprop, Adagrad or of their protocol; or a torch.optim optimizer, of
-                which the class and the options are taken
+    optimizer:  one of reference.SGD, Adam, AdamW, RMSprop, Adagrad or of their protocol; or torch.optim's own of these
+                names, of which the class and the options are taken; no class derived from one
     parameters, gradients: trees of the same form; start: the user's state before the first step, from p
     states:     which tree of the user's state is which of the optimizer's: {"m": "first_moment"}; compared as well
 
@@ -112,6 +112,7 @@ def check_step(
         run = Run(copies(parameters, ball), given, [made.p for made in yours], right)
         faults = faults_of(ours, first, run)
     notes = own.notes if not own.astray or first is None else (own.astray,)
+    notes = notes if first is None else (*notes, *unsought(ours))
     return Checked(name, tuple(rows.values()), faults, notes, seconds=time.perf_counter() - started, what=what)
 
 
@@ -119,7 +120,8 @@ def known(optimizer: Any) -> Any:
     """An optimizer of the protocol: itself, or that of the class and the options of torch's own.
 
     Its options are those of its one parameter group, in which a scheduler changes them. Raises InputError for groups
-    whose options differ, and for options that reference does not have.
+    whose options differ, for options that reference does not have, and for another optimizer in torch: its step takes
+    no balls.
     """
     kinds: dict[str, Any] = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW, "RMSprop": RMSprop, "Adagrad": Adagrad}
     kind = type(optimizer)
@@ -129,7 +131,16 @@ def known(optimizer: Any) -> Any:
             "one that is made: reference.SGD(0.1) and kin, or torch's, torch.optim.SGD(parameters, lr=0.1)",
             f"a function, {optimizer.__name__}: hand in what it returns, made with any parameters of torch's",
         )  # fmt: skip
-    if not kind.__module__.startswith("torch.optim.") or kind.__name__ not in kinds:
+    own = kind.__module__.startswith("torch.optim.") and kind.__name__ in kinds
+    if not own and _of_torch(kind) and not hasattr(optimizer, "init"):
+        raise InputError(
+            "optimizer",
+            f"an object with init() and step(), or torch's {', '.join(kinds)}, each of which has a like in reference",
+            f"{kind.__name__}, whose step is code of torch that cannot be followed on balls: write the right update in "
+            "NumPy, and hand in reference.Own(update, start); or let verify train by both, with that optimizer in "
+            "session",
+        )  # fmt: skip
+    if not own:
         return optimizer
     options, *others = [_options(group) for group in optimizer.param_groups]
     what = f"torch.optim.{kind.__name__}"
@@ -144,6 +155,11 @@ def known(optimizer: Any) -> Any:
         return ours(**options)
     except TypeError as error:
         raise InputError(what, "options that reference has too", error) from None
+
+
+def _of_torch(kind: type) -> bool:
+    """Whether it is a class of torch's optimizers, or derived from one; torch is not imported for it."""
+    return any(base.__module__.startswith("torch.optim.") for base in kind.__mro__)
 
 
 def _called(optimizer: Any) -> str:

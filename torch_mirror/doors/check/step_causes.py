@@ -39,6 +39,20 @@ class First(NamedTuple):
     later: tuple[Later, ...] = ()
 
 
+SOUGHT = (SGD, Adam, RMSprop, Adagrad)
+"""The optimizers of whose steps edits are tried; AdamW is an Adam."""
+
+UNSOUGHT = (
+    "no cause is named: it is sought only against the steps of SGD, Adam, AdamW, RMSprop and Adagrad, torch's or the "
+    "reference's own"
+)
+
+
+def unsought(optimizer: Any) -> tuple[str, ...]:
+    """A note where no cause is sought of a wrong update, as the right one is by somebody's own optimizer."""
+    return () if isinstance(optimizer, (*SOUGHT, ClippedByNorm, ClippedByValue)) else (UNSOUGHT,)
+
+
 def faults_of(optimizer: Any, first: First, run: step_whole.Run) -> tuple[Fault, ...]:
     """A fault for each mistake, and one for what no edit explains; none where the optimizer is not the reference's.
 
@@ -49,7 +63,7 @@ def faults_of(optimizer: Any, first: First, run: step_whole.Run) -> tuple[Fault,
         why = f"none of {len(list(step_whole.mistakes(optimizer)))} other ways to clip or to step makes all your steps"
         found = step_whole.causes(optimizer, run)
         return (Fault(names, causes=found, why="" if found else why),)
-    if not isinstance(optimizer, (SGD, Adam, RMSprop, Adagrad)):
+    if not isinstance(optimizer, SOUGHT):
         return ()
     with np.errstate(all="ignore"):
         t, p, g, state, previous, seen, later = first

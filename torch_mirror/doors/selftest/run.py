@@ -82,7 +82,10 @@ def selftest(
     return SelfTest(name, honest, tuple(trials), notes, time.perf_counter() - started)
 
 
-ELEMENTWISE = "Own(update, elementwise=True) says that each element has an update of its own, and then it is told"
+ELEMENTWISE = (
+    "beside an update of your own torch's may be the one that is meant; a fault in NumPy's numbers is told where "
+    "Own(update, elementwise=True) says that each element has an update of its own"
+)
 
 Subject = tuple[str, dict[str, str], dict[str, Iterator[Trial]]]
 """Its name, the verdicts without a fault, and the trials to come of each part."""

@@ -10,6 +10,7 @@ import reference
 from reference.claim.experiment import Experiment
 from reference.claim.slots import gradient_of
 from reference.claim.tree import named, rebuild, zip_with
+from reference.claim.update import declared
 from reference.errors import InputError
 from reference.experiments import rounded
 from torch_mirror.balls.cell import Ball
@@ -120,8 +121,14 @@ def _numpy(e: Experiment, wrong: WrongStep, made: Any, *, certified: bool) -> Tr
 
 
 def _sided(e: Experiment, said: str) -> bool:
-    """Whether a side could be told: not of an update that does not say that it is elementwise, as the ruling says."""
-    return said != "no ruling" or bool(getattr(unwrapped(e.optimizer).own, "elementwise", False))
+    """Whether a side could be told: not of an update that does not say that it is elementwise, as the ruling says.
+
+    Nor where torch's is another one than the user's own, either of which may be meant.
+    """
+    own = unwrapped(e.optimizer).own
+    if said == "updates differ":
+        return not declared(own)
+    return said != "no ruling" or bool(getattr(own, "elementwise", False))
 
 
 # --- torch's --------------------------------------------------------------------------------------------------------
