@@ -1,7 +1,9 @@
 """Where a branch is open at the given numbers: a choice between operands, or a comparison.
 
 It is open where the radii leave it open, and a tie where both sides are the same number. A question of equality (==)
-is no branch of a function that has a derivative, and is not asked for.
+is no branch of a function that has a derivative, and is not asked for. Nor is a comparison of an element with itself
+or its copy (sameness.py), as of the k-th largest number in ``z >= np.sort(z)[-k]``: it has one answer in every
+evaluation and all around these numbers, and the other side is no limit of anything.
 """
 
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from torch_mirror.balls.choosing import DECIDED, OPEN, TIE, meet
 from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Choice, Kind, Node, Place, paused
+from torch_mirror.balls.sameness import same
 from torch_mirror.tape.graph import needed
 
 ORDERS = ("less", "less_equal", "greater", "greater_equal")
@@ -75,7 +78,8 @@ def meeting(root: Number) -> tuple[Open, ...]:
     with np.errstate(all="ignore"):
         for x in _in_the_derivative(root):
             if isinstance(x, Mask) and x.node is not None and x.node.operation in ORDERS:
-                where = np.broadcast_to(meet(*(Ball(a) for a in x.node.operands)), x.shape)
+                met = meet(*(Ball(a) for a in x.node.operands))
+                where = np.broadcast_to(np.where(same(*x.node.operands), DECIDED, met), x.shape)
                 if where.any():
                     found.append(Open(x.node, where))
     return tuple(found)
