@@ -90,7 +90,7 @@ def _made_again(x: Any, plan: Plan, made: dict[int, Any], constants: dict[int, A
         own = new
         new = _given(own)
         if node.number in plan.rooms:
-            new = new.bounded(held(plan.rooms[node.number]))
+            new = Number(new.value, 0, new.format, held(plan.rooms[node.number]))  # with ids: it is exact no more
         tape.note(new, "given", Kind.MOVES, _given, (own,))
         new.node.place = node.place
     return new
