@@ -132,6 +132,94 @@ def test_the_mask_itself_is_told_where_it_is_wrong_under_each_convention() -> No
     assert fault.right[0].line.source.startswith("np.put_along_axis")
 
 
+# --- an element and its copy, where no sides meet ---------------------------------------------------------------------
+
+
+def gated(loss_gate: Callable[[Any, Any], Any], own_gate: Callable[[Any, Any], Any], largest: int, W: Any) -> Checked:
+    """The squares of what passes a gate beside the k-th largest of each row."""
+
+    def mine(p: Any, x: Any) -> Any:
+        z = np.tanh(x @ p["W"])
+        k = np.sort(z, axis=1)[:, -largest][:, None]
+        return (z**2 * loss_gate(z, k)).sum(), {"W": x.T @ (2 * z * own_gate(z, k) * (1 - z * z))}
+
+    return check(mine, {"W": W}, np.random.default_rng(2).normal(size=(6, 5)), explain=False)
+
+
+def at_least(z: Any, k: Any) -> Any:
+    return z >= k
+
+
+def above(z: Any, k: Any) -> Any:
+    return z > k
+
+
+GATES: list[Callable[[Any, Any], Any]] = [at_least, lambda z, k: ~(z < k), lambda z, k: z - k >= 0]
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("largest", [1, 3])
+def test_a_gate_that_drops_the_k_th_largest_is_refuted(gate: Callable[[Any, Any], Any], largest: int) -> None:
+    """z >= k holds of the k-th largest number wherever that lies: there is no kink, of which z > k were a side."""
+    W = np.random.default_rng(3).normal(size=(5, 8))
+    right, wrong = gated(gate, at_least, largest, W), gated(gate, above, largest, W)
+    assert (right.verdict, wrong.verdict) == ("certified", "refuted")
+    assert "kink" not in str(right) + str(wrong)
+    assert gated(above, at_least, largest, W).verdict == "refuted"  # at 1 the loss is 0, and depends on nothing
+
+
+def test_a_gate_between_equal_columns_has_a_kink_there_and_the_other_rows_none() -> None:
+    W = np.random.default_rng(3).normal(size=(5, 8))
+    W[:, 1] = W[:, 0]
+    assert gated(at_least, at_least, 3, W).verdict == "certified"
+    assert gated(at_least, above, 3, W).verdict == "refuted"
+
+
+def test_a_gradient_of_all_others_than_the_largest_is_not_told_that_the_derivative_is_0() -> None:
+    result = gated(at_least, lambda z, k: z < k, 1, np.random.default_rng(3).normal(size=(5, 8)))
+    assert result.verdict == "refuted"
+    assert "the derivative is 0" not in str(result)
+
+
+# --- radii that are too large from end to end, behind a kink ----------------------------------------------------------
+
+
+def deep(own: Callable[[Any], Any], penalty: Callable[[Any], Any], factor: float) -> Checked:
+    """Twenty layers behind a relu at 0, of which the backward pass takes the other side; judged piece by piece."""
+    draw = np.random.default_rng(0).normal
+    x, n = draw(size=(6, 8)), 20
+    x[0] = 0
+    p = {f"W{i}": draw(size=(8, 8)) / 2 for i in range(n)} | {"b": np.zeros(8), "q": np.zeros(3)}
+
+    def mine(p: Any, x: Any) -> Any:
+        z = x @ p["W0"] + p["b"]
+        hs = [z * (z > 0)]
+        for i in range(1, n):
+            hs.append(np.tanh(hs[-1] @ p[f"W{i}"]))
+        d, g = 2 * (hs[-1] - 0.3), {"q": penalty(p["q"])}
+        for i in range(n - 1, 0, -1):
+            d = d * (1 - hs[i] ** 2)
+            g[f"W{i}"] = hs[i - 1].T @ d
+            d = d @ p[f"W{i}"].T
+        d = d * own(z)
+        g |= {"W0": x.T @ d, "b": factor * d.sum(0)}
+        return ((hs[-1] - 0.3) ** 2).sum() + np.abs(p["q"]).sum(), g
+
+    return check(mine, p, x, explain=False)
+
+
+SIGNS: list[Any] = [np.sign, lambda q: np.where(q >= 0, 1.0, -1.0), lambda q: np.where(q > 0, 1.0, -1.0)]
+
+
+@pytest.mark.parametrize("own", [lambda z: z > 0, lambda z: z >= 0])
+@pytest.mark.parametrize("penalty", SIGNS)
+def test_pieces_behind_a_kink_go_as_the_convention_has_it(own: Any, penalty: Any) -> None:
+    right, wrong = deep(own, penalty, 1), deep(own, penalty, 1.001)
+    assert right.verdict == "certified", str(right)
+    assert "piece by piece" in str(right)
+    assert [row.name for row in wrong.rows if row.word == "WRONG"] == ["db"]
+
+
 # --- quotients ------------------------------------------------------------------------------------------------------
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
-from torch_mirror import Checked, check
+from torch_mirror import Checked, check, check_layer
 
 draw = np.random.default_rng(3).normal
 X, T = draw(size=(6, 4)), draw(size=(6, 3))
@@ -130,3 +131,80 @@ def test_lines_of_which_each_may_be_right_are_no_wrong_ones_where_a_term_is_left
     result = check(hinge, W, X, np.array([0, 1, 2, 0, 1, 2]))
     assert result.faults[0].lacking == "behind"
     assert lines(result)[0] == "dw[:, j] += a"
+
+
+def with_a_rest(shown: Any) -> Checked:
+    """A sum that lacks a term, which is at hand; shown: what else is done with it."""
+
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        h = np.tanh(x @ p["W"])
+        u = h @ p["V"]
+        e, f = u - t, h - t
+        du = 2 * e
+        skip = 2 * f
+        extra = shown(skip)
+        dh = du @ p["V"].T
+        dh = dh + 0  # the mistake: + skip
+        dz = dh * (1 - h * h)
+        return (e**2).sum() + (f**2).sum() + extra, {"W": x.T @ dz, "V": h.T @ du}
+
+    return check(mine, {"W": W, "V": draw(size=(3, 3))}, X, T)
+
+
+def added(total: Any, d: Any) -> float:
+    total += d
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    "shown", [lambda d: np.sign(d).sum(), lambda d: (d > 0).sum() * 0.0, lambda d: added(np.zeros_like(d), d)]
+)
+def test_what_anything_uses_is_not_told_as_what_nothing_uses(shown: Any) -> None:
+    assert "nothing uses that" in str(with_a_rest(lambda _: 0.0))
+    result = with_a_rest(shown)
+    assert result.verdict == "refuted"
+    assert "nothing uses" not in str(result)
+
+
+def test_an_array_that_is_added_to_in_place_is_used_by_what_reads_it() -> None:
+    """A convolution in time with a skip: da2 is all that dxp holds behind the padding."""
+
+    def causal(x: Any, W: Any) -> Any:
+        xp = np.pad(x, ((2, 0), (0, 0)))
+        return xp[: len(x)] @ W[0] + xp[2:] @ W[1], xp
+
+    def back(dy: Any, xp: Any, W: Any) -> Any:
+        dW, dxp = np.zeros_like(W), np.zeros_like(xp)
+        for k in range(2):
+            dW[k] = xp[2 * k : 2 * k + len(dy)].T @ dy
+            dxp[2 * k : 2 * k + len(dy)] += dy @ W[k].T
+        return dxp[2:], dW
+
+    def mine(p: Any, x: Any, t: Any) -> Any:
+        z1, xp1 = causal(x, p["W1"])
+        a1 = np.maximum(z1, 0)
+        z2, xp2 = causal(a1, p["W2"])
+        y, xp3 = causal(a1 + np.maximum(z2, 0), p["W3"])
+        da2, dW3 = back(2 * (y - t), xp3, p["W3"])
+        da1, dW2 = back(da2 * (z2 > 0), xp2, p["W2"])
+        _, dW1 = back(da1 * (z1 > 0), xp1, p["W1"])  # the mistake: da1 + da2
+        return ((y - t) ** 2).sum(), {"W1": dW1, "W2": dW2, "W3": dW3}
+
+    p = {"W1": draw(size=(2, 4, 3)), "W2": draw(size=(2, 3, 3)), "W3": draw(size=(2, 3, 3))}
+    result = check(mine, p, X, T)
+    assert result.verdict == "refuted"
+    assert "nothing uses" not in str(result)
+
+
+def test_what_we_make_ourselves_for_a_layer_is_not_told_as_what_nothing_uses() -> None:
+    def forward(x: Any, w: Any) -> Any:
+        return x, x @ w, (x, w)
+
+    def backward(dx: Any, dy: Any, cache: Any) -> Any:
+        del dx  # the mistake
+        x, w = cache
+        return dy @ w.T, x.T @ dy
+
+    result = check_layer(forward, backward, X, W, outputs=2)
+    assert result.verdict == "refuted"
+    assert "nothing uses" not in str(result)

@@ -170,3 +170,46 @@ def test_the_user_s_own_backward_is_that_of_its_masks_as_taken() -> None:
     again = replay(tape.values, Plan(outcome=as_taken)).at(own)
     assert again.radius.max() < 1e-16
     assert again.value.tolist() in [d.by(x).value.tolist() for d in conventions(loss)]
+
+
+# --- an element and its copy ------------------------------------------------------------------------------------------
+
+Z = np.array([0.3, -1.2, 2.0, 0.7])
+COMPARED: list[Callable[[Any, Any], Any]] = [
+    lambda z, k: z * (z >= k),
+    lambda z, k: z * ~(z < k),
+    lambda z, k: np.where(k <= z, z, 0.0),
+    lambda z, k: z * (z - k >= 0),
+    lambda z, k: np.where(z - k < 0, 0.0, z),
+    lambda z, k: z * (k - z <= 0),
+]
+
+
+@pytest.mark.parametrize("made", [lambda z: z, lambda z: np.tanh(z / 3), lambda z: -z[::-1]])
+@pytest.mark.parametrize("f", COMPARED)
+def test_a_comparison_of_an_element_with_its_copy_is_no_kink(
+    f: Callable[[Any, Any], Any], made: Callable[[Any], Any]
+) -> None:
+    """The two largest numbers pass; that z >= k and not z > k holds of the second is what the function says."""
+    with recording():
+        p = leaf(Z)
+        z = made(p)
+        found = list(conventions(f(z, np.sort(z)[-2]).sum()))
+    (only,) = found
+    assert not only.open
+    assert only.by(z).value.tolist() == [z.value[i] >= sorted(z.value)[-2] for i in range(4)]
+
+
+@pytest.mark.parametrize("f", COMPARED)
+def test_two_elements_that_are_equal_meet_at_a_kink(f: Callable[[Any, Any], Any]) -> None:
+    with recording():
+        z = leaf(np.array([0.3, 0.7, 2.0, 0.7]))
+        found = {tuple(d.by(z).value.tolist()) for d in conventions(f(z, np.sort(z)[-2]).sum())}
+    assert found == {(0, 1, 1, 1), (0, 0, 1, 0)}
+
+
+def test_a_comparison_with_a_variable_that_is_0_is_a_kink_also_of_a_difference_of_copies() -> None:
+    with recording():
+        z, b = leaf(Z), leaf(np.zeros(4))
+        found = list(conventions((z * (z - np.sort(z)[-2] >= b)).sum()))
+    assert {d.by(z).value.tolist()[3] for d in found} == {0, 1}

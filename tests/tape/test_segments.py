@@ -144,3 +144,22 @@ def test_a_cut_is_as_far_off_as_its_worst_element_and_where_nothing_is_not_at_al
     assert module._compared(node, node, 3.0, user, g).ratio == 0
     user, g = Number(np.array([6.25, 6.0]), np.full(2, 0.25)), Number(np.array([2.0, 2.0]), np.full(2, 1 / 12))
     assert abs(module._compared(node, node, -3.0, user, Number(-g.value, g.radius)).ratio - 0.5) < 1e-12
+
+
+def test_a_value_of_the_backward_pass_that_a_turned_comparison_has_come_into_is_no_cut() -> None:
+    """The gate as numbers is the forward pass's own: turned round with it, it is not what the user's code had."""
+    with recording() as tape:
+        z = leaf(np.array([0.0, 1.0, -1.0]), "z")
+        on = (z > 0) * 1.0
+        h = z * on
+        loss = (h * np.array([2.0, 3.0, 5.0])).sum()
+        own = on * np.array([2.0, 3.0, 5.0])
+        apart = (z >= 0) * np.array([2.0, 3.0, 5.0])
+    (turned,) = (n for n, x in enumerate(tape.values) if x.node.operation == "greater")
+    as_it_was, round_ = segments(tape, loss), segments(tape, loss, {turned: "last"})
+    assert as_it_was.keeps(own)
+    assert as_it_was.keeps(apart)
+    assert not round_.keeps(own)
+    assert round_.keeps(apart)
+    assert round_.derivatives.by(z).value.tolist() == [2, 3, 0]
+    assert as_it_was.derivatives.by(z).value.tolist() == [0, 3, 0]

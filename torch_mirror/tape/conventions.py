@@ -153,17 +153,23 @@ def under(root: Number, met: tuple[Open, ...], sides: Sides) -> Derivatives:
     """Under one convention. Where no mask is open or turned round there is no need of a replay."""
     if not met and not any(isinstance(x, Mask) and x.open.any() for x in needed([root])):
         return derivative(root, sides)
-    d = renumbered(replay([root], Plan(outcome=_outcome(_turns(met, sides)))), root, sides)
+    d = renumbered(replay([root], Plan(outcome=outcome_of(_turns(met, sides)))), root, sides)
     return d._replace(open=(*met, *(o for o in d.open if isinstance(o.node.adjoint, Choice))))
 
 
+def turns_of(root: Number, sides: Sides) -> dict[int, Array]:
+    """Which comparisons a convention turns round, by number, and at which elements."""
+    return {} if sides == "first" else _turns(meeting(root), sides)
+
+
 def _turns(met: tuple[Open, ...], sides: Sides) -> dict[int, Array]:
-    """Which comparisons are turned round, and at which elements."""
     every = {o.node.number: o.where != 0 for o in met}
     return {n: at for n, at in every.items() if (sides if isinstance(sides, str) else sides.get(n)) == "last"}
 
 
-def _outcome(turns: Mapping[int, Array]) -> Callable[[Node, Mask], Mask]:
+def outcome_of(turns: Mapping[int, Array]) -> Callable[[Node, Mask], Mask]:
+    """The masks of a replay: turned round there, and as the centre has them elsewhere."""
+
     def outcome(node: Node, mask: Mask) -> Mask:
         return _decided(mask, mask.value ^ turns[node.number] if node.number in turns else mask.value)
 
@@ -180,15 +186,20 @@ class Turned(NamedTuple):
 
 def turned(values: Sequence[Any], root: Number, sides: Sides) -> Turned | None:
     """A recording again, with what a convention turns round; None where it turns nothing."""
-    turns = _turns(meeting(root), sides)
+    turns = turns_of(root, sides)
     if not turns:
         return None
-    again, forward = replay(values, Plan(outcome=_outcome(turns))), {x.node.number for x in needed([root])}
-    others = (x for n, x in enumerate(values) if n not in forward)
-    read = any(a.node is not None and a.node.number in turns for x in others for a in x.node.operands)
+    again, read = replay(values, Plan(outcome=outcome_of(turns))), read_behind(values, root, turns)
     if isinstance(sides, str):
         return Turned(again, sides, read)
     return Turned(again, {again.made[n].node.number: side for n, side in sides.items() if n in again.made}, read)
+
+
+def read_behind(values: Sequence[Any], root: Number, turns: Mapping[int, Array]) -> bool:
+    """Whether what is not of the forward pass is made of a comparison that is turned round."""
+    forward = {x.node.number for x in needed([root])}
+    others = (x for n, x in enumerate(values) if n not in forward)
+    return any(a.node is not None and a.node.number in turns for x in others for a in x.node.operands)
 
 
 def renumbered(again: Replay, root: Number, sides: Sides = "first") -> Derivatives:

@@ -6,7 +6,8 @@ own. What may differ is said by a Plan:
     widest    the format of leaves and constants; what Python has rounded (1 / n) carries that rounding
     given     values that others take as given: exact, with their own radius for themselves alone (segments.py)
     rooms     radii that others take a given value with, where that is not to be exact
-    forward   the forward pass: what is not of it takes a given value of it with that value's own radius
+    forward   the forward pass: what is not of it takes a given value of it with that value's own radius, and a mask of
+              it as it was recorded
     outcome   of each mask that is open or at a tie: which way it goes (conventions.py)
     endless   what stands in the place of an infinite constant, with its sign (endless.py)
 
@@ -89,7 +90,7 @@ def _made_again(x: Any, plan: Plan, made: dict[int, Any], constants: dict[int, A
         own = new
         new = _given(own)
         if node.number in plan.rooms:
-            new = new.bounded(held(plan.rooms[node.number]))
+            new = Number(new.value, 0, new.format, held(plan.rooms[node.number]))  # with ids: it is exact no more
         tape.note(new, "given", Kind.MOVES, _given, (own,))
         new.node.place = node.place
     return new
@@ -99,7 +100,18 @@ def _as_read(reader: Node, old: Any, new: Any, plan: Plan) -> Any:
     """An operand as a node reads it: exact if it is given; but to a backward pass a forward value has been rounded."""
     if plan.forward is None or reader.number in plan.forward or old.node is None or old.node is PENDING:
         return new
-    return itself(new) if old.node.number in plan.forward else new
+    if old.node.number not in plan.forward:
+        return new
+    return _as_recorded(old, new) if isinstance(new, Mask) else itself(new)
+
+
+def _as_recorded(old: Mask, new: Mask) -> Mask:
+    """The mask with the outcomes that the user's code had."""
+    if np.array_equal(old.value, new.value):
+        return new
+    taken = Mask(new.like, old.value)
+    taken.node = new.node
+    return taken
 
 
 def _given(x: Number) -> Number:

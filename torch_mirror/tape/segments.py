@@ -22,6 +22,9 @@ that it started from. That the pieces together are near the derivative at the pa
 piece is right for all numbers or for none, but for a coincidence at these), and not for the accumulated rounding,
 which is another question.
 
+Where a convention turns comparisons of the forward pass round (conventions.py), the pieces have them turned, and the
+user's own values read them as they were. A value of the user's that they have come into all the same is no cut.
+
 A piece that disagrees may do so because of what it starts from. Stored values were rounded, and some formulas hold of
 exact ones alone: the gradient of a softmax sums to 0, of the stored numbers to 1e-17, which is much beside an element
 of 1e-100. ``loosened`` has each piece once more, from values with the radii of the pieces before: what is outside then,
@@ -39,7 +42,7 @@ from torch_mirror.balls.masks import Mask
 from torch_mirror.balls.number import Number
 from torch_mirror.balls.recording import Kind, Node, Recording
 from torch_mirror.tape import compared
-from torch_mirror.tape.conventions import as_taken
+from torch_mirror.tape.conventions import outcome_of, read_behind, turns_of
 from torch_mirror.tape.graph import itself, made_of, needed
 from torch_mirror.tape.matching import Match, matches
 from torch_mirror.tape.replay import Plan, Replay, replay
@@ -74,6 +77,14 @@ class Segments(NamedTuple):
     again: Replay
     plan: Plan
     proposed: Mapping[int, Match]
+    sides: Sides  # by the numbers of the replay
+    turned: bool  # whether comparisons of the forward pass are turned round
+    read: bool    # and the user's backward reads them as they were
+
+    def keeps(self, x: Any) -> bool:
+        """Whether a value of the user's backward is the recorded one: no comparison that is turned has changed it."""
+        number = x.settled()
+        return number.node is None or not self.turned or _kept(self.again, number)
 
     def own(self, x: Any) -> Ball:
         """A value of the user's backward with the radius of its segment; a ball that is constant as it is."""
@@ -90,11 +101,12 @@ def segments(
     are proposed whatever their numbers are, so that a wrong one is listed among the cuts.
     """
     root = loss.settled()
+    turns = turns_of(root, side)
     forward = made_of(root)
     numbers = {x.node.number for x in forward if x.node is not None}
     made = needed([root])
-    local = replay(tape.values, Plan(given=frozenset(range(len(tape.values))), outcome=as_taken))
-    rough = seeded(local.at(root), side)
+    local = replay(tape.values, Plan(given=frozenset(range(len(tape.values))), outcome=outcome_of(turns)))
+    rough = seeded(local.at(root), _of_choices(local, side))
     own = [x for x in tape.values if isinstance(x, Number) and _computes(x.node)]
     own = [x for x in own if x.node is not None and x.node.number not in numbers]
     inner = [x.node.number for x in forward if x.node is not None and x.node.adjoint is not Kind.LEAF]
@@ -106,8 +118,9 @@ def segments(
             proposed[number] = Match(derivative.settled().node.number, 1.0)
     products = _products(forward, own)
     given = frozenset(proposed) | {m.value for m in proposed.values()} | products
-    plan = Plan(given=given, forward=frozenset(x.node.number for x in made), outcome=as_taken)
-    return _cut(tape, plan, root, proposed, side)
+    plan = Plan(given=given, forward=frozenset(x.node.number for x in made), outcome=outcome_of(turns))
+    read = read_behind(tape.values, root, turns)
+    return _cut(tape, plan, root, proposed, side)._replace(read=read)
 
 
 def loosened(tape: Recording, found: Segments) -> Segments:
@@ -115,7 +128,7 @@ def loosened(tape: Recording, found: Segments) -> Segments:
     made, cuts = found.again.made, {cut.backward.number: cut.room for cut in found.cuts if cut.right}
     rooms = {n: np.asarray(_itself(x).radius) for n in found.plan.given if isinstance(x := made.get(n), Number)}
     plan = found.plan._replace(rooms=rooms | cuts)
-    return _cut(tape, plan, found.derivatives.loss, found.proposed, found.derivatives.side)
+    return _cut(tape, plan, found.derivatives.loss, found.proposed, found.derivatives.side)._replace(read=found.read)
 
 
 def _computes(node: Any) -> bool:
@@ -133,13 +146,13 @@ def _products(forward: list[Number], own: list[Number]) -> frozenset[int]:
 
 
 def _cut(tape: Recording, plan: Plan, root: Number, proposed: Mapping[int, Match], side: Sides) -> Segments:
-    again = replay(tape.values, plan)
+    again, turned = replay(tape.values, plan), bool(turns_of(root, side))
     old = {again.made[n].node.number: n for n in range(len(tape.values)) if n in again.made}
     cuts: list[Cut] = []
 
     def restart(node: Node, g: Number) -> Number:
         match = proposed.get(old.get(node.number, -1))
-        if match is None:
+        if match is None or (turned and not _kept(again, tape.values[match.value])):
             return g
         user = _itself(again.made[match.value])
         cut = _compared(tape.values[old[node.number]].node, tape.values[match.value].node, match.factor, user, g)
@@ -150,10 +163,24 @@ def _cut(tape: Recording, plan: Plan, root: Number, proposed: Mapping[int, Match
         return _where_told(stored, g, compared.hidden(user.value, match.factor * g.value, cut.room))
 
     new = again.at(root)
-    theirs = side if isinstance(side, str) else {_itself(again.made[n]).node.number: s for n, s in side.items()}  # type: ignore[union-attr]  # it is recorded
+    theirs = _of_choices(again, side)
     d = seeded(new, theirs, restart)
     by_old = {old[n]: g for n, g in d.numbers.items() if n in old}
-    return Segments(Derivatives(root, by_old, d.open, side), tuple(cuts), again, plan, proposed)
+    found = Derivatives(root, by_old, d.open, side)
+    return Segments(found, tuple(cuts), again, plan, proposed, theirs, turned, read=False)
+
+
+def _of_choices(again: Replay, side: Sides) -> Sides:
+    """The sides by the numbers of the replay, of what has an adjoint: a comparison is turned round in the replay."""
+    if isinstance(side, str):
+        return side
+    made = ((itself(again.made[n]), s) for n, s in side.items())
+    return {x.node.number: s for x, s in made if not isinstance(x, Mask)}
+
+
+def _kept(again: Replay, x: Number) -> bool:
+    """Whether the replay of a recorded value has its numbers."""
+    return x.node is not None and np.array_equal(_itself(again.made[x.node.number]).value, x.value, equal_nan=True)
 
 
 def _compared(forward: Node, backward: Node, factor: float, user: Number, g: Number) -> Cut:

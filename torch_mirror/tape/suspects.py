@@ -15,13 +15,15 @@ A factor that goes into gradients that are right is none to look at: it may be r
 And a step that is missing may be known by what is left over: a value that nothing uses, with which the sum is right.
 """
 
+import re
+import traceback
 from collections.abc import Iterator
 
 import numpy as np
 
 from torch_mirror.balls.cell import Ball
 from torch_mirror.balls.number import Number
-from torch_mirror.balls.recording import paused
+from torch_mirror.balls.recording import Kind, paused
 from torch_mirror.tape import compared
 from torch_mirror.tape.guesses import Guess, bits, equal, excused
 from torch_mirror.tape.scene import (
@@ -138,20 +140,41 @@ def says_what_it_is(v: View, value: int) -> bool:
 
 
 def left_unused(v: View, value: int, place: int, share: float) -> str:
-    """What nothing uses, and with which a value is the derivative by a place: in words, or empty."""
+    """What nothing uses, and with which a value is the derivative by a place: in words, or empty where in doubt."""
     s, d = v.scene, v.derivatives.get(place)
     x = s.tape.values[value]
     if d is None or d.shape != x.shape:
         return ""
-    used = s.forward.union(*s.above.values())
-    others = [n for n, y in enumerate(s.tape.values) if n not in used and isinstance(y, Number) and y.shape == x.shape]
-    for n in others[-MOST:]:
+    for n in _unused(s, x.shape)[-MOST:]:
         line = line_of(s, n)
         if line is not None and n != value and _sum_is(s, (value, n), d, share):
-            what = called(s, n) or name_of(s, n)
-            what = f"{what} ({line.place})" if what else f"what {line.place} makes"
-            return f"with {what} added it would be right, and nothing uses that"
+            return f"with {called(s, n)} ({line.place}) added it would be right, and nothing uses that"
     return ""
+
+
+def _unused(s: Scene, shape: tuple[int, ...]) -> list[int]:
+    """Values of that shape to which a line gives a name, and that are an operand of nothing, of whatever kind.
+
+    A part of an array may be used by way of the array, and another value with the same numbers in its place: these are
+    none. Nor is what is made in a frame that is running now, which is no code that is judged, but what has called us.
+    """
+    operands = {number_of(a) for x in s.tape.values for a in x.node.operands}
+    used = operands.union(s.forward, *s.above.values())
+    running = {frame.f_code for frame, _ in traceback.walk_stack(None)}
+    found, known = [], {bits(s, n) for n in used if n is not None and s.tape.values[n].shape == shape}
+    for n, x in enumerate(s.tape.values):
+        if n in used or not isinstance(x, Number) or x.shape != shape or x.node.adjoint is Kind.MOVES:
+            continue
+        outside = x.node.place is None or x.node.place.code in running
+        if not outside and _named_once(s, n) and bits(s, n) not in known:
+            found.append(n)
+    return found
+
+
+def _named_once(s: Scene, number: int) -> bool:
+    """Whether a line reads ``name = `` and the expression: no ``+=``, entry or attribute, which others may hold."""
+    name, line = called(s, number), line_of(s, number)
+    return line is not None and name.isidentifier() and re.match(rf"\s*{name}\s*=[^=]", line.source) is not None
 
 
 MOST = 256

@@ -65,6 +65,8 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row], narrow: Form
     rounded: Segments | None = None
     pairs = {name: compared.both(_given(seen, name), d.by(Ball(seen.leaves[name])).settled()) for name in open_rows}
     for name in open_rows:
+        if not pieces.keeps(Ball(_given(seen, name))):
+            continue
         own, by = pieces.own(Ball(_given(seen, name))), pieces.derivatives.by(Ball(seen.leaves[name]))
         piece = compared.both(own.settled(), by.settled())
         if piece.outside.any():
@@ -90,7 +92,7 @@ def closer(seen: Followed, d: Derivatives, rows: Mapping[str, Row], narrow: Form
     found, empty = _empty(seen, {name: _blind(row) for name, row in found.items()})
     wide = any(_is_wide(row) for row in rows.values())
     pieced = wide or any(found[name].word == "WRONG" != rows[name].word for name in rows)
-    return Closer(found, (*notes, *empty), _scene(seen, d, pieces) if pieced else None)
+    return Closer(found, (*notes, *empty), _scene(seen, pieces) if pieced else None)
 
 
 def _with_exact_constants(
@@ -155,7 +157,7 @@ def _blind(row: Row) -> Row:
     return row._replace(word="undecided", why=f"{why}; {row.why}" if row.why else why)
 
 
-def _scene(seen: Followed, d: Derivatives, pieces: Segments) -> Scene:
+def _scene(seen: Followed, pieces: Segments) -> Scene:
     """What blame looks at, from the same starts."""
     made, tape = pieces.again.made, pieces.again.tape
     base: dict[int, Number] = {}
@@ -165,7 +167,7 @@ def _scene(seen: Followed, d: Derivatives, pieces: Segments) -> Scene:
             base[at.node.number] = as_derivative(Number(own.value, 0, own.format), at.shape, cut.factor)
     gradients = {name: pieces.own(Ball(g)).settled() for name, g in seen.gradients.items() if g is not None}
     leaves = {name: pieces.again.at(leaf) for name, leaf in seen.leaves.items()}
-    return scene_of(tape, pieces.again.at(seen.loss), gradients, leaves, d.side, base)
+    return scene_of(tape, pieces.again.at(seen.loss), gradients, leaves, pieces.sides, base)._replace(both=pieces.read)
 
 
 def _open(rows: Mapping[str, Row]) -> list[str]:
