@@ -192,8 +192,8 @@ def {own[sow]}(name, value):
 {own[expected]} = {own[values]}["{tensor}"]
 {own[rounding]} = {room}  # how far two right programs may be from each other
 print("torch has", {own[torch_has]})
-print("expected ", {own[expected]})
+print("equations give", {own[expected]})
 assert (abs({own[torch_has]} - {own[expected]}) <= {own[rounding]}).all(), (
-    f"{tensor} is {{{own[torch_has]}}}, where {{{own[expected]}}} is right"
+    f"{tensor} is {{{own[torch_has]}}} in torch, where the reference's equations give {{{own[expected]}}}"
 )
 '''
