@@ -192,8 +192,7 @@ def test_a_comparison_of_an_element_with_its_copy_is_no_kink(
 ) -> None:
     """The two largest numbers pass; that z >= k and not z > k holds of the second is what the function says."""
     with recording():
-        p = leaf(Z)
-        z = made(p)
+        z: Any = made(leaf(Z))
         found = list(conventions(f(z, np.sort(z)[-2]).sum()))
     (only,) = found
     assert not only.open
@@ -203,13 +202,14 @@ def test_a_comparison_of_an_element_with_its_copy_is_no_kink(
 @pytest.mark.parametrize("f", COMPARED)
 def test_two_elements_that_are_equal_meet_at_a_kink(f: Callable[[Any, Any], Any]) -> None:
     with recording():
-        z = leaf(np.array([0.3, 0.7, 2.0, 0.7]))
+        z: Any = leaf(np.array([0.3, 0.7, 2.0, 0.7]))
         found = {tuple(d.by(z).value.tolist()) for d in conventions(f(z, np.sort(z)[-2]).sum())}
     assert found == {(0, 1, 1, 1), (0, 0, 1, 0)}
 
 
 def test_a_comparison_with_a_variable_that_is_0_is_a_kink_also_of_a_difference_of_copies() -> None:
     with recording():
-        z, b = leaf(Z), leaf(np.zeros(4))
+        z: Any = leaf(Z)
+        b = leaf(np.zeros(4))
         found = list(conventions((z * (z - np.sort(z)[-2] >= b)).sum()))
     assert {d.by(z).value.tolist()[3] for d in found} == {0, 1}

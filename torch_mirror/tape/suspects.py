@@ -163,10 +163,12 @@ def _unused(s: Scene, shape: tuple[int, ...]) -> list[int]:
     running = {frame.f_code for frame, _ in traceback.walk_stack(None)}
     found, known = [], {bits(s, n) for n in used if n is not None and s.tape.values[n].shape == shape}
     for n, x in enumerate(s.tape.values):
-        if n in used or not isinstance(x, Number) or x.shape != shape or x.node.adjoint is Kind.MOVES:
+        if n in used or not isinstance(x, Number) or x.shape != shape:
             continue
-        outside = x.node.place is None or x.node.place.code in running
-        if not outside and _named_once(s, n) and bits(s, n) not in known:
+        node = s.tape.values[n].node
+        if node.adjoint is Kind.MOVES or node.place is None or node.place.code in running:
+            continue
+        if _named_once(s, n) and bits(s, n) not in known:
             found.append(n)
     return found
 
