@@ -208,3 +208,19 @@ def test_what_we_make_ourselves_for_a_layer_is_not_told_as_what_nothing_uses() -
     result = check_layer(forward, backward, X, W, outputs=2)
     assert result.verdict == "refuted"
     assert "nothing uses" not in str(result)
+
+
+def test_what_is_due_of_a_term_is_not_told_as_due_of_its_line() -> None:
+    """Contrastive loss: dd is the derivative by d, and only its second term is one by 1 - d."""
+
+    def mine(p: Any, x: Any, same: Any) -> Any:
+        e = x @ p["W"]
+        d = np.sqrt((e**2).sum(axis=1) + 1)
+        room = np.maximum(0, 4 - d)
+        dd = (same * d - (1 - same) * d) / len(x)  # the mistake: (1 - same) * room
+        de = (dd / d)[:, None] * e
+        return (same * d**2 + (1 - same) * room**2).mean() / 2, {"W": x.T @ de}
+
+    result = check(mine, {"W": W / 2}, X, np.array([1, 0, 0, 1, 0, 1]))
+    assert lines(result)[0].startswith("dd = ")
+    assert "dL/d 4 - d" not in str(result)

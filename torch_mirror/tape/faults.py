@@ -47,7 +47,7 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         lacking = "before" if wrong and says_what_it_is(v, value) else "behind"
         wrong = wrong if lacking == "before" else tuple(dict.fromkeys((*_lines(s, [value]), *wrong)))
     obvious = is_leaf(s, place) or (own is not None and own.number == place)
-    due = None if obvious else _meaning(s, place, "")
+    due = None if obvious or _is_term(s, value) else _meaning(s, place, "")
     note, shown = _missing(s, own.number, place) if missing and own is not None and not taken else "", ""
     if taken:
         note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
@@ -84,6 +84,16 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         note=note,
         lacking=lacking,
     )
+
+
+def _is_term(s: Scene, value: int) -> bool:
+    """Whether a value is a term of a sum on its line: what is due in its place is not what is due of the line."""
+    line = line_of(s, value)
+    if line is None or called(s, value):
+        return False
+    users = (n for n, x in enumerate(s.tape.values) if any(number_of(a) == value for a in x.node.operands))
+    sums = (line_of(s, n) for n in users if s.tape.values[n].node.operation in ("add", "subtract"))
+    return any(other is not None and other[:2] == line[:2] for other in sums)
 
 
 CONSTANT = (
