@@ -47,7 +47,7 @@ def fault_of(v: View, guess: Guess, explained: list[str], spelled: Callable[[str
         lacking = "before" if wrong and says_what_it_is(v, value) else "behind"
         wrong = wrong if lacking == "before" else tuple(dict.fromkeys((*_lines(s, [value]), *wrong)))
     obvious = is_leaf(s, place) or (own is not None and own.number == place)
-    due = None if obvious or _is_term(s, value) else _meaning(s, place, "")
+    due = None if obvious or (own is None and _is_term(s, value)) else _meaning(s, place, "")
     note, shown = _missing(s, own.number, place) if missing and own is not None and not taken else "", ""
     if taken:
         note = f"{name_of(s, value) or 'a value of the forward pass'} itself stands there"
