@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reference.arrays import Array
+from reference.arrays import Array, same
 from torch_mirror.training.recording import HALF, dense
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Left:
         if weight._backward_hooks or len(weight._post_accumulate_grad_hooks or ()) > 1:  # noqa: SLF001 - torch has no other word for the hooks there are; one is ours
             return False
         taken, left = gradient_of_weight(weight), self._of.get(weight)
-        return np.array_equal(taken, np.zeros_like(taken) if left is None else left, equal_nan=True)
+        return same(taken, np.zeros_like(taken) if left is None else left)
 
     def forget(self) -> None:
         """A step was taken: what comes now is the next one's."""

@@ -120,7 +120,7 @@ def _closely(seen: Array, equation: Ball, where: Where, above: float, picked: Ar
         elif highest > above:  # a sum's radius there is told by all of its terms, as everywhere else
             worst = _finding(seen, equation, where, int(picked[at]))
         resolution, zero = _resolution(seen, equation, where)
-        told = tells(seen, equation, where)
+        told = True  # or all would be looked at (_judge)
     return Row(
         where.tensor, where.check, where.side, tensors, seen.size - vacuous, vacuous, infinite,
         worst, max(under, highest) if worst is None else under, first, resolution, zero,

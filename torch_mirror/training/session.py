@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference.arrays import Array
+from reference.arrays import Array, same
 from reference.claim.experiment import Experiment, checked_experiment
 from reference.claim.objective import takes_sow
 from reference.claim.slots import names as names_of
@@ -165,7 +165,7 @@ def session_by(using: Any, experiment: Experiment) -> Session:
     try:
         session = using(experiment)
     finally:
-        written = [name for name, a in given.items() if not np.array_equal(a, copies[name], equal_nan=True)]
+        written = [name for name, a in given.items() if not same(a, copies[name])]
         for name in written:
             given[name][...] = copies[name]
     if written:
